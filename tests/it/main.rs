@@ -1,1 +1,6 @@
-fn main() {}
+//! One binary for all integration tests.
+
+#[path = "../../examples/support/postgres.rs"]
+mod support;
+
+mod throwaway;

@@ -1,0 +1,70 @@
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::{fs::chown, process::CommandExt};
+use std::path::Path;
+use std::process::Command;
+
+/// The account that the server runs as: ours, or another's when we are root, whom PostgreSQL refuses.
+#[derive(Clone, Debug)]
+pub struct Account {
+    own: u32,
+    other: Option<(u32, u32)>,
+}
+
+impl Account {
+    #[must_use]
+    pub fn of_server() -> Self {
+        // Without an answer, take ourselves for nobody special: `initdb` refuses root by itself, with a clear message.
+        let own = id(&["-u"]).unwrap_or(u32::MAX);
+        let known = || {
+            ["postgres", "nobody"]
+                .iter()
+                .find_map(|name| Some((id(&["-u", name])?, id(&["-g", name])?)))
+        };
+        Self {
+            own,
+            other: (own == 0).then(|| known().unwrap_or((65_534, 65_534))),
+        }
+    }
+
+    #[must_use]
+    pub fn is_another(&self) -> bool {
+        self.other.is_some()
+    }
+
+    /// Whether a file of `owner` could have been written by nobody but us and root.
+    #[must_use]
+    pub fn trusts(&self, owner: u32) -> bool {
+        owner == 0 || owner == self.own
+    }
+
+    pub fn give(&self, path: &Path) -> io::Result<()> {
+        self.other
+            .map_or(Ok(()), |(user, group)| chown(path, Some(user), Some(group)))
+    }
+
+    /// A command that runs as this account and knows nothing of our environment: not PGDATA, not our secrets.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("LC_ALL", "C")
+            .env("TZ", "UTC")
+            .current_dir("/");
+        for name in ["PATH", "LD_LIBRARY_PATH"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        if let Some((user, group)) = self.other {
+            command.uid(user).gid(group);
+        }
+        command
+    }
+}
+
+fn id(arguments: &[&str]) -> Option<u32> {
+    let output = Command::new("id").args(arguments).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}

@@ -1,0 +1,222 @@
+use std::fs::DirBuilder;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::{fs::DirBuilderExt, process::CommandExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
+
+use super::account::Account;
+use super::binaries::Binaries;
+use super::{Crash, Durability};
+
+/// The superuser.
+pub const USER: &str = "optilock";
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A socket's path may have 103 bytes on macOS; this leaves room for our directory and `.s.PGSQL.5432`.
+const LONGEST_TEMP: usize = 60;
+
+/// Takes orders on its stdin. The end of it means that we are gone, by SIGKILL even: then the server and its files go
+/// too. It runs `initdb` as well, so that there is no moment at which a file of ours has no guard. The file `down` is
+/// there whenever no server runs; only its waiting parent, a subshell, can know that for certain.
+const SUPERVISOR: &str = r#"
+dir=$1 bin=$2; shift 2
+stop() {
+    until [ -e "$dir/down" ] || kill -"$1" "$(head -n 1 "$dir/data/postmaster.pid")"; do sleep 0.02; done 2>/dev/null
+    wait
+}
+: >"$dir/down"
+while read -r order; do
+    case $order in
+    init)
+        "$bin/initdb" -D "$dir/data" -U optilock -A trust -E UTF8 --no-locale --no-sync </dev/null >>"$dir/log" 2>&1
+        echo $? ;;
+    start)
+        rm -f "$dir/down"
+        { "$bin/postgres" -D "$dir/data" -k "$dir" "$@" </dev/null >>"$dir/log" 2>&1; : >"$dir/down"; } >/dev/null &
+        echo 0 ;;
+    *)
+        stop "$order"
+        echo 0 ;;
+    esac
+done
+stop QUIT
+tries=0
+until rm -rf "$dir" || [ $tries -ge 100 ]; do tries=$((tries + 1)); sleep 0.02; done 2>/dev/null
+"#;
+
+/// A running cluster in a directory of its own, reachable by a Unix socket in there and not by network.
+#[derive(Debug)]
+pub struct Cluster {
+    directory: PathBuf,
+    supervisor: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Cluster {
+    /// # Errors
+    /// What went wrong, with the end of the server's log.
+    pub fn start(
+        binaries: &Binaries,
+        account: &Account,
+        durability: Durability,
+    ) -> Result<Self, String> {
+        let directory = directory(account)?;
+        let mut command = account.command("/bin/sh");
+        command
+            .args(["-c", SUPERVISOR, "optilock-supervisor"])
+            .arg(&directory)
+            .arg(&binaries.directory);
+        for setting in settings(durability) {
+            command.arg("-c").arg(setting);
+        }
+        // In a group of its own: Ctrl-C is for us, and our end is what the supervisor waits for.
+        command
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut supervisor = command.spawn().map_err(|error| {
+            let _ = std::fs::remove_dir(&directory);
+            format!("/bin/sh could not be run ({error})")
+        })?;
+        let orders = supervisor.stdin.take();
+        let answers = BufReader::new(supervisor.stdout.take().expect("it was asked for a pipe"));
+        let mut cluster = Self {
+            directory,
+            supervisor,
+            orders,
+            answers,
+        };
+        if cluster.order("init")? != "0" {
+            return Err(cluster.failure("initdb failed"));
+        }
+        cluster.launch()?;
+        Ok(cluster)
+    }
+
+    /// Where the socket is.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    #[must_use]
+    pub fn postmaster(&self) -> Option<u32> {
+        self.pid_file().lines().next()?.parse().ok()
+    }
+
+    /// # Errors
+    /// What went wrong, with the end of the server's log.
+    pub fn crash_and_restart(&mut self, crash: Crash) -> Result<(), String> {
+        self.order(match crash {
+            Crash::Quit => "QUIT",
+            Crash::Kill => "KILL",
+        })?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.launch() {
+                // Backends of a killed postmaster may linger, and a new one refuses to start beside them.
+                Err(failure) if failure.contains("still in use") && Instant::now() < deadline => {
+                    pause()
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn launch(&mut self) -> Result<(), String> {
+        // What a killed server left says that it is ready.
+        let stale = self.postmaster();
+        self.order("start")?;
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if self.directory.join("down").exists() {
+                return Err(self.failure("it stopped while starting"));
+            }
+            let ready = self
+                .pid_file()
+                .lines()
+                .nth(7)
+                .is_some_and(|status| status.trim() == "ready");
+            if ready && self.postmaster() != stale {
+                return Ok(());
+            }
+            pause();
+        }
+        Err(self.failure(&format!("it was not ready after {} s", PATIENCE.as_secs())))
+    }
+
+    fn pid_file(&self) -> String {
+        std::fs::read_to_string(self.directory.join("data/postmaster.pid")).unwrap_or_default()
+    }
+
+    fn order(&mut self, order: &str) -> Result<String, String> {
+        let orders = self
+            .orders
+            .as_mut()
+            .expect("only dropping gives the pipe up");
+        let mut answer = String::new();
+        writeln!(orders, "{order}")
+            .and_then(|()| self.answers.read_line(&mut answer))
+            .ok()
+            .filter(|&length| length > 0)
+            .map(|_| answer.trim().to_owned())
+            .ok_or_else(|| "its supervisor is gone".to_owned())
+    }
+
+    fn failure(&self, what: &str) -> String {
+        let log = std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+        let lines: Vec<_> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+        let end = lines[lines.len().saturating_sub(8)..].join("\n  ");
+        format!("{what}, and its log ends\n  {end}\n")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.orders = None;
+        let _ = self.supervisor.wait();
+    }
+}
+
+fn pause() {
+    std::thread::sleep(Duration::from_millis(3));
+}
+
+fn directory(account: &Account) -> Result<PathBuf, String> {
+    let temp = std::env::temp_dir();
+    // Another account may have no way into a temporary directory of ours.
+    let temp = if account.is_another() || temp.as_os_str().len() > LONGEST_TEMP {
+        PathBuf::from("/tmp")
+    } else {
+        temp
+    };
+    let directory = temp.join(format!(
+        "optilock-{}-{:08x}",
+        std::process::id(),
+        rand::random::<u32>()
+    ));
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&directory)
+        .and_then(|()| account.give(&directory))
+        .map_err(|error| format!("{} could not be made ({error})", directory.display()))?;
+    Ok(directory)
+}
+
+fn settings(durability: Durability) -> Vec<&'static str> {
+    let mut settings = vec![
+        "listen_addresses=",
+        "max_connections=400",
+        "shared_buffers=128MB",
+        "autovacuum_naptime=5s",
+    ];
+    if durability == Durability::Fast {
+        // Never synchronous_commit=off: acknowledged commits would be lost when a test crashes the server.
+        settings.extend(["fsync=off", "full_page_writes=off", "synchronous_commit=on"]);
+    }
+    settings
+}

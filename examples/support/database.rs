@@ -1,0 +1,140 @@
+use std::thread;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, Connection};
+
+use super::{Error, Server};
+
+/// A database that we made, and that goes when this is dropped. [`Database::remove`] does so without blocking.
+#[derive(Debug)]
+pub struct Database {
+    name: String,
+    url: String,
+    options: PgConnectOptions,
+    maintenance: Option<PgConnectOptions>,
+}
+
+impl Database {
+    pub(super) async fn create(
+        server: &Server,
+        prefix: &str,
+        template: &str,
+    ) -> Result<Self, Error> {
+        let name = format!(
+            "optilock_{prefix}_{}_{:016x}",
+            std::process::id(),
+            rand::random::<u64>()
+        );
+        assert!(
+            name.len() < 64
+                && name
+                    .chars()
+                    .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_')),
+            "{prefix} must be short, of lower-case letters, digits and underscores: names are never quoted or cut"
+        );
+        let statement = format!("CREATE DATABASE {name} TEMPLATE {template}");
+        execute(&server.options, statement)
+            .await
+            .map_err(|source| Error::Database {
+                name: name.clone(),
+                action: "created",
+                source,
+            })?;
+        Ok(Self {
+            url: server.url_of(&name),
+            options: server.options_of(&name),
+            maintenance: Some(server.options.clone()),
+            name,
+        })
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    #[must_use]
+    pub fn options(&self) -> PgConnectOptions {
+        self.options.clone()
+    }
+
+    /// Drops the database, whoever is connected.
+    ///
+    /// # Errors
+    /// [`Error::Database`]; the database is then left where it is.
+    pub async fn remove(mut self) -> Result<(), Error> {
+        let name = self.name.clone();
+        // Given up only afterwards: when this future is dropped half-way, `Drop` still has its turn.
+        let Some(maintenance) = self.maintenance.clone() else {
+            return Ok(());
+        };
+        let outcome = execute(&maintenance, dropping(&name)).await;
+        self.maintenance = None;
+        outcome.map_err(|source| Error::Database {
+            name,
+            action: "dropped",
+            source,
+        })
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Some(maintenance) = self.maintenance.take() {
+            let removal = execute(&maintenance, dropping(&self.name));
+            // Best effort: a throwaway server may be gone already, and a test that failed has more to say than we.
+            let _ =
+                blocking(async { tokio::time::timeout(Duration::from_secs(10), removal).await });
+        }
+    }
+}
+
+fn dropping(name: &str) -> String {
+    format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+}
+
+async fn execute(options: &PgConnectOptions, statement: String) -> Result<(), sqlx::Error> {
+    let mut connection = PgConnection::connect_with(options).await?;
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(&mut connection)
+        .await?;
+    connection.close().await
+}
+
+/// Runs `work` to its end from anywhere. The thread is needed because a runtime may not be entered from within another.
+pub(super) fn blocking<T: Send>(work: impl Future<Output = T> + Send) -> T {
+    thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .expect("a runtime of one thread needs no more than a file descriptor or two")
+                    .block_on(work)
+            })
+            .join()
+            .expect("the work itself reports its errors as values")
+    })
+}
+
+/// `url` with another database in it. By hand, since sqlx's options cannot be turned into a URL that holds them all.
+pub(super) fn url_of(url: &str, database: &str) -> String {
+    let (address, query) = url.split_once('?').unwrap_or((url, ""));
+    let authority = address.find("://").map_or(0, |at| at + 3);
+    let path = address[authority..]
+        .find('/')
+        .map_or(address.len(), |at| authority + at);
+    // A `dbname` in the query would win over the path.
+    let query: Vec<_> = query
+        .split('&')
+        .filter(|pair| !pair.is_empty() && !pair.starts_with("dbname="))
+        .collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("{}/{database}{mark}{}", &address[..path], query.join("&"))
+}
