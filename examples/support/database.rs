@@ -1,3 +1,4 @@
+use std::fmt;
 use std::thread;
 use std::time::Duration;
 
@@ -7,7 +8,6 @@ use sqlx::{AssertSqlSafe, Connection};
 use super::{Error, Server};
 
 /// A database that we made, and that goes when this is dropped. [`Database::remove`] does so without blocking.
-#[derive(Debug)]
 pub struct Database {
     name: String,
     url: String,
@@ -36,10 +36,10 @@ impl Database {
         let statement = format!("CREATE DATABASE {name} TEMPLATE {template}");
         execute(&server.options, statement)
             .await
-            .map_err(|source| Error::Database {
+            .map_err(|reason| Error::Database {
                 name: name.clone(),
                 action: "created",
-                source,
+                reason,
             })?;
         Ok(Self {
             url: server.url_of(&name),
@@ -76,10 +76,10 @@ impl Database {
         };
         let outcome = execute(&maintenance, dropping(&name)).await;
         self.maintenance = None;
-        outcome.map_err(|source| Error::Database {
+        outcome.map_err(|reason| Error::Database {
             name,
             action: "dropped",
-            source,
+            reason,
         })
     }
 }
@@ -92,6 +92,13 @@ impl Drop for Database {
             let _ =
                 blocking(async { tokio::time::timeout(Duration::from_secs(10), removal).await });
         }
+    }
+}
+
+/// The name alone: the rest may hold a password.
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Database").field(&self.name).finish()
     }
 }
 

