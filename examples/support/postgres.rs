@@ -46,7 +46,8 @@ pub enum Source {
 pub enum Durability {
     /// PostgreSQL's defaults. For anything that is measured or shown.
     Durable,
-    /// No fsync and no full pages: survives a crash of the server, not of the machine. For tests.
+    /// No fsync and no full pages: survives a crash of the server, not of the machine. In memory, where
+    /// there is room. For tests.
     Fast,
 }
 
