@@ -1,7 +1,5 @@
 use std::ffi::OsStr;
-use std::io;
-use std::os::unix::{fs::chown, process::CommandExt};
-use std::path::Path;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// The account that the server runs as: ours, or another's when we are root, whom PostgreSQL refuses.
@@ -36,11 +34,6 @@ impl Account {
     #[must_use]
     pub fn trusts(&self, owner: u32) -> bool {
         owner == 0 || owner == self.own
-    }
-
-    pub fn give(&self, path: &Path) -> io::Result<()> {
-        self.other
-            .map_or(Ok(()), |(user, group)| chown(path, Some(user), Some(group)))
     }
 
     /// A command that runs as this account and knows nothing of our environment: not PGDATA, not our secrets.

@@ -1,6 +1,5 @@
-use std::fs::DirBuilder;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::{fs::DirBuilderExt, process::CommandExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -24,10 +23,13 @@ const MEMORY: &str = "/dev/shm";
 const ROOM: u64 = 2 * 1024 * 1024;
 
 /// Takes orders on its stdin. The end of it means that we are gone, by SIGKILL even: then the server and its files go
-/// too. It runs `initdb` as well, so that there is no moment at which a file of ours has no guard. The file `down` is
+/// too. It makes them all itself, so that there is no moment at which one has no guard. The file `down` is
 /// there whenever no server runs; only its waiting parent, a subshell, can know that for certain.
 const SUPERVISOR: &str = r#"
 dir=$1 bin=$2; shift 2
+umask 077
+mkdir "$dir" || exit
+trap : PIPE # An answer to one who is gone must not end us before the clean-up.
 stop() {
     until [ -e "$dir/down" ] || kill -"$1" "$(head -n 1 "$dir/data/postmaster.pid")"; do sleep 0.02; done 2>/dev/null
     wait
@@ -69,7 +71,7 @@ impl Cluster {
         account: &Account,
         durability: Durability,
     ) -> Result<Self, String> {
-        let directory = directory(account, durability)?;
+        let directory = directory(account, durability);
         let mut command = account.command("/bin/sh");
         command
             .args(["-c", SUPERVISOR, "optilock-supervisor"])
@@ -84,10 +86,9 @@ impl Cluster {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let mut supervisor = command.spawn().map_err(|error| {
-            let _ = std::fs::remove_dir(&directory);
-            format!("/bin/sh could not be run ({error})")
-        })?;
+        let mut supervisor = command
+            .spawn()
+            .map_err(|error| format!("/bin/sh could not be run ({error})"))?;
         let orders = supervisor.stdin.take();
         let answers = BufReader::new(supervisor.stdout.take().expect("it was asked for a pipe"));
         let mut cluster = Self {
@@ -170,7 +171,12 @@ impl Cluster {
             .ok()
             .filter(|&length| length > 0)
             .map(|_| answer.trim().to_owned())
-            .ok_or_else(|| "its supervisor is gone".to_owned())
+            .ok_or_else(|| {
+                format!(
+                    "nobody looks after {}, if it could be made at all",
+                    self.directory.display()
+                )
+            })
     }
 
     fn failure(&self, what: &str) -> String {
@@ -192,7 +198,7 @@ fn pause() {
     std::thread::sleep(Duration::from_millis(3));
 }
 
-fn directory(account: &Account, durability: Durability) -> Result<PathBuf, String> {
+fn directory(account: &Account, durability: Durability) -> PathBuf {
     let memory = Path::new(MEMORY);
     let temp = std::env::temp_dir();
     let temp = if durability == Durability::Fast && free(memory) >= ROOM {
@@ -203,17 +209,11 @@ fn directory(account: &Account, durability: Durability) -> Result<PathBuf, Strin
     } else {
         temp
     };
-    let directory = temp.join(format!(
+    temp.join(format!(
         "optilock-{}-{:08x}",
         std::process::id(),
         rand::random::<u32>()
-    ));
-    DirBuilder::new()
-        .mode(0o700)
-        .create(&directory)
-        .and_then(|()| account.give(&directory))
-        .map_err(|error| format!("{} could not be made ({error})", directory.display()))?;
-    Ok(directory)
+    ))
 }
 
 /// In KiB.

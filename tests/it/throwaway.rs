@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection};
@@ -124,14 +124,18 @@ fn victim() {
     }
 }
 
-#[test]
-fn vanishes_when_its_owner_is_killed() {
-    let mut owner = Command::new(std::env::current_exe().expect("a test has a binary"))
+fn spawn_victim() -> Child {
+    Command::new(std::env::current_exe().expect("a test has a binary"))
         .args(["throwaway::victim", "--exact", "--nocapture"])
         .env(VICTIM, "1")
         .stdout(Stdio::piped())
         .spawn()
-        .expect("the test binary runs");
+        .expect("the test binary runs")
+}
+
+#[test]
+fn vanishes_when_its_owner_is_killed() {
+    let mut owner = spawn_victim();
     let output = BufReader::new(owner.stdout.take().expect("a pipe was asked for"));
     let line = output
         .lines()
@@ -145,6 +149,31 @@ fn vanishes_when_its_owner_is_killed() {
     owner.wait().expect("it is ours");
     eventually("server gone", || !is_alive(process));
     eventually("directory gone", || !directory.exists());
+}
+
+#[test]
+fn vanishes_when_its_owner_is_killed_during_initdb() {
+    let mut owner = spawn_victim();
+    let prefix = format!("optilock-{}-", owner.id());
+    let directories = || {
+        let places = [
+            PathBuf::from("/dev/shm"),
+            PathBuf::from("/tmp"),
+            std::env::temp_dir(),
+        ];
+        let entries = places
+            .into_iter()
+            .filter_map(|place| std::fs::read_dir(place).ok())
+            .flatten()
+            .flatten();
+        entries
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+            .count()
+    };
+    eventually("directory made", || directories() > 0);
+    owner.kill().expect("it is ours");
+    owner.wait().expect("it is ours");
+    eventually("directory gone", || directories() == 0);
 }
 
 #[tokio::test]
