@@ -1,0 +1,65 @@
+-- Products, orders, and the ledger of every change of a product.
+--
+-- No foreign key points at products: a sale would pay for its check under the lock of the hottest
+-- row there is. Lines and movements are written only by statements that take the product's row from
+-- its own UPDATE, and products are retired, never deleted.
+
+CREATE TABLE optilock.products (
+    -- Byte order, so that every server and every client lock rows in the same order.
+    sku        text COLLATE "C" PRIMARY KEY CHECK (sku <> ''),
+    name       text        NOT NULL CHECK (name <> ''),
+    price      bigint      NOT NULL CHECK (price >= 0),
+    currency   text        NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    stock      bigint      NOT NULL CHECK (stock >= 0),
+    reserved   bigint      NOT NULL DEFAULT 0 CHECK (reserved >= 0),
+    -- Grows with every change and numbers the ledger.
+    version    bigint      NOT NULL DEFAULT 1 CHECK (version >= 1),
+    -- Grows with edits of the catalogue (name, price) only.
+    revision   bigint      NOT NULL DEFAULT 1 CHECK (revision >= 1),
+    retired    boolean     NOT NULL DEFAULT false,
+    created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    updated_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    CHECK (reserved <= stock)
+) WITH (fillfactor = 70);
+-- No index on version, stock or updated_at, not even a partial one: it would end HOT updates, and
+-- with them the speed of a hot product.
+
+CREATE TABLE optilock.orders (
+    id         uuid PRIMARY KEY,
+    customer   text,
+    -- 0 pending payment, 1 payment failed, 2 paid, 3 cancelled, 4 void
+    status     smallint    NOT NULL DEFAULT 0 CHECK (status BETWEEN 0 AND 4),
+    total      bigint      NOT NULL CHECK (total >= 0),
+    currency   text        NOT NULL,
+    version    bigint      NOT NULL DEFAULT 1 CHECK (version >= 1),
+    -- Why it was cancelled.
+    reason     text,
+    created_at timestamptz NOT NULL DEFAULT statement_timestamp()
+);
+-- For the clean-up of unpaid orders.
+CREATE INDEX orders_unpaid ON optilock.orders (created_at) WHERE status IN (0, 1);
+
+CREATE TABLE optilock.order_lines (
+    order_id uuid   NOT NULL,
+    sku      text COLLATE "C" NOT NULL,
+    quantity bigint NOT NULL CHECK (quantity > 0),
+    price    bigint NOT NULL CHECK (price >= 0),
+    PRIMARY KEY (order_id, sku)
+);
+
+-- One row per product and version: a lost update would need the same key twice.
+CREATE TABLE optilock.movements (
+    sku         text COLLATE "C" NOT NULL,
+    version     bigint      NOT NULL,
+    -- 1 sale, 2 given back, 3 adjustment, 4 reserved, 5 lapsed, 6 count, 7 edit, 8 added, 9 retired
+    kind        smallint    NOT NULL CHECK (kind BETWEEN 1 AND 9),
+    delta       bigint      NOT NULL,
+    stock_after bigint      NOT NULL CHECK (stock_after >= 0),
+    order_id    uuid,
+    -- Names a change that has no order, so that it takes effect once.
+    token       uuid,
+    reason      text,
+    moved_at    timestamptz NOT NULL DEFAULT statement_timestamp(),
+    PRIMARY KEY (sku, version)
+);
+CREATE UNIQUE INDEX movements_token ON optilock.movements (token) WHERE token IS NOT NULL;

@@ -1,0 +1,49 @@
+//! A product inventory in which nobody's purchase takes another's stock.
+//!
+//! [`Inventory`] is what a shop asks of it; [`PgInventory`] keeps it on PostgreSQL,
+//! [`MemoryInventory`] in memory with the same answers. A [`Checkout`] takes all of its lines or
+//! none, and takes effect exactly once, also when the connection dies during `COMMIT`.
+//!
+//! ```
+//! use optilock::inventory::{Checkout, Inventory, Line, MemoryInventory, Money, NewProduct, Quantity, Sku, Stock};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), optilock::inventory::Error> {
+//! let shop = MemoryInventory::new();
+//! let pot = Sku::new("clay-pot")?;
+//! let price = Money::new(45_000, "MXN".parse()?)?;
+//! shop.add_product(NewProduct::new(pot.clone(), "Clay pot", price).with_stock(Stock::new(1)?)).await?;
+//!
+//! let order = shop.checkout(Checkout::new([Line::new(pot.clone(), Quantity::ONE)])?).await?;
+//! assert_eq!(order.total, price);
+//!
+//! let late = shop.checkout(Checkout::new([Line::new(pot, Quantity::ONE)])?).await;
+//! assert!(late.is_err_and(|error| error.is_insufficient_stock()));
+//! # Ok(()) }
+//! ```
+
+mod adjustment;
+mod checkout;
+mod error;
+mod memory;
+mod money;
+mod order;
+mod page;
+mod postgres;
+mod product;
+mod quantity;
+mod sku;
+mod store;
+
+pub use adjustment::Adjustment;
+pub use checkout::{Checkout, Line};
+pub use error::{Error, Shortage};
+pub use memory::MemoryInventory;
+pub use money::{Currency, Money};
+pub use order::{Cleanup, Order, OrderId, OrderLine, OrderStatus};
+pub use page::Page;
+pub use postgres::{MigrateError, PgInventory, Stats, Strategy, migrate};
+pub use product::{NewProduct, Product};
+pub use quantity::{Quantity, Stock};
+pub use sku::Sku;
+pub use store::Inventory;

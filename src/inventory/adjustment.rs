@@ -1,0 +1,80 @@
+use uuid::Uuid;
+
+use super::{Error, Sku, Stock, product::check_text};
+
+/// A relative change of a product's stock: a delivery, breakage, theft.
+///
+/// It carries its own id and takes effect once, however often it is asked for: a host that does not
+/// know whether its first try arrived sends the same adjustment again.
+///
+/// ```
+/// use optilock::inventory::{Adjustment, Sku};
+///
+/// let delivery = Adjustment::new(Sku::new("mug-7")?, 24, "delivery 2214")?;
+/// let broken = Adjustment::new(Sku::new("mug-7")?, -1, "fell off the shelf")?;
+/// # let _ = (delivery, broken);
+/// # Ok::<(), optilock::inventory::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adjustment {
+    pub(crate) id: Uuid,
+    pub(crate) sku: Sku,
+    pub(crate) delta: i64,
+    pub(crate) reason: String,
+}
+
+impl Adjustment {
+    /// `delta` units more (or fewer, when negative), for `reason` (1 to 500 bytes).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a delta of 0 or beyond [`Stock::MAX`], and for a reason that is empty,
+    /// too long, or holds a control character.
+    pub fn new(sku: Sku, delta: i64, reason: impl Into<String>) -> Result<Self, Error> {
+        let reason = reason.into();
+        check_text("reason", &reason)?;
+        if delta == 0 || delta.unsigned_abs() > Stock::MAX.get().unsigned_abs() {
+            return Err(Error::invalid(
+                "adjustment",
+                format!("a delta of {delta} is zero or beyond {}", Stock::MAX),
+            ));
+        }
+        Ok(Self {
+            id: Uuid::now_v7(),
+            sku,
+            delta,
+            reason,
+        })
+    }
+
+    /// With an id of the host's own, for instance that of the delivery note.
+    #[must_use]
+    pub fn with_id(mut self, id: Uuid) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// The id under which it takes effect once.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The product.
+    #[must_use]
+    pub const fn sku(&self) -> &Sku {
+        &self.sku
+    }
+
+    /// The change in units.
+    #[must_use]
+    pub const fn delta(&self) -> i64 {
+        self.delta
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}

@@ -1,0 +1,305 @@
+use super::{Error, Money, Order, OrderId, Quantity, Shortage, Sku, product::check_text};
+use crate::{Conflict, Version, Versioned, inventory::Product};
+
+/// So many units of one product, if it is still as the buyer saw it.
+///
+/// ```
+/// use optilock::inventory::{Line, Money, Quantity, Sku};
+///
+/// let seen = Money::new(45_000, "MXN".parse()?)?;
+/// let line = Line::new(Sku::new("clay-pot")?, Quantity::ONE).expecting_price(seen);
+/// # let _ = line;
+/// # Ok::<(), optilock::inventory::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Line {
+    pub(crate) sku: Sku,
+    pub(crate) quantity: Quantity,
+    pub(crate) version: Option<Version>,
+    pub(crate) price: Option<Money>,
+}
+
+impl Line {
+    /// `quantity` units of `sku`, whatever the price.
+    pub const fn new(sku: Sku, quantity: Quantity) -> Self {
+        Self {
+            sku,
+            quantity,
+            version: None,
+            price: None,
+        }
+    }
+
+    /// Only if the price is still this: otherwise [`Error::PriceChanged`]. What a shop wants: other
+    /// buyers' purchases don't disturb it.
+    pub const fn expecting_price(mut self, price: Money) -> Self {
+        self.price = Some(price);
+        self
+    }
+
+    /// Only if nothing at all happened to the product: otherwise [`Error::Conflict`]. Every sale
+    /// changes the version, so on a product in demand this refuses often.
+    pub const fn expecting_version(mut self, version: Version) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// The product.
+    #[must_use]
+    pub const fn sku(&self) -> &Sku {
+        &self.sku
+    }
+
+    /// The units wanted.
+    #[must_use]
+    pub const fn quantity(&self) -> Quantity {
+        self.quantity
+    }
+
+    /// The version it depends on, if on any.
+    #[must_use]
+    pub const fn expected_version(&self) -> Option<Version> {
+        self.version
+    }
+
+    /// The price it depends on, if on any.
+    #[must_use]
+    pub const fn expected_price(&self) -> Option<Money> {
+        self.price
+    }
+
+    /// Adds another line of the same product to this one.
+    fn absorb(&mut self, other: &Self) -> Result<(), Error> {
+        if self.version.is_some() && other.version.is_some() && self.version != other.version {
+            return Err(Error::invalid(
+                "checkout",
+                format!("two lines of {} expect different versions", self.sku),
+            ));
+        }
+        if self.price.is_some() && other.price.is_some() && self.price != other.price {
+            return Err(Error::invalid(
+                "checkout",
+                format!("two lines of {} expect different prices", self.sku),
+            ));
+        }
+        self.quantity = Quantity::new(self.quantity.get() + other.quantity.get())?;
+        self.version = self.version.or(other.version);
+        self.price = self.price.or(other.price);
+        Ok(())
+    }
+}
+
+/// A request to take all of its lines, or none, and to make an order of them.
+///
+/// Its order id is made here and is what makes it take effect exactly once: sent again, the same
+/// `Checkout` (or a clone of it) is answered with the order that is there, with
+/// [`replayed`](Order::replayed) set.
+///
+/// ```
+/// use optilock::inventory::{Checkout, Line, Quantity, Sku};
+///
+/// let mug = Sku::new("mug-7")?;
+/// let cart = Checkout::new([
+///     Line::new(mug.clone(), Quantity::ONE),
+///     Line::new(Sku::new("clay-pot")?, Quantity::new(2)?),
+///     Line::new(mug, Quantity::ONE),
+/// ])?
+/// .with_customer("ana@example.org");
+/// assert_eq!(cart.lines().len(), 2); // lines of one product are merged
+/// # Ok::<(), optilock::inventory::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkout {
+    pub(crate) id: OrderId,
+    pub(crate) customer: Option<String>,
+    pub(crate) lines: Vec<Line>,
+}
+
+impl Checkout {
+    /// The most lines of one checkout, before lines of one product are merged.
+    pub const MAX_LINES: usize = 1_000;
+
+    /// A checkout of these lines; those of one product are merged.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] without lines, with more than [`MAX_LINES`](Self::MAX_LINES), when merged
+    /// quantities pass [`Quantity::MAX`], or when lines of one product expect different things.
+    pub fn new(lines: impl IntoIterator<Item = Line>) -> Result<Self, Error> {
+        let mut lines: Vec<Line> = lines.into_iter().take(Self::MAX_LINES + 1).collect();
+        if lines.is_empty() {
+            return Err(Error::invalid("checkout", "has no lines"));
+        }
+        if lines.len() > Self::MAX_LINES {
+            return Err(Error::invalid(
+                "checkout",
+                format!("has more than {} lines", Self::MAX_LINES),
+            ));
+        }
+        lines.sort_by(|a, b| a.sku.cmp(&b.sku));
+        let mut merged: Vec<Line> = Vec::with_capacity(lines.len());
+        for line in lines {
+            match merged.last_mut() {
+                Some(last) if last.sku == line.sku => last.absorb(&line)?,
+                _ => merged.push(line),
+            }
+        }
+        Ok(Self {
+            id: OrderId::new(),
+            customer: None,
+            lines: merged,
+        })
+    }
+
+    /// For this customer, as the host names them: 1 to 500 bytes, no control characters, checked at
+    /// checkout.
+    #[must_use]
+    pub fn with_customer(mut self, customer: impl Into<String>) -> Self {
+        self.customer = Some(customer.into());
+        self
+    }
+
+    /// With an order id that the host made and stored, so that it can ask again after a crash.
+    #[must_use]
+    pub const fn with_order_id(mut self, id: OrderId) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// The id that its order gets.
+    #[must_use]
+    pub const fn order_id(&self) -> OrderId {
+        self.id
+    }
+
+    /// The customer.
+    #[must_use]
+    pub fn customer(&self) -> Option<&str> {
+        self.customer.as_deref()
+    }
+
+    /// The lines, merged and sorted by SKU.
+    #[must_use]
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// Refuses what could not be stored.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.customer
+            .as_deref()
+            .map_or(Ok(()), |customer| check_text("customer", customer))
+    }
+
+    /// Whether all lines can be had from `facts`, one per line; if not, why. The one place where a
+    /// checkout is judged.
+    ///
+    /// What the buyer must hear first comes first: a product that is gone, a price that changed, a
+    /// version that moved on, and then every line that is short.
+    pub(crate) fn judge(&self, facts: &[Option<Facts>]) -> Result<(), Error> {
+        let mut known = Vec::with_capacity(self.lines.len());
+        for (line, facts) in self.lines.iter().zip(facts) {
+            known.push((line, facts.ok_or_else(|| Error::no_product(&line.sku))?));
+        }
+        for (line, facts) in &known {
+            match line.price {
+                Some(expected) if expected != facts.price => {
+                    return Err(Error::PriceChanged {
+                        sku: line.sku.clone(),
+                        expected,
+                        actual: facts.price,
+                    });
+                }
+                _ => {}
+            }
+        }
+        for (line, facts) in &known {
+            match line.version {
+                Some(expected) if expected != facts.version => {
+                    return Err(Conflict::new(
+                        Product::ENTITY,
+                        line.sku.as_str(),
+                        expected,
+                        facts.version,
+                    )
+                    .into());
+                }
+                _ => {}
+            }
+        }
+        let short: Vec<Shortage> = known
+            .iter()
+            .filter(|(line, facts)| facts.available < line.quantity.get())
+            .map(|(line, facts)| Shortage::new(line.sku.clone(), line.quantity, facts.available))
+            .collect();
+        if !short.is_empty() {
+            return Err(Error::InsufficientStock(short));
+        }
+        self.total(known.iter().map(|(_, facts)| facts.price))
+            .map(drop)
+    }
+
+    /// What it costs at these prices, one per line.
+    pub(crate) fn total(&self, prices: impl IntoIterator<Item = Money>) -> Result<Money, Error> {
+        let mut total: Option<Money> = None;
+        for (line, price) in self.lines.iter().zip(prices) {
+            let Some(cost) = price.times(line.quantity) else {
+                return Err(Error::total_too_large());
+            };
+            total = Some(match total {
+                None => cost,
+                Some(sum) if sum.currency() != cost.currency() => {
+                    let (a, b) = (sum.currency(), cost.currency());
+                    return Err(Error::invalid("checkout", format!("mixes {a} and {b}")));
+                }
+                Some(sum) => sum.plus(cost).ok_or_else(Error::total_too_large)?,
+            });
+        }
+        total.ok_or_else(|| Error::invalid("checkout", "has no lines"))
+    }
+
+    /// The answer to this request when its order id is taken: that order, if it was made by the same
+    /// request.
+    pub(crate) fn replay(&self, mut stored: Order) -> Result<Order, Error> {
+        if stored.status == super::OrderStatus::Void {
+            return Err(Error::OrderClosed {
+                id: stored.id,
+                status: stored.status,
+            });
+        }
+        let same = stored.customer == self.customer
+            && stored.lines.len() == self.lines.len()
+            && stored
+                .lines
+                .iter()
+                .zip(&self.lines)
+                .all(|(a, b)| a.sku == b.sku && a.quantity == b.quantity);
+        if !same {
+            return Err(Error::IdempotencyMismatch {
+                entity: Order::ENTITY,
+                id: self.id.to_string(),
+            });
+        }
+        stored.replayed = true;
+        Ok(stored)
+    }
+}
+
+/// What a checkout needs to know of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) available: i64,
+    pub(crate) version: Version,
+    pub(crate) price: Money,
+}
+
+impl From<&Product> for Facts {
+    fn from(product: &Product) -> Self {
+        Self {
+            available: product.available(),
+            version: product.version,
+            price: product.price,
+        }
+    }
+}

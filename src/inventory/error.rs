@@ -1,0 +1,341 @@
+use std::time::Duration;
+
+use super::{Money, OrderId, OrderStatus, Product, Quantity, Sku};
+use crate::{
+    Class, Classify, Conflict, RetryError, StopReason, Version, Versioned,
+    postgres::{Phase, class_in, is_out_of_range, is_unique_violation},
+};
+
+/// Why an inventory did not do what it was asked.
+///
+/// [`http_status`](Self::http_status) and [`code`](Self::code) translate it for clients; predicates
+/// such as [`is_conflict`](Self::is_conflict) look through [`Exhausted`](Self::Exhausted).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The caller's version is no longer the current one: read again and decide again.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// A conflict whose current version can't be known: the database aborted the transaction.
+    #[error("another transaction won")]
+    Serialization(#[source] sqlx::Error),
+    /// There is no such product or order, or the product is retired.
+    #[error("no {entity} {id}")]
+    NotFound {
+        /// What was looked for.
+        entity: &'static str,
+        /// Under which id.
+        id: String,
+    },
+    /// The SKU is in use.
+    #[error("{entity} {id} is there already")]
+    AlreadyExists {
+        /// What is there.
+        entity: &'static str,
+        /// Under which id.
+        id: String,
+    },
+    /// Fewer units are available than asked for: every line that is short, sorted by SKU.
+    #[error("insufficient stock: {}", list(.0))]
+    InsufficientStock(Vec<Shortage>),
+    /// The price is no longer the one the buyer saw.
+    #[error("the price of {sku} changed from {expected} to {actual}")]
+    PriceChanged {
+        /// The product.
+        sku: Sku,
+        /// The price the caller expected.
+        expected: Money,
+        /// The price now.
+        actual: Money,
+    },
+    /// A count below what reservations hold: release them first, or count again.
+    #[error("{sku} can't be counted at {counted}: {reserved} are reserved")]
+    StockHeld {
+        /// The product.
+        sku: Sku,
+        /// The count refused.
+        counted: i64,
+        /// Units held by reservations.
+        reserved: i64,
+    },
+    /// A trigger or a row-level policy on the crate's tables swallowed the write.
+    #[error("the write of {entity} {id} was suppressed by a trigger or a policy")]
+    Suppressed {
+        /// What was not written.
+        entity: &'static str,
+        /// Under which id.
+        id: String,
+    },
+    /// The request itself can't be right.
+    #[error("{what} {why}")]
+    Invalid {
+        /// Which part of it.
+        what: &'static str,
+        /// What is wrong with that part.
+        why: String,
+    },
+    /// The id was used before, by another request.
+    #[error("{entity} {id} was made by another request")]
+    IdempotencyMismatch {
+        /// What the id names.
+        entity: &'static str,
+        /// The id.
+        id: String,
+    },
+    /// The order's state does not allow it.
+    #[error("order {id} is {status}")]
+    OrderClosed {
+        /// The order.
+        id: OrderId,
+        /// Where it stands.
+        status: OrderStatus,
+    },
+    /// It may or may not have taken effect: ask for the order (or the product) before trying again.
+    #[error("it is unknown whether it took effect")]
+    Unknown(#[source] Box<Error>),
+    /// The database is overloaded or away, and nothing happened: try again later.
+    #[error("the database is busy")]
+    Busy {
+        /// When to try again, if that is known.
+        retry_after: Option<Duration>,
+        /// What the database said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Every attempt that the policy allows has failed.
+    #[error("gave up after {attempts} attempts in {elapsed:?}: {reason}")]
+    Exhausted {
+        /// How many attempts were made.
+        attempts: u32,
+        /// Time since the end of the first attempt.
+        elapsed: Duration,
+        /// Which bound of the policy ended it.
+        reason: StopReason,
+        /// The last attempt's error.
+        source: Box<Error>,
+    },
+    /// The database refused for a reason that no retry mends.
+    #[error("the database failed")]
+    Database(#[source] sqlx::Error),
+}
+
+impl Error {
+    pub(crate) fn invalid(what: &'static str, why: impl Into<String>) -> Self {
+        Self::Invalid {
+            what,
+            why: why.into(),
+        }
+    }
+
+    pub(crate) fn total_too_large() -> Self {
+        Self::invalid("checkout", "has a total beyond the largest amount")
+    }
+
+    pub(crate) fn no_product(sku: &Sku) -> Self {
+        Self::NotFound {
+            entity: Product::ENTITY,
+            id: sku.to_string(),
+        }
+    }
+
+    pub(crate) fn conflict(sku: &Sku, expected: Version, actual: Version) -> Self {
+        Conflict::new(Product::ENTITY, sku.as_str(), expected, actual).into()
+    }
+
+    /// An sqlx error of a statement that could not yet take effect: a read, or one before `COMMIT`.
+    pub(crate) fn before(error: sqlx::Error) -> Self {
+        Self::of(error, Phase::Before)
+    }
+
+    /// An sqlx error of a statement that writes one of our own keys: taken, another attempt or
+    /// another process has stored it, and the next attempt will find it.
+    pub(crate) fn own_key(error: sqlx::Error) -> Self {
+        if is_unique_violation(&error) {
+            Self::Serialization(error)
+        } else {
+            error.into()
+        }
+    }
+
+    fn of(error: sqlx::Error, phase: Phase) -> Self {
+        match class_in(&error, phase) {
+            Class::Conflict => Self::Serialization(error),
+            Class::Busy { retry_after } => Self::Busy {
+                retry_after,
+                source: error,
+            },
+            Class::Unknown => Self::Unknown(Box::new(Self::Database(error))),
+            Class::Permanent if is_out_of_range(&error) => Self::invalid(
+                "request",
+                "takes a total, a stock or a version beyond the largest number",
+            ),
+            Class::Permanent => Self::Database(error),
+        }
+    }
+
+    /// The error that counts: the last attempt's, if retries were exhausted.
+    #[must_use]
+    fn root(&self) -> &Self {
+        match self {
+            Self::Exhausted { source, .. } => source.root(),
+            other => other,
+        }
+    }
+
+    /// Somebody else won.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self.root(), Self::Conflict(_) | Self::Serialization(_))
+    }
+
+    /// There is no such thing.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.root(), Self::NotFound { .. })
+    }
+
+    /// Some line is short.
+    #[must_use]
+    pub fn is_insufficient_stock(&self) -> bool {
+        matches!(self.root(), Self::InsufficientStock(_))
+    }
+
+    /// It may or may not have taken effect.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.root(), Self::Unknown(_))
+    }
+
+    /// The database was busy; nothing happened.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self.root(), Self::Busy { .. })
+    }
+
+    /// The HTTP status (RFC 9110) that tells a client the same.
+    ///
+    /// | Status | Error |
+    /// |---|---|
+    /// | 400 | `Invalid`, `InsufficientStock` |
+    /// | 404 | `NotFound` |
+    /// | 409 | `Conflict`, `Serialization`, `AlreadyExists`, `PriceChanged`, `StockHeld`, `OrderClosed`, and `Exhausted` by conflicts |
+    /// | 422 | `IdempotencyMismatch` |
+    /// | 503 | `Busy`, `Unknown`, and `Exhausted` by a busy database |
+    /// | 500 | everything else |
+    #[must_use]
+    pub fn http_status(&self) -> u16 {
+        match self.root() {
+            Self::Invalid { .. } | Self::InsufficientStock(_) => 400,
+            Self::NotFound { .. } => 404,
+            Self::Conflict(_)
+            | Self::Serialization(_)
+            | Self::AlreadyExists { .. }
+            | Self::PriceChanged { .. }
+            | Self::StockHeld { .. }
+            | Self::OrderClosed { .. } => 409,
+            Self::IdempotencyMismatch { .. } => 422,
+            Self::Busy { .. } | Self::Unknown(_) => 503,
+            Self::Suppressed { .. } | Self::Exhausted { .. } | Self::Database(_) => 500,
+        }
+    }
+
+    /// A stable name in kebab case, for clients and logs. That of the last attempt's error, if
+    /// retries were exhausted.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self.root() {
+            Self::Conflict(_) | Self::Serialization(_) => "conflict",
+            Self::NotFound { .. } => "not-found",
+            Self::AlreadyExists { .. } => "already-exists",
+            Self::InsufficientStock(_) => "insufficient-stock",
+            Self::PriceChanged { .. } => "price-changed",
+            Self::StockHeld { .. } => "stock-held",
+            Self::Suppressed { .. } => "suppressed",
+            Self::Invalid { .. } => "invalid",
+            Self::IdempotencyMismatch { .. } => "idempotency-mismatch",
+            Self::OrderClosed { .. } => "order-closed",
+            Self::Unknown(_) => "unknown-outcome",
+            Self::Busy { .. } => "busy",
+            Self::Exhausted { .. } => "exhausted",
+            Self::Database(_) => "database",
+        }
+    }
+}
+
+/// As for a statement that commits by itself: see [`Classify`] for [`sqlx::Error`].
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::of(error, Phase::Commit)
+    }
+}
+
+/// What [`transact`](crate::postgres::transact()) returns when its operation's error is this one.
+impl From<RetryError<Self>> for Error {
+    fn from(gave_up: RetryError<Self>) -> Self {
+        let in_doubt = gave_up.class() == Class::Unknown;
+        let (attempts, elapsed, reason) = (gave_up.attempts, gave_up.elapsed, gave_up.reason);
+        match gave_up.into_inner() {
+            error if error.is_unknown() => error,
+            error if in_doubt => Self::Unknown(Box::new(error)),
+            error if reason == StopReason::Permanent => error,
+            error => Self::Exhausted {
+                attempts,
+                elapsed,
+                reason,
+                source: Box::new(error),
+            },
+        }
+    }
+}
+
+/// In a transaction of the host's own: `Conflict` and `Serialization` are worth another attempt.
+impl Classify for Error {
+    fn class(&self) -> Class {
+        match self {
+            Self::Conflict(_) | Self::Serialization(_) => Class::Conflict,
+            Self::Busy { retry_after, .. } => Class::Busy {
+                retry_after: *retry_after,
+            },
+            Self::Unknown(_) => Class::Unknown,
+            _ => Class::Permanent,
+        }
+    }
+}
+
+/// A line that asked for more than there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shortage {
+    /// The product.
+    pub sku: Sku,
+    /// Units asked for, over all lines of that product.
+    pub requested: Quantity,
+    /// Units that could be had: stock less reservations.
+    pub available: i64,
+}
+
+impl Shortage {
+    /// A shortage.
+    #[must_use]
+    pub const fn new(sku: Sku, requested: Quantity, available: i64) -> Self {
+        Self {
+            sku,
+            requested,
+            available,
+        }
+    }
+}
+
+fn list(shortages: &[Shortage]) -> String {
+    let mut text = String::new();
+    for Shortage {
+        sku,
+        requested,
+        available,
+    } in shortages
+    {
+        let comma = if text.is_empty() { "" } else { ", " };
+        text += &format!("{comma}{requested} of {sku} requested, {available} available");
+    }
+    text
+}

@@ -1,0 +1,387 @@
+//! The inventory on PostgreSQL.
+
+mod call;
+mod checkout;
+mod migrate;
+mod orders;
+mod products;
+mod row;
+mod sql;
+mod stats;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::{
+    Adjustment, Checkout, Cleanup, Error, Inventory, NewProduct, Order, OrderId, Page, Product,
+    Sku, Stock,
+};
+use crate::{RetryPolicy, Version};
+
+use call::Call;
+pub use migrate::{MigrateError, migrate};
+pub use stats::Stats;
+
+/// How a checkout holds the stock between looking and taking.
+///
+/// All of them are right under any load; they differ in speed. Whatever the strategy, an attempt
+/// after two conflicts locks (see
+/// [`with_locking_after`](RetryPolicy::with_locking_after)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// One statement that takes the stock if it is there. One round trip; the fastest on a product
+    /// in demand. The default.
+    #[default]
+    Guarded,
+    /// Read, compare-and-set on the version, retry. Holds no lock between reading and writing; for
+    /// products that are rarely bought at the same moment.
+    Optimistic,
+    /// Lock the rows, look, write. Every buyer waits for the one before; never a conflict.
+    Pessimistic,
+}
+
+/// An [`Inventory`] on PostgreSQL, in its own schema `optilock`.
+///
+/// Cheap to clone. Make the tables by [`migrate`](crate::migrate) first. Every operation of the
+/// trait also comes as `.._in`, for one attempt within a transaction of the host's: it commits
+/// nothing, and its errors of class [`Conflict`](crate::Class::Conflict) want that transaction
+/// run again, as [`transact`](crate::postgres::transact()) does.
+///
+/// ```no_run
+/// use optilock::{RetryPolicy, inventory::{Checkout, Error, Inventory, Line, PgInventory, Quantity, Sku}};
+///
+/// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = optilock::postgres::pool_options().connect("postgres://localhost/shop").await?;
+/// optilock::migrate(&pool).await?;
+/// let shop = PgInventory::new(pool.clone());
+///
+/// let cart = Checkout::new([Line::new(Sku::new("clay-pot")?, Quantity::ONE)])?;
+/// let order = shop.checkout(cart.clone()).await?;
+///
+/// // Or together with the host's own rows:
+/// let order = optilock::postgres::transact(&pool, &RetryPolicy::new(), async |conn, _| {
+///     let order = shop.checkout_in(conn, &cart).await?;
+///     sqlx::query("INSERT INTO deliveries (order_id) VALUES ($1)").bind(order.id.uuid()).execute(conn).await?;
+///     Ok::<_, Error>(order)
+/// })
+/// .await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct PgInventory {
+    pool: PgPool,
+    policy: RetryPolicy,
+    strategy: Strategy,
+    stats: Arc<stats::Counters>,
+}
+
+impl PgInventory {
+    /// An inventory on this pool.
+    ///
+    /// # Default
+    ///
+    /// [`RetryPolicy::new`], [`Strategy::Guarded`].
+    pub fn new(pool: PgPool) -> Self {
+        Self {
+            pool,
+            policy: RetryPolicy::new(),
+            strategy: Strategy::default(),
+            stats: Arc::default(),
+        }
+    }
+
+    /// How often and how long an operation is tried. Whether unknown outcomes are retried is not up
+    /// to the policy: here every operation takes effect once, so they are.
+    pub fn with_policy(mut self, policy: RetryPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// How a checkout holds the stock.
+    pub const fn with_strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = strategy;
+        self
+    }
+
+    /// How the calls went so far, over all clones of this inventory in this process.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.stats.read()
+    }
+
+    /// [`add_product`](Inventory::add_product) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn add_product_in(
+        &self,
+        conn: &mut PgConnection,
+        new: &NewProduct,
+    ) -> Result<Product, Error> {
+        products::add(conn, new, Uuid::now_v7()).await
+    }
+
+    /// [`product`](Inventory::product) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn product_in(&self, conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
+        products::find(conn, sku).await
+    }
+
+    /// [`products`](Inventory::products) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn products_in(
+        &self,
+        conn: &mut PgConnection,
+        page: &Page<Sku>,
+    ) -> Result<Vec<Product>, Error> {
+        products::page(conn, page).await
+    }
+
+    /// [`products_of`](Inventory::products_of) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn products_of_in(
+        &self,
+        conn: &mut PgConnection,
+        skus: &[Sku],
+    ) -> Result<Vec<Product>, Error> {
+        products::of(conn, skus).await
+    }
+
+    /// [`product_at`](Inventory::product_at) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn product_at_in(
+        &self,
+        conn: &mut PgConnection,
+        sku: &Sku,
+        expected: Version,
+    ) -> Result<Product, Error> {
+        products::at(conn, sku, expected).await
+    }
+
+    /// [`update_product`](Inventory::update_product) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn update_product_in(
+        &self,
+        conn: &mut PgConnection,
+        changed: &Product,
+    ) -> Result<Product, Error> {
+        products::edit(conn, changed, Uuid::now_v7()).await
+    }
+
+    /// [`retire_product`](Inventory::retire_product) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn retire_product_in(
+        &self,
+        conn: &mut PgConnection,
+        sku: &Sku,
+        expected: Version,
+    ) -> Result<(), Error> {
+        products::retire(conn, sku, expected, Uuid::now_v7())
+            .await
+            .map(drop)
+    }
+
+    /// [`adjust_stock`](Inventory::adjust_stock) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn adjust_stock_in(
+        &self,
+        conn: &mut PgConnection,
+        adjustment: &Adjustment,
+    ) -> Result<Product, Error> {
+        products::adjust(conn, adjustment).await
+    }
+
+    /// [`count_stock`](Inventory::count_stock) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn count_stock_in(
+        &self,
+        conn: &mut PgConnection,
+        sku: &Sku,
+        expected: Version,
+        counted: Stock,
+        reason: &str,
+    ) -> Result<Product, Error> {
+        products::count(conn, sku, expected, counted, reason, Uuid::now_v7()).await
+    }
+
+    /// [`checkout`](Inventory::checkout) in the caller's transaction: order, lines and movements
+    /// commit with the host's own rows, or not at all. Holds the products' locks until then,
+    /// whatever the strategy.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn checkout_in(
+        &self,
+        conn: &mut PgConnection,
+        request: &Checkout,
+    ) -> Result<Order, Error> {
+        request.check()?;
+        checkout::checkout_in(conn, request).await
+    }
+
+    /// [`order`](Inventory::order) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn order_in(&self, conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
+        orders::find(conn, id).await
+    }
+}
+
+#[async_trait]
+impl Inventory for PgInventory {
+    async fn add_product(&self, new: NewProduct) -> Result<Product, Error> {
+        let token = Uuid::now_v7();
+        self.change(
+            "add product",
+            token,
+            true,
+            async |conn: &mut PgConnection, _| products::add(conn, &new, token).await,
+        )
+        .await
+    }
+
+    async fn product(&self, sku: &Sku) -> Result<Product, Error> {
+        self.read("product", async |conn: &mut PgConnection, _| {
+            products::find(conn, sku).await
+        })
+        .await
+    }
+
+    async fn products(&self, page: Page<Sku>) -> Result<Vec<Product>, Error> {
+        self.read("products", async |conn: &mut PgConnection, _| {
+            products::page(conn, &page).await
+        })
+        .await
+    }
+
+    async fn products_of(&self, skus: &[Sku]) -> Result<Vec<Product>, Error> {
+        self.read("products of", async |conn: &mut PgConnection, _| {
+            products::of(conn, skus).await
+        })
+        .await
+    }
+
+    async fn product_at(&self, sku: &Sku, expected: Version) -> Result<Product, Error> {
+        self.read("product at", async |conn: &mut PgConnection, _| {
+            products::at(conn, sku, expected).await
+        })
+        .await
+    }
+
+    async fn update_product(&self, changed: &Product) -> Result<Product, Error> {
+        let token = Uuid::now_v7();
+        self.change(
+            "update product",
+            token,
+            true,
+            async |conn: &mut PgConnection, _| products::edit(conn, changed, token).await,
+        )
+        .await
+    }
+
+    async fn retire_product(&self, sku: &Sku, expected: Version) -> Result<(), Error> {
+        let token = Uuid::now_v7();
+        self.change(
+            "retire product",
+            token,
+            true,
+            async |conn: &mut PgConnection, _| products::retire(conn, sku, expected, token).await,
+        )
+        .await
+        .map(drop)
+    }
+
+    async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
+        self.change(
+            "adjust stock",
+            adjustment.id,
+            false,
+            async |conn: &mut PgConnection, _| products::adjust(conn, &adjustment).await,
+        )
+        .await
+    }
+
+    async fn count_stock(
+        &self,
+        sku: &Sku,
+        expected: Version,
+        counted: Stock,
+        reason: &str,
+    ) -> Result<Product, Error> {
+        let token = Uuid::now_v7();
+        self.change(
+            "count stock",
+            token,
+            true,
+            async |conn: &mut PgConnection, _| {
+                products::count(conn, sku, expected, counted, reason, token).await
+            },
+        )
+        .await
+    }
+
+    async fn checkout(&self, request: Checkout) -> Result<Order, Error> {
+        request.check()?;
+        self.call("checkout", (), async |call: &mut Call, attempt| {
+            self.checkout_once(call, attempt, &request).await
+        })
+        .await
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Order, Error> {
+        self.read("order", async |conn: &mut PgConnection, _| {
+            orders::find(conn, id).await
+        })
+        .await
+    }
+
+    async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
+        let mut done = Cleanup::default();
+        loop {
+            // Cancelling what is still unpaid is idempotent, whatever became of an earlier attempt;
+            // only the counts would miss its orders.
+            let batch = self
+                .read("clean up", async |conn: &mut PgConnection, _| {
+                    orders::sweep(conn, older_than).await
+                })
+                .await?;
+            done = Cleanup::new(done.orders + batch.orders, done.units + batch.units);
+            if batch.orders < orders::SWEEP_BATCH {
+                return Ok(done);
+            }
+        }
+    }
+}

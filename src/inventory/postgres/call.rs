@@ -1,0 +1,186 @@
+//! One call of the inventory: its attempts, and what becomes of an outcome that is unknown.
+
+use sqlx::{PgConnection, Postgres, pool::PoolConnection};
+use uuid::Uuid;
+
+use super::{PgInventory, products};
+use crate::{
+    Attempt, Class, Classify,
+    inventory::{Error, Product, checkout::Facts},
+    postgres::{Failed, READ_COMMITTED, attempt, is_read_only},
+    retry::{Operation, Run},
+};
+
+/// What the attempts of one call hand on to each other.
+#[derive(Debug)]
+pub(super) struct Call<L = ()> {
+    /// What the caller lends to every attempt.
+    pub(super) lent: L,
+    /// An earlier attempt may have taken effect, or may still: cleared by whoever settles it.
+    pub(super) in_doubt: bool,
+    /// The next attempt asks first whether the change is there: it may be, or a deadlock may come of
+    /// making it blindly.
+    pub(super) look_first: bool,
+    /// What a lost race found, for the next attempt to start from.
+    pub(super) facts: Option<Vec<Option<Facts>>>,
+}
+
+/// A refusal is final: an expected version that moved on never comes back.
+impl From<Error> for Failed<Error> {
+    fn from(error: Error) -> Self {
+        let class = match error {
+            Error::Conflict(_) => Class::Permanent,
+            ref other => other.class(),
+        };
+        Self::new(error, class)
+    }
+}
+
+impl PgInventory {
+    /// Runs `op` as often as the policy allows. Every operation of the inventory is idempotent by
+    /// its order id or token, so unknown outcomes are tried again too; `op` looks before it leaps.
+    pub(super) async fn call<L, T, F>(
+        &self,
+        label: &'static str,
+        lent: L,
+        mut op: F,
+    ) -> Result<T, Error>
+    where
+        F: for<'c> Operation<&'c mut Call<L>, Result<T, Failed<Error>>>,
+    {
+        let policy = self
+            .policy
+            .clone()
+            .with_label(label)
+            .with_unknown_retried(true);
+        let mut run = Run::new(&policy);
+        let mut call = Call {
+            lent,
+            in_doubt: false,
+            look_first: false,
+            facts: None,
+        };
+        let mut conflicts = 0;
+        loop {
+            let number = run.attempt().number();
+            let failed = match op(&mut call, run.attempt()).await {
+                Ok(value) => {
+                    self.stats.succeeded(number, conflicts);
+                    return Ok(value);
+                }
+                Err(failed) => failed,
+            };
+            match failed.class {
+                Class::Unknown => (call.in_doubt, call.look_first) = (true, true),
+                Class::Conflict => conflicts += 1,
+                _ => {}
+            }
+            call.look_first |= matches!(failed.error, Error::Serialization(_));
+            if let Err(stopped) = run.wait(failed).await {
+                self.stats
+                    .failed(number, conflicts, stopped.error.class == Class::Conflict);
+                return Err(match Error::from(stopped.map(|failed| failed.error)) {
+                    error if call.in_doubt && !error.is_unknown() => {
+                        Error::Unknown(Box::new(error))
+                    }
+                    error => error,
+                });
+            }
+        }
+    }
+
+    /// A connection for one attempt.
+    pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
+        self.pool.acquire().await.map_err(Error::before)
+    }
+
+    /// One attempt outside a transaction: each statement commits by itself.
+    pub(super) async fn alone<T, F>(&self, attempt: Attempt, op: &mut F) -> Result<T, Failed<Error>>
+    where
+        F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
+    {
+        let mut conn = self.acquire().await?;
+        let result = op(&mut conn, attempt).await;
+        if matches!(&result, Err(Error::Busy { source, .. }) if is_read_only(source)) {
+            conn.close_on_drop();
+        }
+        Ok(result?)
+    }
+
+    /// One attempt in a transaction at READ COMMITTED, whatever the session's default.
+    pub(super) async fn locking<T, F>(
+        &self,
+        number: Attempt,
+        op: &mut F,
+    ) -> Result<T, Failed<Error>>
+    where
+        F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
+    {
+        attempt(&self.pool, READ_COMMITTED, number, op)
+            .await
+            .map_err(|failed| match failed.class {
+                Class::Conflict => failed.error.into(),
+                class => Failed::new(settled(failed.error, class), class),
+            })
+    }
+
+    /// A read: nothing can be in doubt.
+    pub(super) async fn read<T, F>(&self, label: &'static str, op: F) -> Result<T, Error>
+    where
+        F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
+    {
+        self.call(label, op, async |call: &mut Call<F>, attempt| {
+            self.alone(attempt, &mut call.lent).await
+        })
+        .await
+    }
+
+    /// A change of one product, made once: `token` is written with it and found again when an
+    /// attempt's outcome is unknown. `absolute`: the change compares a version, so an attempt still
+    /// on its way is refused whenever this one is.
+    pub(super) async fn change<F>(
+        &self,
+        label: &'static str,
+        token: Uuid,
+        absolute: bool,
+        op: F,
+    ) -> Result<Product, Error>
+    where
+        F: for<'c> Operation<&'c mut PgConnection, Result<Product, Error>>,
+    {
+        self.call(label, op, async |call: &mut Call<F>, attempt| {
+            let result = if attempt.locking() {
+                self.locking(attempt, &mut call.lent).await
+            } else {
+                self.alone(attempt, &mut call.lent).await
+            };
+            match result {
+                Err(refused) if call.in_doubt && refused.class == Class::Permanent => {
+                    match products::changed_by(&mut *self.acquire().await?, token).await? {
+                        Some((product, _)) => Ok(product),
+                        None => {
+                            call.in_doubt = !absolute;
+                            Err(refused)
+                        }
+                    }
+                }
+                other => other,
+            }
+        })
+        .await
+    }
+}
+
+/// An error from before `COMMIT` that calls itself unknown: by its phase it is known.
+fn settled(error: Error, class: Class) -> Error {
+    match (error, class) {
+        (Error::Unknown(source), Class::Busy { retry_after }) => match *source {
+            Error::Database(source) => Error::Busy {
+                retry_after,
+                source,
+            },
+            other => other,
+        },
+        (error, _) => error,
+    }
+}

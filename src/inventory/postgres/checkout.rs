@@ -1,0 +1,332 @@
+//! Checkout: one judgement, three ways to hold the stock while it is made.
+
+use sqlx::{PgConnection, Row, postgres::PgRow};
+
+use super::{Call, PgInventory, Strategy, orders, row, sql};
+use crate::{
+    Attempt, Class, Conflict, Version, Versioned,
+    inventory::{Checkout, Error, Order, OrderLine, Product, checkout::Facts},
+    postgres::Failed,
+};
+
+impl PgInventory {
+    /// One attempt of a checkout.
+    pub(super) async fn checkout_once(
+        &self,
+        call: &mut Call,
+        attempt: Attempt,
+        request: &Checkout,
+    ) -> Result<Order, Failed<Error>> {
+        if call.look_first
+            && let Some(stored) = orders::stored(&mut *self.acquire().await?, request.id).await?
+        {
+            return Ok(request.replay(stored)?);
+        }
+        let pessimistic = self.strategy == Strategy::Pessimistic;
+        let outcome = if pessimistic || attempt.locking() {
+            self.locking(attempt, &mut async |conn: &mut PgConnection, _| {
+                if pessimistic {
+                    judge_locked(conn, request).await?;
+                }
+                checkout_in(conn, request).await
+            })
+            .await
+        } else if self.strategy == Strategy::Optimistic {
+            let known = call.facts.take().filter(|_| attempt.number() == 2);
+            let sale = self
+                .alone(attempt, &mut async |conn: &mut PgConnection, _| {
+                    compare_and_set(conn, request, known.as_deref()).await
+                })
+                .await?;
+            match sale {
+                Sale::Made(order) => Ok(order),
+                Sale::Lost { conflict, facts } => {
+                    call.facts = Some(facts);
+                    Err(Failed::new(conflict.into(), Class::Conflict))
+                }
+            }
+        } else {
+            self.alone(
+                attempt,
+                &mut async |conn: &mut PgConnection, _| match request.lines.as_slice() {
+                    [_] => guarded(conn, request).await,
+                    _ => checkout_in(conn, request).await,
+                },
+            )
+            .await
+        };
+        match outcome {
+            Err(refused) if call.in_doubt && refused.class == Class::Permanent => {
+                let answer = self.settle(request, refused.error).await?;
+                call.in_doubt = false;
+                Ok(answer?)
+            }
+            other => other,
+        }
+    }
+
+    /// A refusal after an attempt whose outcome is unknown is final only when that attempt can no
+    /// longer take effect: its id is used up first.
+    async fn settle(
+        &self,
+        request: &Checkout,
+        refusal: Error,
+    ) -> Result<Result<Order, Error>, Error> {
+        let mut conn = self.acquire().await?;
+        if orders::void(&mut conn, request.id).await? {
+            return Ok(Err(refusal));
+        }
+        Ok(match orders::stored(&mut conn, request.id).await? {
+            Some(stored) => request.replay(stored),
+            None => Err(refusal),
+        })
+    }
+}
+
+/// All lines in one statement that locks, judges and writes. The host's transaction commits it.
+pub(super) async fn checkout_in(
+    conn: &mut PgConnection,
+    request: &Checkout,
+) -> Result<Order, Error> {
+    let rows = sell_many(conn, request, request.lines.iter().map(|line| line.version)).await?;
+    match made(request, &rows)? {
+        Some(order) => Ok(order),
+        None => refuse(conn, request, &facts_of(&rows)?).await,
+    }
+}
+
+/// One line, one statement, one round trip: the guard is in the `UPDATE`'s own `WHERE`.
+async fn guarded(conn: &mut PgConnection, request: &Checkout) -> Result<Order, Error> {
+    let line = &request.lines[0]; // a checkout has at least one line
+    if let Some(order) = sell_one(conn, request, line.version).await? {
+        return Ok(order);
+    }
+    let (facts, taken) = facts(conn, request).await?;
+    if !taken && let Err(refusal) = request.judge(&facts) {
+        return Err(refusal);
+    }
+    // The stock came back between the two statements, or the order is there: decide under the lock.
+    checkout_in(conn, request).await
+}
+
+enum Sale {
+    Made(Order),
+    Lost {
+        conflict: Conflict,
+        facts: Vec<Option<Facts>>,
+    },
+}
+
+/// Read, judge, and write only if every product is still at the version that was read.
+async fn compare_and_set(
+    conn: &mut PgConnection,
+    request: &Checkout,
+    known: Option<&[Option<Facts>]>,
+) -> Result<Sale, Error> {
+    let read = match known {
+        Some(known) => known.to_vec(),
+        None => {
+            let (read, taken) = facts(conn, request).await?;
+            if taken {
+                return replay(conn, request).await.map(Sale::Made);
+            }
+            read
+        }
+    };
+    request.judge(&read)?;
+    let versions = read.iter().map(|facts| facts.map(|facts| facts.version));
+    let found = if let [_] = request.lines.as_slice() {
+        let version = versions.into_iter().next().flatten();
+        if let Some(order) = sell_one(conn, request, version).await? {
+            return Ok(Sale::Made(order));
+        }
+        let (found, taken) = facts(conn, request).await?;
+        if taken {
+            return replay(conn, request).await.map(Sale::Made);
+        }
+        found
+    } else {
+        let rows = sell_many(conn, request, versions).await?;
+        if let Some(order) = made(request, &rows)? {
+            return Ok(Sale::Made(order));
+        }
+        if let Some(stored) = orders::stored(conn, request.id).await? {
+            return request.replay(stored).map(Sale::Made);
+        }
+        facts_of(&rows)?
+    };
+    let moved =
+        request
+            .lines
+            .iter()
+            .zip(read.iter().zip(&found))
+            .find_map(|(line, pair)| match pair {
+                (Some(read), Some(found)) if read.version != found.version => Some(Conflict::new(
+                    Product::ENTITY,
+                    line.sku.as_str(),
+                    read.version,
+                    found.version,
+                )),
+                _ => None,
+            });
+    match moved {
+        Some(conflict) => Ok(Sale::Lost {
+            conflict,
+            facts: found,
+        }),
+        // Gone meanwhile, or a write that something suppressed.
+        None => {
+            request.judge(&found)?;
+            Err(suppressed(request))
+        }
+    }
+}
+
+/// Locks the products in a statement of their own, as one would by hand, and judges.
+async fn judge_locked(conn: &mut PgConnection, request: &Checkout) -> Result<(), Error> {
+    let rows = sqlx::query(sql::LOCK)
+        .bind(skus(request))
+        .fetch_all(&mut *conn)
+        .await?;
+    let mut rows = rows.iter().peekable();
+    let mut locked = Vec::with_capacity(request.lines.len());
+    for line in &request.lines {
+        let row = match rows.peek() {
+            Some(row) if row.try_get::<&str, _>("sku")? == line.sku.as_str() => rows.next(),
+            _ => None,
+        };
+        locked.push(row.map(row::facts).transpose()?.flatten());
+    }
+    match request.judge(&locked) {
+        // Refused, unless an earlier call made the order: the statement that follows finds it.
+        Err(refusal) if orders::stored(conn, request.id).await?.is_none() => Err(refusal),
+        _ => Ok(()),
+    }
+}
+
+/// Says no, after a second look in a later snapshot: another call with this order id may have been
+/// the one that took the last unit.
+async fn refuse(
+    conn: &mut PgConnection,
+    request: &Checkout,
+    facts: &[Option<Facts>],
+) -> Result<Order, Error> {
+    if let Some(stored) = orders::stored(conn, request.id).await? {
+        return request.replay(stored);
+    }
+    request.judge(facts)?;
+    Err(suppressed(request))
+}
+
+async fn replay(conn: &mut PgConnection, request: &Checkout) -> Result<Order, Error> {
+    request.replay(orders::find(conn, request.id).await?)
+}
+
+/// Everything fitted, and nothing was written.
+fn suppressed(request: &Checkout) -> Error {
+    Error::Suppressed {
+        entity: Order::ENTITY,
+        id: request.id.to_string(),
+    }
+}
+
+fn skus(request: &Checkout) -> Vec<&str> {
+    request.lines.iter().map(|line| line.sku.as_str()).collect()
+}
+
+async fn facts(
+    conn: &mut PgConnection,
+    request: &Checkout,
+) -> Result<(Vec<Option<Facts>>, bool), Error> {
+    let read = sqlx::query(sql::FACTS)
+        .bind(skus(request))
+        .bind(request.id.uuid());
+    let rows = read.fetch_all(conn).await.map_err(Error::before)?;
+    let taken = rows.first().map_or(Ok(false), |row| row.try_get("taken"))?;
+    Ok((facts_of(&rows)?, taken))
+}
+
+fn facts_of(rows: &[PgRow]) -> Result<Vec<Option<Facts>>, Error> {
+    rows.iter().map(row::facts).collect()
+}
+
+async fn sell_one(
+    conn: &mut PgConnection,
+    request: &Checkout,
+    version: Option<Version>,
+) -> Result<Option<Order>, Error> {
+    let line = &request.lines[0]; // a checkout has at least one line
+    let sold = sqlx::query(sql::SELL_ONE)
+        .bind(line.sku.as_str())
+        .bind(line.quantity.get())
+        .bind(version)
+        .bind(line.price.map(|price| price.minor()))
+        .bind(line.price.map(|price| price.currency().to_string()))
+        .bind(i64::MAX / line.quantity.get())
+        .bind(request.id.uuid())
+        .bind(request.customer.as_deref())
+        .fetch_all(conn)
+        .await
+        .map_err(Error::own_key)?;
+    if sold.is_empty() {
+        Ok(None)
+    } else {
+        order(request, &sold).map(Some)
+    }
+}
+
+async fn sell_many(
+    conn: &mut PgConnection,
+    request: &Checkout,
+    versions: impl Iterator<Item = Option<Version>>,
+) -> Result<Vec<PgRow>, Error> {
+    let lines = request.lines.iter();
+    let (quantities, prices): (Vec<i64>, Vec<Option<i64>>) = lines
+        .clone()
+        .map(|line| (line.quantity.get(), line.price.map(|price| price.minor())))
+        .unzip();
+    let currencies: Vec<Option<String>> = lines
+        .map(|line| line.price.map(|price| price.currency().to_string()))
+        .collect();
+    sqlx::query(sql::SELL_MANY)
+        .bind(skus(request))
+        .bind(quantities)
+        .bind(
+            versions
+                .map(|version| version.map(Version::get))
+                .collect::<Vec<_>>(),
+        )
+        .bind(prices)
+        .bind(currencies)
+        .bind(request.id.uuid())
+        .bind(request.customer.as_deref())
+        .fetch_all(conn)
+        .await
+        .map_err(Error::own_key)
+}
+
+/// The order that [`sql::SELL_MANY`] made, if it did.
+fn made(request: &Checkout, rows: &[PgRow]) -> Result<Option<Order>, Error> {
+    let wrote = rows.first().map_or(Ok(false), |row| row.try_get("wrote"))?;
+    if wrote {
+        order(request, rows).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// The order from the rows of its sale, one per line.
+fn order(request: &Checkout, rows: &[PgRow]) -> Result<Order, Error> {
+    let mut lines = Vec::with_capacity(rows.len());
+    for (line, row) in request.lines.iter().zip(rows) {
+        lines.push(OrderLine::new(
+            line.sku.clone(),
+            line.quantity,
+            row::price(row)?,
+        ));
+    }
+    let created_at = row::time(&rows[0], "created_us")?; // one row per line, and at least one line
+    let mut order = Order::new(request.id, lines, created_at).ok_or_else(Error::total_too_large)?;
+    order.customer.clone_from(&request.customer);
+    Ok(order)
+}

@@ -1,0 +1,169 @@
+use std::borrow::Cow;
+
+use sqlx::{
+    PgConnection, PgPool, SqlSafeStr,
+    migrate::{Migrate, Migration, MigrationType},
+};
+
+use crate::{
+    Class, Classify, RetryError, RetryPolicy,
+    postgres::{Isolation, TransactOptions, is_forbidden, transact_with},
+};
+
+/// Ours, beside the host's: sharing `_sqlx_migrations` would make each find the other's migrations
+/// in it and refuse.
+const HISTORY: &str = "optilock._sqlx_migrations";
+
+/// "optilock" in ASCII, as a number: the advisory lock of those who migrate.
+const LOCK: i64 = i64::from_be_bytes(*b"optilock");
+
+const MIGRATIONS: &[(i64, &str, &str)] = &[(
+    1,
+    "products and orders",
+    include_str!("../../../migrations/0001_products_and_orders.sql"),
+)];
+
+/// Why the crate's tables could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MigrateError {
+    /// A newer optilock has migrated this database: update the crate here too.
+    #[error(
+        "the database is at migration {found}, this optilock knows {known} at most: update optilock"
+    )]
+    Ahead {
+        /// The newest migration in the database.
+        found: i64,
+        /// The newest that this version of the crate has.
+        known: i64,
+    },
+    /// A migration was applied whose text differs from ours.
+    #[error("migration {0} was applied with another text")]
+    Modified(i64),
+    /// There is no schema `optilock`, and this role may not make it.
+    #[error(
+        "the schema optilock is missing and this role may not create it: as an owner of the database, \
+         run CREATE SCHEMA optilock AUTHORIZATION <this role>"
+    )]
+    NoSchema(#[source] sqlx::Error),
+    /// The database failed, or refused a statement.
+    #[error("the database failed while migrating")]
+    Database(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for MigrateError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for MigrateError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        match error {
+            sqlx::migrate::MigrateError::Execute(error)
+            | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => Self::Database(error),
+            other => Self::Database(sqlx::Error::Migrate(Box::new(other))),
+        }
+    }
+}
+
+impl Classify for MigrateError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Database(error) => error.class(),
+            _ => Class::Permanent,
+        }
+    }
+}
+
+/// Creates the schema `optilock` and its tables, or brings them up to date.
+///
+/// Call it at every start: it is quick when there is nothing to do, safe when many instances start
+/// at once, all or nothing, and touches nothing of the host's. Its history is
+/// `optilock._sqlx_migrations`, with the checksums that `sqlx migrate` would write.
+///
+/// A role that may not create schemas needs one made for it; the error says how. Where tables are
+/// made by others, as is good practice, run it there under a role that owns them.
+///
+/// ```no_run
+/// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = optilock::postgres::pool_options().connect("postgres://localhost/shop").await?;
+/// optilock::migrate(&pool).await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+///
+/// [`MigrateError::Ahead`] when a newer version of the crate was here, [`MigrateError::NoSchema`]
+/// without the right to create it, [`MigrateError::Modified`] when a migration's text is not ours.
+pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
+    // All of it is idempotent, so an unknown outcome is tried again.
+    let policy = RetryPolicy::new()
+        .with_label("migrate")
+        .with_deadline(None)
+        .with_unknown_retried(true);
+    let options = TransactOptions::new().with_isolation(Isolation::ReadCommitted);
+    transact_with(pool, &policy, &options, async |conn, _| {
+        bring_up_to_date(conn).await
+    })
+    .await
+    .map_err(RetryError::into_inner)
+}
+
+async fn bring_up_to_date(conn: &mut PgConnection) -> Result<(), MigrateError> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        .bind(LOCK)
+        .execute(&mut *conn)
+        .await?;
+    // Probed first: CREATE .. IF NOT EXISTS asks for the right to create also when there is nothing
+    // to do.
+    let there: (bool, bool) = sqlx::query_as(
+        "SELECT to_regnamespace('optilock') IS NOT NULL, to_regclass($1) IS NOT NULL",
+    )
+    .bind(HISTORY)
+    .fetch_one(&mut *conn)
+    .await?;
+    if !there.0 {
+        sqlx::query("CREATE SCHEMA optilock")
+            .execute(&mut *conn)
+            .await
+            .map_err(|error| {
+                if is_forbidden(&error) {
+                    MigrateError::NoSchema(error)
+                } else {
+                    error.into()
+                }
+            })?;
+    }
+    if !there.1 {
+        conn.ensure_migrations_table(HISTORY).await?;
+    }
+    let applied = conn.list_applied_migrations(HISTORY).await?;
+    let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
+    if let Some(found) = applied
+        .last()
+        .map(|last| last.version)
+        .filter(|found| *found > known)
+    {
+        return Err(MigrateError::Ahead { found, known });
+    }
+    for (version, description, sql) in MIGRATIONS {
+        let migration = Migration::new(
+            *version,
+            Cow::Borrowed(*description),
+            MigrationType::Simple,
+            (*sql).into_sql_str(),
+            true, // in the transaction that is open already
+        );
+        match applied.iter().find(|applied| applied.version == *version) {
+            Some(applied) if applied.checksum != migration.checksum => {
+                return Err(MigrateError::Modified(*version));
+            }
+            Some(_) => {}
+            None => {
+                conn.apply(HISTORY, &migration).await?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,264 @@
+//! Every statement of the inventory.
+//!
+//! Two forms are sound when others write the same row: a guard in the `UPDATE`'s own `WHERE` with
+//! relative values ([`SELL_ONE`]); and a materialized CTE that locks, every decision taken from it,
+//! and an `UPDATE` that joins by key alone and sets what was decided (all others). A guard on the
+//! target row behind a locking CTE would see the old snapshot.
+
+/// A timestamp as whole microseconds of the Unix epoch: sqlx's own timestamp types are features
+/// that would unify with the host's.
+macro_rules! micros {
+    ($expression:literal) => {
+        concat!("(extract(epoch FROM ", $expression, ") * 1000000)::bigint")
+    };
+}
+
+macro_rules! product {
+    () => {
+        concat!(
+            "p.sku, p.name, p.price, p.currency, p.stock, p.reserved, p.version, p.revision, ",
+            micros!("p.created_at"),
+            " AS created_us, ",
+            micros!("p.updated_at"),
+            " AS updated_us"
+        )
+    };
+}
+
+/// `$1` sku.
+pub(super) const PRODUCT: &str = concat!(
+    "SELECT ",
+    product!(),
+    " FROM optilock.products p WHERE p.sku = $1 AND NOT p.retired"
+);
+
+/// `$1` skus.
+pub(super) const PRODUCTS_OF: &str = concat!(
+    "SELECT ",
+    product!(),
+    " FROM optilock.products p WHERE p.sku = ANY($1) AND NOT p.retired ORDER BY p.sku"
+);
+
+/// `$1` after, `$2` limit.
+pub(super) const PRODUCTS: &str = concat!(
+    "SELECT ",
+    product!(),
+    " FROM optilock.products p WHERE p.sku > $1 AND NOT p.retired ORDER BY p.sku LIMIT $2"
+);
+
+/// The product that the change with this token made. `$1` token.
+pub(super) const CHANGED_BY: &str = concat!(
+    "SELECT ",
+    product!(),
+    ", m.delta, m.kind FROM optilock.movements m JOIN optilock.products p ON p.sku = m.sku WHERE m.token = $1"
+);
+
+/// `$1` sku, `$2` name, `$3` price, `$4` currency, `$5` stock, `$6` token. One row when it was added
+/// or a retired one taken up, or when reservations hold more than `$5`; `held` tells.
+pub(super) const ADD: &str = concat!(
+    "WITH k AS MATERIALIZED (
+        SELECT sku, stock, reserved, version, revision FROM optilock.products
+        WHERE sku = $1 AND retired FOR NO KEY UPDATE),
+    i AS (
+        INSERT INTO optilock.products AS p (sku, name, price, currency, stock)
+        SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT FROM k)
+        ON CONFLICT DO NOTHING RETURNING ",
+    product!(),
+    ", p.stock AS delta),
+    u AS (
+        UPDATE optilock.products p
+        SET name = $2, price = $3, currency = $4, stock = $5, reserved = k.reserved, retired = false,
+            version = k.version + 1, revision = k.revision + 1, updated_at = statement_timestamp()
+        FROM k WHERE p.sku = k.sku AND k.reserved <= $5 RETURNING ",
+    product!(),
+    ", p.stock - k.stock AS delta),
+    w AS (SELECT * FROM i UNION ALL SELECT * FROM u),
+    m AS (
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, token)
+        SELECT sku, version, 8, delta, stock, $6 FROM w)
+    SELECT w.*, k.reserved AS held FROM w FULL JOIN k ON k.sku = w.sku"
+);
+
+/// A change of one product: `$1` sku, `$2` token, `$3` reason. Answers with the locked row's facts,
+/// and with the product as it is now if `$when` held; no row when it is not sold.
+macro_rules! change {
+    (kind: $kind:literal, set: $set:literal, when: $when:literal) => {
+        concat!(
+            "WITH k AS MATERIALIZED (
+                SELECT sku, stock, reserved, version, revision FROM optilock.products
+                WHERE sku = $1 AND NOT retired FOR NO KEY UPDATE),
+            u AS (
+                UPDATE optilock.products p
+                SET ",
+            $set,
+            ", reserved = k.reserved, version = k.version + 1, updated_at = statement_timestamp()
+                FROM k WHERE p.sku = k.sku AND ",
+            $when,
+            " RETURNING ",
+            product!(),
+            ", p.stock - k.stock AS delta),
+            m AS (
+                INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, token, reason)
+                SELECT sku, version, ",
+            $kind,
+            ", delta, stock, $2, $3 FROM u)
+            SELECT u.*, k.stock AS old_stock, k.reserved AS old_reserved,
+                k.version AS old_version, k.revision AS old_revision
+            FROM k LEFT JOIN u ON u.sku = k.sku"
+        )
+    };
+}
+
+/// `$4` revision, `$5` name, `$6` price, `$7` currency.
+pub(super) const EDIT: &str = change! {
+    kind: "7",
+    set: "name = $5, price = $6, currency = $7, stock = k.stock, revision = k.revision + 1",
+    when: "k.revision = $4"
+};
+
+/// `$4` version.
+pub(super) const RETIRE: &str = change! {
+    kind: "9",
+    set: "retired = true, stock = k.stock",
+    when: "k.version = $4"
+};
+
+/// `$4` delta, `$5` the largest stock.
+pub(super) const ADJUST: &str = change! {
+    kind: "3",
+    set: "stock = k.stock + $4",
+    when: "k.stock + $4 >= k.reserved AND k.stock + $4 <= $5
+        AND NOT EXISTS (SELECT FROM optilock.movements WHERE token = $2)"
+};
+
+/// `$4` version, `$5` counted.
+pub(super) const COUNT: &str = change! {
+    kind: "6",
+    set: "stock = $5",
+    when: "k.version = $4 AND k.reserved <= $5"
+};
+
+/// A checkout of one line, in one round trip. `$1` sku, `$2` quantity, `$3` version?, `$4` price?,
+/// `$5` currency?, `$6` the highest price whose total fits, `$7` order, `$8` customer?. No row:
+/// refused, ask [`FACTS`] why.
+pub(super) const SELL_ONE: &str = concat!(
+    "WITH u AS (
+        UPDATE optilock.products p
+        SET stock = p.stock - $2, version = p.version + 1, updated_at = statement_timestamp()
+        WHERE p.sku = $1 AND NOT p.retired AND p.stock - p.reserved >= $2
+            AND p.version = coalesce($3, p.version) AND p.price = coalesce($4, p.price)
+            AND p.currency = coalesce($5, p.currency) AND p.price <= $6
+        RETURNING p.sku, p.version, p.stock, p.price, p.currency),
+    i AS (
+        INSERT INTO optilock.orders (id, customer, total, currency)
+        SELECT $7, $8, $2 * u.price, u.currency FROM u RETURNING id),
+    l AS (
+        INSERT INTO optilock.order_lines (order_id, sku, quantity, price)
+        SELECT i.id, u.sku, $2, u.price FROM i, u),
+    m AS (
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
+        SELECT u.sku, u.version, 1, -$2, u.stock, i.id FROM i, u)
+    SELECT u.price, u.currency, ",
+    micros!("statement_timestamp()"),
+    " AS created_us FROM u"
+);
+
+/// A checkout of many lines, merged and sorted. `$1` skus, `$2` quantities, `$3` versions?, `$4`
+/// prices?, `$5` currencies?, `$6` order, `$7` customer?. One row per line with its facts under the
+/// lock; `wrote` tells whether the order was made. All lines well and not written: the order is
+/// there already. The division fails the statement when the rows updated are not the rows asked.
+pub(super) const SELL_MANY: &str = concat!(
+    "WITH r AS MATERIALIZED (
+        SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[])
+            AS r (sku, quantity, version, price, currency)),
+    k AS MATERIALIZED (
+        SELECT p.sku, p.stock, p.reserved, p.version, p.price, p.currency FROM optilock.products p
+        WHERE p.sku = ANY($1) AND NOT p.retired ORDER BY p.sku FOR NO KEY UPDATE),
+    f AS MATERIALIZED (
+        SELECT r.sku, r.quantity, k.stock, k.reserved, k.version, k.price, k.currency,
+            (k.stock - k.reserved >= r.quantity AND k.version = coalesce(r.version, k.version)
+                AND k.price = coalesce(r.price, k.price)
+                AND k.currency = coalesce(r.currency, k.currency)) IS TRUE AS ok
+        FROM r LEFT JOIN k ON k.sku = r.sku),
+    t AS MATERIALIZED (
+        SELECT sum(quantity::numeric * price) AS total, min(currency) AS currency,
+            (bool_and(ok) AND count(DISTINCT currency) = 1
+                AND sum(quantity::numeric * price) <= 9223372036854775807) AS ok
+        FROM f),
+    i AS (
+        INSERT INTO optilock.orders (id, customer, total, currency)
+        SELECT $6, $7, t.total, t.currency FROM t WHERE t.ok ON CONFLICT DO NOTHING RETURNING id),
+    u AS (
+        UPDATE optilock.products p
+        SET stock = f.stock - f.quantity, reserved = f.reserved, version = f.version + 1,
+            updated_at = statement_timestamp()
+        FROM i, f WHERE p.sku = f.sku AND p.sku = ANY($1)
+        RETURNING p.sku, p.version, p.stock, f.quantity),
+    l AS (
+        INSERT INTO optilock.order_lines (order_id, sku, quantity, price)
+        SELECT i.id, f.sku, f.quantity, f.price FROM i, f),
+    m AS (
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
+        SELECT u.sku, u.version, 1, -u.quantity, u.stock, i.id FROM i, u)
+    SELECT f.sku, f.stock - f.reserved AS available, f.version, f.price, f.currency, ",
+    micros!("statement_timestamp()"),
+    " AS created_us, CASE WHEN EXISTS (SELECT FROM i)
+        THEN (1 / ((SELECT count(*) FROM u) = cardinality($1))::int)::bool ELSE false END AS wrote
+    FROM f ORDER BY f.sku COLLATE \"C\""
+);
+
+/// The facts of these products, one row each in byte order, and whether an order id is taken, all
+/// of one moment. `$1` skus, `$2` order.
+pub(super) const FACTS: &str =
+    "SELECT p.stock - p.reserved AS available, p.version, p.price, p.currency,
+        EXISTS (SELECT FROM optilock.orders WHERE id = $2) AS taken
+    FROM unnest($1::text[]) AS r (sku)
+    LEFT JOIN optilock.products p ON p.sku = r.sku AND NOT p.retired
+    ORDER BY r.sku COLLATE \"C\"";
+
+/// Locks these products in byte order. `$1` skus.
+pub(super) const LOCK: &str = "SELECT p.sku, p.stock - p.reserved AS available, p.version, p.price, p.currency
+    FROM optilock.products p WHERE p.sku = ANY($1) AND NOT p.retired ORDER BY p.sku FOR NO KEY UPDATE";
+
+/// An order, one row per line. `$1` order.
+pub(super) const ORDER: &str = concat!(
+    "SELECT o.customer, o.status, o.total, o.currency, o.version, ",
+    micros!("o.created_at"),
+    " AS created_us, l.sku, l.quantity, l.price
+    FROM optilock.orders o LEFT JOIN optilock.order_lines l ON l.order_id = o.id
+    WHERE o.id = $1 ORDER BY l.sku"
+);
+
+/// Uses an order id up, so that an attempt still on its way cannot take effect. `$1` order.
+pub(super) const VOID: &str =
+    "INSERT INTO optilock.orders (id, status, total, currency) VALUES ($1, 4, 0, 'XXX')
+    ON CONFLICT DO NOTHING";
+
+/// Cancels one batch of unpaid orders and gives their stock back, each give-back a change of its
+/// own. `$1` age in microseconds, `$2` batch. Orders first, then products by SKU; orders that
+/// somebody holds are skipped.
+pub(super) const SWEEP: &str = "WITH x AS MATERIALIZED (
+        SELECT id FROM optilock.orders
+        WHERE status IN (0, 1) AND created_at <= statement_timestamp() - $1 * interval '1 microsecond'
+        ORDER BY created_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED),
+    b AS MATERIALIZED (
+        SELECT order_id, sku, quantity FROM optilock.order_lines WHERE order_id = ANY (ARRAY(SELECT id FROM x))),
+    k AS MATERIALIZED (
+        SELECT sku, stock, reserved, version FROM optilock.products
+        WHERE sku = ANY (ARRAY(SELECT DISTINCT sku FROM b)) ORDER BY sku FOR NO KEY UPDATE),
+    s AS MATERIALIZED (
+        SELECT b.order_id, b.sku, b.quantity, k.reserved, k.version + row_number() OVER w AS version,
+            k.stock + sum(b.quantity) OVER w AS after
+        FROM b JOIN k ON k.sku = b.sku
+        WINDOW w AS (PARTITION BY b.sku ORDER BY b.order_id ROWS UNBOUNDED PRECEDING)),
+    c AS (
+        UPDATE optilock.orders SET status = 3, version = version + 1, reason = 'expired'
+        WHERE id = ANY (ARRAY(SELECT id FROM x))),
+    m AS (
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
+        SELECT sku, version, 2, quantity, after, order_id FROM s),
+    u AS (
+        UPDATE optilock.products p
+        SET stock = t.after, reserved = t.reserved, version = t.version, updated_at = statement_timestamp()
+        FROM (SELECT DISTINCT ON (sku) * FROM s ORDER BY sku, version DESC) t WHERE p.sku = t.sku)
+    SELECT (SELECT count(*) FROM x) AS orders, (SELECT coalesce(sum(quantity), 0)::bigint FROM b) AS units";

@@ -1,0 +1,150 @@
+use chrono::{DateTime, Utc};
+
+use super::{Error, Money, Sku, Stock};
+use crate::{Version, Versioned};
+
+/// A product as it stood when it was read.
+///
+/// Its fields may be changed freely: they are a copy. [`update_product`](super::Inventory::update_product)
+/// writes `name` and `price` back and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Product {
+    /// Its key.
+    pub sku: Sku,
+    /// What shoppers see: 1 to 500 bytes.
+    pub name: String,
+    /// Price of one unit.
+    pub price: Money,
+    /// Units on hand, reserved ones included.
+    pub stock: Stock,
+    /// Units held by reservations.
+    pub reserved: Stock,
+    /// Grows with every change of the product and numbers its ledger.
+    pub version: Version,
+    /// Grows with edits of name and price only; what `update_product` compares.
+    pub revision: Version,
+    /// When it was first added.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Product {
+    /// A product at version 1 with no stock, for implementations of [`Inventory`](super::Inventory)
+    /// and for tests; a shop gets its products from one.
+    #[must_use]
+    pub fn new(sku: Sku, name: impl Into<String>, price: Money) -> Self {
+        Self {
+            sku,
+            name: name.into(),
+            price,
+            stock: Stock::ZERO,
+            reserved: Stock::ZERO,
+            version: Version::FIRST,
+            revision: Version::FIRST,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    /// Units that can be sold: stock less reservations.
+    #[must_use]
+    pub fn available(&self) -> i64 {
+        self.stock.get() - self.reserved.get()
+    }
+}
+
+impl Versioned for Product {
+    type Id = Sku;
+    const ENTITY: &'static str = "product";
+
+    fn id(&self) -> &Sku {
+        &self.sku
+    }
+
+    fn version(&self) -> Version {
+        self.version
+    }
+}
+
+/// A product to be added.
+///
+/// ```
+/// use optilock::inventory::{Money, NewProduct, Sku, Stock};
+///
+/// let pot = NewProduct::new(Sku::new("clay-pot")?, "Clay pot", Money::new(45_000, "MXN".parse()?)?)
+///     .with_stock(Stock::new(12)?);
+/// # let _ = pot;
+/// # Ok::<(), optilock::inventory::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct NewProduct {
+    pub(crate) sku: Sku,
+    pub(crate) name: String,
+    pub(crate) price: Money,
+    pub(crate) stock: Stock,
+}
+
+impl NewProduct {
+    /// A product without stock. Its name (1 to 500 bytes, no control characters) is checked when it
+    /// is added.
+    pub fn new(sku: Sku, name: impl Into<String>, price: Money) -> Self {
+        Self {
+            sku,
+            name: name.into(),
+            price,
+            stock: Stock::ZERO,
+        }
+    }
+
+    /// With so many units on hand.
+    pub const fn with_stock(mut self, stock: Stock) -> Self {
+        self.stock = stock;
+        self
+    }
+
+    /// Its key.
+    #[must_use]
+    pub const fn sku(&self) -> &Sku {
+        &self.sku
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Price of one unit.
+    #[must_use]
+    pub const fn price(&self) -> Money {
+        self.price
+    }
+
+    /// Units on hand to begin with.
+    #[must_use]
+    pub const fn stock(&self) -> Stock {
+        self.stock
+    }
+}
+
+/// Free text that PostgreSQL can store and a log line can show: 1 to 500 bytes, no control
+/// characters.
+pub(crate) fn check_text(what: &'static str, text: &str) -> Result<(), Error> {
+    const MAX_BYTES: usize = 500;
+    if text.trim().is_empty() {
+        return Err(Error::invalid(what, "is empty"));
+    }
+    if text.len() > MAX_BYTES {
+        return Err(Error::invalid(
+            what,
+            format!("is {} bytes long, the most is {MAX_BYTES}", text.len()),
+        ));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Error::invalid(what, "holds a control character"));
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+use std::fmt;
+
+use super::Error;
+
+/// How many units of a product somebody wants: 1 to [`MAX`](Self::MAX).
+///
+/// ```
+/// use optilock::inventory::Quantity;
+///
+/// assert_eq!(Quantity::new(3)?.get(), 3);
+/// assert!(Quantity::new(0).is_err());
+/// # Ok::<(), optilock::inventory::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Quantity(i64);
+
+impl Quantity {
+    /// One unit.
+    pub const ONE: Self = Self(1);
+    /// The largest quantity of one line: a billion.
+    pub const MAX: Self = Self(1_000_000_000);
+
+    /// Checks `units` and makes a quantity of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] below 1 and above [`MAX`](Self::MAX).
+    pub fn new(units: i64) -> Result<Self, Error> {
+        if (1..=Self::MAX.0).contains(&units) {
+            Ok(Self(units))
+        } else {
+            Err(Error::invalid(
+                "quantity",
+                format!("{units} is not within 1 and {}", Self::MAX.0),
+            ))
+        }
+    }
+
+    /// The number of units.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How many units of a product are there: 0 to [`MAX`](Self::MAX).
+///
+/// ```
+/// use optilock::inventory::Stock;
+///
+/// assert_eq!(Stock::new(0)?, Stock::ZERO);
+/// assert!(Stock::new(-1).is_err());
+/// # Ok::<(), optilock::inventory::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stock(i64);
+
+impl Stock {
+    /// Sold out.
+    pub const ZERO: Self = Self(0);
+    /// The largest stock of one product: a trillion.
+    pub const MAX: Self = Self(1_000_000_000_000);
+
+    /// Checks `units` and makes a stock of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] below 0 and above [`MAX`](Self::MAX).
+    pub fn new(units: i64) -> Result<Self, Error> {
+        if (0..=Self::MAX.0).contains(&units) {
+            Ok(Self(units))
+        } else {
+            Err(Error::invalid(
+                "stock",
+                format!("{units} is not within 0 and {}", Self::MAX.0),
+            ))
+        }
+    }
+
+    /// The number of units.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Stock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,179 @@
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{
+    Adjustment, Checkout, Cleanup, Error, NewProduct, Order, OrderId, Page, Product, Sku, Stock,
+};
+use crate::Version;
+
+/// What a shop asks of its inventory.
+///
+/// [`PgInventory`](super::PgInventory) keeps it on PostgreSQL and
+/// [`MemoryInventory`](super::MemoryInventory) in memory; both give the same answers. Take
+/// `&dyn Inventory` or `Arc<dyn Inventory>` where either may come.
+///
+/// Every method that changes something takes effect completely or not at all.
+#[async_trait]
+pub trait Inventory: Send + Sync {
+    /// Adds a product. A retired SKU is taken up again and goes on from its version.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AlreadyExists`] when the SKU is sold, [`Error::Invalid`] for a name that can't be
+    /// stored, [`Error::StockHeld`] when reservations of the retired product hold more than the new
+    /// stock.
+    async fn add_product(&self, new: NewProduct) -> Result<Product, Error>;
+
+    /// The product as it stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when there is none, or it is retired.
+    async fn product(&self, sku: &Sku) -> Result<Product, Error>;
+
+    /// A page of the products that are sold, sorted by SKU.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    async fn products(&self, page: Page<Sku>) -> Result<Vec<Product>, Error>;
+
+    /// Those of these products that are sold, each once, sorted by SKU.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    async fn products_of(&self, skus: &[Sku]) -> Result<Vec<Product>, Error>;
+
+    /// The product, if it is still at `expected`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conflict`] when it moved on, [`Error::NotFound`] when it is gone.
+    async fn product_at(&self, sku: &Sku, expected: Version) -> Result<Product, Error>;
+
+    /// Writes name and price of `changed`, if nobody edited them since it was read: compares
+    /// [`revision`](Product::revision), so that sales are no conflict. Stock is never written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conflict`] with the revisions when another edit came first, [`Error::NotFound`],
+    /// [`Error::Invalid`] for a name that can't be stored.
+    async fn update_product(&self, changed: &Product) -> Result<Product, Error>;
+
+    /// Stops selling a product, if it is still at `expected`. It is kept for its orders and ledger.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conflict`], [`Error::NotFound`].
+    async fn retire_product(&self, sku: &Sku, expected: Version) -> Result<(), Error>;
+
+    /// Changes stock by so many units, once per [`Adjustment::id`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InsufficientStock`] when it would take more than is available,
+    /// [`Error::IdempotencyMismatch`] when its id was used for something else, [`Error::NotFound`],
+    /// [`Error::Invalid`] when stock would pass [`Stock::MAX`].
+    async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error>;
+
+    /// Sets stock to what was counted, if nothing moved since `expected` was read. `reason` as in
+    /// [`Adjustment::new`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conflict`], [`Error::NotFound`], [`Error::StockHeld`] when reservations hold more
+    /// than was counted, [`Error::Invalid`] for a reason that can't be stored.
+    async fn count_stock(
+        &self,
+        sku: &Sku,
+        expected: Version,
+        counted: Stock,
+        reason: &str,
+    ) -> Result<Product, Error>;
+
+    /// Takes all lines, or none, and makes an order that awaits payment; exactly once per order id.
+    ///
+    /// # Errors
+    ///
+    /// The first of these that applies: [`Error::NotFound`], [`Error::PriceChanged`],
+    /// [`Error::Conflict`] (for [`expecting_version`](super::Line::expecting_version)),
+    /// [`Error::InsufficientStock`] with every short line, [`Error::Invalid`] for several
+    /// currencies or a total that is too large. [`Error::IdempotencyMismatch`] when the order id
+    /// was used by another request.
+    async fn checkout(&self, request: Checkout) -> Result<Order, Error>;
+
+    /// The order as it stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when there is none.
+    async fn order(&self, id: OrderId) -> Result<Order, Error>;
+
+    /// Cancels the orders that have awaited payment for longer than `older_than` and gives their
+    /// stock back, each exactly once. Orders that somebody else is changing are left for the next
+    /// time. May be called by several processes at once, and dropped at any time.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database; what was cancelled before stays so.
+    async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error>;
+}
+
+#[async_trait]
+impl<I: Inventory + ?Sized> Inventory for Arc<I> {
+    async fn add_product(&self, new: NewProduct) -> Result<Product, Error> {
+        (**self).add_product(new).await
+    }
+
+    async fn product(&self, sku: &Sku) -> Result<Product, Error> {
+        (**self).product(sku).await
+    }
+
+    async fn products(&self, page: Page<Sku>) -> Result<Vec<Product>, Error> {
+        (**self).products(page).await
+    }
+
+    async fn products_of(&self, skus: &[Sku]) -> Result<Vec<Product>, Error> {
+        (**self).products_of(skus).await
+    }
+
+    async fn product_at(&self, sku: &Sku, expected: Version) -> Result<Product, Error> {
+        (**self).product_at(sku, expected).await
+    }
+
+    async fn update_product(&self, changed: &Product) -> Result<Product, Error> {
+        (**self).update_product(changed).await
+    }
+
+    async fn retire_product(&self, sku: &Sku, expected: Version) -> Result<(), Error> {
+        (**self).retire_product(sku, expected).await
+    }
+
+    async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
+        (**self).adjust_stock(adjustment).await
+    }
+
+    async fn count_stock(
+        &self,
+        sku: &Sku,
+        expected: Version,
+        counted: Stock,
+        reason: &str,
+    ) -> Result<Product, Error> {
+        (**self).count_stock(sku, expected, counted, reason).await
+    }
+
+    async fn checkout(&self, request: Checkout) -> Result<Order, Error> {
+        (**self).checkout(request).await
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Order, Error> {
+        (**self).order(id).await
+    }
+
+    async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
+        (**self).cleanup_failed_orders(older_than).await
+    }
+}

@@ -1,0 +1,130 @@
+use std::time::Duration;
+
+/// Isolation level of a transaction, in PostgreSQL's meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Isolation {
+    /// Each statement sees what was committed before it began. A lost race shows as no row changed.
+    ReadCommitted,
+    /// Every statement sees the transaction's first snapshot. A lost race is a serialization failure.
+    RepeatableRead,
+    /// As if transactions ran one after the other.
+    Serializable,
+}
+
+impl Isolation {
+    const fn sql(self) -> &'static str {
+        match self {
+            Self::ReadCommitted => " ISOLATION LEVEL READ COMMITTED",
+            Self::RepeatableRead => " ISOLATION LEVEL REPEATABLE READ",
+            Self::Serializable => " ISOLATION LEVEL SERIALIZABLE",
+        }
+    }
+}
+
+/// How [`transact_with`](super::transact_with) opens its transactions.
+///
+/// Everything is sent with `BEGIN`, in the same round trip. What is not set stays as the session,
+/// the role or the database have it.
+///
+/// # Default
+///
+/// Nothing set: a plain `BEGIN`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct TransactOptions {
+    isolation: Option<Isolation>,
+    read_only: bool,
+    lock_timeout: Option<Duration>,
+    statement_timeout: Option<Duration>,
+    idle_timeout: Option<Duration>,
+}
+
+impl TransactOptions {
+    /// Nothing set: a plain `BEGIN`.
+    pub const fn new() -> Self {
+        Self {
+            isolation: None,
+            read_only: false,
+            lock_timeout: None,
+            statement_timeout: None,
+            idle_timeout: None,
+        }
+    }
+
+    /// The isolation level.
+    pub const fn with_isolation(mut self, level: Isolation) -> Self {
+        self.isolation = Some(level);
+        self
+    }
+
+    /// Whether the server refuses writes in it.
+    pub const fn with_read_only(mut self, yes: bool) -> Self {
+        self.read_only = yes;
+        self
+    }
+
+    /// How long a statement may wait for one lock, to the millisecond, at least 1 ms. The wait ends
+    /// with `55P03`, of class [`Busy`](crate::Class::Busy).
+    pub const fn with_lock_timeout(mut self, limit: Duration) -> Self {
+        self.lock_timeout = Some(limit);
+        self
+    }
+
+    /// How long a statement may run, to the millisecond, at least 1 ms. It ends with `57014`, of
+    /// class [`Busy`](crate::Class::Busy). It bounds neither deferred triggers nor the wait for a
+    /// synchronous standby at `COMMIT`.
+    pub const fn with_statement_timeout(mut self, limit: Duration) -> Self {
+        self.statement_timeout = Some(limit);
+        self
+    }
+
+    /// How long the transaction may wait for its next statement, to the millisecond, at least 1 ms.
+    /// The server then ends the session, so that a stalled client holds no locks.
+    pub const fn with_idle_timeout(mut self, limit: Duration) -> Self {
+        self.idle_timeout = Some(limit);
+        self
+    }
+
+    /// `BEGIN` and its settings, as one simple query.
+    pub(crate) fn begin_sql(&self) -> String {
+        let mut sql = format!("BEGIN{}", self.isolation.map_or("", Isolation::sql));
+        if self.read_only {
+            sql += " READ ONLY";
+        }
+        for (name, limit) in [
+            ("lock_timeout", self.lock_timeout),
+            ("statement_timeout", self.statement_timeout),
+            ("idle_in_transaction_session_timeout", self.idle_timeout),
+        ] {
+            if let Some(limit) = limit {
+                // Zero would switch the limit off; the server's own maximum is i32::MAX milliseconds.
+                let millis = limit.as_millis().clamp(1, i32::MAX as u128);
+                sql += &format!("; SET LOCAL {name} = {millis}");
+            }
+        }
+        sql
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_query_with_every_setting() {
+        assert_eq!(TransactOptions::new(), TransactOptions::default());
+        assert_eq!(TransactOptions::new().begin_sql(), "BEGIN");
+        let all = TransactOptions::new()
+            .with_isolation(Isolation::Serializable)
+            .with_read_only(true)
+            .with_lock_timeout(Duration::from_millis(250))
+            .with_statement_timeout(Duration::ZERO)
+            .with_idle_timeout(Duration::MAX);
+        assert_eq!(
+            all.begin_sql(),
+            "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY; SET LOCAL lock_timeout = 250; \
+             SET LOCAL statement_timeout = 1; SET LOCAL idle_in_transaction_session_timeout = 2147483647"
+        );
+    }
+}

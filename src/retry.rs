@@ -1,0 +1,144 @@
+//! The loop: try, and try again.
+
+mod attempt;
+mod backoff;
+mod class;
+mod error;
+mod operation;
+mod policy;
+mod run;
+#[cfg(test)]
+mod tests;
+
+pub use attempt::Attempt;
+pub use backoff::Backoff;
+pub use class::{Class, Classify};
+pub use error::{RetryError, StopReason};
+pub use operation::Operation;
+pub use policy::{Jitter, RetryPolicy};
+
+#[cfg(feature = "postgres")]
+pub(crate) use run::Run;
+#[cfg(not(feature = "postgres"))]
+use run::Run;
+use tokio::time::sleep;
+
+/// Runs `op` until it succeeds, as often and as long as `policy` allows.
+///
+/// The operation reads, decides and writes; it is called anew for every attempt, as `async |attempt|
+/// { .. }` or as `|attempt| async move { .. }`. Put the retry around a whole transaction, never
+/// inside one. For an operation that needs `&mut` to something there is [`with_retry_mut`].
+///
+/// What happens after a failure is up to its [`Class`]: conflicts and busy systems are retried,
+/// permanent errors are not, nor are unknown outcomes unless the policy says so. After a conflict
+/// of the first attempt, and before the first attempt that
+/// [locks](RetryPolicy::with_locking_after), there is no delay.
+/// [`Class::Busy`]'s `retry_after` prolongs a delay and never shortens it, also past the policy's
+/// maximum.
+///
+/// It does not allocate, reads the clock only after a failure, and touches tokio's timer only for
+/// delays above zero. Each retry is a `DEBUG` event with target `optilock::retry`, giving up is a
+/// `WARN` event (`DEBUG` if the first attempt failed for good). Dropping the future cancels the
+/// attempt that runs.
+///
+/// # Errors
+///
+/// [`RetryError`] with the error of the last attempt and the reason to stop.
+///
+/// # Panics
+///
+/// When it has to wait outside of a tokio runtime with its timer enabled.
+///
+/// # Example
+///
+/// ```
+/// use optilock::{Conflict, RetryPolicy, StopReason, Version, with_retry};
+/// use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let stored = AtomicI64::new(5);
+/// let increment = async |_attempt| {
+///     let read = stored.load(SeqCst);
+///     match stored.compare_exchange(read, read + 1, SeqCst, SeqCst) {
+///         Ok(_) => Ok(read + 1),
+///         Err(found) => Err(Conflict::new(
+///             "counter", "visits", Version::new(read).unwrap(), Version::new(found).unwrap(),
+///         )),
+///     }
+/// };
+/// assert_eq!(with_retry(&RetryPolicy::new(), increment).await.unwrap(), 6);
+/// # }
+/// ```
+pub async fn with_retry<T, E, F, Fut>(policy: &RetryPolicy, mut op: F) -> Result<T, RetryError<E>>
+where
+    F: FnMut(Attempt) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+    E: Classify,
+{
+    let mut run = Run::new(policy);
+    loop {
+        match op(run.attempt()).await {
+            Ok(value) => return Ok(value),
+            Err(error) => {
+                // tokio rounds up to a millisecond, also from zero.
+                let delay = run.after(error)?;
+                if !delay.is_zero() {
+                    sleep(delay).await;
+                }
+            }
+        }
+    }
+}
+
+/// As [`with_retry`], and lends `context` to each attempt.
+///
+/// For operations that change something of the caller's: a connection, a counter, a buffer. A
+/// tuple lends several things.
+///
+/// # Errors
+///
+/// [`RetryError`] with the error of the last attempt and the reason to stop.
+///
+/// # Panics
+///
+/// When it has to wait outside of a tokio runtime with its timer enabled.
+///
+/// # Example
+///
+/// ```
+/// use optilock::{Conflict, RetryPolicy, with_retry_mut};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let mut statements = Vec::new();
+/// let sold = with_retry_mut(&RetryPolicy::new(), &mut statements, async |statements, attempt| {
+///     statements.push(format!("attempt {}", attempt.number()));
+///     Ok::<_, Conflict>("sold")
+/// });
+/// assert_eq!(sold.await.unwrap(), "sold");
+/// assert_eq!(statements, ["attempt 1"]);
+/// # }
+/// ```
+pub async fn with_retry_mut<C, T, E, F>(
+    policy: &RetryPolicy,
+    context: &mut C,
+    mut op: F,
+) -> Result<T, RetryError<E>>
+where
+    C: ?Sized,
+    F: for<'c> Operation<&'c mut C, Result<T, E>>,
+    E: Classify,
+{
+    let mut run = Run::new(policy);
+    loop {
+        match op(&mut *context, run.attempt()).await {
+            Ok(value) => return Ok(value),
+            Err(error) => {
+                // tokio rounds up to a millisecond, also from zero.
+                let delay = run.after(error)?;
+                if !delay.is_zero() {
+                    sleep(delay).await;
+                }
+            }
+        }
+    }
+}

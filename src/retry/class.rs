@@ -1,0 +1,225 @@
+//! What an error means for a retry.
+
+use crate::Conflict;
+use std::{
+    cell::Cell,
+    convert::Infallible,
+    error::Error,
+    fmt::{self, Display},
+    iter::successors,
+    time::Duration,
+};
+
+/// What an error means for a retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Class {
+    /// Somebody else won: read again and try again.
+    Conflict,
+    /// Nothing happened, the system is overloaded or away: try again later.
+    Busy {
+        /// How long the system asks to be left alone, if it says so.
+        retry_after: Option<Duration>,
+    },
+    /// It may or may not have taken effect: never retried blindly.
+    Unknown,
+    /// It would fail again.
+    Permanent,
+}
+
+impl Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Conflict => "conflict",
+            Self::Busy { .. } => "busy",
+            Self::Unknown => "unknown",
+            Self::Permanent => "permanent",
+        })
+    }
+}
+
+/// An error that knows its [`Class`].
+///
+/// Implement it for the error of your application. What you are not sure about is
+/// [`Class::Permanent`], or [`Class::Unknown`] if a write may have got through.
+///
+/// `Box<dyn Error + Send + Sync>`, and `anyhow::Error` behind the feature `anyhow`, are classified
+/// by the first error in their chain of sources that this crate knows; a chain without one is
+/// permanent. A [`RetryError`](crate::RetryError) in the chain counts as itself: a retry around a
+/// retry does not multiply.
+///
+/// ```
+/// use optilock::{Class, Classify, Conflict};
+///
+/// #[derive(Debug)]
+/// enum AppError {
+///     Conflict(Conflict),
+///     OutOfStock,
+/// }
+///
+/// impl Classify for AppError {
+///     fn class(&self) -> Class {
+///         match self {
+///             Self::Conflict(conflict) => conflict.class(),
+///             Self::OutOfStock => Class::Permanent,
+///         }
+///     }
+/// }
+/// # assert_eq!(AppError::OutOfStock.class(), Class::Permanent);
+/// ```
+pub trait Classify {
+    /// What this error means for a retry.
+    fn class(&self) -> Class;
+}
+
+impl Classify for Conflict {
+    fn class(&self) -> Class {
+        Class::Conflict
+    }
+}
+
+impl Classify for Infallible {
+    fn class(&self) -> Class {
+        match *self {}
+    }
+}
+
+impl Classify for Box<dyn Error + Send + Sync> {
+    fn class(&self) -> Class {
+        class_of_chain(&**self)
+    }
+}
+
+#[cfg(feature = "anyhow")]
+#[cfg_attr(docsrs, doc(cfg(feature = "anyhow")))]
+impl Classify for anyhow::Error {
+    fn class(&self) -> Class {
+        class_of_chain(&**self)
+    }
+}
+
+/// The class of one error, its sources aside; `None` for a type that this crate does not know.
+pub(crate) fn class_of(error: &(dyn Error + 'static)) -> Option<Class> {
+    if let Some(GaveUp(class)) = error.downcast_ref() {
+        return Some(*class);
+    }
+    error.downcast_ref().map(Conflict::class)
+}
+
+fn class_of_chain(error: &(dyn Error + 'static)) -> Class {
+    let _asking = Asking::begin();
+    successors(Some(error), |&error| error.source())
+        .find_map(class_of)
+        .unwrap_or(Class::Permanent)
+}
+
+thread_local! {
+    static ASKING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While it lives, a `RetryError` met in a chain of sources shows its own class instead of the
+/// error inside. `RetryError<E>` cannot be found by type for every `E`, and the conflict inside
+/// would have it retried all over again.
+struct Asking {
+    before: bool,
+}
+
+impl Asking {
+    fn begin() -> Self {
+        Self {
+            before: ASKING.replace(true),
+        }
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        ASKING.set(self.before);
+    }
+}
+
+/// Stands in for the source of a `RetryError` while its class is asked for.
+#[derive(Debug)]
+struct GaveUp(Class);
+
+impl Display for GaveUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gave up ({})", self.0)
+    }
+}
+
+impl Error for GaveUp {}
+
+/// What a retry that gave up shows as its source to [`class_of_chain`]; `None` to everybody else.
+pub(super) fn stand_in(class: Class) -> Option<&'static (dyn Error + 'static)> {
+    if !ASKING.get() {
+        return None;
+    }
+    Some(match class {
+        Class::Unknown => &GaveUp(Class::Unknown),
+        _ => &GaveUp(Class::Permanent),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{RetryError, RetryPolicy, Version, with_retry};
+
+    type BoxError = Box<dyn Error + Send + Sync>;
+
+    fn conflict() -> Conflict {
+        Conflict::new("product", "mug-7", Version::FIRST, Version::new(2).unwrap())
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("checkout failed")]
+    struct Wrapped(#[source] BoxError);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error(transparent)]
+    struct Transparent(BoxError);
+
+    fn wrapped(error: impl Into<BoxError>) -> BoxError {
+        Box::new(Wrapped(Box::new(Wrapped(error.into()))))
+    }
+
+    async fn gave_up() -> RetryError<Conflict> {
+        let policy = RetryPolicy::new().with_max_attempts(1);
+        with_retry(&policy, async |_| Err::<(), _>(conflict()))
+            .await
+            .unwrap_err()
+    }
+
+    #[test]
+    fn finds_what_it_knows_in_the_chain() {
+        assert_eq!(BoxError::from(conflict()).class(), Class::Conflict);
+        assert_eq!(wrapped(conflict()).class(), Class::Conflict);
+        assert_eq!(wrapped("no such table").class(), Class::Permanent);
+    }
+
+    #[tokio::test]
+    async fn a_retry_in_the_chain_is_not_multiplied() {
+        assert_eq!(BoxError::from(gave_up().await).class(), Class::Permanent);
+        assert_eq!(wrapped(gave_up().await).class(), Class::Permanent);
+        let transparent = Transparent(gave_up().await.into());
+        assert_eq!(wrapped(transparent).class(), Class::Permanent);
+    }
+
+    #[tokio::test]
+    async fn asking_leaves_no_trace() {
+        let error = BoxError::from(gave_up().await);
+        let _ = error.class();
+        assert!(error.source().unwrap().is::<Conflict>());
+    }
+
+    #[cfg(feature = "anyhow")]
+    #[tokio::test]
+    async fn knows_anyhow() {
+        let known = anyhow::Error::from(conflict()).context("checkout");
+        assert_eq!(known.class(), Class::Conflict);
+        assert_eq!(anyhow::anyhow!("no").class(), Class::Permanent);
+        let stopped = anyhow::Error::from(gave_up().await).context("checkout");
+        assert_eq!(stopped.class(), Class::Permanent);
+    }
+}

@@ -1,0 +1,154 @@
+//! The books of one retry: how many attempts, how many conflicts, since when.
+
+use super::{
+    attempt::Attempt,
+    backoff::Pace,
+    class::{Class, Classify},
+    error::{RetryError, StopReason},
+    policy::RetryPolicy,
+};
+use std::time::Duration;
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+/// Built on the hot path: everything that only a failure needs is made by the first failure.
+pub(crate) struct Run<'p> {
+    policy: &'p RetryPolicy,
+    attempt: Attempt,
+    conflicts: u32,
+    pace: Option<Pace>,
+    unsettled: bool,
+}
+
+impl<'p> Run<'p> {
+    #[inline]
+    pub(crate) const fn new(policy: &'p RetryPolicy) -> Self {
+        Self {
+            policy,
+            attempt: Attempt {
+                number: 1,
+                last: policy.max_attempts == 1,
+                locking: matches!(policy.locking_after, Some(0)),
+                since: None,
+            },
+            conflicts: 0,
+            pace: None,
+            unsettled: false,
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn attempt(&self) -> Attempt {
+        self.attempt
+    }
+
+    /// The delay before the next attempt, or why there is none.
+    #[cold]
+    pub(super) fn after<E: Classify>(&mut self, error: E) -> Result<Duration, RetryError<E>> {
+        let class = error.class();
+        // The first attempt's end is where time starts: an operation that succeeds at once never
+        // asks for the time.
+        let elapsed = self
+            .attempt
+            .since
+            .get_or_insert_with(Instant::now)
+            .elapsed();
+        match self.decide(class, elapsed) {
+            Ok(delay) => Ok(delay),
+            Err(reason) => Err(RetryError {
+                error,
+                attempts: self.attempt.number,
+                elapsed,
+                reason,
+                unsettled: self.unsettled && reason != StopReason::Permanent,
+            }),
+        }
+    }
+
+    /// Waits as long as it takes until the next attempt, or says why there is none.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn wait<E: Classify>(&mut self, error: E) -> Result<(), RetryError<E>> {
+        let delay = self.after(error)?;
+        // tokio rounds up to a millisecond, also from zero.
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn decide(&mut self, class: Class, elapsed: Duration) -> Result<Duration, StopReason> {
+        match self.delay(class, elapsed) {
+            Ok(delay) => {
+                debug!(
+                    target: "optilock::retry",
+                    label = self.policy.label,
+                    attempt = self.attempt.number,
+                    %class,
+                    ?delay,
+                    "retrying",
+                );
+                self.attempt.number += 1;
+                self.attempt.last = self.attempt.number == self.policy.max_attempts;
+                Ok(delay)
+            }
+            Err(reason) => {
+                self.report(class, elapsed, reason);
+                Err(reason)
+            }
+        }
+    }
+
+    fn delay(&mut self, class: Class, elapsed: Duration) -> Result<Duration, StopReason> {
+        let policy = self.policy;
+        match class {
+            Class::Permanent => return Err(StopReason::Permanent),
+            Class::Unknown if !policy.unknown_retried => return Err(StopReason::Unknown),
+            Class::Unknown => self.unsettled = true,
+            Class::Conflict | Class::Busy { .. } => {}
+        }
+        if self.attempt.last {
+            return Err(StopReason::Attempts);
+        }
+        let delay = match class {
+            Class::Conflict => {
+                self.conflicts += 1;
+                // The attempt that begins to lock waits in the row's queue: no need to wait twice.
+                let begins_to_lock = policy.locking_after == Some(self.conflicts);
+                self.attempt.locking |= begins_to_lock;
+                let first = self.attempt.number == 1 && policy.immediate_first_retry;
+                if first || begins_to_lock {
+                    Duration::ZERO
+                } else {
+                    self.back_off()
+                }
+            }
+            // Never sooner than the system asks for, and jittered beyond that.
+            Class::Busy { retry_after } => self.back_off().max(retry_after.unwrap_or_default()),
+            Class::Unknown | Class::Permanent => self.back_off(),
+        };
+        match policy.deadline {
+            Some(deadline) if deadline.is_zero() || elapsed.saturating_add(delay) > deadline => {
+                Err(StopReason::Deadline)
+            }
+            _ => Ok(delay),
+        }
+    }
+
+    fn back_off(&mut self) -> Duration {
+        let policy = self.policy;
+        self.pace
+            .get_or_insert_with(|| Pace::new(policy))
+            .next(policy)
+    }
+
+    fn report(&self, class: Class, elapsed: Duration, reason: StopReason) {
+        let (label, attempts) = (self.policy.label, self.attempt.number);
+        if attempts == 1 && reason == StopReason::Permanent {
+            // The operation's own answer, and no retry was involved: the caller's business.
+            debug!(target: "optilock::retry", label, attempts, ?elapsed, %class, %reason, "failed");
+        } else {
+            warn!(target: "optilock::retry", label, attempts, ?elapsed, %class, %reason, "gave up");
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! The loop, under a paused clock and with errors from a script.
+
+use super::*;
+use crate::{Conflict, Version};
+use std::{convert::Infallible, error::Error, time::Duration};
+use tokio::time::Instant;
+
+mod costs;
+mod events;
+mod spawned;
+
+/// An error of a script.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("scripted")]
+struct Scripted(Class);
+
+impl Classify for Scripted {
+    fn class(&self) -> Class {
+        self.0
+    }
+}
+
+const CONFLICT: Class = Class::Conflict;
+const BUSY: Class = Class::Busy { retry_after: None };
+
+const fn busy_for(millis: u64) -> Class {
+    Class::Busy {
+        retry_after: Some(ms(millis)),
+    }
+}
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Delays that can be told in advance: 10, 20, 40 ms and so on.
+const PLAIN: RetryPolicy = RetryPolicy::new()
+    .with_base_delay(ms(10))
+    .with_jitter(Jitter::None)
+    .with_locking_after(None);
+
+/// What the operation saw: when each attempt began, and the attempt.
+#[derive(Default)]
+struct Seen {
+    at: Vec<Duration>,
+    attempts: Vec<Attempt>,
+}
+
+impl Seen {
+    fn millis(&self) -> Vec<u128> {
+        self.at.iter().map(Duration::as_millis).collect()
+    }
+
+    fn locking(&self) -> Vec<bool> {
+        self.attempts.iter().map(Attempt::locking).collect()
+    }
+}
+
+/// Plays a script, each attempt taking `takes`; once it is over, attempts succeed.
+async fn play(
+    policy: &RetryPolicy,
+    script: &[Class],
+    takes: Duration,
+) -> (Result<u32, RetryError<Scripted>>, Seen) {
+    let start = Instant::now();
+    let mut seen = Seen::default();
+    let played = with_retry_mut(policy, &mut seen, async |seen, attempt| {
+        seen.at.push(start.elapsed());
+        seen.attempts.push(attempt);
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+        match script.get(attempt.number() as usize - 1) {
+            Some(class) => Err(Scripted(*class)),
+            None => Ok(attempt.number()),
+        }
+    });
+    (played.await, seen)
+}
+
+async fn stop(policy: &RetryPolicy, script: &[Class]) -> RetryError<Scripted> {
+    play(policy, script, Duration::ZERO).await.0.unwrap_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_retry_is_immediate_then_delays_grow() {
+    let (played, seen) = play(&PLAIN, &[CONFLICT; 4], Duration::ZERO).await;
+    assert_eq!(played.unwrap(), 5);
+    assert_eq!(seen.millis(), [0, 0, 10, 30, 70]);
+    assert!(seen.attempts.iter().map(Attempt::number).eq(1..=5));
+
+    let patient = PLAIN.with_immediate_first_retry(false);
+    let (_, seen) = play(&patient, &[CONFLICT; 2], Duration::ZERO).await;
+    assert_eq!(seen.millis(), [0, 10, 30]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_forms_do_the_same() {
+    let start = Instant::now();
+    let mut at = Vec::new();
+    let played = with_retry(&PLAIN, |attempt| {
+        at.push(start.elapsed());
+        async move {
+            match attempt.number() {
+                1..=3 => Err(Scripted(CONFLICT)),
+                number => Ok(number),
+            }
+        }
+    });
+    assert_eq!(played.await.unwrap(), 4);
+    let (_, seen) = play(&PLAIN, &[CONFLICT; 3], Duration::ZERO).await;
+    assert_eq!(at, seen.at);
+}
+
+#[tokio::test(start_paused = true)]
+async fn zero_delays_do_not_touch_the_timer() {
+    let start = Instant::now();
+    let policy = PLAIN.with_base_delay(Duration::ZERO);
+    let (played, _) = play(&policy, &[CONFLICT; 11], Duration::ZERO).await;
+    assert_eq!(played.unwrap(), 12);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_run_out() {
+    for (most, made) in [(0, 1), (1, 1), (4, 4), (12, 12)] {
+        let policy = PLAIN.with_max_attempts(most).with_deadline(None);
+        let (played, seen) = play(&policy, &[CONFLICT; 20], Duration::ZERO).await;
+        let error = played.unwrap_err();
+        assert_eq!((error.attempts, error.reason), (made, StopReason::Attempts));
+        assert_eq!(seen.attempts.len() as u32, made);
+        let last: Vec<_> = seen.attempts.iter().map(Attempt::is_last).collect();
+        assert_eq!(last.iter().position(|last| *last), Some(made as usize - 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn permanent_and_unknown_stop_at_once() {
+    let error = stop(&PLAIN, &[Class::Permanent]).await;
+    assert_eq!((error.attempts, error.reason), (1, StopReason::Permanent));
+    assert_eq!(error.elapsed, Duration::ZERO);
+    let error = stop(&PLAIN, &[CONFLICT, CONFLICT, Class::Permanent]).await;
+    assert_eq!((error.attempts, error.reason), (3, StopReason::Permanent));
+    assert_eq!(error.elapsed, ms(10));
+    let error = stop(&PLAIN, &[CONFLICT, Class::Unknown]).await;
+    assert_eq!((error.attempts, error.reason), (2, StopReason::Unknown));
+    // The class decides, not that there are no attempts left.
+    let error = stop(&PLAIN.with_max_attempts(1), &[Class::Unknown]).await;
+    assert_eq!(error.reason, StopReason::Unknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_is_retried_on_demand_with_delay() {
+    let policy = PLAIN.with_unknown_retried(true);
+    let (played, seen) = play(&policy, &[Class::Unknown; 2], Duration::ZERO).await;
+    assert_eq!(played.unwrap(), 3);
+    assert_eq!(seen.millis(), [0, 10, 30]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_outcome_stays_unknown_until_an_attempt_settles_it() {
+    let policy = PLAIN.with_unknown_retried(true).with_max_attempts(3);
+    let error = stop(&policy, &[Class::Unknown, BUSY, BUSY]).await;
+    assert_eq!(
+        (error.reason, error.class()),
+        (StopReason::Attempts, Class::Unknown)
+    );
+    let error = stop(&policy, &[Class::Unknown, Class::Permanent]).await;
+    assert_eq!(
+        (error.reason, error.class()),
+        (StopReason::Permanent, Class::Permanent)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn busy_waits_for_as_long_as_it_is_told() {
+    // Without a hint: the usual delays, and never at once.
+    let (_, seen) = play(&PLAIN, &[BUSY; 2], Duration::ZERO).await;
+    assert_eq!(seen.millis(), [0, 10, 30]);
+    // The hint prolongs a delay, past the maximum too, and never shortens it.
+    let script = [busy_for(700), busy_for(1), busy_for(0)];
+    let (_, seen) = play(&PLAIN, &script, Duration::ZERO).await;
+    assert_eq!(seen.millis(), [0, 700, 720, 760]);
+    // A conflict that follows is not the first retry any more.
+    let (_, seen) = play(&PLAIN, &[BUSY, CONFLICT], Duration::ZERO).await;
+    assert_eq!(seen.millis(), [0, 10, 30]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_counts_from_the_end_of_the_first_attempt() {
+    // Ends at 1.0, 2.0, 3.01, 4.03; the deadline is at 1.0 + 3.0.
+    let start = Instant::now();
+    let (played, seen) = play(&PLAIN, &[CONFLICT; 12], ms(1_000)).await;
+    let error = played.unwrap_err();
+    assert_eq!((error.attempts, error.reason), (4, StopReason::Deadline));
+    assert_eq!(error.elapsed, ms(3_030));
+    assert_eq!(seen.millis(), [0, 1_000, 2_010, 3_030]);
+    assert_eq!(start.elapsed(), ms(4_030), "no sleep before giving up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_past_the_deadline_is_not_slept() {
+    let policy = PLAIN.with_deadline(Some(ms(500)));
+    let start = Instant::now();
+    let error = stop(&policy, &[busy_for(501)]).await;
+    assert_eq!((error.attempts, error.reason), (1, StopReason::Deadline));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    // One that ends in time is.
+    assert!(
+        play(&policy, &[busy_for(500)], Duration::ZERO)
+            .await
+            .0
+            .is_ok()
+    );
+
+    let never = PLAIN.with_deadline(Some(Duration::ZERO));
+    assert_eq!(stop(&never, &[CONFLICT]).await.reason, StopReason::Deadline);
+    let endless = PLAIN.with_deadline(None);
+    let (played, seen) = play(&endless, &[busy_for(86_400_000)], Duration::ZERO).await;
+    assert!(played.is_ok());
+    assert_eq!(seen.millis(), [0, 86_400_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn absurd_settings_end_by_the_deadline() {
+    let policy = PLAIN
+        .with_base_delay(Duration::MAX)
+        .with_max_delay(Duration::MAX)
+        .with_factor(u32::MAX)
+        .with_max_attempts(u32::MAX);
+    assert_eq!(
+        stop(&policy, &[CONFLICT; 3]).await.reason,
+        StopReason::Deadline
+    );
+    let policy = policy
+        .with_deadline(Some(Duration::MAX))
+        .with_max_attempts(10_000);
+    let policy = policy.with_base_delay(Duration::ZERO);
+    let error = stop(&policy, &[CONFLICT; 10_000]).await;
+    assert_eq!(
+        (error.attempts, error.reason),
+        (10_000, StopReason::Attempts)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn locks_after_conflicts_and_queues_at_once() {
+    let two = PLAIN.with_locking_after(Some(2));
+    let (_, seen) = play(&two, &[CONFLICT; 4], Duration::ZERO).await;
+    assert_eq!(seen.locking(), [false, false, true, true, true]);
+    assert_eq!(
+        seen.millis(),
+        [0, 0, 0, 10, 30],
+        "at once, but only the first locking attempt"
+    );
+
+    // Only conflicts count.
+    let (_, seen) = play(&two, &[BUSY, CONFLICT, BUSY, CONFLICT], Duration::ZERO).await;
+    assert_eq!(seen.locking(), [false, false, false, false, true]);
+    let (_, seen) = play(
+        &two.clone().with_locking_after(Some(0)),
+        &[],
+        Duration::ZERO,
+    )
+    .await;
+    assert_eq!(seen.locking(), [true]);
+    let (_, seen) = play(&PLAIN, &[CONFLICT; 4], Duration::ZERO).await;
+    assert_eq!(seen.locking(), [false; 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_attempt_knows_the_time() {
+    let elapsed = with_retry(&PLAIN, async |attempt| {
+        let before = attempt.elapsed();
+        tokio::time::sleep(ms(100)).await;
+        match attempt.number() {
+            3 => Ok((before, attempt.elapsed())),
+            _ => Err(Scripted(CONFLICT)),
+        }
+    });
+    // From the end of the first: 100 for the second, a delay of 10, 100 for the third.
+    assert_eq!(elapsed.await.unwrap(), (ms(110), ms(210)));
+    assert_eq!(Attempt::FIRST.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_around_a_retry_does_not_multiply() {
+    for (inner, reason) in [
+        (CONFLICT, StopReason::Permanent),
+        (Class::Unknown, StopReason::Unknown),
+    ] {
+        let mut made = 0;
+        let outer = with_retry_mut(&PLAIN, &mut made, async |made, _| {
+            with_retry_mut(&PLAIN, made, async |made, _| {
+                *made += 1;
+                Err::<(), _>(Scripted(inner))
+            })
+            .await
+        });
+        let error = outer.await.unwrap_err();
+        assert_eq!((error.attempts, error.reason), (1, reason));
+        assert_eq!(made, error.error.attempts);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_seed_repeats_a_whole_retry() {
+    let policy = RetryPolicy::new().with_seed(7);
+    let (_, one) = play(&policy, &[CONFLICT; 11], Duration::ZERO).await;
+    let (_, two) = play(&policy, &[CONFLICT; 11], Duration::ZERO).await;
+    assert_eq!(one.at, two.at);
+    let (_, other) = play(&policy.with_seed(8), &[CONFLICT; 11], Duration::ZERO).await;
+    assert_ne!(one.at, other.at);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_says_what_happened_and_not_what_its_source_says() {
+    let error = stop(&PLAIN, &[CONFLICT; 12]).await;
+    assert_eq!(
+        error.to_string(),
+        "gave up after 12 attempts in 1.6s (attempts exhausted)"
+    );
+    assert_eq!(error.source().unwrap().to_string(), "scripted");
+    assert_eq!(error.into_inner(), Scripted(CONFLICT));
+    let error = stop(&PLAIN, &[Class::Permanent]).await;
+    assert_eq!(
+        error.to_string(),
+        "gave up after 1 attempt (permanent failure)"
+    );
+    let error = stop(&PLAIN, &[CONFLICT, Class::Unknown]).await;
+    assert_eq!(
+        error.to_string(),
+        "gave up after 2 attempts in 0.0ns (outcome unknown)"
+    );
+}
+
+#[tokio::test]
+async fn takes_what_cannot_fail() {
+    let played = with_retry(&PLAIN, async |_| Ok::<_, Infallible>(1));
+    assert_eq!(played.await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn retries_boxed_errors() {
+    let found = Version::FIRST.next().unwrap();
+    let played = with_retry(&PLAIN, async |attempt| {
+        if attempt.number() == 1 {
+            Err(Conflict::new("product", "mug-7", Version::FIRST, found))?;
+        }
+        Ok::<_, Box<dyn Error + Send + Sync>>(attempt.number())
+    });
+    assert_eq!(played.await.unwrap(), 2);
+}

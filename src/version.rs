@@ -1,0 +1,214 @@
+//! What a row's version is, who has one, and what it means when it moved on.
+
+use std::{
+    fmt::{self, Debug, Display},
+    hash::Hash,
+    num::NonZeroI64,
+    str::FromStr,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// The version of a row: a whole number from 1, one more with every write.
+///
+/// A writer states the version that it read; the write takes effect only if the row still has it.
+/// It fits a `BIGINT` column, and an `Option<Version>` is no larger than a `Version`.
+///
+/// ```
+/// use optilock::Version;
+///
+/// let read = Version::FIRST;
+/// let written = read.next().expect("far from the last version");
+/// assert_eq!(written.get(), 2);
+/// assert!(written > read);
+/// assert_eq!(written.to_string(), "2");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(NonZeroI64);
+
+impl Version {
+    /// The version of a row that was just inserted: 1.
+    pub const FIRST: Self = match Self::new(1) {
+        Some(first) => first,
+        None => panic!("1 is a version"),
+    };
+
+    /// The version with this number, or `None` below 1.
+    #[must_use]
+    pub const fn new(value: i64) -> Option<Self> {
+        match NonZeroI64::new(value) {
+            Some(number) if value > 0 => Some(Self(number)),
+            _ => None,
+        }
+    }
+
+    /// The number, from 1 to [`i64::MAX`].
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0.get()
+    }
+
+    /// The version after this one, or `None` after [`i64::MAX`].
+    ///
+    /// It neither wraps nor starts again: a version that came back would let a stale write through.
+    #[must_use]
+    pub const fn next(self) -> Option<Self> {
+        match self.get().checked_add(1) {
+            Some(value) => Self::new(value),
+            None => None,
+        }
+    }
+
+    /// This version as a strong entity tag (RFC 9110, section 8.8.3), for the `ETag` header.
+    ///
+    /// ```
+    /// use optilock::Version;
+    ///
+    /// assert_eq!(Version::FIRST.etag(), "\"1\"");
+    /// ```
+    #[must_use]
+    pub fn etag(self) -> String {
+        format!("\"{self}\"")
+    }
+
+    /// The version in an entity tag that [`etag`](Self::etag) made, for the `If-Match` header.
+    ///
+    /// `None` for everything else, weak tags (`W/"5"`) among it: `If-Match` compares strongly
+    /// (RFC 9110, section 13.1.1), and a weak tag never matches there.
+    ///
+    /// ```
+    /// use optilock::Version;
+    ///
+    /// assert_eq!(Version::from_etag("\"5\""), Version::new(5));
+    /// assert_eq!(Version::from_etag("W/\"5\""), None);
+    /// ```
+    #[must_use]
+    pub fn from_etag(tag: &str) -> Option<Self> {
+        tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
+    }
+}
+
+impl Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.0, f)
+    }
+}
+
+impl Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Version").field(&self.get()).finish()
+    }
+}
+
+/// Reads what [`Display`] writes and nothing else: no sign, no leading zero, no space.
+impl FromStr for Version {
+    type Err = ParseVersionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // i64's own parser would take "+5" and "007": two spellings of one version.
+        if !text.starts_with(|first: char| matches!(first, '1'..='9')) {
+            return Err(ParseVersionError(()));
+        }
+        text.parse()
+            .ok()
+            .and_then(Self::new)
+            .ok_or(ParseVersionError(()))
+    }
+}
+
+/// A text that is no [`Version`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a version: expected a whole number from 1 to {max}", max = i64::MAX)]
+pub struct ParseVersionError(());
+
+#[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+impl serde::Serialize for Version {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(self.get())
+    }
+}
+
+#[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+impl<'de> serde::Deserialize<'de> for Version {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = i64::deserialize(deserializer)?;
+        Self::new(value).ok_or_else(|| {
+            let found = serde::de::Unexpected::Signed(value);
+            serde::de::Error::invalid_value(found, &"a version, 1 or more")
+        })
+    }
+}
+
+/// A row, or an aggregate's root, that carries a [`Version`].
+///
+/// ```
+/// use optilock::{Version, Versioned};
+///
+/// struct Account { id: u64, version: Version, owner: String }
+///
+/// impl Versioned for Account {
+///     type Id = u64;
+///     const ENTITY: &'static str = "account";
+///
+///     fn id(&self) -> &u64 { &self.id }
+///     fn version(&self) -> Version { self.version }
+/// }
+/// ```
+pub trait Versioned {
+    /// What tells one row from another.
+    type Id: Clone + Eq + Hash + Display + Debug + Send + Sync + 'static;
+
+    /// The kind of thing, in lowercase: `"product"`. Used in errors, events and metrics.
+    const ENTITY: &'static str;
+
+    /// Which one it is.
+    fn id(&self) -> &Self::Id;
+
+    /// The version at which it was read.
+    fn version(&self) -> Version;
+}
+
+/// Somebody else was faster: the row is no longer at the version that the writer had read.
+///
+/// Nothing was written. Read again, decide again, write again: that is what
+/// [`with_retry`](crate::with_retry) does with it.
+///
+/// ```
+/// use optilock::{Conflict, Version};
+///
+/// let (read, found) = (Version::new(5).unwrap(), Version::new(6).unwrap());
+/// let conflict = Conflict::new("product", "mug-7", read, found);
+/// assert_eq!(
+///     conflict.to_string(),
+///     "product mug-7 moved on: expected version 5, found 6",
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{entity} {id} moved on: expected version {expected}, found {actual}")]
+#[non_exhaustive]
+pub struct Conflict {
+    /// The kind of thing, as in [`Versioned::ENTITY`].
+    pub entity: &'static str,
+    /// Which one, as its [`Versioned::Id`] is displayed.
+    pub id: String,
+    /// The version that the writer had read.
+    pub expected: Version,
+    /// The version that the row has now.
+    pub actual: Version,
+}
+
+impl Conflict {
+    /// A conflict over the `entity` called `id`.
+    #[must_use]
+    pub fn new(entity: &'static str, id: impl Display, expected: Version, actual: Version) -> Self {
+        Self {
+            entity,
+            id: id.to_string(),
+            expected,
+            actual,
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A database per test, and its books.
+
+use std::sync::OnceLock;
+
+use optilock::sqlx::{self, PgPool, postgres::PgPoolOptions};
+use tokio::sync::OnceCell;
+
+use crate::support::{Durability, Server, Source, database::Database};
+
+pub fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        Server::find_or_start(Durability::Fast).expect("these tests need a PostgreSQL server")
+    })
+}
+
+/// The session's default isolation level, as a host may have set it.
+#[derive(Clone, Copy, Debug)]
+pub enum Default {
+    ReadCommitted,
+    RepeatableRead,
+    Serializable,
+}
+
+impl Default {
+    pub const fn sql(self) -> &'static str {
+        match self {
+            Self::ReadCommitted => "read committed",
+            Self::RepeatableRead => "repeatable read",
+            Self::Serializable => "serializable",
+        }
+    }
+}
+
+/// A database of one test's own, gone when it is dropped.
+#[derive(Debug)]
+pub struct Db {
+    pub pool: PgPool,
+    pub database: Database,
+}
+
+impl Db {
+    /// With the crate's tables.
+    pub async fn new() -> Self {
+        Self::with(Default::ReadCommitted, 16).await
+    }
+
+    pub async fn with(default: Default, connections: u32) -> Self {
+        let database = match server().source() {
+            Source::Throwaway => {
+                let template = template().await;
+                server().create_database_from("test", template).await
+            }
+            // A template would stay behind on somebody's server.
+            Source::Url => server().create_database("test").await,
+        };
+        let db = Self::on(
+            database.expect("a database of our own"),
+            default,
+            connections,
+        )
+        .await;
+        optilock::migrate(&db.pool).await.expect("migrations apply");
+        db
+    }
+
+    /// Without the crate's tables.
+    pub async fn empty() -> Self {
+        let database = server().create_database("test").await;
+        Self::on(
+            database.expect("a database of our own"),
+            Default::ReadCommitted,
+            16,
+        )
+        .await
+    }
+
+    async fn on(database: Database, default: Default, connections: u32) -> Self {
+        let pool = pool_options(connections)
+            .connect_with(
+                database
+                    .options()
+                    // An unqualified name in any statement of the crate fails loudly.
+                    .options([
+                        ("search_path", ""),
+                        ("default_transaction_isolation", default.sql()),
+                    ]),
+            )
+            .await
+            .expect("a connection to our own database");
+        Self { pool, database }
+    }
+}
+
+pub fn pool_options(connections: u32) -> PgPoolOptions {
+    optilock::postgres::pool_options()
+        .max_connections(connections)
+        // Two cores and many tests at once: waiting is no failure here.
+        .acquire_timeout(std::time::Duration::from_secs(30))
+}
+
+/// A database with the crate's tables, to copy from: quicker than migrating each test's own.
+async fn template() -> &'static Database {
+    static TEMPLATE: OnceCell<Database> = OnceCell::const_new();
+    TEMPLATE
+        .get_or_init(async || {
+            let database = server()
+                .create_database("template")
+                .await
+                .expect("a database of our own");
+            let pool = PgPool::connect_with(database.options())
+                .await
+                .expect("a connection to it");
+            optilock::migrate(&pool).await.expect("migrations apply");
+            pool.close().await;
+            database
+        })
+        .await
+}
+
+/// What must hold after everything that was tried: see `assert_books`.
+const BOOKS: &[(&str, &str)] = &[
+    (
+        "stock is not the sum of the ledger",
+        "SELECT p.sku FROM optilock.products p JOIN optilock.movements m USING (sku)
+         GROUP BY p.sku, p.stock HAVING p.stock <> sum(m.delta)",
+    ),
+    (
+        "a version without its movement, or a gap in the ledger",
+        "SELECT p.sku FROM optilock.products p LEFT JOIN optilock.movements m USING (sku)
+         GROUP BY p.sku, p.version HAVING count(m.version) <> p.version
+             OR min(m.version) <> 1 OR max(m.version) <> p.version",
+    ),
+    (
+        "stock_after is not the running sum",
+        "SELECT sku FROM (SELECT sku, stock_after, sum(delta) OVER (PARTITION BY sku ORDER BY version) AS running
+             FROM optilock.movements) m WHERE stock_after <> running",
+    ),
+    (
+        "stock or reserved out of bounds",
+        "SELECT sku FROM optilock.products WHERE stock < 0 OR reserved < 0 OR reserved > stock",
+    ),
+    (
+        "an order whose lines are not its movements",
+        "SELECT coalesce(l.order_id, m.order_id)::text FROM optilock.order_lines l
+         FULL JOIN (SELECT order_id, sku, delta FROM optilock.movements WHERE kind = 1) m
+             ON m.order_id = l.order_id AND m.sku = l.sku AND m.delta = -l.quantity
+         WHERE l.order_id IS NULL OR m.order_id IS NULL",
+    ),
+    (
+        "an order whose total is not that of its lines, or that has none",
+        "SELECT o.id::text FROM optilock.orders o LEFT JOIN optilock.order_lines l ON l.order_id = o.id
+         GROUP BY o.id, o.status, o.total HAVING o.total <> coalesce(sum(l.quantity * l.price), 0)
+             OR (o.status <> 4) <> (count(l.sku) > 0)",
+    ),
+    (
+        "a line without its order",
+        "SELECT l.sku FROM optilock.order_lines l LEFT JOIN optilock.orders o ON o.id = l.order_id WHERE o.id IS NULL",
+    ),
+    (
+        "a cancelled order that did not give back what it took, once",
+        "SELECT l.order_id::text FROM optilock.order_lines l JOIN optilock.orders o ON o.id = l.order_id AND o.status = 3
+         LEFT JOIN optilock.movements m ON m.order_id = l.order_id AND m.sku = l.sku AND m.kind = 2
+         GROUP BY l.order_id, l.sku, l.quantity HAVING coalesce(sum(m.delta), 0) <> l.quantity OR count(m.sku) <> 1",
+    ),
+];
+
+/// Every invariant of the shop, and that nothing was left behind on the server.
+pub async fn assert_books(pool: &PgPool) {
+    for (what, query) in BOOKS {
+        let found: Vec<String> = sqlx::query_scalar(*query)
+            .fetch_all(pool)
+            .await
+            .expect("the books can be read");
+        assert!(found.is_empty(), "{what}: {found:?}");
+    }
+    assert_quiet(pool).await;
+}
+
+/// Nobody is left idle in a transaction, and no lock is held.
+pub async fn assert_quiet(pool: &PgPool) {
+    let query = "SELECT count(*) FROM pg_stat_activity a LEFT JOIN pg_locks l ON l.pid = a.pid
+             AND (l.locktype = 'advisory' OR l.relation IN (SELECT oid FROM pg_class WHERE relnamespace
+                 = to_regnamespace('optilock')))
+         WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
+             AND (a.state LIKE 'idle in transaction%' OR l.pid IS NOT NULL)";
+    // What a released connection still has to say travels by itself: ask until it has arrived.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        let left: i64 = sqlx::query_scalar(query)
+            .fetch_one(pool)
+            .await
+            .expect("the server can be asked");
+        if left == 0 {
+            return;
+        }
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{left} sessions in transactions or locks left"
+        );
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The orders in the database, void ones aside.
+pub async fn order_count(pool: &PgPool) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM optilock.orders WHERE status <> 4")
+        .fetch_one(pool)
+        .await
+        .expect("orders can be counted")
+}
