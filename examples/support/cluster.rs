@@ -9,7 +9,7 @@ use super::binaries::Binaries;
 use super::{Crash, Durability};
 
 /// The superuser.
-pub const USER: &str = "optilock";
+pub const USER: &str = "postgres";
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -38,7 +38,7 @@ stop() {
 while read -r order; do
     case $order in
     init)
-        "$bin/initdb" -D "$dir/data" -U optilock -A trust -E UTF8 --no-locale --no-sync </dev/null >>"$dir/log" 2>&1
+        "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --no-locale --no-sync </dev/null >>"$dir/log" 2>&1
         echo $? ;;
     start)
         rm -f "$dir/down"

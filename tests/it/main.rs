@@ -6,6 +6,12 @@ mod support;
 
 mod db;
 mod goods;
+mod proxy;
 
 mod contract;
+mod exactly_once;
+mod host_transaction;
+mod migrate;
+mod scenarios;
+mod storms;
 mod throwaway;

@@ -85,6 +85,10 @@ impl Classify for MigrateError {
 /// A role that may not create schemas needs one made for it; the error says how. Where tables are
 /// made by others, as is good practice, run it there under a role that owns them.
 ///
+/// A role called `optilock` should not be used by the host: by PostgreSQL's default search path
+/// (`"$user", public`) its unqualified names, those of its own migrator among them, would mean the
+/// crate's schema.
+///
 /// ```no_run
 /// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = optilock::postgres::pool_options().connect("postgres://localhost/shop").await?;

@@ -1,0 +1,174 @@
+//! Migrations that live beside the host's own.
+
+use optilock::{
+    inventory::{Inventory, MigrateError, PgInventory},
+    migrate,
+    sqlx::{self, AssertSqlSafe, Connection, Executor, PgConnection, migrate::Migrator},
+};
+use tokio::task::JoinSet;
+
+use crate::{
+    db::{Db, assert_books, pool_options},
+    goods::{add, cart},
+};
+
+async fn works(db: &Db) {
+    let shop = PgInventory::new(db.pool.clone());
+    add(&shop, "pot", 1).await;
+    shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+    assert_books(&db.pool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_at_once() {
+    let db = Db::empty().await;
+    let mut instances = JoinSet::new();
+    for _ in 0..20 {
+        let options = db.database.options();
+        instances.spawn(async move {
+            let pool = pool_options(1).connect_with(options).await.unwrap();
+            migrate(&pool).await
+        });
+    }
+    for outcome in instances.join_all().await {
+        outcome.unwrap();
+    }
+    migrate(&db.pool).await.unwrap();
+    let applied: i64 = sqlx::query_scalar("SELECT count(*) FROM optilock._sqlx_migrations")
+        .fetch_one(&db.pool)
+        .await
+        .unwrap();
+    assert_eq!(applied, 1);
+    works(&db).await;
+}
+
+/// The host's history is its own, and stays readable for its own migrator.
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_hosts_own_migrations() {
+    let db = Db::empty().await;
+    let folder = std::env::temp_dir().join(format!("optilock-host-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(
+        folder.join("1_shelves.sql"),
+        "CREATE TABLE public.shelves (id int)",
+    )
+    .unwrap();
+    let host = Migrator::new(folder.clone()).await.unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    // The host's connections have the search path that connections have by default.
+    let pool = pool_options(2)
+        .connect_with(db.database.options())
+        .await
+        .unwrap();
+    host.run(&pool).await.unwrap();
+    migrate(&pool).await.unwrap();
+    host.run(&pool).await.unwrap();
+    migrate(&pool).await.unwrap();
+    let own: Vec<String> = sqlx::query_scalar("SELECT description FROM public._sqlx_migrations")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+    assert_eq!(own, ["shelves"]);
+    works(&db).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_ahead_of_the_crate() {
+    let db = Db::new().await;
+    sqlx::query(
+        "INSERT INTO optilock._sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (99, 'from the future', true, '', 0)",
+    )
+    .execute(&db.pool)
+    .await
+    .unwrap();
+    let refused = migrate(&db.pool).await.unwrap_err();
+    assert!(
+        matches!(refused, MigrateError::Ahead { found: 99, .. }),
+        "{refused:?}"
+    );
+    assert!(refused.to_string().contains("update optilock"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_was_changed() {
+    let db = Db::new().await;
+    sqlx::query("UPDATE optilock._sqlx_migrations SET checksum = 'x'")
+        .execute(&db.pool)
+        .await
+        .unwrap();
+    assert!(matches!(
+        migrate(&db.pool).await.unwrap_err(),
+        MigrateError::Modified(1)
+    ));
+}
+
+/// A role of the test's own, removed with its grants at the end.
+async fn as_role<T>(db: &Db, work: impl AsyncFnOnce(sqlx::PgPool, &str) -> T) -> T {
+    let role = format!("optilock_role_{:016x}", rand::random::<u64>());
+    let run = async |sql: String| db.pool.execute(AssertSqlSafe(sql)).await.unwrap();
+    run(format!("CREATE ROLE {role} LOGIN PASSWORD 'secret'")).await;
+    let options = db.database.options().username(&role).password("secret");
+    let pool = pool_options(2).connect_with(options).await.unwrap();
+    let result = work(pool.clone(), &role).await;
+    pool.close().await;
+    run(format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    result
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_without_create() {
+    let db = Db::empty().await;
+    as_role(&db, async |pool, role| {
+        let refused = migrate(&pool).await.unwrap_err();
+        assert!(matches!(refused, MigrateError::NoSchema(_)), "{refused:?}");
+        assert!(
+            refused
+                .to_string()
+                .contains("CREATE SCHEMA optilock AUTHORIZATION"),
+            "{refused}"
+        );
+        // What the error says is what helps.
+        let mut owner = PgConnection::connect_with(&db.database.options())
+            .await
+            .unwrap();
+        owner
+            .execute(AssertSqlSafe(format!(
+                "CREATE SCHEMA optilock AUTHORIZATION {role}"
+            )))
+            .await
+            .unwrap();
+        migrate(&pool).await.unwrap();
+        migrate(&pool).await.unwrap();
+        add(&PgInventory::new(pool), "pot", 1).await;
+    })
+    .await;
+}
+
+/// Tables made by an owner, used by an application that may not change them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_only_reads_and_writes() {
+    let db = Db::new().await;
+    as_role(&db, async |pool, role| {
+        for grant in [
+            "USAGE ON SCHEMA optilock",
+            "SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA optilock",
+        ] {
+            db.pool
+                .execute(AssertSqlSafe(format!("GRANT {grant} TO {role}")))
+                .await
+                .unwrap();
+        }
+        migrate(&pool).await.unwrap();
+        let shop = PgInventory::new(pool);
+        add(&shop, "pot", 1).await;
+        shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+        assert!(
+            shop.checkout(cart(&[("pot", 1)]))
+                .await
+                .unwrap_err()
+                .is_insufficient_stock()
+        );
+    })
+    .await;
+}
