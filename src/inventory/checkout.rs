@@ -180,7 +180,6 @@ impl Checkout {
     }
 
     /// The lines, merged and sorted by SKU.
-    #[must_use]
     pub fn lines(&self) -> &[Line] {
         &self.lines
     }

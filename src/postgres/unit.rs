@@ -53,7 +53,7 @@ where
         .begin_with(begin)
         .await
         .map_err(|error| failed(error, Phase::Before))?;
-    match op(&mut *tx, attempt).await {
+    match op(&mut tx, attempt).await {
         Ok(value) => match commit(tx).await {
             Ok(()) => {
                 guard.ended = true;

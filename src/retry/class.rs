@@ -103,6 +103,14 @@ pub(crate) fn class_of(error: &(dyn Error + 'static)) -> Option<Class> {
     if let Some(GaveUp(class)) = error.downcast_ref() {
         return Some(*class);
     }
+    #[cfg(feature = "inventory")]
+    if let Some(error) = error.downcast_ref::<crate::inventory::Error>() {
+        return Some(error.class());
+    }
+    #[cfg(feature = "postgres")]
+    if let Some(error) = error.downcast_ref::<sqlx::Error>() {
+        return Some(error.class());
+    }
     error.downcast_ref().map(Conflict::class)
 }
 
@@ -211,6 +219,26 @@ mod tests {
         let error = BoxError::from(gave_up().await);
         let _ = error.class();
         assert!(error.source().unwrap().is::<Conflict>());
+    }
+
+    #[cfg(feature = "inventory")]
+    #[test]
+    fn knows_the_floors_above() {
+        let timed_out = || sqlx::Error::PoolTimedOut;
+        let busy = Class::Busy { retry_after: None };
+        assert_eq!(wrapped(timed_out()).class(), busy);
+        assert_eq!(
+            wrapped(crate::inventory::Error::from(timed_out())).class(),
+            busy
+        );
+        // An inventory that gave up has its own class, not that of what is inside.
+        let exhausted = crate::inventory::Error::Exhausted {
+            attempts: 12,
+            elapsed: std::time::Duration::ZERO,
+            reason: crate::StopReason::Attempts,
+            source: Box::new(timed_out().into()),
+        };
+        assert_eq!(wrapped(exhausted).class(), Class::Permanent);
     }
 
     #[cfg(feature = "anyhow")]

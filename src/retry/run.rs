@@ -8,7 +8,7 @@ use super::{
     policy::RetryPolicy,
 };
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 /// Built on the hot path: everything that only a failure needs is made by the first failure.
@@ -21,16 +21,21 @@ pub(crate) struct Run<'p> {
 }
 
 impl<'p> Run<'p> {
+    /// The first attempt, for which no books are kept.
     #[inline]
+    pub(crate) const fn first(policy: &RetryPolicy) -> Attempt {
+        Attempt {
+            number: 1,
+            last: policy.max_attempts == 1,
+            locking: matches!(policy.locking_after, Some(0)),
+            since: None,
+        }
+    }
+
     pub(crate) const fn new(policy: &'p RetryPolicy) -> Self {
         Self {
             policy,
-            attempt: Attempt {
-                number: 1,
-                last: policy.max_attempts == 1,
-                locking: matches!(policy.locking_after, Some(0)),
-                since: None,
-            },
+            attempt: Self::first(policy),
             conflicts: 0,
             pace: None,
             unsettled: false,
@@ -44,7 +49,7 @@ impl<'p> Run<'p> {
 
     /// The delay before the next attempt, or why there is none.
     #[cold]
-    pub(super) fn after<E: Classify>(&mut self, error: E) -> Result<Duration, RetryError<E>> {
+    fn after<E: Classify>(&mut self, error: E) -> Result<Duration, RetryError<E>> {
         let class = error.class();
         // The first attempt's end is where time starts: an operation that succeeds at once never
         // asks for the time.
@@ -66,12 +71,11 @@ impl<'p> Run<'p> {
     }
 
     /// Waits as long as it takes until the next attempt, or says why there is none.
-    #[cfg(feature = "postgres")]
     pub(crate) async fn wait<E: Classify>(&mut self, error: E) -> Result<(), RetryError<E>> {
         let delay = self.after(error)?;
         // tokio rounds up to a millisecond, also from zero.
         if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
+            sleep(delay).await;
         }
         Ok(())
     }
