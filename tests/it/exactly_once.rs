@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use optilock::{
     RetryPolicy,
-    inventory::{Adjustment, Checkout, Error, Inventory, OrderStatus, PgInventory, Strategy},
+    inventory::{
+        Adjustment, Checkout, Error, Inventory, Order, OrderStatus, PgInventory, Strategy,
+    },
     sqlx,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{
     db::{Db, assert_books, order_count},
@@ -39,6 +41,12 @@ impl Setting {
             shop,
             direct,
         }
+    }
+
+    /// A buyer who goes through the proxy.
+    fn spawn(&self, request: &Checkout) -> JoinHandle<Result<Order, Error>> {
+        let (shop, request) = (self.shop.clone(), request.clone());
+        tokio::spawn(async move { shop.checkout(request).await })
     }
 
     fn trap(&self, request: &Checkout, cut: Cut) {
@@ -164,36 +172,61 @@ async fn a_late_delivery_has_no_second_effect() {
 /// The first attempt is on its way, the second is refused, the stock comes back, the first arrives.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_after_an_unknown_outcome_is_final() {
-    for request in carts() {
-        let set = Setting::new(Strategy::Guarded).await;
-        let (release, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        set.trap(&request, Cut::Late(release.clone(), done.clone()));
-        set.direct.checkout(cart(&[("pot", 1)])).await.unwrap();
-        let refused = set.shop.checkout(request.clone()).await.unwrap_err();
-        assert!(
-            !set.proxy.armed() && refused.is_insufficient_stock(),
-            "{refused:?}"
-        );
+    for strategy in [Strategy::Guarded, Strategy::Optimistic] {
+        for request in carts() {
+            let set = Setting::new(strategy).await;
+            // Somebody is about to buy the last unit: read, it is still there.
+            let mut tx = set.db.pool.begin().await.unwrap();
+            set.direct
+                .checkout_in(&mut tx, &cart(&[("pot", 1)]))
+                .await
+                .unwrap();
+            let (release, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+            set.proxy
+                .trap(&sale_of(&request), Cut::Late(release.clone(), done.clone()));
+            let buyer = set.spawn(&request);
+            until_somebody_waits(&set.db).await;
+            assert!(!set.proxy.armed(), "it is the second attempt that waits");
+            tx.commit().await.unwrap();
+            let refused = buyer.await.unwrap().unwrap_err();
+            assert!(refused.is_insufficient_stock(), "{strategy:?}: {refused:?}");
 
-        set.direct
-            .adjust_stock(Adjustment::new(sku("pot"), 5, "delivery").unwrap())
-            .await
-            .unwrap();
+            let delivery = Adjustment::new(sku("pot"), 5, "delivery").unwrap();
+            set.direct.adjust_stock(delivery).await.unwrap();
+            release.notify_one();
+            done.notified().await;
+            assert_eq!(stock_of(&set.direct, "pot").await, 5, "{strategy:?}");
+            assert_eq!(order_count(&set.db.pool).await, 1);
+            let void = set.direct.order(request.order_id()).await.unwrap();
+            assert_eq!((void.status, void.lines.len()), (OrderStatus::Void, 0));
+            let closed = set.shop.checkout(request).await.unwrap_err();
+            assert_eq!((closed.code(), closed.http_status()), ("order-closed", 409));
+            assert_books(&set.db.pool).await;
+        }
+    }
+}
+
+/// The first attempt's `COMMIT` is on its way, with the product locked: the second waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_commit_is_waited_for() {
+    for request in carts() {
+        let set = Setting::new(Strategy::Pessimistic).await;
+        let (release, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        set.proxy
+            .trap(b"; COMMIT;", Cut::Late(release.clone(), done.clone()));
+        let buyer = set.spawn(&request);
+        until_somebody_waits(&set.db).await;
         release.notify_one();
         done.notified().await;
+        let order = buyer.await.unwrap().unwrap();
+        assert!(order.replayed && order.id == request.order_id());
         assert_eq!(
             (
                 stock_of(&set.direct, "pot").await,
                 order_count(&set.db.pool).await
             ),
-            (5, 1)
+            (0, 1)
         );
-        assert_eq!(
-            set.direct.order(request.order_id()).await.unwrap().status,
-            OrderStatus::Void
-        );
-        let closed = set.shop.checkout(request).await.unwrap_err();
-        assert_eq!((closed.code(), closed.http_status()), ("order-closed", 409));
         assert_books(&set.db.pool).await;
     }
 }

@@ -21,6 +21,9 @@ pub(super) struct Call<L = ()> {
     /// The next attempt asks first whether the change is there: it may be, or a deadlock may come of
     /// making it blindly.
     pub(super) look_first: bool,
+    /// The database aborted an attempt: the session's isolation level may be one at which even a
+    /// lock fails on a row that somebody else changed.
+    pub(super) serialized: bool,
     /// What a lost race found, for the next attempt to start from.
     pub(super) facts: Option<Vec<Option<Facts>>>,
 }
@@ -58,6 +61,7 @@ impl PgInventory {
             lent,
             in_doubt: false,
             look_first: false,
+            serialized: false,
             facts: None,
         };
         let mut conflicts = 0;
@@ -75,7 +79,9 @@ impl PgInventory {
                 Class::Conflict => conflicts += 1,
                 _ => {}
             }
-            call.look_first |= matches!(failed.error, Error::Serialization(_));
+            if let Error::Serialization(_) = failed.error {
+                (call.serialized, call.look_first) = (true, true);
+            }
             if let Err(stopped) = run.wait(failed).await {
                 self.stats
                     .failed(number, conflicts, stopped.error.class == Class::Conflict);

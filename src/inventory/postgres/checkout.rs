@@ -22,46 +22,64 @@ impl PgInventory {
         {
             return Ok(request.replay(stored)?);
         }
-        let pessimistic = self.strategy == Strategy::Pessimistic;
-        let outcome = if pessimistic || attempt.locking() {
-            self.locking(attempt, &mut async |conn: &mut PgConnection, _| {
-                if pessimistic {
-                    judge_locked(conn, request).await?;
-                }
-                checkout_in(conn, request).await
-            })
-            .await
-        } else if self.strategy == Strategy::Optimistic {
-            let known = call.facts.take().filter(|_| attempt.number() == 2);
-            let sale = self
-                .alone(attempt, &mut async |conn: &mut PgConnection, _| {
-                    compare_and_set(conn, request, known.as_deref()).await
-                })
-                .await?;
-            match sale {
-                Sale::Made(order) => Ok(order),
-                Sale::Lost { conflict, facts } => {
-                    call.facts = Some(facts);
-                    Err(Failed::new(conflict.into(), Class::Conflict))
-                }
-            }
-        } else {
-            self.alone(
-                attempt,
-                &mut async |conn: &mut PgConnection, _| match request.lines.as_slice() {
-                    [_] => guarded(conn, request).await,
-                    _ => checkout_in(conn, request).await,
-                },
-            )
-            .await
-        };
-        match outcome {
+        match self.sell(call, attempt, request).await {
             Err(refused) if call.in_doubt && refused.class == Class::Permanent => {
                 let answer = self.settle(request, refused.error).await?;
                 call.in_doubt = false;
                 Ok(answer?)
             }
             other => other,
+        }
+    }
+
+    /// By this inventory's strategy; an attempt that locks has one statement lock and decide, in a
+    /// transaction at READ COMMITTED if the session's own level is in the way.
+    async fn sell(
+        &self,
+        call: &mut Call,
+        attempt: Attempt,
+        request: &Checkout,
+    ) -> Result<Order, Failed<Error>> {
+        match self.strategy {
+            Strategy::Pessimistic => {
+                self.locking(attempt, &mut async |conn: &mut PgConnection, _| {
+                    judge_locked(conn, request).await?;
+                    checkout_in(conn, request).await
+                })
+                .await
+            }
+            _ if attempt.locking() && call.serialized => {
+                self.locking(attempt, &mut async |conn: &mut PgConnection, _| {
+                    checkout_in(conn, request).await
+                })
+                .await
+            }
+            Strategy::Optimistic if !attempt.locking() => {
+                // What a lost race found is fresh only when nobody waited since.
+                let known = call.facts.take().filter(|_| attempt.number() == 2);
+                let sale = self
+                    .alone(attempt, &mut async |conn: &mut PgConnection, _| {
+                        compare_and_set(conn, request, known.as_deref()).await
+                    })
+                    .await?;
+                match sale {
+                    Sale::Made(order) => Ok(order),
+                    Sale::Lost { conflict, facts } => {
+                        call.facts = Some(facts);
+                        Err(Failed::new(conflict.into(), Class::Conflict))
+                    }
+                }
+            }
+            _ => {
+                self.alone(
+                    attempt,
+                    &mut async |conn: &mut PgConnection, _| match request.lines.as_slice() {
+                        [_] => guarded(conn, request).await,
+                        _ => checkout_in(conn, request).await,
+                    },
+                )
+                .await
+            }
         }
     }
 
