@@ -8,10 +8,15 @@ mod db;
 mod goods;
 mod proxy;
 
+mod bad_input;
 mod contract;
+mod dropped;
 mod exactly_once;
 mod host_transaction;
 mod migrate;
+mod same_answers;
 mod scenarios;
+mod spawned;
 mod storms;
 mod throwaway;
+mod transact;

@@ -1,0 +1,205 @@
+//! Every public future, dropped after each of its polls: the next borrower of the connection loses
+//! nothing, and the books stay right.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use optilock::{
+    RetryPolicy, Version,
+    inventory::{Adjustment, Error, Inventory, OrderId, Page, PgInventory, Strategy},
+    migrate,
+    postgres::transact,
+    sqlx::{self, PgPool},
+};
+
+use crate::{
+    db::{Db, assert_books, pool_options},
+    goods::{add, cart, new_product, pesos, sku, stock},
+};
+
+type Operation<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Polls `operation` so many times, and drops it if it has not ended by then.
+struct Impatient<'a> {
+    operation: Operation<'a>,
+    polls: u32,
+}
+
+impl Future for Impatient<'_> {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<bool> {
+        if self.operation.as_mut().poll(context).is_ready() {
+            return Poll::Ready(true);
+        }
+        self.polls -= 1;
+        if self.polls == 0 {
+            Poll::Ready(false)
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+/// The pool's only connection, as the next borrower finds it: what it writes must be seen by others.
+async fn assert_unpoisoned(pool: &PgPool, others: &PgPool, label: &str) {
+    let id: i64 = sqlx::query_scalar("INSERT INTO public.canary DEFAULT VALUES RETURNING id")
+        .fetch_one(pool)
+        .await
+        .unwrap_or_else(|error| panic!("{label}: {error}"));
+    let seen: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM public.canary WHERE id = $1)")
+        .bind(id)
+        .fetch_one(others)
+        .await
+        .unwrap();
+    assert!(seen, "{label}: an acknowledged insert was never committed");
+}
+
+async fn sweep<'a>(db: &Db, pool: &PgPool, label: &str, make: impl Fn() -> Operation<'a>) {
+    for polls in 1.. {
+        assert!(polls < 200, "{label} never ends");
+        let ended = Impatient {
+            operation: make(),
+            polls,
+        }
+        .await;
+        assert_unpoisoned(
+            pool,
+            &db.pool,
+            &format!("{label}, dropped after {polls} polls"),
+        )
+        .await;
+        if ended {
+            break;
+        }
+    }
+    assert_books(&db.pool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_every_poll() {
+    let db = Db::new().await;
+    sqlx::query("CREATE TABLE public.canary (id bigserial PRIMARY KEY)")
+        .execute(&db.pool)
+        .await
+        .unwrap();
+    let pool = pool_options(1)
+        .connect_with(db.database.options())
+        .await
+        .unwrap();
+    let shop = PgInventory::new(pool.clone());
+    for name in ["pot", "mug"] {
+        add(&PgInventory::new(db.pool.clone()), name, 100_000).await;
+    }
+    let (pot, one) = (sku("pot"), Version::FIRST);
+
+    for strategy in [
+        Strategy::Guarded,
+        Strategy::Optimistic,
+        Strategy::Pessimistic,
+    ] {
+        let shop = shop.clone().with_strategy(strategy);
+        for lines in [vec![("pot", 1)], vec![("pot", 1), ("mug", 1)]] {
+            let label = format!("{strategy:?} checkout of {} lines", lines.len());
+            sweep(&db, &pool, &label, || {
+                let request = cart(&lines);
+                Box::pin(async { shop.checkout(request).await.map(drop).unwrap() })
+            })
+            .await;
+        }
+    }
+    sweep(&db, &pool, "transact", || {
+        Box::pin(async {
+            let request = cart(&[("pot", 1), ("mug", 1)]);
+            transact(&pool, &RetryPolicy::new(), async |conn, _| {
+                shop.checkout_in(conn, &request).await?;
+                sqlx::query("INSERT INTO public.canary DEFAULT VALUES")
+                    .execute(conn)
+                    .await?;
+                Ok::<_, Error>(())
+            })
+            .await
+            .unwrap();
+        })
+    })
+    .await;
+    sweep(&db, &pool, "a transaction that fails", || {
+        Box::pin(async {
+            transact(&pool, &RetryPolicy::new(), async |conn, _| {
+                sqlx::query("INSERT INTO public.canary DEFAULT VALUES")
+                    .execute(conn)
+                    .await?;
+                Err::<(), _>(sqlx::Error::RowNotFound)
+            })
+            .await
+            .unwrap_err();
+        })
+    })
+    .await;
+    sweep(&db, &pool, "add_product", || {
+        let new = new_product(&format!("new-{:x}", rand::random::<u64>()), 1);
+        Box::pin(async { shop.add_product(new).await.map(drop).unwrap() })
+    })
+    .await;
+    // A change that was made after its future was dropped moves the version on: then it is refused.
+    sweep(&db, &pool, "update_product", || {
+        Box::pin(async {
+            let mut product = shop.product(&pot).await.unwrap();
+            product.price = pesos(1_234);
+            shop.update_product(&product).await.map(drop).unwrap();
+        })
+    })
+    .await;
+    sweep(&db, &pool, "adjust_stock", || {
+        let delivery = Adjustment::new(pot.clone(), 1, "delivery").unwrap();
+        Box::pin(async { shop.adjust_stock(delivery).await.map(drop).unwrap() })
+    })
+    .await;
+    sweep(&db, &pool, "count_stock", || {
+        Box::pin(async {
+            let version = shop.product(&pot).await.unwrap().version;
+            shop.count_stock(&pot, version, stock(50_000), "day")
+                .await
+                .map(drop)
+                .unwrap();
+        })
+    })
+    .await;
+    sweep(&db, &pool, "retire_product", || {
+        Box::pin(async {
+            let name = format!("old-{:x}", rand::random::<u64>());
+            add(&shop, &name, 1).await;
+            shop.retire_product(&sku(&name), one).await.unwrap();
+        })
+    })
+    .await;
+    sweep(&db, &pool, "reads", || {
+        Box::pin(async {
+            shop.product(&pot).await.map(drop).unwrap();
+            shop.products(Page::first(9)).await.map(drop).unwrap();
+            shop.products_of(std::slice::from_ref(&pot))
+                .await
+                .map(drop)
+                .unwrap();
+            shop.product_at(&pot, one).await.unwrap_err();
+            shop.order(OrderId::new()).await.unwrap_err();
+        })
+    })
+    .await;
+    sweep(&db, &pool, "cleanup_failed_orders", || {
+        Box::pin(async {
+            shop.cleanup_failed_orders(Duration::ZERO)
+                .await
+                .map(drop)
+                .unwrap()
+        })
+    })
+    .await;
+    sweep(&db, &pool, "migrate", || {
+        Box::pin(async { migrate(&pool).await.unwrap() })
+    })
+    .await;
+}

@@ -1,0 +1,240 @@
+//! Random operations: every inventory gives the same answers as the one in memory.
+
+use optilock::{
+    Version,
+    inventory::{
+        Adjustment, Checkout, Error, Inventory, Line, MemoryInventory, NewProduct, Order, OrderId,
+        PgInventory, Product, Strategy,
+    },
+};
+use proptest::{
+    collection::vec, prelude::any, prop_assert_eq, prop_oneof, strategy::Strategy as _,
+    test_runner::TestRunner,
+};
+use uuid::Uuid;
+
+use crate::{
+    db::{Db, assert_books},
+    goods::{pesos, sku, stock, units},
+};
+
+/// One operation, with small numbers in place of names and versions, so that they meet.
+#[derive(Clone, Debug)]
+enum Op {
+    Add {
+        product: u8,
+        units: u8,
+    },
+    Edit {
+        product: u8,
+        revision: u8,
+        price: u8,
+    },
+    Retire {
+        product: u8,
+        version: u8,
+    },
+    Adjust {
+        product: u8,
+        id: u8,
+        delta: i8,
+    },
+    Count {
+        product: u8,
+        version: u8,
+        units: u8,
+    },
+    Look {
+        product: u8,
+        version: u8,
+    },
+    Checkout {
+        id: u8,
+        customer: bool,
+        lines: Vec<(u8, u8, Option<u8>, Option<u8>)>,
+    },
+    Order {
+        id: u8,
+    },
+}
+
+fn op() -> impl proptest::strategy::Strategy<Value = Op> {
+    let (product, version) = (0_u8..3, 1_u8..8);
+    let line = (
+        product.clone(),
+        1_u8..4,
+        any::<Option<u8>>(),
+        any::<Option<u8>>(),
+    );
+    prop_oneof![
+        3 => (product.clone(), 0_u8..12).prop_map(|(product, units)| Op::Add { product, units }),
+        1 => (product.clone(), 1_u8..4, 1_u8..3).prop_map(|(product, revision, price)| Op::Edit { product, revision, price }),
+        1 => (product.clone(), version.clone()).prop_map(|(product, version)| Op::Retire { product, version }),
+        2 => (product.clone(), 0_u8..4, -6_i8..6).prop_map(|(product, id, delta)| Op::Adjust { product, id, delta }),
+        1 => (product.clone(), version.clone(), 0_u8..9).prop_map(|(product, version, units)| Op::Count { product, version, units }),
+        1 => (product, version).prop_map(|(product, version)| Op::Look { product, version }),
+        6 => (0_u8..8, any::<bool>(), vec(line, 0..4)).prop_map(|(id, customer, lines)| Op::Checkout { id, customer, lines }),
+        1 => (0_u8..8).prop_map(|id| Op::Order { id }),
+    ]
+}
+
+fn version(number: u8) -> Version {
+    Version::new(number.into()).expect("from 1")
+}
+
+/// Everything of an answer but the times.
+fn told<T>(answer: Result<T, Error>, show: impl FnOnce(T) -> String) -> String {
+    match answer {
+        Ok(value) => show(value),
+        Err(error) => format!("{} {}: {error}", error.http_status(), error.code()),
+    }
+}
+
+fn of_product(product: Product) -> String {
+    let Product {
+        sku,
+        name,
+        price,
+        stock,
+        reserved,
+        version,
+        revision,
+        ..
+    } = product;
+    format!("{sku} {name} {price} {stock} {reserved} {version} {revision}")
+}
+
+fn of_order(order: Order) -> String {
+    let Order {
+        id,
+        customer,
+        status,
+        lines,
+        total,
+        version,
+        replayed,
+        ..
+    } = order;
+    format!("{id} {customer:?} {status} {lines:?} {total} {version} {replayed}")
+}
+
+async fn apply(shop: &dyn Inventory, case: Uuid, op: &Op) -> String {
+    let name = |product: u8| sku(&format!("{case}-{product}"));
+    let id = |number: u8| Uuid::from_u128(case.as_u128() ^ u128::from(number));
+    match op {
+        Op::Add { product, units } => {
+            let new =
+                NewProduct::new(name(*product), "Pot", pesos(1)).with_stock(stock((*units).into()));
+            told(shop.add_product(new).await, of_product)
+        }
+        Op::Edit {
+            product,
+            revision,
+            price,
+        } => {
+            let mut changed = Product::new(name(*product), "Pot", pesos((*price).into()));
+            changed.revision = version(*revision);
+            told(shop.update_product(&changed).await, of_product)
+        }
+        Op::Retire {
+            product,
+            version: number,
+        } => told(
+            shop.retire_product(&name(*product), version(*number)).await,
+            |()| String::new(),
+        ),
+        Op::Adjust {
+            product,
+            id: number,
+            delta,
+        } => match Adjustment::new(name(*product), (*delta).into(), "delivery") {
+            Ok(adjustment) => told(
+                shop.adjust_stock(adjustment.with_id(id(*number))).await,
+                of_product,
+            ),
+            Err(error) => error.to_string(),
+        },
+        Op::Count {
+            product,
+            version: number,
+            units,
+        } => {
+            let counted = stock((*units).into());
+            told(
+                shop.count_stock(&name(*product), version(*number), counted, "day")
+                    .await,
+                of_product,
+            )
+        }
+        Op::Look {
+            product,
+            version: number,
+        } => {
+            let at = told(
+                shop.product_at(&name(*product), version(*number)).await,
+                of_product,
+            );
+            at + &told(shop.product(&name(*product)).await, of_product)
+        }
+        Op::Checkout {
+            id: number,
+            customer,
+            lines,
+        } => {
+            let lines =
+                lines
+                    .iter()
+                    .map(|(product, quantity, expected_version, expected_price)| {
+                        let mut line = Line::new(name(*product), units((*quantity).into()));
+                        if let Some(number) = expected_version {
+                            line = line.expecting_version(version(number % 8 + 1));
+                        }
+                        if let Some(price) = expected_price {
+                            line = line.expecting_price(pesos((price % 2 + 1).into()));
+                        }
+                        line
+                    });
+            match Checkout::new(lines) {
+                Ok(request) => {
+                    let mut request = request.with_order_id(OrderId::from(id(*number)));
+                    if *customer {
+                        request = request.with_customer("ana");
+                    }
+                    told(shop.checkout(request).await, of_order)
+                }
+                Err(error) => error.to_string(),
+            }
+        }
+        Op::Order { id: number } => told(shop.order(OrderId::from(id(*number))).await, of_order),
+    }
+}
+
+#[test]
+fn as_in_memory() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let db = runtime.block_on(Db::new());
+    let shops = [
+        Strategy::Guarded,
+        Strategy::Optimistic,
+        Strategy::Pessimistic,
+    ]
+    .map(|strategy| PgInventory::new(db.pool.clone()).with_strategy(strategy));
+    let mut runner = TestRunner::new(proptest::test_runner::Config {
+        cases: 48,
+        ..Default::default()
+    });
+    let outcome = runner.run(&vec(op(), 1..40), |ops| {
+        for shop in &shops {
+            let (case, memory) = (Uuid::now_v7(), MemoryInventory::new());
+            for op in &ops {
+                let (expected, found) = runtime.block_on(async {
+                    (apply(&memory, case, op).await, apply(shop, case, op).await)
+                });
+                prop_assert_eq!(expected, found, "{:?}", op);
+            }
+        }
+        Ok(())
+    });
+    outcome.unwrap_or_else(|difference| panic!("{difference}"));
+    runtime.block_on(assert_books(&db.pool));
+}
