@@ -28,7 +28,8 @@ mod unit;
 mod version;
 
 pub(crate) use classify::{
-    Phase, class_in, is_forbidden, is_out_of_range, is_read_only, is_unique_violation,
+    Phase, class_in, is_division_by_zero, is_forbidden, is_out_of_range, is_read_only,
+    is_unique_violation,
 };
 pub(crate) use failed::Failed;
 pub use options::{Isolation, TransactOptions};

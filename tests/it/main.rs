@@ -11,6 +11,7 @@ mod proxy;
 mod bad_input;
 mod contract;
 mod dropped;
+mod edges;
 mod exactly_once;
 mod host_transaction;
 mod migrate;

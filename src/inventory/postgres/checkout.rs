@@ -6,7 +6,7 @@ use super::{Call, PgInventory, Strategy, orders, row, sql};
 use crate::{
     Attempt, Class, Conflict, Version, Versioned,
     inventory::{Checkout, Error, Order, OrderLine, Product, checkout::Facts},
-    postgres::Failed,
+    postgres::{Failed, is_division_by_zero},
 };
 
 impl PgInventory {
@@ -320,7 +320,13 @@ async fn sell_many(
         .bind(request.customer.as_deref())
         .fetch_all(conn)
         .await
-        .map_err(Error::own_key)
+        .map_err(|error| {
+            if is_division_by_zero(&error) {
+                suppressed(request)
+            } else {
+                Error::own_key(error)
+            }
+        })
 }
 
 /// The order that [`sql::SELL_MANY`] made, if it did.
