@@ -127,8 +127,9 @@ where
 /// use optilock::{Conflict, RetryPolicy, with_retry_mut};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let policy = RetryPolicy::new();
 /// let mut statements = Vec::new();
-/// let sold = with_retry_mut(&RetryPolicy::new(), &mut statements, async |statements, attempt| {
+/// let sold = with_retry_mut(&policy, &mut statements, async |statements, attempt| {
 ///     statements.push(format!("attempt {}", attempt.number()));
 ///     Ok::<_, Conflict>("sold")
 /// });

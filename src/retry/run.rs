@@ -127,7 +127,7 @@ impl<'p> Run<'p> {
                     self.back_off()
                 }
             }
-            // Never sooner than the system asks for, and jittered beyond that.
+            // Never sooner than the system asks for.
             Class::Busy { retry_after } => self.back_off().max(retry_after.unwrap_or_default()),
             Class::Unknown | Class::Permanent => self.back_off(),
         };

@@ -15,7 +15,7 @@ pub fn server() -> &'static Server {
 }
 
 /// The session's default isolation level, as a host may have set it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Default {
     ReadCommitted,
     RepeatableRead,

@@ -276,7 +276,7 @@ async fn a_storm_of_killed_backends() {
             acknowledged.is_subset(&stored),
             "{strategy:?}: an acknowledged order is gone"
         );
-        let unknown = unknown.lock().unwrap();
+        let unknown = std::mem::take(&mut *unknown.lock().unwrap());
         let unexplained: Vec<_> = stored
             .difference(&acknowledged)
             .filter(|id| !unknown.contains(*id))

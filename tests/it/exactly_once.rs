@@ -96,7 +96,11 @@ async fn an_answer_that_was_lost_is_looked_up() {
                 Strategy::Pessimistic => set.proxy.trap(b"; COMMIT;", Cut::Reply),
                 _ => set.trap(&request, Cut::Reply),
             }
+            let (before, ..) = set.proxy.counts();
             let order = set.shop.checkout(request.clone()).await.unwrap();
+            // The sale, with what came before it, and one look: no second sale is tried blindly.
+            let executes = set.proxy.counts().0 - before;
+            assert!(executes <= 3, "{strategy:?}: {executes} statements");
             assert!(!set.proxy.armed(), "{strategy:?}");
             assert!(
                 order.replayed && order.id == request.order_id(),

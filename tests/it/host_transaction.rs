@@ -132,7 +132,7 @@ async fn everything_in_the_callers_transaction() {
     );
     assert_eq!(
         shop.products_of_in(&mut tx, &[sku("jug")]).await.unwrap(),
-        [added.clone()]
+        std::slice::from_ref(&added)
     );
     let mut changed = added.clone();
     changed.price = pesos(7);

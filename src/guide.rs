@@ -1,0 +1,20 @@
+//! The guide: how to think about locking, retrying, transactions and stock.
+//!
+//! Read [`locking`] first. [`retrying`] needs no database; `transactions` and `inventory` are about
+//! PostgreSQL.
+
+#[doc = include_str!("guide/locking.md")]
+pub mod locking {}
+
+#[doc = include_str!("guide/retrying.md")]
+pub mod retrying {}
+
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+#[doc = include_str!("guide/transactions.md")]
+pub mod transactions {}
+
+#[cfg(feature = "inventory")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
+#[doc = include_str!("guide/inventory.md")]
+pub mod inventory {}
