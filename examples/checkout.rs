@@ -262,7 +262,12 @@ fn closing(report: &Report) -> String {
         .iter()
         .filter(|row| row.strategy != Contender::Naive);
     if others.clone().count() > 0 && others.clone().all(|row| row.oversold == 0) {
-        said.push("Everybody else sold what there was, and not one unit more.".to_owned());
+        let who = if said.is_empty() {
+            "Everybody"
+        } else {
+            "Everybody else"
+        };
+        said.push(format!("{who} sold what there was, and not one unit more."));
     }
     let fastest = report
         .flood
