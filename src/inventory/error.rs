@@ -103,7 +103,7 @@ pub enum Error {
         source: sqlx::Error,
     },
     /// Every attempt that the policy allows has failed.
-    #[error("gave up after {attempts} attempts in {elapsed:?}: {reason}")]
+    #[error("gave up after {attempts} attempt{} in {elapsed:.1?}: {reason}", if *attempts == 1 { "" } else { "s" })]
     Exhausted {
         /// How many attempts were made.
         attempts: u32,

@@ -47,7 +47,7 @@ pub enum Strategy {
 /// An [`Inventory`] on PostgreSQL, in its own schema `optilock`.
 ///
 /// Cheap to clone. Make the tables by [`migrate`](crate::migrate) first. Every operation of the
-/// trait also comes as `.._in`, for one attempt within a transaction of the host's: it commits
+/// trait but the clean-up also comes as `.._in`, for one attempt within a transaction of the host's: it commits
 /// nothing, and its errors of class [`Conflict`](crate::Class::Conflict) want that transaction
 /// run again, as [`transact`](crate::postgres::transact()) does.
 ///

@@ -115,6 +115,9 @@ pub trait Inventory: Send + Sync {
     /// stock back, each exactly once. Orders that somebody else is changing are left for the next
     /// time. May be called by several processes at once, and dropped at any time.
     ///
+    /// It knows of no payment that the orders' status does not tell of, and no method of this version
+    /// marks an order paid: see [the guide](crate::guide::inventory) before you call it.
+    ///
     /// # Errors
     ///
     /// Those of the database; what was cancelled before stays so.
