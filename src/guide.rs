@@ -14,6 +14,19 @@ pub mod retrying {}
 #[doc = include_str!("guide/transactions.md")]
 pub mod transactions {}
 
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+#[doc = include_str!("guide/rows.md")]
+pub mod rows {}
+
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+#[doc = include_str!("guide/existing_tables.md")]
+pub mod existing_tables {}
+
+#[doc = include_str!("guide/http.md")]
+pub mod http {}
+
 #[cfg(feature = "inventory")]
 #[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
 #[doc = include_str!("guide/inventory.md")]

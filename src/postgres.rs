@@ -19,20 +19,45 @@
 //! # Ok(()) }
 //! ```
 
+mod bind;
+mod bulk;
 mod classify;
+mod error;
 mod failed;
+mod modify;
 mod options;
 mod pool;
+mod repository;
+mod row;
+mod sql;
 mod transact;
 mod unit;
+mod verdict;
+mod verify;
 mod version;
+
+pub use bulk::Bulk;
 
 pub(crate) use classify::{
     Phase, class_in, is_division_by_zero, is_forbidden, is_out_of_range, is_read_only,
     is_unique_violation,
 };
+pub use error::Error;
 pub(crate) use failed::Failed;
 pub use options::{Isolation, TransactOptions};
 pub use pool::pool_options;
+pub use repository::PgRepository;
+pub use row::PgVersioned;
 pub use transact::{transact, transact_with};
 pub(crate) use unit::{READ_COMMITTED, attempt};
+pub use verdict::Verdict;
+
+/// For what [`versioned_row!`](crate::versioned_row) expands to, and nobody else.
+#[doc(hidden)]
+pub mod __private {
+    pub use super::{
+        bind::{Array, Scalar, Value, bind, bind_arrays, bind_scalars, check, type_of},
+        row::{Column, Kind, Role, RustType},
+    };
+    pub use sqlx::{error::BoxDynError, postgres::PgArguments};
+}

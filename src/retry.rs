@@ -151,7 +151,7 @@ where
     loop {
         match op(&mut *context, run.attempt()).await {
             Ok(value) => return Ok(value),
-            Err(error) => run.wait(error).await?,
+            Err(error) => drop(run.wait(error).await?),
         }
     }
 }

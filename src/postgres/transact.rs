@@ -85,10 +85,10 @@ where
     loop {
         match attempt(pool, &begin, run.attempt(), &mut op).await {
             Ok(value) => return Ok(value),
-            Err(failed) => run
-                .wait(failed)
-                .await
-                .map_err(|gave_up| gave_up.map(|failed| failed.error))?,
+            Err(failed) => {
+                let waited = run.wait(failed).await;
+                waited.map_err(|gave_up| gave_up.map(|failed| failed.error))?;
+            }
         }
     }
 }

@@ -42,6 +42,8 @@ pub struct RetryPolicy {
     pub(super) label: &'static str,
 }
 
+const UNLABELLED: &str = "operation";
+
 impl RetryPolicy {
     /// The defaults, as listed [above](Self#default).
     #[must_use]
@@ -57,7 +59,7 @@ impl RetryPolicy {
             locking_after: Some(2),
             seed: None,
             unknown_retried: false,
-            label: "operation",
+            label: UNLABELLED,
         }
     }
 
@@ -157,6 +159,15 @@ impl RetryPolicy {
     pub const fn with_label(mut self, label: &'static str) -> Self {
         self.label = label;
         self
+    }
+
+    /// With this label, unless it has one already.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn labelled(&self, label: &'static str) -> Self {
+        match self.label {
+            UNLABELLED => self.clone().with_label(label),
+            _ => self.clone(),
+        }
     }
 
     /// The growing, jittered delays of this policy, without end.

@@ -70,14 +70,15 @@ impl<'p> Run<'p> {
         }
     }
 
-    /// Waits as long as it takes until the next attempt, or says why there is none.
-    pub(crate) async fn wait<E: Classify>(&mut self, error: E) -> Result<(), RetryError<E>> {
+    /// Waits as long as it takes until the next attempt, and says how long that was, or why there is
+    /// none.
+    pub(crate) async fn wait<E: Classify>(&mut self, error: E) -> Result<Duration, RetryError<E>> {
         let delay = self.after(error)?;
         // tokio rounds up to a millisecond, also from zero.
         if !delay.is_zero() {
             sleep(delay).await;
         }
-        Ok(())
+        Ok(delay)
     }
 
     #[cold]

@@ -66,11 +66,15 @@ impl Db {
 
     /// Without the crate's tables.
     pub async fn empty() -> Self {
+        Self::empty_with(Default::ReadCommitted, 16).await
+    }
+
+    pub async fn empty_with(default: Default, connections: u32) -> Self {
         let database = server().create_database("test").await;
         Self::on(
             database.expect("a database of our own"),
-            Default::ReadCommitted,
-            16,
+            default,
+            connections,
         )
         .await
     }

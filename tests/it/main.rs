@@ -4,6 +4,7 @@
 #[path = "../../examples/support/postgres.rs"]
 mod support;
 
+mod bank;
 mod db;
 mod goods;
 mod proxy;
@@ -15,6 +16,7 @@ mod edges;
 mod exactly_once;
 mod host_transaction;
 mod migrate;
+mod rows;
 mod same_answers;
 mod scenarios;
 mod spawned;

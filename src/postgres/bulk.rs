@@ -1,0 +1,197 @@
+//! Many rows in one statement, a verdict each.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::{
+    PgConnection, Row,
+    postgres::{PgArguments, PgBindIterExt, PgRow},
+};
+
+use super::{
+    Error, PgRepository, PgVersioned, READ_COMMITTED, Verdict, attempt,
+    repository::{add, released, unencodable},
+    sql::SUPPRESSED,
+};
+use crate::Attempt;
+
+/// What [`update_all`](PgRepository::update_all) does when some of its rows can't be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Bulk {
+    /// Writes every row or none. Rows that could have been written are [`Verdict::Held`].
+    AllOrNothing,
+    /// Writes every row that is current, whatever becomes of the others.
+    Each,
+}
+
+impl<T: PgVersioned> PgRepository<T> {
+    /// The most rows that one call of [`update_all`](Self::update_all) takes.
+    pub const MAX_ROWS: usize = 10_000;
+
+    /// Writes many rows in one statement, each if the database still has it at its version; answers
+    /// with one [`Verdict`] per row, in the order given.
+    ///
+    /// Rows are locked in the order of their ids, so that calls with overlapping rows wait for each
+    /// other and don't deadlock. Where the session's isolation level would have the database abort
+    /// the statement, it runs again at READ COMMITTED, in which a lock is enough.
+    ///
+    /// ```no_run
+    /// use optilock::postgres::{Bulk, PgRepository, Verdict};
+    /// # use optilock::{Version, sqlx, versioned_row};
+    /// # #[derive(sqlx::FromRow)]
+    /// # struct Account { id: i64, cents: i64, version: Version }
+    /// # versioned_row! { Account in "accounts" { entity: "account", id: id: i64, version: version, columns: [cents] } }
+    ///
+    /// # async fn doc(accounts: PgRepository<Account>, changed: Vec<Account>) -> Result<(), optilock::postgres::Error> {
+    /// for verdict in accounts.update_all(&changed, Bulk::Each).await? {
+    ///     match verdict {
+    ///         Verdict::Written(account) => println!("{}: version {}", account.id, account.version),
+    ///         Verdict::Stale(current) => println!("{}: somebody was faster", current.id),
+    ///         other => println!("{other:?}"),
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// # impl std::fmt::Debug for Account { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { Ok(()) } }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RepeatedId`] and [`Error::TooManyRows`] before anything is sent;
+    /// [`Error::Suppressed`] when all or nothing was wanted and a trigger swallowed one; in these
+    /// cases nothing is written. [`Error::Unknown`] when the connection was lost meanwhile.
+    pub async fn update_all(&self, rows: &[T], mode: Bulk) -> Result<Vec<Verdict<T>>, Error> {
+        let mut conn = self.acquire().await?;
+        let result = self.update_all_in(&mut conn, rows, mode).await;
+        match released(conn, result) {
+            Err(Error::Serialization(_)) => attempt(
+                &self.pool,
+                READ_COMMITTED,
+                Attempt::FIRST,
+                &mut async |conn: &mut PgConnection, _| self.update_all_in(conn, rows, mode).await,
+            )
+            .await
+            .map_err(|failed| failed.error.settled(failed.class)),
+            result => result,
+        }
+    }
+
+    /// [`update_all`](Self::update_all) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there; above READ COMMITTED [`Error::Serialization`] when a row was written since the
+    /// transaction's snapshot.
+    pub async fn update_all_in(
+        &self,
+        conn: &mut PgConnection,
+        rows: &[T],
+        mode: Bulk,
+    ) -> Result<Vec<Verdict<T>>, Error> {
+        check(rows)?;
+        let mut arguments = PgArguments::default();
+        add(&mut arguments, rows.iter().map(T::id).bind_iter())?;
+        add(&mut arguments, rows.iter().map(T::version).bind_iter())?;
+        add(&mut arguments, mode == Bulk::AllOrNothing)?;
+        T::bind_all(rows, &mut arguments).map_err(unencodable)?;
+        let answers = sqlx::query_with(self.sql.update_all.clone(), arguments)
+            .fetch_all(&mut *conn)
+            .await
+            .map_err(|error| of_bulk(error, rows))?;
+        let mut verdicts: Vec<Option<Verdict<T>>> = rows.iter().map(|_| None).collect();
+        for answer in &answers {
+            let place: i64 = answer.try_get("optilock.ord")?;
+            let place = usize::try_from(place - 1).ok();
+            if let Some(verdict) = place.and_then(|place| verdicts.get_mut(place)) {
+                *verdict = Some(verdict_of(answer)?);
+            }
+        }
+        self.explain(conn, rows, &mut verdicts).await?;
+        Ok(verdicts
+            .into_iter()
+            .map(|verdict| verdict.unwrap_or(Verdict::Gone))
+            .collect())
+    }
+
+    /// Rows that could not be locked are gone, unless a second statement still sees them.
+    async fn explain(
+        &self,
+        conn: &mut PgConnection,
+        rows: &[T],
+        verdicts: &mut [Option<Verdict<T>>],
+    ) -> Result<(), Error> {
+        let missing: HashMap<&T::Id, usize> = verdicts
+            .iter()
+            .enumerate()
+            .filter(|(_, verdict)| verdict.is_none())
+            .map(|(place, _)| (rows[place].id(), place))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut arguments = PgArguments::default();
+        add(&mut arguments, missing.keys().copied().bind_iter())?;
+        let found = sqlx::query_with(self.sql.find_all.clone(), arguments)
+            .fetch_all(conn)
+            .await
+            .map_err(Error::before)?;
+        for found in &found {
+            let current = T::from_row(found)?;
+            if let Some(&place) = missing.get(current.id()) {
+                verdicts[place] = Some(if current.version() == rows[place].version() {
+                    Verdict::Suppressed
+                } else {
+                    Verdict::Stale(current)
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check<T: PgVersioned>(rows: &[T]) -> Result<(), Error> {
+    let most = PgRepository::<T>::MAX_ROWS;
+    if rows.len() > most {
+        let (entity, given) = (T::ENTITY, rows.len());
+        return Err(Error::TooManyRows {
+            entity,
+            given,
+            most,
+        });
+    }
+    let mut seen = HashSet::with_capacity(rows.len());
+    match rows.iter().find(|row| !seen.insert(row.id())) {
+        Some(twice) => Err(Error::RepeatedId {
+            entity: T::ENTITY,
+            id: twice.id().to_string(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn verdict_of<T: PgVersioned>(answer: &PgRow) -> Result<Verdict<T>, Error> {
+    let verdict: i8 = answer.try_get("optilock.verdict")?;
+    let row = T::from_row(answer)?;
+    Ok(match verdict.cast_unsigned() {
+        b'w' => Verdict::Written(row),
+        b's' => Verdict::Stale(row),
+        b'h' => Verdict::Held(row),
+        _ => Verdict::Suppressed,
+    })
+}
+
+/// The error of the whole statement: of one row that was suppressed or is at the last version, or of
+/// the database.
+fn of_bulk<T: PgVersioned>(error: sqlx::Error, rows: &[T]) -> Error {
+    let suppressed = error.as_database_error().and_then(|error| {
+        let (_, rest) = error.message().split_once(SUPPRESSED)?;
+        let digits = rest.split(|it: char| !it.is_ascii_digit()).next()?;
+        rows.get(digits.parse::<usize>().ok()?.checked_sub(1)?)
+    });
+    if let Some(row) = suppressed {
+        return Error::suppressed::<T>(row.id());
+    }
+    match rows.iter().find(|row| row.version().next().is_none()) {
+        Some(last) => Error::of_write::<T>(error, last.id(), last.version()),
+        None => error.into(),
+    }
+}

@@ -1,0 +1,251 @@
+//! What a row type says of its table, and the macro that has it say so.
+
+use sqlx::{
+    Encode, FromRow, Postgres, Type,
+    error::BoxDynError,
+    postgres::{PgArguments, PgHasArrayType, PgRow, PgTypeInfo},
+};
+
+use crate::Versioned;
+
+/// A row type with a table: implemented by [`versioned_row!`](crate::versioned_row).
+///
+/// Its methods are the macro's business and may change at any time.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a versioned row",
+    note = "describe its table with `optilock::versioned_row!`, and derive `sqlx::FromRow`"
+)]
+pub trait PgVersioned:
+    Versioned<Id: for<'q> Encode<'q, Postgres> + Type<Postgres> + PgHasArrayType>
+    + for<'r> FromRow<'r, PgRow>
+    + Send
+    + Sync
+    + Unpin
+{
+    #[doc(hidden)]
+    const TABLE: &'static str;
+    /// The id, the version, then all others.
+    #[doc(hidden)]
+    const COLUMNS: &'static [Column];
+    /// Whether the database makes the id.
+    #[doc(hidden)]
+    const GENERATED_ID: bool;
+    /// The written columns' values, in order.
+    #[doc(hidden)]
+    fn bind(&self, arguments: &mut PgArguments) -> Result<(), BoxDynError>;
+    /// The written columns' values of many rows: an array for each, in order.
+    #[doc(hidden)]
+    fn bind_all(rows: &[Self], arguments: &mut PgArguments) -> Result<(), BoxDynError>
+    where
+        Self: Sized;
+    /// The Rust types of the id, the version and the written columns, in order.
+    #[doc(hidden)]
+    fn types() -> Vec<RustType>;
+}
+
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    pub name: &'static str,
+    pub role: Role,
+}
+
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum Role {
+    Id,
+    Version,
+    Written(Kind),
+    /// Set by every write to this SQL expression.
+    OnUpdate(&'static str),
+    ReadOnly,
+}
+
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Scalar,
+    Array,
+}
+
+/// Whether a column's type in the database is one that the field can be read from.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct RustType {
+    pub(super) info: fn() -> PgTypeInfo,
+    pub(super) reads: fn(&PgTypeInfo) -> bool,
+}
+
+/// Says of a row type which table and columns it stands for, and so makes it a
+/// [`PgVersioned`](crate::postgres::PgVersioned) for [`PgRepository`](crate::postgres::PgRepository).
+///
+/// The table needs a `bigint NOT NULL` column for the version and a unique index on the id. The
+/// struct derives [`sqlx::FromRow`], which knows the columns by their names in the database.
+///
+/// ```
+/// use optilock::{Version, postgres::PgRepository, sqlx, versioned_row};
+///
+/// // CREATE TABLE bank.accounts (
+/// //     id       bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+/// //     owner    text   NOT NULL,
+/// //     balance  bigint NOT NULL DEFAULT 0,
+/// //     tags     text[] NOT NULL DEFAULT '{}',
+/// //     opened   timestamptz NOT NULL DEFAULT now(),
+/// //     touched  timestamptz NOT NULL DEFAULT now(),
+/// //     lock_version bigint NOT NULL DEFAULT 1
+/// // );
+/// #[derive(Debug, sqlx::FromRow)]
+/// struct Account {
+///     id: i64,
+///     owner: String,
+///     #[sqlx(rename = "balance")]
+///     cents: i64,
+///     tags: Vec<String>,
+///     #[sqlx(rename = "lock_version")]
+///     version: Version,
+/// }
+///
+/// versioned_row! { Account in "bank.accounts" {
+///     entity: "account",
+///     id: id: i64 as generated,
+///     version: version = "lock_version",
+///     columns: [owner, cents = "balance", tags as array],
+/// } }
+///
+/// # fn doc(pool: optilock::sqlx::PgPool) {
+/// let accounts = PgRepository::<Account>::new(pool);
+/// # }
+/// ```
+///
+/// | Part | Means |
+/// |---|---|
+/// | `Account in "bank.accounts"` | the struct, and the table with or without its schema, exactly as the database has it: names are quoted |
+/// | `entity: "account"` | what errors, events and metrics call it |
+/// | `id: field: Type` | the key; any type of sqlx's that is [`Versioned::Id`](crate::Versioned::Id). With `as generated` the database makes it, and `insert` ignores the field |
+/// | `version: field` | a field of type [`Version`](crate::Version) |
+/// | `columns: [..]` | what a write writes: all of them, every time. A field whose type is an array column's (`Vec<T>`, `Option<Vec<T>>`) is marked `as array` |
+/// | `on_update: [field: "sql"]` | optional; set by every write to an expression over the old row: `touched: "now()"`. `insert` leaves them to the column's default |
+/// | `read_only: [..]` | optional; read and never written: generated columns, defaults, what triggers fill |
+///
+/// A field whose column is called otherwise: `field = "column"`, also for the id and the version,
+/// together with `#[sqlx(rename = "column")]` on the field.
+///
+/// A struct may name fewer columns than the table has; a write leaves the others alone.
+#[macro_export]
+macro_rules! versioned_row {
+    ($row:ident in $table:literal {
+        entity: $entity:literal,
+        id: $id:ident $(= $id_column:literal)? : $id_type:ty $(as $generated:ident)?,
+        version: $version:ident $(= $version_column:literal)?,
+        columns: [$($field:ident $(= $column:literal)? $(as $kind:ident)?),* $(,)?]
+        $(, on_update: [$($set:ident $(= $set_column:literal)? : $expression:literal),* $(,)?])?
+        $(, read_only: [$($read:ident $(= $read_column:literal)?),* $(,)?])?
+        $(,)?
+    }) => {
+        impl $crate::Versioned for $row {
+            type Id = $id_type;
+            const ENTITY: &'static str = $entity;
+
+            fn id(&self) -> &$id_type {
+                &self.$id
+            }
+
+            fn version(&self) -> $crate::Version {
+                self.$version
+            }
+        }
+
+        impl $crate::postgres::PgVersioned for $row {
+            const TABLE: &'static str = $table;
+            const COLUMNS: &'static [$crate::postgres::__private::Column] = {
+                use $crate::postgres::__private::{Column, Role};
+                &[
+                    Column { name: $crate::versioned_row!(@name $id $($id_column)?), role: Role::Id },
+                    Column { name: $crate::versioned_row!(@name $version $($version_column)?), role: Role::Version },
+                    $(Column {
+                        name: $crate::versioned_row!(@name $field $($column)?),
+                        role: Role::Written($crate::versioned_row!(@kind $($kind)?)),
+                    },)*
+                    $($(Column {
+                        name: $crate::versioned_row!(@name $set $($set_column)?),
+                        role: Role::OnUpdate($expression),
+                    },)*)?
+                    $($(Column {
+                        name: $crate::versioned_row!(@name $read $($read_column)?),
+                        role: Role::ReadOnly,
+                    },)*)?
+                ]
+            };
+            const GENERATED_ID: bool = $crate::versioned_row!(@generated $($generated)?);
+
+            fn bind(
+                &self,
+                arguments: &mut $crate::postgres::__private::PgArguments,
+            ) -> ::core::result::Result<(), $crate::postgres::__private::BoxDynError> {
+                let _ = &arguments;
+                $($crate::postgres::__private::bind(arguments, &self.$field)?;)*
+                ::core::result::Result::Ok(())
+            }
+
+            fn bind_all(
+                rows: &[Self],
+                arguments: &mut $crate::postgres::__private::PgArguments,
+            ) -> ::core::result::Result<(), $crate::postgres::__private::BoxDynError> {
+                let _ = (&rows, &arguments);
+                $($crate::versioned_row!(@bind_all rows arguments $field $($kind)?);)*
+                ::core::result::Result::Ok(())
+            }
+
+            fn types() -> ::std::vec::Vec<$crate::postgres::__private::RustType> {
+                ::std::vec![
+                    $crate::postgres::__private::type_of(|row: &Self| &row.$id),
+                    $crate::postgres::__private::type_of(|row: &Self| &row.$version),
+                    $($crate::postgres::__private::type_of(|row: &Self| &row.$field),)*
+                ]
+            }
+        }
+
+        const _: () = {
+            $crate::postgres::__private::check(
+                <$row as $crate::postgres::PgVersioned>::TABLE,
+                <$row as $crate::postgres::PgVersioned>::COLUMNS,
+            );
+            // A misspelt field is an error here, not a column that is missing at run time.
+            let _ = |row: &$row| {
+                let _ = row;
+                $($(let _ = &row.$set;)*)?
+                $($(let _ = &row.$read;)*)?
+            };
+        };
+    };
+    (@name $field:ident) => { ::core::stringify!($field) };
+    (@name $field:ident $column:literal) => { $column };
+    (@kind) => { $crate::postgres::__private::Kind::Scalar };
+    (@kind array) => { $crate::postgres::__private::Kind::Array };
+    (@kind $other:ident) => {
+        ::core::compile_error!(::core::concat!(
+            "a column can be marked `as array`, not `as ", ::core::stringify!($other), "`"
+        ))
+    };
+    (@generated) => { false };
+    (@generated generated) => { true };
+    (@generated $other:ident) => {
+        ::core::compile_error!(::core::concat!(
+            "an id can be marked `as generated`, not `as ", ::core::stringify!($other), "`"
+        ))
+    };
+    (@bind_all $rows:ident $arguments:ident $field:ident) => {
+        $crate::postgres::__private::bind_scalars($arguments, $rows.iter().map(|row| &row.$field))?
+    };
+    (@bind_all $rows:ident $arguments:ident $field:ident array) => {
+        $crate::postgres::__private::bind_arrays($arguments, $rows.iter().map(|row| &row.$field))?
+    };
+    (@bind_all $rows:ident $arguments:ident $field:ident $other:ident) => { () };
+    ($($other:tt)*) => {
+        ::core::compile_error!(
+            "versioned_row! expects: Row in \"schema.table\" { entity: \"name\", id: field: Type, \
+             version: field, columns: [field, field = \"column\", field as array], \
+             on_update: [field: \"sql\"], read_only: [field] }, the last two being optional"
+        );
+    };
+}

@@ -1,0 +1,234 @@
+//! The statements of a row type, built once. Names are quoted here, and nowhere else.
+//!
+//! Every write of one row has its guard in its own `WHERE`, on the row that is written: PostgreSQL
+//! checks it again after it waited for another writer. Many rows are locked in the order of their
+//! ids by a materialized CTE, all decisions are taken from what that one found, and the `UPDATE`
+//! sets what was decided.
+
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use super::row::{Kind, PgVersioned, Role};
+
+/// Parameters of all: `$1` id, `$2` expected version, then the written columns.
+#[derive(Debug)]
+pub(super) struct Statements {
+    /// `$1` id.
+    pub(super) find: SqlStr,
+    /// `$1` id.
+    pub(super) lock: SqlStr,
+    /// `$1` id. Answers with the version.
+    pub(super) share: SqlStr,
+    /// `$1` id, unless the database makes it; the version; the written columns.
+    pub(super) insert: SqlStr,
+    pub(super) update: SqlStr,
+    /// `$1` id, `$2` expected. Answers with the version.
+    pub(super) touch: SqlStr,
+    /// `$1` id, `$2` expected. Answers with the version.
+    pub(super) delete: SqlStr,
+    /// `$1` ids, `$2` expected versions, `$3` all or nothing; then the written columns, an array for
+    /// each, or three for a column that is an array itself.
+    pub(super) update_all: SqlStr,
+    /// `$1` ids.
+    pub(super) find_all: SqlStr,
+    /// A row, if there is any.
+    pub(super) sample: SqlStr,
+}
+
+impl Statements {
+    pub(super) fn of<T: PgVersioned>() -> Self {
+        let Names {
+            table,
+            id,
+            version,
+            columns,
+        } = &Names::of::<T>();
+        let list = columns.join(", ");
+        let written = written::<T>();
+        let find = format!("SELECT {list} FROM {table} AS t WHERE t.{id} = $1");
+        let guard = format!("t.{id} = $1 AND t.{version} = $2");
+        let sets = sets::<T>(|at, _| format!("${}", at + 3));
+        Self {
+            lock: ours(format!("{find} FOR NO KEY UPDATE")),
+            share: ours(format!(
+                "SELECT {version} FROM {table} AS t WHERE t.{id} = $1 FOR SHARE"
+            )),
+            insert: {
+                let names = [id, version].into_iter().chain(&written);
+                let names: Vec<&str> = names
+                    .skip(usize::from(T::GENERATED_ID))
+                    .map(String::as_str)
+                    .collect();
+                let values: Vec<String> = (1..=names.len()).map(|at| format!("${at}")).collect();
+                let (names, values) = (names.join(", "), values.join(", "));
+                ours(format!(
+                    "INSERT INTO {table} AS t ({names}) VALUES ({values}) RETURNING {list}"
+                ))
+            },
+            update: ours(format!(
+                "UPDATE {table} AS t SET {version} = t.{version} + 1{sets} WHERE {guard} RETURNING {list}"
+            )),
+            touch: ours(format!(
+                "UPDATE {table} AS t SET {version} = t.{version} + 1{on_update} WHERE {guard} RETURNING t.{version}",
+                on_update = on_update::<T>(),
+            )),
+            delete: ours(format!(
+                "DELETE FROM {table} AS t WHERE {guard} RETURNING t.{version}"
+            )),
+            update_all: ours(update_all::<T>()),
+            find_all: ours(format!(
+                "SELECT {list} FROM {table} AS t WHERE t.{id} = ANY($1)"
+            )),
+            sample: ours(format!("SELECT {list} FROM {table} AS t LIMIT 1")),
+            find: ours(find),
+        }
+    }
+}
+
+/// Our own text around quoted names.
+fn ours(sql: String) -> SqlStr {
+    AssertSqlSafe(Arc::<str>::from(sql)).into_sql_str()
+}
+
+/// The names of a row type, quoted.
+struct Names {
+    table: String,
+    id: String,
+    version: String,
+    columns: Vec<String>,
+}
+
+impl Names {
+    fn of<T: PgVersioned>() -> Self {
+        let columns: Vec<String> = T::COLUMNS
+            .iter()
+            .map(|column| quoted(column.name))
+            .collect();
+        Self {
+            table: quoted_table(T::TABLE),
+            id: columns[0].clone(),
+            version: columns[1].clone(),
+            columns,
+        }
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// With its schema, if it has one.
+pub(super) fn quoted_table(name: &str) -> String {
+    let parts: Vec<String> = name.split('.').map(quoted).collect();
+    parts.join(".")
+}
+
+fn written<T: PgVersioned>() -> Vec<String> {
+    let written = |role| matches!(role, Role::Written(_));
+    let columns = T::COLUMNS.iter().filter(|column| written(column.role));
+    columns.map(|column| quoted(column.name)).collect()
+}
+
+/// `, column = value` for each written column and each that every write sets.
+fn sets<T: PgVersioned>(value: impl Fn(usize, Kind) -> String) -> String {
+    let mut at = 0;
+    let mut sets = String::new();
+    for column in T::COLUMNS {
+        if let Role::Written(kind) = column.role {
+            sets += &format!(", {} = {}", quoted(column.name), value(at, kind));
+            at += 1;
+        }
+    }
+    sets + &on_update::<T>()
+}
+
+fn on_update<T: PgVersioned>() -> String {
+    let mut sets = String::new();
+    for column in T::COLUMNS {
+        if let Role::OnUpdate(expression) = column.role {
+            sets += &format!(", {} = ({expression})", quoted(column.name));
+        }
+    }
+    sets
+}
+
+/// The names within are ones that no table has, so that an expression of the row type's means its
+/// own columns.
+fn update_all<T: PgVersioned>() -> String {
+    let Names {
+        table,
+        id,
+        version,
+        columns,
+    } = &Names::of::<T>();
+    let mut parameter = 3;
+    let mut next = || {
+        parameter += 1;
+        parameter
+    };
+    let (mut unnested, mut cells, mut joins) = (String::new(), String::new(), String::new());
+    let kinds = T::COLUMNS.iter().filter_map(|column| match column.role {
+        Role::Written(kind) => Some(kind),
+        _ => None,
+    });
+    for (at, kind) in kinds.enumerate() {
+        match kind {
+            Kind::Scalar => {
+                unnested += &format!(", unnest(${}) AS c{at}", next());
+                cells += &format!(", u.c{at} AS \"optilock.c{at}\"");
+            }
+            Kind::Array => {
+                let (items, rows, nulls) = (next(), next(), next());
+                unnested += &format!(", unnest(${nulls}) AS n{at}");
+                joins += &format!(
+                    " LEFT JOIN (SELECT a.row, array_agg(a.item ORDER BY a.place) AS items
+                    FROM (SELECT unnest(${items}) AS item, unnest(${rows}) AS row,
+                        generate_subscripts(${rows}, 1) AS place) AS a
+                    GROUP BY a.row) AS a{at} ON a{at}.row = u.ord"
+                );
+                cells += &format!(
+                    ", CASE WHEN u.n{at} THEN NULL ELSE coalesce(a{at}.items, '{{}}') END AS \"optilock.c{at}\""
+                );
+            }
+        }
+    }
+    let returned = |from: &str| -> String {
+        let one = |(at, column)| format!(", {from}.{column} AS \"optilock.r{at}\"");
+        columns.iter().enumerate().map(one).collect()
+    };
+    let out = |from: &str| -> String {
+        let one = |(at, column)| format!(", {from}.\"optilock.r{at}\" AS {column}");
+        columns.iter().enumerate().map(one).collect()
+    };
+    let sets = sets::<T>(|at, _| format!("l.\"optilock.c{at}\""));
+    format!(
+        "WITH locked AS MATERIALIZED (
+            SELECT u.ord AS \"optilock.ord\", u.expected AS \"optilock.expected\"{cells}{of_t}
+            FROM (SELECT generate_subscripts($1, 1)::bigint AS ord, unnest($1) AS id,
+                unnest($2) AS expected{unnested}) AS u{joins}
+            JOIN {table} AS t ON t.{id} = u.id ORDER BY t.{id} FOR NO KEY UPDATE OF t),
+        go AS MATERIALIZED (
+            SELECT NOT $3 OR count(*) FILTER (WHERE \"optilock.r1\" = \"optilock.expected\")
+                = cardinality($1) AS \"optilock.go\" FROM locked),
+        written AS (
+            UPDATE {table} AS t SET {version} = l.\"optilock.r1\" + 1{sets} FROM locked AS l, go
+            WHERE go.\"optilock.go\" AND t.{id} = l.\"optilock.r0\"
+                AND l.\"optilock.r1\" = l.\"optilock.expected\"
+            RETURNING l.\"optilock.ord\"{of_t})
+        SELECT w.\"optilock.ord\", 'w'::\"char\" AS \"optilock.verdict\"{of_w} FROM written AS w
+        UNION ALL
+        SELECT l.\"optilock.ord\", CASE WHEN l.\"optilock.r1\" <> l.\"optilock.expected\" THEN 's'
+            WHEN NOT go.\"optilock.go\" THEN 'h'
+            WHEN $3 THEN ('{SUPPRESSED}' || l.\"optilock.ord\")::boolean::text ELSE 'x' END::\"char\"{of_l}
+        FROM locked AS l, go
+        WHERE NOT EXISTS (SELECT FROM written AS w WHERE w.\"optilock.ord\" = l.\"optilock.ord\")",
+        of_t = returned("t"),
+        of_w = out("w"),
+        of_l = out("l"),
+    )
+}
+
+/// How `update_all` fails when all or nothing was wanted and a write was swallowed: this text and the
+/// row's place are no boolean, and the database's error quotes them.
+pub(super) const SUPPRESSED: &str = "optilock.suppressed ";

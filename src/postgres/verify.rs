@@ -1,0 +1,162 @@
+//! Does the host's table fit?
+
+use sqlx::{Column as _, Executor, PgConnection, Row, Statement, TypeInfo, postgres::PgRow};
+
+use super::{
+    Error, PgRepository, PgVersioned,
+    row::{Column, Role},
+    sql::quoted_table,
+};
+
+/// One row per column of the table. `$1` the table's name, quoted.
+const COLUMNS: &str = "SELECT a.attname AS name, a.attnotnull AS not_null,
+        a.attgenerated <> '' OR a.attidentity = 'a' AS generated,
+        a.attgenerated <> '' OR a.attidentity <> '' OR a.atthasdef AS filled
+    FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
+
+/// Whether the id alone tells one row from another; a partitioned table can only have a key with its
+/// partition's columns in it. And what the role may do. `$1` the table's name, quoted, `$2` the id.
+const TABLE: &str = "SELECT c.relkind IN ('r', 'p') AS is_table,
+        EXISTS (SELECT FROM pg_catalog.pg_index i
+            JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = $2
+            WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+                AND (i.indkey[0] = a.attnum AND i.indnkeyatts = 1
+                    OR c.relkind = 'p' AND a.attnum = ANY(i.indkey))) AS has_key,
+        pg_catalog.has_table_privilege(c.oid, 'SELECT') AS selects,
+        pg_catalog.has_any_column_privilege(c.oid, 'UPDATE') AS updates
+    FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)";
+
+impl<T: PgVersioned> PgRepository<T> {
+    /// Checks that the table is what [`versioned_row!`](crate::versioned_row) says of it: that it and
+    /// its columns are there, that their types can be read and written, that the version is a
+    /// `bigint NOT NULL`, that the id is unique, and that this role may read and write. Reads one row,
+    /// if there is one.
+    ///
+    /// For the start of an application, and for its tests: everything that does not fit is found at
+    /// once, and not one by one by its users.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unfit`] with all that was found.
+    pub async fn verify(&self) -> Result<(), Error> {
+        self.verify_in(&mut *self.acquire().await?).await
+    }
+
+    /// [`verify`](Self::verify) on the caller's connection.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn verify_in(&self, conn: &mut PgConnection) -> Result<(), Error> {
+        let mut problems = table::<T>(conn).await?;
+        if problems.is_empty() {
+            problems = self.types(conn).await?;
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Unfit {
+            table: T::TABLE,
+            problems,
+        })
+    }
+
+    /// The types, from the statement that reads a row; and a row itself, for what only values show.
+    async fn types(&self, conn: &mut PgConnection) -> Result<Vec<String>, Error> {
+        let prepared = (&mut *conn)
+            .prepare(self.sql.sample.clone())
+            .await
+            .map_err(Error::before)?;
+        let mut problems = Vec::new();
+        let typed = T::COLUMNS
+            .iter()
+            .filter(|column| matches!(column.role, Role::Id | Role::Version | Role::Written(_)));
+        for (column, rust) in typed.zip(T::types()) {
+            let found = prepared
+                .columns()
+                .iter()
+                .find(|found| found.name() == column.name);
+            if let Some(found) = found
+                && !(rust.reads)(found.type_info())
+            {
+                let (name, found) = (column.name, found.type_info().name());
+                let wanted = (rust.info)();
+                problems.push(format!(
+                    "column {name} is {found}, the field is {}",
+                    wanted.name()
+                ));
+            }
+        }
+        if problems.is_empty() {
+            let sample = sqlx::query(self.sql.sample.clone())
+                .fetch_optional(conn)
+                .await
+                .map_err(Error::before)?;
+            if let Some(Err(error)) = sample.as_ref().map(T::from_row) {
+                problems.push(format!("a row can't be read: {error}"));
+            }
+        }
+        Ok(problems)
+    }
+}
+
+/// The table, its columns and its key.
+async fn table<T: PgVersioned>(conn: &mut PgConnection) -> Result<Vec<String>, Error> {
+    let name = quoted_table(T::TABLE);
+    let table = sqlx::query(TABLE)
+        .bind(&name)
+        .bind(T::COLUMNS[0].name)
+        .fetch_optional(&mut *conn)
+        .await
+        .map_err(Error::before)?;
+    let Some(table) = table else {
+        let problem = "there is none, or it is in a schema that is neither named nor searched";
+        return Ok(vec![problem.to_owned()]);
+    };
+    let found = sqlx::query(COLUMNS)
+        .bind(&name)
+        .fetch_all(conn)
+        .await
+        .map_err(Error::before)?;
+    let mut problems = Vec::new();
+    for column in T::COLUMNS {
+        let mut found = found.iter();
+        match found.find(|it| {
+            it.try_get("name")
+                .is_ok_and(|name: &str| name == column.name)
+        }) {
+            Some(found) => problems.extend(of_column::<T>(column, found)?),
+            None => problems.push(format!("there is no column {}", column.name)),
+        }
+    }
+    for (fact, problem) in [
+        ("is_table", "it is not a table"),
+        ("has_key", "the id has no unique index of its own"),
+        ("selects", "this role may not SELECT from it"),
+        ("updates", "this role may not UPDATE it"),
+    ] {
+        if problems.is_empty() && !table.try_get::<bool, _>(fact)? {
+            problems.push(problem.to_owned());
+        }
+    }
+    Ok(problems)
+}
+
+fn of_column<T: PgVersioned>(column: &Column, found: &PgRow) -> Result<Option<String>, Error> {
+    let name = column.name;
+    let problem = match column.role {
+        Role::Version if !found.try_get("not_null")? => format!("column {name} may be NULL"),
+        Role::Id if T::GENERATED_ID && !found.try_get("filled")? => {
+            format!("column {name} has no default that makes an id")
+        }
+        Role::Id if !T::GENERATED_ID && found.try_get("generated")? => {
+            format!("column {name} is generated: mark the id `as generated`")
+        }
+        Role::Written(_) if found.try_get("generated")? => {
+            format!("column {name} is generated: it belongs into read_only")
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(problem))
+}
