@@ -35,7 +35,9 @@ impl<T: Value + PgHasArrayType> Scalar for T {}
     note = "`as array` is for `Vec<T>` and `Option<Vec<T>>`"
 )]
 pub trait Array {
+    /// What the array holds.
     type Item: Scalar;
+    /// The items, or `None` for `NULL`.
     fn items(&self) -> Option<&[Self::Item]>;
 }
 

@@ -207,6 +207,14 @@ pub async fn assert_quiet(pool: &PgPool) {
     }
 }
 
+/// How many deadlocks the server found in this database.
+pub async fn deadlocks(pool: &PgPool) -> i64 {
+    sqlx::query_scalar("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        .fetch_one(pool)
+        .await
+        .expect("the statistics can be read")
+}
+
 /// The orders in the database, void ones aside.
 pub async fn order_count(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM optilock.orders WHERE status <> 4")

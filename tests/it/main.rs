@@ -10,12 +10,14 @@ mod goods;
 mod proxy;
 
 mod bad_input;
+mod bulk;
 mod contract;
 mod dropped;
 mod edges;
 mod exactly_once;
 mod host_transaction;
 mod migrate;
+mod row_types;
 mod rows;
 mod same_answers;
 mod scenarios;

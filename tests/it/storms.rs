@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use tokio::task::JoinSet;
 
 use crate::{
-    db::{Db, Default, assert_books, order_count},
+    db::{Db, Default, assert_books, deadlocks, order_count},
     goods::{add, cart, pesos, sku, stock_of},
     scenarios::race,
 };
@@ -71,13 +71,7 @@ async fn random_carts(strategy: Strategy, default: Default) {
         });
     }
     workers.join_all().await;
-    let deadlocks: i64 = optilock::sqlx::query_scalar(
-        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()",
-    )
-    .fetch_one(&db.pool)
-    .await
-    .unwrap();
-    assert_eq!(deadlocks, 0);
+    assert_eq!(deadlocks(&db.pool).await, 0);
     let stats = shop.stats();
     assert_eq!(stats.escaped, 0);
     // Whoever locks before deciding never loses a race, unless the isolation level makes it so.

@@ -1,0 +1,306 @@
+//! Many rows in one statement.
+
+use std::time::{Duration, Instant};
+
+use optilock::{
+    Class, Classify, Version,
+    postgres::{Bulk, Error, Verdict},
+    sqlx,
+};
+use rand::seq::index;
+use tokio::task::JoinSet;
+
+use crate::{
+    bank::{Account, Bank, PATIENT, PLACES, everywhere, transaction},
+    db::{assert_quiet, deadlocks},
+};
+
+impl Bank {
+    async fn with_accounts(&self, count: i64) -> Vec<Account> {
+        let sql = "INSERT INTO bank.accounts (id, owner, cents)
+            SELECT n, 'owner', 100 FROM generate_series(1, $1) AS n";
+        sqlx::query(sql)
+            .bind(count)
+            .execute(&self.pool)
+            .await
+            .unwrap();
+        self.all().await
+    }
+
+    async fn all(&self) -> Vec<Account> {
+        sqlx::query_as("SELECT id, owner, cents, version FROM bank.accounts ORDER BY id")
+            .fetch_all(&self.pool)
+            .await
+            .unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_batch_with_one_stale_row() {
+    everywhere(async |bank| {
+        let read = bank.with_accounts(3).await;
+        let current = bank.accounts.update(&read[1].plus(1)).await.unwrap();
+        // Not in the order of their ids.
+        let rows = [read[2].plus(7), read[1].plus(7), read[0].plus(7)];
+        let before = bank.all().await;
+        let verdicts = bank.accounts.update_all(&rows, Bulk::AllOrNothing).await;
+        let held = |at: usize| Verdict::Held(read[at].clone());
+        let expected = [held(2), Verdict::Stale(current.clone()), held(0)];
+        assert_eq!(verdicts.unwrap(), expected);
+        assert_eq!(bank.all().await, before);
+
+        let verdicts = bank.accounts.update_all(&rows, Bulk::Each).await.unwrap();
+        let after = bank.all().await;
+        let written = |at: usize| Verdict::Written(after[at].clone());
+        assert_eq!(verdicts, [written(2), Verdict::Stale(current), written(0)]);
+        let cents: Vec<i64> = after.iter().map(|it| it.cents).collect();
+        assert_eq!(cents, [107, 101, 107]);
+        assert_eq!(after[0].version.get(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_with_rows_that_are_gone() {
+    everywhere(async |bank| {
+        let read = bank.with_accounts(3).await;
+        bank.accounts.delete(&2, Version::FIRST).await.unwrap();
+        let rows = read.iter().map(|it| it.plus(1)).collect::<Vec<_>>();
+        let verdicts = bank.accounts.update_all(&rows, Bulk::AllOrNothing).await;
+        let held = |at: usize| Verdict::Held(read[at].clone());
+        assert_eq!(verdicts.unwrap(), [held(0), Verdict::Gone, held(2)]);
+        let verdicts = bank.accounts.update_all(&rows, Bulk::Each).await.unwrap();
+        assert_eq!(verdicts[1], Verdict::Gone);
+        assert!(verdicts[0].is_written() && verdicts[2].is_written());
+        assert_eq!(bank.sum().await, 202);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_repeated_ids_and_too_many() {
+    everywhere(async |bank| {
+        let read = bank.with_accounts(2).await;
+        for mode in [Bulk::AllOrNothing, Bulk::Each] {
+            assert_eq!(bank.accounts.update_all(&[], mode).await.unwrap(), []);
+            let twice = [read[1].plus(1), read[0].plus(1), read[1].plus(2)];
+            match bank.accounts.update_all(&twice, mode).await {
+                Err(Error::RepeatedId { entity, id }) => {
+                    assert_eq!((entity, &*id), ("account", "2"))
+                }
+                other => panic!("{other:?}"),
+            }
+            let many: Vec<Account> = (0..10_001).map(|id| Account::new(id, 0)).collect();
+            match bank.accounts.update_all(&many, mode).await {
+                Err(Error::TooManyRows { given, most, .. }) => {
+                    assert_eq!((given, most), (10_001, 10_000))
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(bank.all().await, read);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ten_thousand_rows() {
+    let bank = Bank::open(PLACES[0]).await;
+    let mut rows = bank.with_accounts(10_000).await;
+    for row in &mut rows {
+        row.cents += row.id;
+    }
+    rows.reverse();
+    for mode in [Bulk::AllOrNothing, Bulk::Each] {
+        let verdicts = bank.accounts.update_all(&rows, mode).await.unwrap();
+        for (row, verdict) in rows.iter_mut().zip(verdicts) {
+            let Verdict::Written(written) = verdict else {
+                panic!("{verdict:?}");
+            };
+            assert_eq!((written.id, written.cents), (row.id, row.cents));
+            *row = written;
+        }
+    }
+    assert_eq!(rows[0].version.get(), 3);
+}
+
+#[tokio::test]
+async fn a_row_that_a_trigger_swallows() {
+    everywhere(async |bank| {
+        let read = bank.with_accounts(3).await;
+        bank.run(
+            "CREATE FUNCTION bank.swallow() RETURNS trigger LANGUAGE plpgsql AS
+                 'BEGIN IF NEW.id = 2 THEN RETURN NULL; END IF; RETURN NEW; END';
+             CREATE TRIGGER swallow BEFORE UPDATE ON bank.accounts
+                 FOR EACH ROW EXECUTE FUNCTION bank.swallow()",
+        )
+        .await;
+        let rows = read.iter().map(|it| it.plus(1)).collect::<Vec<_>>();
+        match bank.accounts.update_all(&rows, Bulk::AllOrNothing).await {
+            Err(error @ Error::Suppressed { .. }) => {
+                assert_eq!(error.class(), Class::Permanent);
+                assert!(error.to_string().contains("account 2"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(bank.all().await, read);
+        let verdicts = bank.accounts.update_all(&rows, Bulk::Each).await.unwrap();
+        assert_eq!(verdicts[1], Verdict::Suppressed);
+        assert!(verdicts[0].is_written() && verdicts[2].is_written());
+    })
+    .await;
+}
+
+/// A policy that lets a role read a row and not write it hides the row from the lock.
+#[tokio::test]
+async fn a_row_that_a_policy_protects() {
+    everywhere(async |bank| {
+        let read = bank.with_accounts(2).await;
+        bank.run(
+            "ALTER TABLE bank.accounts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+             CREATE POLICY sees ON bank.accounts FOR SELECT USING (true);
+             CREATE POLICY writes ON bank.accounts FOR UPDATE USING (id <> 2)",
+        )
+        .await;
+        let role = format!("clerk_{:x}", rand::random::<u64>());
+        let grant = format!(
+            "CREATE ROLE {role}; GRANT USAGE ON SCHEMA bank TO {role};
+             GRANT SELECT, UPDATE ON bank.accounts TO {role}"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(grant))
+            .execute(&bank.pool)
+            .await
+            .unwrap();
+        let rows = read.iter().map(|it| it.plus(1)).collect::<Vec<_>>();
+        let (each, all, one) = transaction!(bank, conn => {
+            let set_role = sqlx::AssertSqlSafe(format!("SET LOCAL ROLE {role}"));
+            sqlx::raw_sql(set_role).execute(&mut *conn).await.unwrap();
+            (
+                bank.accounts.update_all_in(conn, &rows, Bulk::AllOrNothing).await.unwrap(),
+                bank.accounts.update_all_in(conn, &rows, Bulk::Each).await.unwrap(),
+                bank.accounts.compare_and_set_in(conn, &rows[1]).await.unwrap(),
+            )
+        });
+        assert_eq!(each, [Verdict::Held(read[0].clone()), Verdict::Suppressed]);
+        assert_eq!((all[0].is_written(), &all[1]), (true, &Verdict::Suppressed));
+        assert_eq!(one, Verdict::Suppressed);
+        let drop = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(drop))
+            .execute(&bank.pool)
+            .await
+            .unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_that_waited_is_judged_by_what_it_finds_then() {
+    everywhere(async |bank| {
+        let read = bank.with_accounts(2).await;
+        let mut first = bank.pool.begin().await.unwrap();
+        let current = bank
+            .accounts
+            .update_in(&mut first, &read[1].plus(5))
+            .await
+            .unwrap();
+        let rows = [read[0].plus(1), read[1].plus(1)];
+        let ending = async {
+            bank.waits().await;
+            first.commit().await.unwrap();
+        };
+        let (verdicts, ()) = tokio::join!(bank.accounts.update_all(&rows, Bulk::Each), ending);
+        let verdicts = verdicts.unwrap();
+        assert!(verdicts[0].is_written());
+        assert_eq!(verdicts[1], Verdict::Stale(current));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_last_version_in_a_batch() {
+    everywhere(async |bank| {
+        let mut last = Account::new(1, 0);
+        last.version = Version::new(i64::MAX).unwrap();
+        let rows = [
+            bank.accounts.insert(&last).await.unwrap(),
+            bank.account(2, 0).await,
+        ];
+        match bank.accounts.update_all(&rows, Bulk::Each).await {
+            Err(Error::VersionExhausted { id, .. }) => assert_eq!(id, "1"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(bank.all().await, rows);
+    })
+    .await;
+}
+
+/// So long in a debug build and among other tests; `OPTILOCK_STORM_SECONDS=10` for the figure in the
+/// README.
+fn storm() -> Duration {
+    let seconds = std::env::var("OPTILOCK_STORM_SECONDS");
+    Duration::from_secs(seconds.map_or(2, |it| it.parse().expect("a number of seconds")))
+}
+
+/// Sixteen tasks move money within random, overlapping batches: the sum stays, and the server finds
+/// no deadlock.
+#[tokio::test(flavor = "multi_thread")]
+async fn overlapping_batches() {
+    for place in PLACES {
+        let bank = Bank::open(place).await;
+        bank.with_accounts(20).await;
+        let end = Instant::now() + storm();
+        let mut tasks = JoinSet::new();
+        for _ in 0..16 {
+            let bank = bank.clone();
+            tasks.spawn(async move {
+                let (mut rounds, mut written) = (0, 0);
+                while Instant::now() < end {
+                    written += round(&bank).await;
+                    rounds += 1;
+                }
+                (rounds, written)
+            });
+        }
+        let done = tasks.join_all().await;
+        let (rounds, written) = done
+            .iter()
+            .fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        println!("{place:?}: {rounds} batches, {written} written whole");
+        assert!(written > 0);
+        assert_eq!(bank.sum().await, 2_000);
+        let versions: i64 = bank.all().await.iter().map(|it| it.version.get() - 1).sum();
+        assert!(versions >= written, "every row of a batch counts");
+        assert_eq!(deadlocks(&bank.pool).await, 0);
+        assert_quiet(&bank.pool).await;
+    }
+}
+
+/// One batch of up to eight accounts, in random order: a cent from each but one, to that one. Returns
+/// how many rows were written.
+async fn round(bank: &Bank) -> i64 {
+    let count = rand::random_range(2..=8);
+    let mut rows = Vec::new();
+    let places = index::sample(&mut rand::rng(), 20, count);
+    for place in places {
+        let id = i64::try_from(place).unwrap() + 1;
+        rows.push(bank.accounts.get(&id).await.unwrap().plus(-1));
+    }
+    rows[0].cents += i64::try_from(count).unwrap();
+    let verdicts = if rand::random_bool(0.5) {
+        bank.accounts.update_all(&rows, Bulk::AllOrNothing).await
+    } else {
+        let run = optilock::postgres::transact(&bank.pool, &PATIENT, async |conn, _| {
+            bank.accounts
+                .update_all_in(conn, &rows, Bulk::AllOrNothing)
+                .await
+        });
+        run.await.map_err(optilock::RetryError::into_inner)
+    };
+    let written = verdicts
+        .unwrap()
+        .iter()
+        .filter(|it| it.is_written())
+        .count();
+    assert!(written == 0 || written == count);
+    i64::try_from(written).unwrap()
+}
