@@ -114,6 +114,9 @@ async fn table<T: PgVersioned>(conn: &mut PgConnection) -> Result<Vec<String>, E
         let problem = "there is none, or it is in a schema that is neither named nor searched";
         return Ok(vec![problem.to_owned()]);
     };
+    if !table.try_get::<bool, _>("is_table")? {
+        return Ok(vec!["it is not a table".to_owned()]);
+    }
     let found = sqlx::query(COLUMNS)
         .bind(&name)
         .fetch_all(conn)
@@ -131,7 +134,6 @@ async fn table<T: PgVersioned>(conn: &mut PgConnection) -> Result<Vec<String>, E
         }
     }
     for (fact, problem) in [
-        ("is_table", "it is not a table"),
         ("has_key", "the id has no unique index of its own"),
         ("selects", "this role may not SELECT from it"),
         ("updates", "this role may not UPDATE it"),

@@ -92,7 +92,7 @@ pub struct Bank {
     pub place: Place,
     pub accounts: PgRepository<Account>,
     pub pool: PgPool,
-    _db: Arc<Db>,
+    pub db: Arc<Db>,
 }
 
 impl Bank {
@@ -107,7 +107,7 @@ impl Bank {
             place,
             accounts: PgRepository::new(db.pool.clone()),
             pool: db.pool.clone(),
-            _db: Arc::new(db),
+            db: Arc::new(db),
         }
     }
 
