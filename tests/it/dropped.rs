@@ -11,11 +11,14 @@ use optilock::{
     RetryPolicy, Version,
     inventory::{Adjustment, Error, Inventory, OrderId, Page, PgInventory, Strategy},
     migrate,
-    postgres::transact,
-    sqlx::{self, PgPool},
+    postgres::{
+        self, Bulk, Isolation, PgRepository, TransactOptions, Verdict, transact, transact_with,
+    },
+    sqlx::{self, Connection, PgPool},
 };
 
 use crate::{
+    bank::{self, Account},
     db::{Db, assert_books, pool_options},
     goods::{add, cart, new_product, pesos, sku, stock},
 };
@@ -202,4 +205,97 @@ async fn after_every_poll() {
         Box::pin(async { migrate(&pool).await.unwrap() })
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versioned_rows_after_every_poll() {
+    let db = Db::new().await;
+    let canary = "CREATE TABLE public.canary (id bigserial PRIMARY KEY)";
+    for sql in [canary, bank::TABLE] {
+        sqlx::raw_sql(sql).execute(&db.pool).await.unwrap();
+    }
+    let pool = pool_options(1)
+        .connect_with(db.database.options())
+        .await
+        .unwrap();
+    let accounts = PgRepository::<Account>::new(pool.clone());
+    let others = PgRepository::<Account>::new(db.pool.clone());
+    for id in 1..=3 {
+        others.insert(&Account::new(id, 0)).await.unwrap();
+    }
+    let policy = RetryPolicy::new();
+
+    /// One sweep per operation: an expression that awaits it, and unwraps what it returned. What an
+    /// earlier, dropped one had written is read first.
+    macro_rules! sweep {
+        ($($label:literal: $operation:expr;)*) => {$(
+            sweep(&db, &pool, $label, || Box::pin(async { let _ = $operation; })).await;
+        )*};
+    }
+    sweep! {
+        "insert": accounts.insert(&Account::new(rand::random(), 0)).await.unwrap();
+        "find, get, get_at": {
+            accounts.find(&0).await.unwrap();
+            let account = accounts.get(&1).await.unwrap();
+            accounts.get_at(&1, account.version).await.unwrap()
+        };
+        "update": accounts.update(&accounts.get(&1).await.unwrap().plus(1)).await.unwrap();
+        "an update that loses": {
+            let mut stale = accounts.get(&1).await.unwrap();
+            stale.version = Version::new(i64::MAX).unwrap();
+            accounts.update(&stale).await.unwrap_err()
+        };
+        "compare_and_set": accounts.compare_and_set(&accounts.get(&1).await.unwrap()).await.unwrap();
+        "touch": accounts.touch(&1, accounts.get(&1).await.unwrap().version).await.unwrap();
+        "delete": {
+            let account = Account::new(rand::random(), 0);
+            others.insert(&account).await.unwrap();
+            accounts.delete(&account.id, account.version).await.unwrap();
+        };
+        "modify": {
+            let add = |account: &mut Account| Ok::<_, postgres::Error>(account.cents += 1);
+            accounts.modify(&policy, &1, add).await.unwrap()
+        };
+        "modify, locking": {
+            let add = |account: &mut Account| Ok::<_, postgres::Error>(account.cents += 1);
+            let policy = policy.clone().with_locking_after(Some(0));
+            accounts.modify(&policy, &1, add).await.unwrap()
+        };
+        "update_all": {
+            let rows = [accounts.get(&2).await.unwrap(), accounts.get(&1).await.unwrap()];
+            let verdicts = accounts.update_all(&rows, Bulk::AllOrNothing).await.unwrap();
+            assert!(verdicts.iter().all(Verdict::is_written));
+        };
+        "update_all of what is gone": {
+            let rows = [Account::new(0, 0)];
+            let verdicts = accounts.update_all(&rows, Bulk::Each).await.unwrap();
+            assert_eq!(verdicts, [Verdict::Gone]);
+        };
+        "verify": accounts.verify().await.unwrap();
+        "in a transaction": {
+            let transaction = transact(&pool, &policy, async |conn, _| {
+                let locked = accounts.lock_in(conn, &1).await?;
+                let written = accounts.update_in(conn, &locked).await?;
+                accounts.touch_in(conn, &1, written.version).await?;
+                let price = accounts.get_in(conn, &3).await?;
+                accounts.assert_current_in(conn, &3, price.version).await?;
+                let add = |account: &mut Account| Ok::<_, postgres::Error>(account.cents += 1);
+                accounts.modify_in(conn, &2, add).await?;
+                let mut savepoint = conn.begin().await?;
+                let account = accounts.insert_in(&mut savepoint, &Account::new(rand::random(), 0)).await?;
+                accounts.delete_in(&mut savepoint, &account.id, account.version).await?;
+                savepoint.commit().await?;
+                Ok::<_, postgres::Error>(())
+            });
+            transaction.await.unwrap();
+        };
+        "a read-only transaction with timeouts": {
+            let options = TransactOptions::new()
+                .with_isolation(Isolation::RepeatableRead)
+                .with_read_only(true)
+                .with_statement_timeout(Duration::from_secs(9));
+            let read = transact_with(&pool, &policy, &options, async |conn, _| accounts.get_in(conn, &1).await);
+            read.await.unwrap()
+        };
+    }
 }

@@ -7,11 +7,12 @@ use optilock::{
     Conflict, RetryPolicy, Version,
     inventory::{Adjustment, Error, Inventory, MemoryInventory, OrderId, Page, PgInventory},
     migrate,
-    postgres::{TransactOptions, transact, transact_with},
+    postgres::{self, Bulk, TransactOptions, transact, transact_with},
     with_retry, with_retry_mut,
 };
 
 use crate::{
+    bank::{Account, Bank, PLACES},
     db::Db,
     goods::{cart, new_product, sku, stock},
 };
@@ -119,5 +120,63 @@ async fn retries() {
         assert_eq!(log, [length]);
     })
     .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versioned_rows() {
+    let bank = Bank::open(PLACES[0]).await;
+    let accounts = bank.accounts.clone();
+    let pool = bank.pool.clone();
+    tokio::spawn(async move {
+        let (policy, text) = (RetryPolicy::new(), String::from("Ana"));
+        accounts.verify().await?;
+        let inserted = accounts.insert(&Account::new(1, 0)).await?;
+        accounts.find(&1).await?;
+        let read = accounts.get_at(&1, inserted.version).await?;
+        let written = accounts.update(&read).await?;
+        let _ = accounts.compare_and_set(&written).await?;
+        // By reference and by value: what it borrows is `Send`, too.
+        let mut calls = Vec::new();
+        let rename = accounts.modify(&policy, &1, |account| {
+            calls.push(account.version);
+            account.owner.clone_from(&text);
+            Ok::<_, postgres::Error>(())
+        });
+        let (renamed, ()) = rename.await?;
+        assert_eq!(calls.len(), 1);
+        let verdicts = accounts
+            .update_all(std::slice::from_ref(&renamed), Bulk::Each)
+            .await?;
+        assert!(verdicts[0].is_written());
+        let version = accounts.touch(&1, renamed.version.next().unwrap()).await?;
+        transact(&pool, &policy, async |conn, _| {
+            accounts.verify_in(conn).await?;
+            accounts.find_in(conn, &1).await?;
+            let read = accounts.get_at_in(conn, &1, version).await?;
+            accounts.assert_current_in(conn, &1, version).await?;
+            accounts.lock_in(conn, &1).await?;
+            let written = accounts.update_in(conn, &read).await?;
+            let _ = accounts.compare_and_set_in(conn, &written).await?;
+            let modify = accounts.modify_in(conn, &1, |account| {
+                account.owner.clone_from(&text);
+                Ok::<_, postgres::Error>(())
+            });
+            let (modified, ()) = modify.await?;
+            let rows = [modified];
+            let _ = accounts
+                .update_all_in(conn, &rows, Bulk::AllOrNothing)
+                .await?;
+            let last = accounts.get_in(conn, &1).await?;
+            let last = accounts.touch_in(conn, &1, last.version).await?;
+            accounts.delete_in(conn, &1, last).await?;
+            accounts.insert_in(conn, &read).await.map(drop)
+        })
+        .await?;
+        accounts.delete(&1, version).await?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+    })
+    .await
+    .unwrap()
     .unwrap();
 }
