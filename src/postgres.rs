@@ -24,6 +24,7 @@ mod bulk;
 mod classify;
 mod error;
 mod failed;
+mod heat;
 mod modify;
 mod options;
 mod pool;

@@ -21,7 +21,8 @@ impl<T: PgVersioned> PgRepository<T> {
     /// An attempt that lost starts from the row that it found instead of reading again, if it need
     /// not wait. After two conflicts (or what the policy says of
     /// [locking](RetryPolicy::with_locking_after)) an attempt locks the row, in a transaction at
-    /// READ COMMITTED, and can't lose: three attempts at most, however many want the row.
+    /// READ COMMITTED, and can't lose: three attempts at most, however many want the row. For a
+    /// second from then on, this repository and its clones lock that row at once.
     ///
     /// ```no_run
     /// # use optilock::{RetryPolicy, Version, postgres::{Error, PgRepository}, sqlx, versioned_row};
@@ -65,12 +66,18 @@ impl<T: PgVersioned> PgRepository<T> {
         E: From<Error> + Send,
         F: FnMut(&mut T) -> Result<R, E> + Send,
     {
-        let policy = policy.labelled(T::ENTITY);
+        let mut policy = policy.labelled(T::ENTITY);
+        if policy.locks() && self.heat.is_hot(id) {
+            policy = policy.with_locking_after(Some(0));
+        }
         let mut run = Run::new(&policy);
         let mut known = None;
         loop {
             let number = run.attempt();
             let result = if number.locking() {
+                if number.number() > 1 {
+                    self.heat.raise(id);
+                }
                 self.modify_locked(number, id, &mut change).await
             } else {
                 self.modify_once(known.take(), id, &mut change).await

@@ -7,7 +7,7 @@ use sqlx::{
     postgres::{PgArguments, PgRow},
 };
 
-use super::{Error, PgVersioned, Verdict, is_read_only, sql::Statements};
+use super::{Error, PgVersioned, Verdict, heat::Heat, is_read_only, sql::Statements};
 use crate::{Conflict, Version};
 
 /// The rows of one table, each written only by who has read its current version.
@@ -52,6 +52,7 @@ use crate::{Conflict, Version};
 pub struct PgRepository<T> {
     pub(super) pool: PgPool,
     pub(super) sql: Arc<Statements>,
+    pub(super) heat: Arc<Heat>,
     row: PhantomData<fn() -> T>,
 }
 
@@ -60,6 +61,7 @@ impl<T> Clone for PgRepository<T> {
         Self {
             pool: self.pool.clone(),
             sql: Arc::clone(&self.sql),
+            heat: Arc::clone(&self.heat),
             row: PhantomData,
         }
     }
@@ -80,6 +82,7 @@ impl<T: PgVersioned> PgRepository<T> {
         Self {
             pool,
             sql: Arc::new(Statements::of::<T>()),
+            heat: Arc::new(Heat::new()),
             row: PhantomData,
         }
     }

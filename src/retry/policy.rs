@@ -161,6 +161,12 @@ impl RetryPolicy {
         self
     }
 
+    /// Whether an attempt may lock at all.
+    #[cfg(feature = "postgres")]
+    pub(crate) const fn locks(&self) -> bool {
+        self.locking_after.is_some()
+    }
+
     /// With this label, unless it has one already.
     #[cfg(feature = "postgres")]
     pub(crate) fn labelled(&self, label: &'static str) -> Self {

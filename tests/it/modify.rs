@@ -275,7 +275,7 @@ async fn a_locking_attempt_that_is_cut_before_commit_is_made_again() {
         assert_eq!(account.version.get(), 2);
 
         // At COMMIT it may have.
-        proxy.trap(b"; COMMIT;", cut);
+        proxy.trap(b"; COMMIT AND CHAIN", cut);
         let lost = accounts.modify(&LOCKING, &1, rename).await.unwrap_err();
         assert!(lost.error.is_unknown(), "{lost:?}");
         assert_eq!(lost.reason, StopReason::Unknown);

@@ -267,7 +267,7 @@ async fn connections_lost_in_every_phase() {
     // At COMMIT nobody can tell, whatever became of it.
     for (cut, committed) in [(Cut::Before, 0), (Cut::Reply, 1)] {
         let before = counter(&db.pool).await;
-        proxy.trap(b"; COMMIT;", cut);
+        proxy.trap(b"; COMMIT AND CHAIN", cut);
         let unknown = run(&RetryPolicy::new()).await.unwrap_err();
         assert!(!proxy.armed());
         assert_eq!(
@@ -320,4 +320,54 @@ async fn a_plain_transaction_has_the_sessions_level() {
     .map_err(|error: optilock::RetryError<sqlx::Error>| error.error)
     .unwrap();
     assert_eq!(level, "serializable");
+}
+
+/// A deferred constraint, or a write skew: the server refuses COMMIT, and its connection lives on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_commit_costs_no_connection() {
+    let db = Db::empty().await;
+    sqlx::raw_sql(
+        "CREATE TABLE public.seats (n int UNIQUE DEFERRABLE INITIALLY DEFERRED);
+         INSERT INTO public.seats VALUES (1)",
+    )
+    .execute(&db.pool)
+    .await
+    .unwrap();
+    let pool = pool_options(1)
+        .connect_with(db.database.options())
+        .await
+        .unwrap();
+    let backend = async || -> i32 {
+        let pid = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&pool);
+        pid.await.unwrap()
+    };
+    let before = backend().await;
+    let insert = async |conn: &mut PgConnection, n: i32| {
+        let insert = sqlx::query("INSERT INTO public.seats VALUES ($1)").bind(n);
+        insert.execute(conn).await
+    };
+    let refused = transact(&pool, &RetryPolicy::new(), async |conn, _| {
+        insert(conn, 1).await
+    })
+    .await
+    .unwrap_err();
+    assert_eq!(refused.reason, StopReason::Permanent);
+    assert!(
+        refused
+            .error
+            .as_database_error()
+            .unwrap()
+            .is_unique_violation()
+    );
+    assert_eq!(backend().await, before);
+    // And it is in no transaction: what it writes now is seen by others.
+    insert(&mut *pool.acquire().await.unwrap(), 2)
+        .await
+        .unwrap();
+    let seats: i64 = sqlx::query_scalar("SELECT count(*) FROM public.seats")
+        .fetch_one(&db.pool)
+        .await
+        .unwrap();
+    assert_eq!(seats, 2);
+    assert_quiet(&db.pool).await;
 }
