@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::{Money, OrderId, OrderStatus, Product, Quantity, Sku};
 use crate::{
     Class, Classify, Conflict, RetryError, StopReason, Version, Versioned,
-    postgres::{Phase, class_in, is_out_of_range, is_unique_violation},
+    postgres::{self, Phase, class_in, is_out_of_range, is_unique_violation},
 };
 
 /// Why an inventory did not do what it was asked.
@@ -266,6 +266,33 @@ impl Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::of(error, Phase::Commit)
+    }
+}
+
+/// What an operation on versioned rows of the host's own says, in a transaction with the inventory's.
+impl From<postgres::Error> for Error {
+    fn from(error: postgres::Error) -> Self {
+        use postgres::Error as Row;
+        match error {
+            Row::Conflict(conflict) => Self::Conflict(conflict),
+            Row::Serialization(source) => Self::Serialization(source),
+            Row::NotFound { entity, id } => Self::NotFound { entity, id },
+            Row::AlreadyExists { entity, id, .. } => Self::AlreadyExists { entity, id },
+            Row::Suppressed { entity, id } => Self::Suppressed { entity, id },
+            Row::Busy {
+                retry_after,
+                source,
+            } => Self::Busy {
+                retry_after,
+                source,
+            },
+            Row::Unknown(source) => Self::Unknown(Box::new(Self::Database(source))),
+            Row::Database(source) => Self::before(source),
+            refused @ (Row::RepeatedId { .. }
+            | Row::TooManyRows { .. }
+            | Row::VersionExhausted { .. }
+            | Row::Unfit { .. }) => Self::invalid("request", refused.to_string()),
+        }
     }
 }
 

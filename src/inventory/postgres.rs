@@ -4,10 +4,13 @@ mod call;
 mod checkout;
 mod migrate;
 mod orders;
+mod product;
 mod products;
 mod row;
 mod sql;
 mod stats;
+mod text;
+mod time;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,6 +26,7 @@ use crate::{RetryPolicy, Version};
 
 use call::Call;
 pub use migrate::{MigrateError, migrate};
+use products::Products;
 pub use stats::Stats;
 
 /// How a checkout holds the stock between looking and taking.
@@ -75,6 +79,7 @@ pub enum Strategy {
 #[must_use]
 pub struct PgInventory {
     pool: PgPool,
+    products: Products,
     policy: RetryPolicy,
     strategy: Strategy,
     stats: Arc<stats::Counters>,
@@ -88,6 +93,7 @@ impl PgInventory {
     /// [`RetryPolicy::new`], [`Strategy::Guarded`].
     pub fn new(pool: PgPool) -> Self {
         Self {
+            products: Products::new(&pool),
             pool,
             policy: RetryPolicy::new(),
             strategy: Strategy::default(),
@@ -133,7 +139,7 @@ impl PgInventory {
     ///
     /// As there.
     pub async fn product_in(&self, conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
-        products::find(conn, sku).await
+        self.products.find(conn, sku).await
     }
 
     /// [`products`](Inventory::products) in the caller's transaction.
@@ -173,7 +179,7 @@ impl PgInventory {
         sku: &Sku,
         expected: Version,
     ) -> Result<Product, Error> {
-        products::at(conn, sku, expected).await
+        self.products.at(conn, sku, expected).await
     }
 
     /// [`update_product`](Inventory::update_product) in the caller's transaction.
@@ -186,7 +192,7 @@ impl PgInventory {
         conn: &mut PgConnection,
         changed: &Product,
     ) -> Result<Product, Error> {
-        products::edit(conn, changed, Uuid::now_v7()).await
+        self.products.edit(conn, changed, Uuid::now_v7()).await
     }
 
     /// [`retire_product`](Inventory::retire_product) in the caller's transaction.
@@ -200,7 +206,8 @@ impl PgInventory {
         sku: &Sku,
         expected: Version,
     ) -> Result<(), Error> {
-        products::retire(conn, sku, expected, Uuid::now_v7())
+        self.products
+            .retire(conn, sku, expected, Uuid::now_v7())
             .await
             .map(drop)
     }
@@ -231,7 +238,9 @@ impl PgInventory {
         counted: Stock,
         reason: &str,
     ) -> Result<Product, Error> {
-        products::count(conn, sku, expected, counted, reason, Uuid::now_v7()).await
+        self.products
+            .count(conn, sku, expected, counted, reason, Uuid::now_v7())
+            .await
     }
 
     /// [`checkout`](Inventory::checkout) in the caller's transaction: order, lines and movements
@@ -275,7 +284,7 @@ impl Inventory for PgInventory {
 
     async fn product(&self, sku: &Sku) -> Result<Product, Error> {
         self.read("product", async |conn: &mut PgConnection, _| {
-            products::find(conn, sku).await
+            self.products.find(conn, sku).await
         })
         .await
     }
@@ -296,7 +305,7 @@ impl Inventory for PgInventory {
 
     async fn product_at(&self, sku: &Sku, expected: Version) -> Result<Product, Error> {
         self.read("product at", async |conn: &mut PgConnection, _| {
-            products::at(conn, sku, expected).await
+            self.products.at(conn, sku, expected).await
         })
         .await
     }
@@ -307,7 +316,7 @@ impl Inventory for PgInventory {
             "update product",
             token,
             true,
-            async |conn: &mut PgConnection, _| products::edit(conn, changed, token).await,
+            async |conn: &mut PgConnection, _| self.products.edit(conn, changed, token).await,
         )
         .await
     }
@@ -318,7 +327,9 @@ impl Inventory for PgInventory {
             "retire product",
             token,
             true,
-            async |conn: &mut PgConnection, _| products::retire(conn, sku, expected, token).await,
+            async |conn: &mut PgConnection, _| {
+                self.products.retire(conn, sku, expected, token).await
+            },
         )
         .await
         .map(drop)
@@ -347,7 +358,9 @@ impl Inventory for PgInventory {
             token,
             true,
             async |conn: &mut PgConnection, _| {
-                products::count(conn, sku, expected, counted, reason, token).await
+                self.products
+                    .count(conn, sku, expected, counted, reason, token)
+                    .await
             },
         )
         .await

@@ -45,7 +45,10 @@ use crate::{Conflict, Version};
 ///
 /// // Or have it read, changed and written until it is through.
 /// let (account, _) = accounts
-///     .modify(&RetryPolicy::new(), &7, |account| Ok::<_, Error>(account.cents += 500))
+///     .modify(&RetryPolicy::new(), &7, |account| {
+///         account.cents += 500;
+///         Ok::<_, Error>(())
+///     })
 ///     .await?;
 /// # Ok(()) }
 /// ```

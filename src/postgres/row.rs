@@ -27,6 +27,9 @@ pub trait PgVersioned:
     /// The id, the version, then all others.
     #[doc(hidden)]
     const COLUMNS: &'static [Column];
+    /// A condition of SQL's that every row of this type meets; `true` for all.
+    #[doc(hidden)]
+    const ONLY: &'static str;
     /// Whether the database makes the id.
     #[doc(hidden)]
     const GENERATED_ID: bool;
@@ -126,6 +129,7 @@ pub struct RustType {
 /// | `columns: [..]` | what a write writes: all of them, every time. A field whose type is an array column's (`Vec<T>`, `Option<Vec<T>>`) is marked `as array` |
 /// | `on_update: [field: "sql"]` | optional; set by every write to an expression over the old row: `touched: "now()"`. `insert` leaves them to the column's default |
 /// | `read_only: [..]` | optional; read and never written: generated columns, defaults, what triggers fill |
+/// | `only: "sql"` | optional; a condition over the row's columns. Rows that don't meet it are as good as gone: `only: "deleted_at IS NULL"` |
 ///
 /// A field whose column is called otherwise: `field = "column"`, also for the id and the version,
 /// together with `#[sqlx(rename = "column")]` on the field.
@@ -140,6 +144,7 @@ macro_rules! versioned_row {
         columns: [$($field:ident $(= $column:literal)? $(as $kind:ident)?),* $(,)?]
         $(, on_update: [$($set:ident $(= $set_column:literal)? : $expression:literal),* $(,)?])?
         $(, read_only: [$($read:ident $(= $read_column:literal)?),* $(,)?])?
+        $(, only: $only:literal)?
         $(,)?
     }) => {
         impl $crate::Versioned for $row {
@@ -150,6 +155,7 @@ macro_rules! versioned_row {
                 &self.$id
             }
 
+            #[allow(clippy::misnamed_getters, reason = "a row may have a field `version` beside the one it is guarded by")]
             fn version(&self) -> $crate::Version {
                 self.$version
             }
@@ -176,6 +182,7 @@ macro_rules! versioned_row {
                     },)*)?
                 ]
             };
+            const ONLY: &'static str = $crate::versioned_row!(@only $($only)?);
             const GENERATED_ID: bool = $crate::versioned_row!(@generated $($generated)?);
 
             fn bind(
@@ -227,6 +234,8 @@ macro_rules! versioned_row {
             "a column can be marked `as array`, not `as ", ::core::stringify!($other), "`"
         ))
     };
+    (@only) => { "true" };
+    (@only $only:literal) => { $only };
     (@generated) => { false };
     (@generated generated) => { true };
     (@generated $other:ident) => {
@@ -245,7 +254,7 @@ macro_rules! versioned_row {
         ::core::compile_error!(
             "versioned_row! expects: Row in \"schema.table\" { entity: \"name\", id: field: Type, \
              version: field, columns: [field, field = \"column\", field as array], \
-             on_update: [field: \"sql\"], read_only: [field] }, the last two being optional"
+             on_update: [field: \"sql\"], read_only: [field], only: \"sql\" }, the last three being optional"
         );
     };
 }

@@ -46,13 +46,14 @@ impl Statements {
         } = &Names::of::<T>();
         let list = columns.join(", ");
         let written = written::<T>();
-        let find = format!("SELECT {list} FROM {table} AS t WHERE t.{id} = $1");
-        let guard = format!("t.{id} = $1 AND t.{version} = $2");
+        let only = only::<T>();
+        let find = format!("SELECT {list} FROM {table} AS t WHERE t.{id} = $1{only}");
+        let guard = format!("t.{id} = $1 AND t.{version} = $2{only}");
         let sets = sets::<T>(|at, _| format!("${}", at + 3));
         Self {
             lock: ours(format!("{find} FOR NO KEY UPDATE")),
             share: ours(format!(
-                "SELECT {version} FROM {table} AS t WHERE t.{id} = $1 FOR SHARE"
+                "SELECT {version} FROM {table} AS t WHERE t.{id} = $1{only} FOR SHARE"
             )),
             insert: {
                 let names = [id, version].into_iter().chain(&written);
@@ -78,9 +79,11 @@ impl Statements {
             )),
             update_all: ours(update_all::<T>()),
             find_all: ours(format!(
-                "SELECT {list} FROM {table} AS t WHERE t.{id} = ANY($1)"
+                "SELECT {list} FROM {table} AS t WHERE t.{id} = ANY($1){only}"
             )),
-            sample: ours(format!("SELECT {list} FROM {table} AS t LIMIT 1")),
+            sample: ours(format!(
+                "SELECT {list} FROM {table} AS t WHERE true{only} LIMIT 1"
+            )),
             find: ours(find),
         }
     }
@@ -153,6 +156,14 @@ fn on_update<T: PgVersioned>() -> String {
     sets
 }
 
+/// ` AND (condition)`, where rows are to be left out.
+fn only<T: PgVersioned>() -> String {
+    match T::ONLY {
+        "true" => String::new(),
+        condition => format!(" AND ({condition})"),
+    }
+}
+
 /// The names within are ones that no table has, so that an expression of the row type's means its
 /// own columns.
 fn update_all<T: PgVersioned>() -> String {
@@ -175,20 +186,21 @@ fn update_all<T: PgVersioned>() -> String {
     for (at, kind) in kinds.enumerate() {
         match kind {
             Kind::Scalar => {
-                unnested += &format!(", unnest(${}) AS c{at}", next());
-                cells += &format!(", u.c{at} AS \"optilock.c{at}\"");
+                unnested += &format!(", unnest(${}) AS \"optilock.c{at}\"", next());
+                cells += &format!(", u.\"optilock.c{at}\"");
             }
             Kind::Array => {
                 let (items, rows, nulls) = (next(), next(), next());
-                unnested += &format!(", unnest(${nulls}) AS n{at}");
+                unnested += &format!(", unnest(${nulls}) AS \"optilock.n{at}\"");
                 joins += &format!(
-                    " LEFT JOIN (SELECT a.row, array_agg(a.item ORDER BY a.place) AS items
+                    " LEFT JOIN (SELECT a.row AS \"optilock.row\", array_agg(a.item ORDER BY a.place) AS \"optilock.items\"
                     FROM (SELECT unnest(${items}) AS item, unnest(${rows}) AS row,
                         generate_subscripts(${rows}, 1) AS place) AS a
-                    GROUP BY a.row) AS a{at} ON a{at}.row = u.ord"
+                    GROUP BY a.row) AS a{at} ON a{at}.\"optilock.row\" = u.\"optilock.ord\""
                 );
                 cells += &format!(
-                    ", CASE WHEN u.n{at} THEN NULL ELSE coalesce(a{at}.items, '{{}}') END AS \"optilock.c{at}\""
+                    ", CASE WHEN u.\"optilock.n{at}\" THEN NULL
+                        ELSE coalesce(a{at}.\"optilock.items\", '{{}}') END AS \"optilock.c{at}\""
                 );
             }
         }
@@ -204,10 +216,10 @@ fn update_all<T: PgVersioned>() -> String {
     let sets = sets::<T>(|at, _| format!("l.\"optilock.c{at}\""));
     format!(
         "WITH locked AS MATERIALIZED (
-            SELECT u.ord AS \"optilock.ord\", u.expected AS \"optilock.expected\"{cells}{of_t}
-            FROM (SELECT generate_subscripts($1, 1)::bigint AS ord, unnest($1) AS id,
-                unnest($2) AS expected{unnested}) AS u{joins}
-            JOIN {table} AS t ON t.{id} = u.id ORDER BY t.{id} FOR NO KEY UPDATE OF t),
+            SELECT u.\"optilock.ord\", u.\"optilock.expected\"{cells}{of_t}
+            FROM (SELECT generate_subscripts($1, 1)::bigint AS \"optilock.ord\", unnest($1) AS \"optilock.id\",
+                unnest($2) AS \"optilock.expected\"{unnested}) AS u{joins}
+            JOIN {table} AS t ON t.{id} = u.\"optilock.id\"{only} ORDER BY t.{id} FOR NO KEY UPDATE OF t),
         go AS MATERIALIZED (
             SELECT NOT $3 OR count(*) FILTER (WHERE \"optilock.r1\" = \"optilock.expected\")
                 = cardinality($1) AS \"optilock.go\" FROM locked),
@@ -223,6 +235,7 @@ fn update_all<T: PgVersioned>() -> String {
             WHEN $3 THEN ('{SUPPRESSED}' || l.\"optilock.ord\")::boolean::text ELSE 'x' END::\"char\"{of_l}
         FROM locked AS l, go
         WHERE NOT EXISTS (SELECT FROM written AS w WHERE w.\"optilock.ord\" = l.\"optilock.ord\")",
+        only = only::<T>(),
         of_t = returned("t"),
         of_w = out("w"),
         of_l = out("l"),

@@ -64,11 +64,11 @@ impl<T: PgVersioned> PgRepository<T> {
 
     /// The types, from the statement that reads a row; and a row itself, for what only values show.
     async fn types(&self, conn: &mut PgConnection) -> Result<Vec<String>, Error> {
-        let prepared = (&mut *conn)
-            .prepare(self.sql.sample.clone())
-            .await
-            .map_err(Error::before)?;
         let mut problems = Vec::new();
+        let prepared = match (&mut *conn).prepare(self.sql.sample.clone()).await {
+            Ok(prepared) => prepared,
+            Err(error) => return Ok(vec![refused("reads", error)?]),
+        };
         let typed = T::COLUMNS
             .iter()
             .filter(|column| matches!(column.role, Role::Id | Role::Version | Role::Written(_)));
@@ -88,6 +88,11 @@ impl<T: PgVersioned> PgRepository<T> {
                 ));
             }
         }
+        if problems.is_empty()
+            && let Err(error) = (&mut *conn).prepare(self.sql.update.clone()).await
+        {
+            problems.push(refused("writes", error)?);
+        }
         if problems.is_empty() {
             let sample = sqlx::query(self.sql.sample.clone())
                 .fetch_optional(conn)
@@ -98,6 +103,17 @@ impl<T: PgVersioned> PgRepository<T> {
             }
         }
         Ok(problems)
+    }
+}
+
+/// What the database says of a statement: of its `on_update` and `only`, as the columns are there.
+fn refused(what: &str, error: sqlx::Error) -> Result<String, Error> {
+    match error {
+        sqlx::Error::Database(error) => {
+            let why = error.message();
+            Ok(format!("the statement that {what} is refused: {why}"))
+        }
+        other => Err(Error::before(other)),
     }
 }
 

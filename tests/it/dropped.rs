@@ -207,6 +207,11 @@ async fn after_every_poll() {
     .await;
 }
 
+fn plus_one(account: &mut Account) -> Result<(), postgres::Error> {
+    account.cents += 1;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn versioned_rows_after_every_poll() {
     let db = Db::new().await;
@@ -253,13 +258,11 @@ async fn versioned_rows_after_every_poll() {
             accounts.delete(&account.id, account.version).await.unwrap();
         };
         "modify": {
-            let add = |account: &mut Account| Ok::<_, postgres::Error>(account.cents += 1);
-            accounts.modify(&policy, &1, add).await.unwrap()
+                        accounts.modify(&policy, &1, plus_one).await.unwrap()
         };
         "modify, locking": {
-            let add = |account: &mut Account| Ok::<_, postgres::Error>(account.cents += 1);
-            let policy = policy.clone().with_locking_after(Some(0));
-            accounts.modify(&policy, &1, add).await.unwrap()
+                        let policy = policy.clone().with_locking_after(Some(0));
+            accounts.modify(&policy, &1, plus_one).await.unwrap()
         };
         "update_all": {
             let rows = [accounts.get(&2).await.unwrap(), accounts.get(&1).await.unwrap()];
@@ -279,8 +282,7 @@ async fn versioned_rows_after_every_poll() {
                 accounts.touch_in(conn, &1, written.version).await?;
                 let price = accounts.get_in(conn, &3).await?;
                 accounts.assert_current_in(conn, &3, price.version).await?;
-                let add = |account: &mut Account| Ok::<_, postgres::Error>(account.cents += 1);
-                accounts.modify_in(conn, &2, add).await?;
+                                accounts.modify_in(conn, &2, plus_one).await?;
                 let mut savepoint = conn.begin().await?;
                 let account = accounts.insert_in(&mut savepoint, &Account::new(rand::random(), 0)).await?;
                 accounts.delete_in(&mut savepoint, &account.id, account.version).await?;

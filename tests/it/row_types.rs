@@ -245,3 +245,72 @@ async fn an_id_of_the_databases_making() {
     let seventh = tickets.get(&7).await.unwrap();
     assert_eq!(tickets.update(&seventh).await.unwrap().version.get(), 2);
 }
+
+/// Rows that are hidden by `only` are gone, for every operation; and an expression of `on_update`
+/// means the row's own columns, also where many are written at once.
+#[tokio::test]
+async fn rows_that_are_deleted_softly() {
+    #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+    struct Note {
+        id: i64,
+        text: String,
+        ord: i64,
+        expected: bool,
+        deleted: bool,
+        version: Version,
+    }
+    versioned_row! { Note in "public.notes" {
+        entity: "note", id: id: i64, version: version, columns: [text, deleted],
+        on_update: [ord: "ord + id", expected: "NOT expected"],
+        only: "NOT deleted AND id = id",
+    } }
+    let db = Db::empty().await;
+    sqlx::raw_sql(
+        "CREATE TABLE public.notes (id bigint PRIMARY KEY, text text NOT NULL, ord bigint NOT NULL DEFAULT 0,
+             expected boolean NOT NULL DEFAULT false, deleted boolean NOT NULL, version bigint NOT NULL);
+         INSERT INTO public.notes VALUES (1, '', 0, false, false, 1), (2, '', 0, false, true, 1)",
+    )
+    .execute(&db.pool)
+    .await
+    .unwrap();
+    let notes = PgRepository::<Note>::new(db.pool.clone());
+    notes.verify().await.unwrap();
+    let first = notes.get(&1).await.unwrap();
+    let hidden = Note {
+        id: 2,
+        ..first.clone()
+    };
+    assert_eq!(notes.find(&2).await.unwrap(), None);
+    let mut conn = db.pool.acquire().await.unwrap();
+    for refused in [
+        notes.update(&hidden).await.map(drop),
+        notes.touch(&2, Version::FIRST).await.map(drop),
+        notes.delete(&2, Version::FIRST).await,
+        notes.lock_in(&mut conn, &2).await.map(drop),
+        notes.assert_current_in(&mut conn, &2, Version::FIRST).await,
+    ] {
+        assert!(refused.unwrap_err().is_not_found());
+    }
+    let verdicts = notes
+        .update_all(&[hidden, first.clone()], Bulk::Each)
+        .await
+        .unwrap();
+    let second = Version::FIRST.next().unwrap();
+    let written = Note {
+        ord: 1,
+        expected: true,
+        version: second,
+        ..first.clone()
+    };
+    assert_eq!(verdicts, [Verdict::Gone, Verdict::Written(written.clone())]);
+    // The write that hides a row returns it.
+    let gone = notes
+        .update(&Note {
+            deleted: true,
+            ..written
+        })
+        .await
+        .unwrap();
+    assert_eq!((gone.deleted, gone.ord), (true, 2));
+    assert_eq!(notes.find(&1).await.unwrap(), None);
+}

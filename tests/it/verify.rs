@@ -20,6 +20,18 @@ versioned_row! { Made in "bank.accounts" {
     entity: "account", id: id: i64 as generated, version: version, columns: [owner],
 } }
 
+/// With a condition over a column that is not there.
+#[derive(Clone, Debug, sqlx::FromRow)]
+struct Odd {
+    id: i64,
+    owner: Option<String>,
+    version: Version,
+}
+
+versioned_row! { Odd in "bank.accounts" {
+    entity: "account", id: id: i64, version: version, columns: [owner], only: "NOT closed",
+} }
+
 async fn problems(db: &Db, table: &str, made: bool) -> Vec<String> {
     let create = format!("DROP SCHEMA IF EXISTS bank CASCADE; CREATE SCHEMA bank; {table}");
     sqlx::raw_sql(AssertSqlSafe(create))
@@ -122,6 +134,20 @@ async fn what_fits_and_what_does_not() {
         fits.replace("bank.accounts", "bank.t")
     );
     assert_eq!(problems(&db, &view, false).await, ["it is not a table"]);
+
+    let words =
+        "CREATE TABLE bank.accounts (id bigint PRIMARY KEY, owner text, version bigint NOT NULL)";
+    let mut conn = db.pool.acquire().await.unwrap();
+    problems(&db, words, false).await;
+    conn.clear_cached_statements().await.unwrap();
+    let odd = PgRepository::<Odd>::new(db.pool.clone())
+        .verify_in(&mut conn)
+        .await;
+    assert_eq!(
+        odd.unwrap_err().to_string(),
+        "table bank.accounts doesn't fit: the statement that reads is refused: column \"closed\" does not exist"
+    );
+    drop(conn);
 
     let null = format!(
         "{}; INSERT INTO bank.accounts VALUES (1, NULL, 0, 1)",

@@ -143,7 +143,7 @@ impl PgInventory {
 
     /// A change of one product, made once: `token` is written with it and found again when an
     /// attempt's outcome is unknown. `absolute`: the change compares a version, so an attempt still
-    /// on its way is refused whenever this one is.
+    /// on its way is refused whenever this one is; and it is several statements, in a transaction.
     pub(super) async fn change<F>(
         &self,
         label: &'static str,
@@ -155,7 +155,7 @@ impl PgInventory {
         F: for<'c> Operation<&'c mut PgConnection, Result<Product, Error>>,
     {
         self.call(label, op, async |call: &mut Call<F>, attempt| {
-            let result = if attempt.locking() {
+            let result = if absolute || attempt.locking() {
                 self.locking(attempt, &mut call.lent).await
             } else {
                 self.alone(attempt, &mut call.lent).await

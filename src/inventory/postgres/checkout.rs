@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use super::{Call, PgInventory, Strategy, orders, row, sql};
+use super::{Call, PgInventory, Strategy, orders, row, sql, time::Time};
 use crate::{
     Attempt, Class, Conflict, Version, Versioned,
     inventory::{Checkout, Error, Order, OrderLine, Product, checkout::Facts},
@@ -349,7 +349,7 @@ fn order(request: &Checkout, rows: &[PgRow]) -> Result<Order, Error> {
             row::price(row)?,
         ));
     }
-    let created_at = row::time(&rows[0], "created_us")?; // one row per line, and at least one line
+    let Time(created_at) = rows[0].try_get("created_at")?; // one row per line, and at least one line
     let mut order = Order::new(request.id, lines, created_at).ok_or_else(Error::total_too_large)?;
     order.customer.clone_from(&request.customer);
     Ok(order)

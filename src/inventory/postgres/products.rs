@@ -1,69 +1,167 @@
 //! Products: each function is one attempt on one connection, and commits nothing of its own.
+//!
+//! What compares a version goes through [`PgRepository`], and its ledger's row follows in the same
+//! transaction. What is relative, and what adds a product, is one statement.
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{FromRow, PgConnection, PgPool, Row};
 use uuid::Uuid;
 
-use super::{row, sql};
+use super::{
+    product::{ByVersion, Entry, ProductRow, Shelf},
+    sql,
+};
 use crate::{
-    Conflict, Version, Versioned,
+    Version, Versioned,
     inventory::{
         Adjustment, Error, NewProduct, Page, Product, Quantity, Shortage, Sku, Stock,
         product::check_text,
     },
+    postgres::{self, PgRepository},
 };
 
-pub(super) async fn find(conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
-    let found = sqlx::query(sql::PRODUCT)
-        .bind(sku.as_str())
-        .fetch_optional(conn)
-        .await
-        .map_err(Error::before)?;
-    found
-        .as_ref()
-        .map(row::product)
-        .transpose()?
-        .ok_or_else(|| Error::no_product(sku))
+/// The kinds of movements that are written by [`Products::record`].
+#[derive(Clone, Copy)]
+enum Kind {
+    Count = 6,
+    Edit = 7,
+    Retired = 9,
 }
 
-pub(super) async fn at(
-    conn: &mut PgConnection,
-    sku: &Sku,
-    expected: Version,
-) -> Result<Product, Error> {
-    let product = find(conn, sku).await?;
-    if product.version == expected {
-        Ok(product)
-    } else {
-        Err(Error::conflict(sku, expected, product.version))
+#[derive(Clone, Debug)]
+pub(super) struct Products {
+    entries: PgRepository<Entry>,
+    shelves: PgRepository<Shelf>,
+}
+
+impl Products {
+    pub(super) fn new(pool: &PgPool) -> Self {
+        Self {
+            entries: PgRepository::new(pool.clone()),
+            shelves: PgRepository::new(pool.clone()),
+        }
     }
+
+    pub(super) async fn find(&self, conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
+        self.shelves.get_in(conn, sku).await?.try_into()
+    }
+
+    pub(super) async fn at(
+        &self,
+        conn: &mut PgConnection,
+        sku: &Sku,
+        expected: Version,
+    ) -> Result<Product, Error> {
+        self.shelves
+            .get_at_in(conn, sku, expected)
+            .await?
+            .try_into()
+    }
+
+    /// Name and price, if nobody edited them since.
+    pub(super) async fn edit(
+        &self,
+        conn: &mut PgConnection,
+        changed: &Product,
+        token: Uuid,
+    ) -> Result<Product, Error> {
+        check_text("name", &changed.name)?;
+        let edited = self.entries.update_in(conn, &Entry::of(changed)).await;
+        let (entity, id) = (Product::ENTITY, changed.sku.to_string());
+        let edited = edited.map_err(|error| match error {
+            // Of the product, to whoever asks: that its entry is a row of its own is our business.
+            postgres::Error::NotFound { .. } => Error::NotFound { entity, id },
+            postgres::Error::Suppressed { .. } => Error::Suppressed { entity, id },
+            other => other.into(),
+        })?;
+        record(conn, &edited, Kind::Edit, 0, token, None).await?;
+        edited.try_into()
+    }
+
+    pub(super) async fn retire(
+        &self,
+        conn: &mut PgConnection,
+        sku: &Sku,
+        expected: Version,
+        token: Uuid,
+    ) -> Result<Product, Error> {
+        let mut shelf = self.shelves.lock_in(conn, sku).await?;
+        (shelf.retired, shelf.version) = (true, expected);
+        let retired = self.shelves.update_in(conn, &shelf).await?;
+        record(conn, &retired, Kind::Retired, 0, token, None).await?;
+        retired.try_into()
+    }
+
+    pub(super) async fn count(
+        &self,
+        conn: &mut PgConnection,
+        sku: &Sku,
+        expected: Version,
+        counted: Stock,
+        reason: &str,
+        token: Uuid,
+    ) -> Result<Product, Error> {
+        check_text("reason", reason)?;
+        let mut shelf = self.shelves.lock_in(conn, sku).await?;
+        if shelf.version == expected && shelf.reserved > counted.get() {
+            return Err(Error::StockHeld {
+                sku: sku.clone(),
+                counted: counted.get(),
+                reserved: shelf.reserved,
+            });
+        }
+        let delta = counted.get() - shelf.stock;
+        (shelf.stock, shelf.version) = (counted.get(), expected);
+        let shelf = self.shelves.update_in(conn, &shelf).await?;
+        record(conn, &shelf, Kind::Count, delta, token, Some(reason)).await?;
+        shelf.try_into()
+    }
+}
+
+/// The ledger's row of a product that was just written.
+async fn record<G>(
+    conn: &mut PgConnection,
+    product: &ProductRow<G>,
+    kind: Kind,
+    delta: i64,
+    token: Uuid,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    sqlx::query(sql::RECORD)
+        .bind(&product.sku)
+        .bind(product.version)
+        .bind(kind as i16)
+        .bind(product.stock)
+        .bind(delta)
+        .bind(token)
+        .bind(reason)
+        .execute(conn)
+        .await
+        .map_err(Error::own_key)?;
+    Ok(())
 }
 
 pub(super) async fn page(conn: &mut PgConnection, page: &Page<Sku>) -> Result<Vec<Product>, Error> {
     // Every SKU comes after the empty one.
     let after = page.after.as_ref().map_or("", Sku::as_str);
-    let found = sqlx::query(sql::PRODUCTS)
+    let found = sqlx::query_as(sql::PRODUCTS)
         .bind(after)
         .bind(i64::from(page.limit()))
         .fetch_all(conn)
         .await;
-    found
-        .map_err(Error::before)?
-        .iter()
-        .map(row::product)
-        .collect()
+    products(found)
 }
 
 pub(super) async fn of(conn: &mut PgConnection, skus: &[Sku]) -> Result<Vec<Product>, Error> {
-    let skus: Vec<&str> = skus.iter().map(Sku::as_str).collect();
-    let found = sqlx::query(sql::PRODUCTS_OF)
+    let found = sqlx::query_as(sql::PRODUCTS_OF)
         .bind(skus)
         .fetch_all(conn)
         .await;
-    found
-        .map_err(Error::before)?
-        .iter()
-        .map(row::product)
-        .collect()
+    products(found)
+}
+
+fn products(found: Result<Vec<Shelf>, sqlx::Error>) -> Result<Vec<Product>, Error> {
+    let found = found.map_err(Error::before)?;
+    found.into_iter().map(Product::try_from).collect()
 }
 
 /// The product as it is now and the delta of the change that has this token, if it was made.
@@ -77,7 +175,10 @@ pub(super) async fn changed_by(
         .await
         .map_err(Error::before)?;
     found
-        .map(|found| Ok((row::product(&found)?, found.try_get("delta")?)))
+        .map(|found| {
+            let product = ProductRow::<ByVersion>::from_row(&found)?;
+            Ok((product.try_into()?, found.try_get("delta")?))
+        })
         .transpose()
 }
 
@@ -88,7 +189,7 @@ pub(super) async fn add(
 ) -> Result<Product, Error> {
     check_text("name", &new.name)?;
     let added = sqlx::query(sql::ADD)
-        .bind(new.sku.as_str())
+        .bind(&new.sku)
         .bind(&new.name)
         .bind(new.price.minor())
         .bind(new.price.currency().as_str())
@@ -102,50 +203,15 @@ pub(super) async fn add(
             entity: Product::ENTITY,
             id: new.sku.to_string(),
         }),
-        Some(added) if added.try_get::<Option<&str>, _>("sku")?.is_some() => row::product(&added),
+        Some(added) if added.try_get::<Option<&str>, _>("sku")?.is_some() => {
+            Shelf::from_row(&added)?.try_into()
+        }
         Some(held) => Err(Error::StockHeld {
             sku: new.sku.clone(),
             counted: new.stock.get(),
             reserved: held.try_get("held")?,
         }),
     }
-}
-
-pub(super) async fn edit(
-    conn: &mut PgConnection,
-    changed: &Product,
-    token: Uuid,
-) -> Result<Product, Error> {
-    check_text("name", &changed.name)?;
-    let (sku, expected) = (&changed.sku, changed.revision);
-    let edit = sqlx::query(sql::EDIT)
-        .bind(sku.as_str())
-        .bind(token)
-        .bind(None::<&str>)
-        .bind(expected)
-        .bind(&changed.name)
-        .bind(changed.price.minor())
-        .bind(changed.price.currency().as_str());
-    let answer = Answer::of(sku, edit.fetch_optional(conn).await)?;
-    answer.product(|locked| {
-        let conflict = || Conflict::new("catalogue entry", sku.as_str(), expected, locked.revision);
-        (locked.revision != expected).then(|| conflict().into())
-    })
-}
-
-pub(super) async fn retire(
-    conn: &mut PgConnection,
-    sku: &Sku,
-    expected: Version,
-    token: Uuid,
-) -> Result<Product, Error> {
-    let retire = sqlx::query(sql::RETIRE)
-        .bind(sku.as_str())
-        .bind(token)
-        .bind(None::<&str>)
-        .bind(expected);
-    let answer = Answer::of(sku, retire.fetch_optional(conn).await)?;
-    answer.product(|locked| locked.moved(sku, expected))
 }
 
 pub(super) async fn adjust(
@@ -158,16 +224,20 @@ pub(super) async fn adjust(
         delta,
         reason,
     } = adjustment;
-    let adjust = sqlx::query(sql::ADJUST)
-        .bind(sku.as_str())
+    let answer = sqlx::query(sql::ADJUST)
+        .bind(sku)
         .bind(id)
         .bind(reason)
         .bind(delta)
-        .bind(Stock::MAX.get());
-    let answer = Answer::of(sku, adjust.fetch_optional(&mut *conn).await)?;
-    if answer.written.is_none()
-        && let Some((product, made)) = changed_by(conn, *id).await?
-    {
+        .bind(Stock::MAX.get())
+        .fetch_optional(&mut *conn)
+        .await
+        .map_err(Error::own_key)?
+        .ok_or_else(|| Error::no_product(sku))?;
+    if answer.try_get::<Option<&str>, _>("sku")?.is_some() {
+        return Shelf::from_row(&answer)?.try_into();
+    }
+    if let Some((product, made)) = changed_by(conn, *id).await? {
         return if product.sku == *sku && made == *delta {
             Ok(product)
         } else {
@@ -177,103 +247,21 @@ pub(super) async fn adjust(
             })
         };
     }
-    answer.product(|locked| {
-        let available = locked.stock - locked.reserved;
-        if available + delta < 0 {
-            // Within the bounds of a quantity or not, it is more than there is.
-            let requested = Quantity::new(-delta).unwrap_or(Quantity::MAX);
-            return Some(Error::InsufficientStock(vec![Shortage::new(
-                sku.clone(),
-                requested,
-                available,
-            )]));
-        }
-        (locked.stock + delta > Stock::MAX.get()).then(|| {
-            Error::invalid(
-                "adjustment",
-                format!("takes the stock of {sku} beyond {}", Stock::MAX),
-            )
-        })
+    let stock: i64 = answer.try_get("old_stock")?;
+    let available = stock - answer.try_get::<i64, _>("old_reserved")?;
+    if available + delta < 0 {
+        // Within the bounds of a quantity or not, it is more than there is.
+        let requested = Quantity::new(-delta).unwrap_or(Quantity::MAX);
+        let shortage = Shortage::new(sku.clone(), requested, available);
+        return Err(Error::InsufficientStock(vec![shortage]));
+    }
+    if stock + delta > Stock::MAX.get() {
+        let why = format!("takes the stock of {sku} beyond {}", Stock::MAX);
+        return Err(Error::invalid("adjustment", why));
+    }
+    // It fits and was not written: the work of a trigger or a policy.
+    Err(Error::Suppressed {
+        entity: Product::ENTITY,
+        id: sku.to_string(),
     })
-}
-
-pub(super) async fn count(
-    conn: &mut PgConnection,
-    sku: &Sku,
-    expected: Version,
-    counted: Stock,
-    reason: &str,
-    token: Uuid,
-) -> Result<Product, Error> {
-    check_text("reason", reason)?;
-    let count = sqlx::query(sql::COUNT)
-        .bind(sku.as_str())
-        .bind(token)
-        .bind(reason)
-        .bind(expected)
-        .bind(counted.get());
-    let answer = Answer::of(sku, count.fetch_optional(conn).await)?;
-    answer.product(|locked| {
-        let held = || Error::StockHeld {
-            sku: sku.clone(),
-            counted: counted.get(),
-            reserved: locked.reserved,
-        };
-        locked
-            .moved(sku, expected)
-            .or_else(|| (locked.reserved > counted.get()).then(held))
-    })
-}
-
-/// What a `change!` statement answered: the row under its lock, and the product if it was written.
-struct Answer {
-    locked: Locked,
-    written: Option<Product>,
-}
-
-struct Locked {
-    stock: i64,
-    reserved: i64,
-    version: Version,
-    revision: Version,
-    sku: Sku,
-}
-
-impl Answer {
-    fn of(sku: &Sku, answer: Result<Option<PgRow>, sqlx::Error>) -> Result<Self, Error> {
-        let answer = answer
-            .map_err(Error::own_key)?
-            .ok_or_else(|| Error::no_product(sku))?;
-        let locked = Locked {
-            stock: answer.try_get("old_stock")?,
-            reserved: answer.try_get("old_reserved")?,
-            version: answer.try_get("old_version")?,
-            revision: answer.try_get("old_revision")?,
-            sku: sku.clone(),
-        };
-        let written = answer
-            .try_get::<Option<&str>, _>("sku")?
-            .map(|_| row::product(&answer))
-            .transpose()?;
-        Ok(Self { locked, written })
-    }
-
-    /// The product, or what `why` makes of the row. A row that fits and was not written is the work
-    /// of a trigger or a policy.
-    fn product(self, why: impl FnOnce(&Locked) -> Option<Error>) -> Result<Product, Error> {
-        let Self { locked, written } = self;
-        written.ok_or_else(|| {
-            let suppressed = || Error::Suppressed {
-                entity: Product::ENTITY,
-                id: locked.sku.to_string(),
-            };
-            why(&locked).unwrap_or_else(suppressed)
-        })
-    }
-}
-
-impl Locked {
-    fn moved(&self, sku: &Sku, expected: Version) -> Option<Error> {
-        (self.version != expected).then(|| Error::conflict(sku, expected, self.version))
-    }
 }

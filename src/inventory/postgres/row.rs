@@ -1,51 +1,21 @@
 //! Rows as values, checked on the way in.
 
-use chrono::{DateTime, Utc};
 use sqlx::{Row, postgres::PgRow};
 
+use super::time::Time;
 use crate::{
     Version,
-    inventory::{
-        Error, Money, Order, OrderId, OrderLine, OrderStatus, Product, Quantity, Sku, Stock,
-        checkout::Facts,
-    },
+    inventory::{Error, Money, Order, OrderId, OrderLine, OrderStatus, Quantity, checkout::Facts},
 };
 
 /// A stored value that none of our statements could have written.
-fn impossible(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(super) fn impossible(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::Database(sqlx::Error::Decode(error.into()))
 }
 
 fn money(row: &PgRow, amount: &str) -> Result<Money, Error> {
     let currency: &str = row.try_get("currency")?;
     Money::new(row.try_get(amount)?, currency.parse().map_err(impossible)?).map_err(impossible)
-}
-
-fn stock(row: &PgRow, column: &str) -> Result<Stock, Error> {
-    Stock::new(row.try_get(column)?).map_err(impossible)
-}
-
-pub(super) fn time(row: &PgRow, column: &str) -> Result<DateTime<Utc>, Error> {
-    let micros: i64 = row.try_get(column)?;
-    DateTime::from_timestamp_micros(micros)
-        .ok_or_else(|| impossible(format!("{micros} is no time")))
-}
-
-pub(super) fn product(row: &PgRow) -> Result<Product, Error> {
-    let sku: &str = row.try_get("sku")?;
-    let name: &str = row.try_get("name")?;
-    let mut product = Product::new(
-        Sku::new(sku).map_err(impossible)?,
-        name,
-        money(row, "price")?,
-    );
-    product.stock = stock(row, "stock")?;
-    product.reserved = stock(row, "reserved")?;
-    product.version = row.try_get("version")?;
-    product.revision = row.try_get("revision")?;
-    product.created_at = time(row, "created_us")?;
-    product.updated_at = time(row, "updated_us")?;
-    Ok(product)
 }
 
 /// `None` for a product that is not there.
@@ -73,17 +43,13 @@ pub(super) fn order(id: OrderId, rows: &[PgRow]) -> Result<Option<Order>, Error>
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
         // A void order has no lines.
-        let Some(sku) = row.try_get::<Option<&str>, _>("sku")? else {
+        let Some(sku) = row.try_get("sku")? else {
             continue;
         };
         let quantity = Quantity::new(row.try_get("quantity")?).map_err(impossible)?;
-        lines.push(OrderLine::new(
-            Sku::new(sku).map_err(impossible)?,
-            quantity,
-            money(row, "price")?,
-        ));
+        lines.push(OrderLine::new(sku, quantity, money(row, "price")?));
     }
-    let created_at = time(first, "created_us")?;
+    let Time(created_at) = first.try_get("created_at")?;
     let mut order = Order::new(id, lines, created_at)
         .ok_or_else(|| impossible("an order's total does not add up"))?;
     order.customer = first.try_get("customer")?;

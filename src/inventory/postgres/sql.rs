@@ -5,32 +5,12 @@
 //! and an `UPDATE` that joins by key alone and sets what was decided (all others). A guard on the
 //! target row behind a locking CTE would see the old snapshot.
 
-/// A timestamp as whole microseconds of the Unix epoch: sqlx's own timestamp types are features
-/// that would unify with the host's.
-macro_rules! micros {
-    ($expression:literal) => {
-        concat!("(extract(epoch FROM ", $expression, ") * 1000000)::bigint")
-    };
-}
-
 macro_rules! product {
     () => {
-        concat!(
-            "p.sku, p.name, p.price, p.currency, p.stock, p.reserved, p.version, p.revision, ",
-            micros!("p.created_at"),
-            " AS created_us, ",
-            micros!("p.updated_at"),
-            " AS updated_us"
-        )
+        "p.sku, p.name, p.price, p.currency, p.stock, p.reserved, p.version, p.revision, p.retired,
+            p.created_at, p.updated_at"
     };
 }
-
-/// `$1` sku.
-pub(super) const PRODUCT: &str = concat!(
-    "SELECT ",
-    product!(),
-    " FROM optilock.products p WHERE p.sku = $1 AND NOT p.retired"
-);
 
 /// `$1` skus.
 pub(super) const PRODUCTS_OF: &str = concat!(
@@ -79,64 +59,33 @@ pub(super) const ADD: &str = concat!(
     SELECT w.*, k.reserved AS held FROM w FULL JOIN k ON k.sku = w.sku"
 );
 
-/// A change of one product: `$1` sku, `$2` token, `$3` reason. Answers with the locked row's facts,
-/// and with the product as it is now if `$when` held; no row when it is not sold.
-macro_rules! change {
-    (kind: $kind:literal, set: $set:literal, when: $when:literal) => {
-        concat!(
-            "WITH k AS MATERIALIZED (
-                SELECT sku, stock, reserved, version, revision FROM optilock.products
-                WHERE sku = $1 AND NOT retired FOR NO KEY UPDATE),
-            u AS (
-                UPDATE optilock.products p
-                SET ",
-            $set,
-            ", reserved = k.reserved, version = k.version + 1, updated_at = statement_timestamp()
-                FROM k WHERE p.sku = k.sku AND ",
-            $when,
-            " RETURNING ",
-            product!(),
-            ", p.stock - k.stock AS delta),
-            m AS (
-                INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, token, reason)
-                SELECT sku, version, ",
-            $kind,
-            ", delta, stock, $2, $3 FROM u)
-            SELECT u.*, k.stock AS old_stock, k.reserved AS old_reserved,
-                k.version AS old_version, k.revision AS old_revision
-            FROM k LEFT JOIN u ON u.sku = k.sku"
-        )
-    };
-}
+/// A change of a product without an order. `$1` sku, `$2` version, `$3` kind, `$4` stock after, `$5`
+/// delta, `$6` token, `$7` reason?
+pub(super) const RECORD: &str =
+    "INSERT INTO optilock.movements (sku, version, kind, stock_after, delta, token, reason)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
-/// `$4` revision, `$5` name, `$6` price, `$7` currency.
-pub(super) const EDIT: &str = change! {
-    kind: "7",
-    set: "name = $5, price = $6, currency = $7, stock = k.stock, revision = k.revision + 1",
-    when: "k.revision = $4"
-};
-
-/// `$4` version.
-pub(super) const RETIRE: &str = change! {
-    kind: "9",
-    set: "retired = true, stock = k.stock",
-    when: "k.version = $4"
-};
-
-/// `$4` delta, `$5` the largest stock.
-pub(super) const ADJUST: &str = change! {
-    kind: "3",
-    set: "stock = k.stock + $4",
-    when: "k.stock + $4 >= k.reserved AND k.stock + $4 <= $5
-        AND NOT EXISTS (SELECT FROM optilock.movements WHERE token = $2)"
-};
-
-/// `$4` version, `$5` counted.
-pub(super) const COUNT: &str = change! {
-    kind: "6",
-    set: "stock = $5",
-    when: "k.version = $4 AND k.reserved <= $5"
-};
+/// A relative change of a stock. `$1` sku, `$2` token, `$3` reason, `$4` delta, `$5` the largest
+/// stock. Answers with the locked row's facts, and with the product as it is now if it fitted; no row
+/// when it is not sold.
+pub(super) const ADJUST: &str = concat!(
+    "WITH k AS MATERIALIZED (
+        SELECT sku, stock, reserved, version FROM optilock.products
+        WHERE sku = $1 AND NOT retired FOR NO KEY UPDATE),
+    u AS (
+        UPDATE optilock.products p
+        SET stock = k.stock + $4, reserved = k.reserved, version = k.version + 1,
+            updated_at = statement_timestamp()
+        FROM k WHERE p.sku = k.sku AND k.stock + $4 >= k.reserved AND k.stock + $4 <= $5
+            AND NOT EXISTS (SELECT FROM optilock.movements WHERE token = $2)
+        RETURNING ",
+    product!(),
+    "),
+    m AS (
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, token, reason)
+        SELECT sku, version, 3, $4, stock, $2, $3 FROM u)
+    SELECT u.*, k.stock AS old_stock, k.reserved AS old_reserved FROM k LEFT JOIN u ON u.sku = k.sku"
+);
 
 /// A checkout of one line, in one round trip. `$1` sku, `$2` quantity, `$3` version?, `$4` price?,
 /// `$5` currency?, `$6` the highest price whose total fits, `$7` order, `$8` customer?. No row:
@@ -159,8 +108,7 @@ pub(super) const SELL_ONE: &str = concat!(
         INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
         SELECT u.sku, u.version, 1, -$2, u.stock, i.id FROM i, u)
     SELECT u.price, u.currency, ",
-    micros!("statement_timestamp()"),
-    " AS created_us FROM u"
+    "statement_timestamp() AS created_at FROM u"
 );
 
 /// A checkout of many lines, merged and sorted. `$1` skus, `$2` quantities, `$3` versions?, `$4`
@@ -201,8 +149,7 @@ pub(super) const SELL_MANY: &str = concat!(
         INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
         SELECT u.sku, u.version, 1, -u.quantity, u.stock, i.id FROM i, u)
     SELECT f.sku, f.stock - f.reserved AS available, f.version, f.price, f.currency, ",
-    micros!("statement_timestamp()"),
-    " AS created_us, CASE WHEN EXISTS (SELECT FROM i)
+    "statement_timestamp() AS created_at, CASE WHEN EXISTS (SELECT FROM i)
         THEN (1 / ((SELECT count(*) FROM u) = cardinality($1))::int)::bool ELSE false END AS wrote
     FROM f ORDER BY f.sku COLLATE \"C\""
 );
@@ -223,8 +170,7 @@ pub(super) const LOCK: &str = "SELECT p.sku, p.stock - p.reserved AS available, 
 /// An order, one row per line. `$1` order.
 pub(super) const ORDER: &str = concat!(
     "SELECT o.customer, o.status, o.total, o.currency, o.version, ",
-    micros!("o.created_at"),
-    " AS created_us, l.sku, l.quantity, l.price
+    "o.created_at, l.sku, l.quantity, l.price
     FROM optilock.orders o LEFT JOIN optilock.order_lines l ON l.order_id = o.id
     WHERE o.id = $1 ORDER BY l.sku"
 );

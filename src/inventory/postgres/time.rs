@@ -1,0 +1,35 @@
+use chrono::{DateTime, Utc};
+use sqlx::{
+    Decode, Postgres, Type,
+    error::BoxDynError,
+    postgres::{PgTypeInfo, PgValueFormat, PgValueRef, types::Oid},
+};
+
+/// TIMESTAMPTZ, read without sqlx's features for time: with both of them on, a host's own `query!`
+/// warns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Time(pub(super) DateTime<Utc>);
+
+/// PostgreSQL counts from the beginning of the year 2000: this many microseconds after Unix does.
+const EPOCH: i64 = 946_684_800_000_000;
+
+impl Type<Postgres> for Time {
+    fn type_info() -> PgTypeInfo {
+        // In PostgreSQL's pg_type.dat, and never another.
+        PgTypeInfo::with_oid(Oid(1184))
+    }
+}
+
+impl Decode<'_, Postgres> for Time {
+    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+        if value.format() == PgValueFormat::Text {
+            return Err("timestamps are read from prepared statements only".into());
+        }
+        let micros = i64::from_be_bytes(value.as_bytes()?.try_into()?);
+        micros
+            .checked_add(EPOCH)
+            .and_then(DateTime::from_timestamp_micros)
+            .map(Self)
+            .ok_or_else(|| format!("{micros} microseconds from 2000 are no time").into())
+    }
+}
