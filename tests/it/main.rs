@@ -11,6 +11,7 @@ mod proxy;
 
 mod bad_input;
 mod bulk;
+mod compile_errors;
 mod contract;
 mod dropped;
 mod edges;

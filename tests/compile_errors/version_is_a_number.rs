@@ -1,0 +1,16 @@
+use optilock::{Version, sqlx, versioned_row};
+
+#[derive(sqlx::FromRow)]
+struct Post {
+    id: i64,
+    title: String,
+    version: i64,
+}
+
+versioned_row! { Post in "posts" {
+    entity: "post", id: id: i64, version: version, columns: [title],
+} }
+
+const _: Version = Version::FIRST;
+
+fn main() {}
