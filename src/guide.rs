@@ -1,7 +1,7 @@
 //! The guide: how to think about locking, retrying, transactions and stock.
 //!
-//! Read [`locking`] first. [`retrying`] needs no database; `transactions` and `inventory` are about
-//! PostgreSQL.
+//! Read [`locking`] first. [`retrying`] needs no database. `transactions`, `rows`, `existing_tables`
+//! and `http` are about tables of your own on PostgreSQL, `inventory` is about the shop.
 
 #[doc = include_str!("guide/locking.md")]
 pub mod locking {}
@@ -24,6 +24,8 @@ pub mod rows {}
 #[doc = include_str!("guide/existing_tables.md")]
 pub mod existing_tables {}
 
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 #[doc = include_str!("guide/http.md")]
 pub mod http {}
 

@@ -34,6 +34,10 @@
 //! The [`guide`] tells how to use them, and why they are as they are.
 
 pub mod guide;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
+mod precondition;
 mod retry;
 mod version;
 
@@ -47,6 +51,7 @@ pub mod postgres;
 #[cfg(feature = "inventory")]
 #[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
 pub use inventory::migrate;
+pub use precondition::{IfMatch, ParseIfMatchError};
 pub use retry::{
     Attempt, Backoff, Class, Classify, Jitter, Operation, RetryError, RetryPolicy, StopReason,
     with_retry, with_retry_mut,

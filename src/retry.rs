@@ -80,7 +80,10 @@ where
 {
     async move {
         match op(Run::first(policy)).await {
-            Ok(value) => Ok(value),
+            Ok(value) => {
+                Run::succeeded_at_once(policy);
+                Ok(value)
+            }
             Err(error) => again(policy, op, error).await,
         }
     }
@@ -102,7 +105,10 @@ where
     loop {
         run.wait(error).await?;
         match op(run.attempt()).await {
-            Ok(value) => return Ok(value),
+            Ok(value) => {
+                run.succeeded();
+                return Ok(value);
+            }
             Err(failed) => error = failed,
         }
     }
@@ -150,7 +156,10 @@ where
     let mut run = Run::new(policy);
     loop {
         match op(&mut *context, run.attempt()).await {
-            Ok(value) => return Ok(value),
+            Ok(value) => {
+                run.succeeded();
+                return Ok(value);
+            }
             Err(error) => drop(run.wait(error).await?),
         }
     }

@@ -72,7 +72,8 @@ impl Version {
         format!("\"{self}\"")
     }
 
-    /// The version in an entity tag that [`etag`](Self::etag) made, for the `If-Match` header.
+    /// The version in an entity tag that [`etag`](Self::etag) made. For the whole of an `If-Match`
+    /// header there is [`IfMatch`](crate::IfMatch).
     ///
     /// `None` for everything else, weak tags (`W/"5"`) among it: `If-Match` compares strongly
     /// (RFC 9110, section 13.1.1), and a weak tag never matches there.
@@ -198,6 +199,21 @@ pub struct Conflict {
     pub expected: Version,
     /// The version that the row has now.
     pub actual: Version,
+}
+
+/// An object with `entity`, `id`, `expected` and `actual`: the body of a 409 or 412.
+#[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+impl serde::Serialize for Conflict {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut body = serializer.serialize_struct("Conflict", 4)?;
+        body.serialize_field("entity", self.entity)?;
+        body.serialize_field("id", &self.id)?;
+        body.serialize_field("expected", &self.expected)?;
+        body.serialize_field("actual", &self.actual)?;
+        body.end()
+    }
 }
 
 impl Conflict {

@@ -9,7 +9,7 @@ use sqlx::{
 
 use super::{
     Error, PgRepository, PgVersioned, READ_COMMITTED, Verdict, attempt,
-    repository::{add, released, unencodable},
+    repository::{add, counted, released, unencodable},
     sql::SUPPRESSED,
 };
 use crate::Attempt;
@@ -62,7 +62,7 @@ impl<T: PgVersioned> PgRepository<T> {
     pub async fn update_all(&self, rows: &[T], mode: Bulk) -> Result<Vec<Verdict<T>>, Error> {
         let mut conn = self.acquire().await?;
         let result = self.update_all_in(&mut conn, rows, mode).await;
-        match released(conn, result) {
+        let result = match released(conn, result) {
             Err(Error::Serialization(_)) => attempt(
                 &self.pool,
                 READ_COMMITTED,
@@ -72,7 +72,8 @@ impl<T: PgVersioned> PgRepository<T> {
             .await
             .map_err(|failed| failed.error.settled(failed.class)),
             result => result,
-        }
+        };
+        counted::<T, _>(result, Vec::as_slice)
     }
 
     /// [`update_all`](Self::update_all) in the caller's transaction.

@@ -83,7 +83,10 @@ impl<T: PgVersioned> PgRepository<T> {
                 self.modify_once(known.take(), id, &mut change).await
             };
             let failed = match result {
-                Ok(done) => return Ok(done),
+                Ok(done) => {
+                    run.succeeded();
+                    return Ok(done);
+                }
                 Err(Lost::Race { expected, current }) => {
                     let conflict = Conflict::new(T::ENTITY, id, expected, current.version());
                     known = Some(current);

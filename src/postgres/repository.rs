@@ -102,7 +102,7 @@ impl<T: PgVersioned> PgRepository<T> {
     pub async fn insert(&self, row: &T) -> Result<T, Error> {
         let mut conn = self.acquire().await?;
         let result = self.insert_in(&mut conn, row).await;
-        released(conn, result)
+        counted::<T, _>(released(conn, result), |_| &[])
     }
 
     /// [`insert`](Self::insert) in the caller's transaction.
@@ -267,7 +267,7 @@ impl<T: PgVersioned> PgRepository<T> {
         let result = self
             .set_alone(&mut conn, row.id(), row.version(), row)
             .await;
-        released(conn, result)
+        counted::<T, _>(released(conn, result), std::slice::from_ref)
     }
 
     /// [`compare_and_set`](Self::compare_and_set) in the caller's transaction.
@@ -294,7 +294,7 @@ impl<T: PgVersioned> PgRepository<T> {
         let mut conn = self.acquire().await?;
         let result = self.delete_in(&mut conn, id, expected).await;
         let result = self.or_look(&mut conn, id, expected, result).await;
-        released(conn, result)
+        counted::<T, _>(released(conn, result), |_| &[])
     }
 
     /// [`delete`](Self::delete) in the caller's transaction.
@@ -329,7 +329,7 @@ impl<T: PgVersioned> PgRepository<T> {
         let mut conn = self.acquire().await?;
         let result = self.touch_in(&mut conn, id, expected).await;
         let result = self.or_look(&mut conn, id, expected, result).await;
-        released(conn, result)
+        counted::<T, _>(released(conn, result), |_| &[])
     }
 
     /// [`touch`](Self::touch) in the caller's transaction.
@@ -467,6 +467,28 @@ pub(super) fn released<R>(
     if matches!(&result, Err(Error::Busy { source, .. }) if is_read_only(source)) {
         conn.close_on_drop();
     }
+    result
+}
+
+/// Counts the conflicts and unknown outcomes that a single attempt, alone, hands to its caller.
+pub(super) fn counted<T: PgVersioned, R>(
+    result: Result<R, Error>,
+    verdicts: fn(&R) -> &[Verdict<T>],
+) -> Result<R, Error> {
+    #[cfg(feature = "metrics")]
+    match &result {
+        Ok(answer) => {
+            let stale = |verdict: &&Verdict<T>| matches!(verdict, Verdict::Stale(_));
+            for _ in verdicts(answer).iter().filter(stale) {
+                crate::metrics::conflict(T::ENTITY, true);
+            }
+        }
+        Err(error) if error.is_conflict() => crate::metrics::conflict(T::ENTITY, true),
+        Err(error) if error.is_unknown() => crate::metrics::unknown_outcome(T::ENTITY),
+        Err(_) => {}
+    }
+    #[cfg(not(feature = "metrics"))]
+    let _ = verdicts;
     result
 }
 

@@ -84,7 +84,10 @@ where
     let mut run = Run::new(policy);
     loop {
         match attempt(pool, &begin, run.attempt(), &mut op).await {
-            Ok(value) => return Ok(value),
+            Ok(value) => {
+                run.succeeded();
+                return Ok(value);
+            }
             Err(failed) => {
                 let waited = run.wait(failed).await;
                 waited.map_err(|gave_up| gave_up.map(|failed| failed.error))?;

@@ -46,6 +46,31 @@ where
         .await
         .map_err(|error| failed(error, Phase::Before))?;
     let mut guard = Guard { conn, ended: false };
+    #[cfg(feature = "metrics")]
+    let start = std::time::Instant::now();
+    let result = within(&mut guard, begin, attempt, op).await;
+    #[cfg(feature = "metrics")]
+    crate::metrics::transaction(
+        match &result {
+            Ok(_) => "committed",
+            Err(failed) if failed.class == Class::Unknown => "unknown",
+            Err(_) => "rolled-back",
+        },
+        start.elapsed(),
+    );
+    result
+}
+
+async fn within<T, E, F>(
+    guard: &mut Guard,
+    begin: &str,
+    attempt: Attempt,
+    op: &mut F,
+) -> Result<T, Failed<E>>
+where
+    E: From<sqlx::Error> + Classify,
+    F: for<'c> Operation<&'c mut PgConnection, Result<T, E>>,
+{
     // Ours: built from constants and numbers, never from a caller's text.
     let begin = AssertSqlSafe(begin.to_owned());
     let mut tx = guard

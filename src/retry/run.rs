@@ -47,6 +47,35 @@ impl<'p> Run<'p> {
         self.attempt
     }
 
+    /// The first attempt succeeded, for which no books were kept.
+    #[inline]
+    pub(crate) fn succeeded_at_once(policy: &RetryPolicy) {
+        #[cfg(feature = "metrics")]
+        crate::metrics::attempts(policy.label, 1);
+        #[cfg(not(feature = "metrics"))]
+        let _ = policy;
+    }
+
+    /// The attempt succeeded.
+    #[inline]
+    pub(crate) fn succeeded(&self) {
+        #[cfg(feature = "metrics")]
+        crate::metrics::attempts(self.policy.label, self.attempt.number);
+    }
+
+    #[cfg(feature = "metrics")]
+    fn count(&self, class: Class, gave_up: bool) {
+        use crate::metrics;
+        match class {
+            Class::Conflict => metrics::conflict(self.policy.label, gave_up),
+            Class::Unknown => metrics::unknown_outcome(self.policy.label),
+            Class::Busy { .. } | Class::Permanent => {}
+        }
+        if gave_up {
+            metrics::attempts(self.policy.label, self.attempt.number);
+        }
+    }
+
     /// The delay before the next attempt, or why there is none.
     #[cold]
     fn after<E: Classify>(&mut self, error: E) -> Result<Duration, RetryError<E>> {
@@ -83,7 +112,10 @@ impl<'p> Run<'p> {
 
     #[cold]
     fn decide(&mut self, class: Class, elapsed: Duration) -> Result<Duration, StopReason> {
-        match self.delay(class, elapsed) {
+        let decision = self.delay(class, elapsed);
+        #[cfg(feature = "metrics")]
+        self.count(class, decision.is_err());
+        match decision {
             Ok(delay) => {
                 debug!(
                     target: "optilock::retry",

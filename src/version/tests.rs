@@ -99,6 +99,16 @@ fn conflict_says_what_happened() {
 
 #[cfg(feature = "serde")]
 #[test]
+fn serde_writes_a_conflict_as_an_object() {
+    let conflict = Conflict::new("product", "mug-7", version(5), version(6));
+    assert_eq!(
+        serde_json::to_string(&conflict).unwrap(),
+        r#"{"entity":"product","id":"mug-7","expected":5,"actual":6}"#
+    );
+}
+
+#[cfg(feature = "serde")]
+#[test]
 fn is_a_number_in_json() {
     assert_eq!(serde_json::to_string(&version(5)).unwrap(), "5");
     assert_eq!(serde_json::from_str::<Version>("5").unwrap(), version(5));

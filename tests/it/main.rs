@@ -16,7 +16,10 @@ mod contract;
 mod dropped;
 mod edges;
 mod exactly_once;
+mod existing_table;
 mod host_transaction;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod migrate;
 mod modify;
 mod row_types;

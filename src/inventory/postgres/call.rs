@@ -69,6 +69,7 @@ impl PgInventory {
             let number = run.attempt().number();
             let failed = match op(&mut call, run.attempt()).await {
                 Ok(value) => {
+                    run.succeeded();
                     self.stats.succeeded(number, conflicts);
                     return Ok(value);
                 }
@@ -85,6 +86,11 @@ impl PgInventory {
             if let Err(stopped) = run.wait(failed).await {
                 self.stats
                     .failed(number, conflicts, stopped.error.class == Class::Conflict);
+                // A version that moved on for good is no matter of retries, and a conflict all the same.
+                #[cfg(feature = "metrics")]
+                if stopped.error.class == Class::Permanent && stopped.error.error.is_conflict() {
+                    crate::metrics::conflict(label, true);
+                }
                 return Err(match Error::from(stopped.map(|failed| failed.error)) {
                     error if call.in_doubt && !error.is_unknown() => {
                         Error::Unknown(Box::new(error))
