@@ -91,27 +91,9 @@ fn run(options: &Options) -> Result<Report, Fault> {
     tokio::runtime::Runtime::new()?.block_on(async {
         tokio::select! {
             report = show(options, server.as_ref()) => report,
-            () = interrupted() => Err("interrupted".into()),
+            () = support::signal::interrupted() => Err("interrupted".into()),
         }
     })
-}
-
-/// Somebody asked this program to end; what it made goes as at any end.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => return,
-                _ = tokio::signal::ctrl_c() => return,
-            }
-        }
-    }
-    // Without a handler the signal ends the program by itself.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// On PostgreSQL in a database of its own, which goes when this ends or is dropped.

@@ -28,7 +28,8 @@
 //! The crate has three floors, each a feature; a floor knows those below it and nothing above:
 //!
 //! - the core, always there: [`Version`], [`Versioned`], [`with_retry`];
-//! - `postgres`: transactions that survive what really happens to them;
+//! - `postgres`: versioned rows of your own tables, and transactions that survive what really happens
+//!   to them;
 //! - `inventory`, the default: products, checkout and orders on PostgreSQL, and in memory.
 //!
 //! The [`guide`] tells how to use them, and why they are as they are.

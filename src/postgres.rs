@@ -1,23 +1,40 @@
-//! Transactions on PostgreSQL that survive what really happens to them.
+//! Versioned rows of any table, and transactions that survive what really happens to them.
 //!
+//! [`versioned_row!`](crate::versioned_row) says which struct is a row of which table;
+//! [`PgRepository`] reads such rows and writes them only for who has read their current version.
 //! [`transact`] owns `BEGIN` and `COMMIT`, retries whole attempts, and knows what an error means in
 //! the phase in which it came: a connection lost before `COMMIT` took nothing with it, one lost at
 //! `COMMIT` leaves the outcome unknown. sqlx's own errors get a [`Class`](crate::Class) by
 //! [`Classify`](crate::Classify).
 //!
 //! ```no_run
-//! use optilock::{RetryPolicy, postgres::transact};
+//! use optilock::{RetryPolicy, Version, postgres::{Error, PgRepository, transact}, sqlx, versioned_row};
+//!
+//! #[derive(Debug, sqlx::FromRow)]
+//! struct Seat { id: i64, taken: bool, version: Version }
+//!
+//! versioned_row! { Seat in "theatre.seats" {
+//!     entity: "seat", id: id: i64, version: version, columns: [taken],
+//! } }
 //!
 //! # async fn doc(pool: sqlx::PgPool) -> Result<(), Box<dyn std::error::Error>> {
-//! let rows = transact(&pool, &RetryPolicy::new(), async |conn, _attempt| {
-//!     sqlx::query("UPDATE seats SET taken = true WHERE id = $1 AND NOT taken")
-//!         .bind(7)
-//!         .execute(&mut *conn)
-//!         .await
+//! let seats = PgRepository::<Seat>::new(pool.clone());
+//! let taken = transact(&pool, &RetryPolicy::new(), async |conn, _attempt| {
+//!     let mut seat = seats.get_in(conn, &7).await?;
+//!     if seat.taken {
+//!         return Ok(false);
+//!     }
+//!     seat.taken = true;
+//!     seats.update_in(conn, &seat).await?; // refused if somebody was faster, and tried again
+//!     sqlx::query("INSERT INTO theatre.tickets (seat) VALUES (7)").execute(&mut *conn).await?;
+//!     Ok::<_, Error>(true)
 //! })
 //! .await?;
+//! # let _ = taken;
 //! # Ok(()) }
 //! ```
+//!
+//! The [guide](crate::guide::rows) tells which operation is for what.
 
 mod bind;
 mod bulk;

@@ -21,6 +21,7 @@ pub mod error;
 pub mod fetch;
 #[cfg(unix)]
 pub mod packages;
+pub mod signal;
 
 use std::fmt;
 use std::str::FromStr;

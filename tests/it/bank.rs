@@ -1,6 +1,9 @@
 //! A host's own table: accounts, whole or in partitions, under each isolation level.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use optilock::{
     RetryPolicy, Version,
@@ -139,11 +142,13 @@ impl Bank {
 pub async fn until_waiting(pool: &PgPool) {
     let query = "SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let waiting: i64 = sqlx::query_scalar(query).fetch_one(pool).await.unwrap();
         if waiting > 0 {
             return;
         }
+        assert!(Instant::now() < deadline, "nobody waits for a lock");
         tokio::task::yield_now().await;
     }
 }
