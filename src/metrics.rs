@@ -1,4 +1,4 @@
-//! What a dashboard and its alerts want to know, through the facade of the [`metrics`](::metrics)
+//! What a dashboard and its alerts want to know, through the facade of the [metrics](https://docs.rs/metrics)
 //! crate. The host installs the recorder; without one nothing is counted.
 //!
 //! | Name | Kind | Labels | What it counts |

@@ -56,10 +56,9 @@ mod version;
 
 pub use bulk::Bulk;
 
-pub(crate) use classify::{
-    Phase, class_in, is_division_by_zero, is_forbidden, is_out_of_range, is_read_only,
-    is_unique_violation,
-};
+pub(crate) use classify::{Phase, class_in, is_out_of_range, is_read_only, is_unique_violation};
+#[cfg(feature = "inventory")]
+pub(crate) use classify::{is_division_by_zero, is_forbidden};
 pub use error::Error;
 pub(crate) use failed::Failed;
 pub use options::{Isolation, TransactOptions};

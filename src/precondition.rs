@@ -17,7 +17,7 @@ use crate::Version;
 /// ```
 ///
 /// Tags compare strongly: weak ones (`W/"5"`), and those that no [`Version::etag`] made, are read and
-/// match nothing. See the [guide](crate::guide::http).
+/// match nothing. The guide has a page on HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IfMatch {
     /// `*`: whatever version there is, as long as there is one.

@@ -82,11 +82,13 @@ pub(crate) fn is_out_of_range(error: &sqlx::Error) -> bool {
 }
 
 /// A statement divided by zero: ours do so on purpose, when what they wrote is not what they decided.
+#[cfg(feature = "inventory")]
 pub(crate) fn is_division_by_zero(error: &sqlx::Error) -> bool {
     has_code(error, "22012")
 }
 
 /// The role lacks a privilege.
+#[cfg(feature = "inventory")]
 pub(crate) fn is_forbidden(error: &sqlx::Error) -> bool {
     has_code(error, "42501")
 }

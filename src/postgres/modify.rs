@@ -38,14 +38,14 @@ impl<T: PgVersioned> PgRepository<T> {
     /// }
     ///
     /// # async fn doc(accounts: PgRepository<Account>) -> Result<(), Box<dyn std::error::Error>> {
-    /// let withdrawn = accounts.modify(&RetryPolicy::new(), &7, |account| {
+    /// let withdraw = |account: &mut Account| {
     ///     match account.cents.checked_sub(500) {
     ///         Some(left) if left >= 0 => account.cents = left,
     ///         _ => return Err(BankError::Overdrawn { missing: 500 - account.cents }),
     ///     }
     ///     Ok(500)
-    /// });
-    /// let (account, cents) = withdrawn.await?;
+    /// };
+    /// let (account, cents) = accounts.modify(&RetryPolicy::new(), &7, withdraw).await?;
     /// println!("{cents} withdrawn, {} left", account.cents);
     /// # Ok(()) }
     /// ```

@@ -108,6 +108,10 @@ pub(crate) fn class_of(error: &(dyn Error + 'static)) -> Option<Class> {
         return Some(error.class());
     }
     #[cfg(feature = "postgres")]
+    if let Some(error) = error.downcast_ref::<crate::postgres::Error>() {
+        return Some(error.class());
+    }
+    #[cfg(feature = "postgres")]
     if let Some(error) = error.downcast_ref::<sqlx::Error>() {
         return Some(error.class());
     }
@@ -231,6 +235,9 @@ mod tests {
             wrapped(crate::inventory::Error::from(timed_out())).class(),
             busy
         );
+        // Of a row that moved on: its own class, whatever is inside.
+        let moved = crate::postgres::Error::from(conflict());
+        assert_eq!(wrapped(moved).class(), Class::Conflict);
         // An inventory that gave up has its own class, not that of what is inside.
         let exhausted = crate::inventory::Error::Exhausted {
             attempts: 12,
