@@ -53,6 +53,7 @@ mod unit;
 mod verdict;
 mod verify;
 mod version;
+mod write;
 
 pub use bulk::Bulk;
 

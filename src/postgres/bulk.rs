@@ -9,8 +9,9 @@ use sqlx::{
 
 use super::{
     Error, PgRepository, PgVersioned, READ_COMMITTED, Verdict, attempt,
-    repository::{add, counted, released, unencodable},
+    repository::{add, released, unencodable},
     sql::SUPPRESSED,
+    write::counted,
 };
 use crate::Attempt;
 

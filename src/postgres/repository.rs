@@ -7,7 +7,7 @@ use sqlx::{
     postgres::{PgArguments, PgRow},
 };
 
-use super::{Error, PgVersioned, Verdict, heat::Heat, is_read_only, sql::Statements};
+use super::{Error, PgVersioned, heat::Heat, is_read_only, sql::Statements};
 use crate::{Conflict, Version};
 
 /// The rows of one table, each written only by who has read its current version.
@@ -87,43 +87,6 @@ impl<T: PgVersioned> PgRepository<T> {
             sql: Arc::new(Statements::of::<T>()),
             heat: Arc::new(Heat::new()),
             row: PhantomData,
-        }
-    }
-
-    /// Inserts `row`, at the version it has, and returns it as the database made it.
-    ///
-    /// A new row usually has [`Version::FIRST`]. One that takes the place of a deleted row should go
-    /// on from that one's version: otherwise who had read the old row at version 1 could write the
-    /// new one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::AlreadyExists`] when the id or another unique key is taken.
-    pub async fn insert(&self, row: &T) -> Result<T, Error> {
-        let mut conn = self.acquire().await?;
-        let result = self.insert_in(&mut conn, row).await;
-        counted::<T, _>(released(conn, result), |_| &[])
-    }
-
-    /// [`insert`](Self::insert) in the caller's transaction.
-    ///
-    /// # Errors
-    ///
-    /// As there. PostgreSQL aborts a transaction in which a key was taken.
-    pub async fn insert_in(&self, conn: &mut PgConnection, row: &T) -> Result<T, Error> {
-        let mut arguments = PgArguments::default();
-        if !T::GENERATED_ID {
-            add(&mut arguments, row.id())?;
-        }
-        add(&mut arguments, row.version())?;
-        row.bind(&mut arguments).map_err(unencodable)?;
-        let inserted = sqlx::query_with(self.sql.insert.clone(), arguments)
-            .fetch_optional(conn)
-            .await
-            .map_err(|error| Error::of_insert::<T>(error, row.id()))?;
-        match inserted {
-            Some(inserted) => Ok(T::from_row(&inserted)?),
-            None => Err(Error::suppressed::<T>(row.id())),
         }
     }
 
@@ -228,234 +191,10 @@ impl<T: PgVersioned> PgRepository<T> {
         current::<T>(id, expected, found.try_get(0)?)
     }
 
-    /// Writes `row` if the database still has it at `row.version()`, and returns it as it is then,
-    /// one version later. One round trip when it wins, two when it loses.
-    ///
-    /// It writes all of its columns, also when nothing changed: the version grows all the same.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Conflict`] when somebody was faster, [`Error::NotFound`] when the row is gone,
-    /// [`Error::Suppressed`], [`Error::VersionExhausted`]; [`Error::Unknown`] when the connection
-    /// was lost meanwhile.
-    ///
-    /// A decode error in [`Error::Database`] comes after the write: the row that a trigger or a
-    /// default made does not fit the struct. [`verify`](Self::verify) finds that earlier.
-    pub async fn update(&self, row: &T) -> Result<T, Error> {
-        let verdict = self.compare_and_set(row).await?;
-        verdict.written(row.id(), row.version())
-    }
-
-    /// [`update`](Self::update) in the caller's transaction.
-    ///
-    /// # Errors
-    ///
-    /// As there. Above READ COMMITTED it is [`Error::Serialization`] when somebody was faster: the
-    /// database then aborts the transaction, and its current version can't be asked for.
-    pub async fn update_in(&self, conn: &mut PgConnection, row: &T) -> Result<T, Error> {
-        let verdict = self.compare_and_set_in(conn, row).await?;
-        verdict.written(row.id(), row.version())
-    }
-
-    /// [`update`](Self::update), with the answer as data: who loses gets the current row.
-    ///
-    /// # Errors
-    ///
-    /// As there, save what is a [`Verdict`].
-    pub async fn compare_and_set(&self, row: &T) -> Result<Verdict<T>, Error> {
-        let mut conn = self.acquire().await?;
-        let result = self
-            .set_alone(&mut conn, row.id(), row.version(), row)
-            .await;
-        counted::<T, _>(released(conn, result), std::slice::from_ref)
-    }
-
-    /// [`compare_and_set`](Self::compare_and_set) in the caller's transaction.
-    ///
-    /// # Errors
-    ///
-    /// As for [`update_in`](Self::update_in), save what is a [`Verdict`].
-    pub async fn compare_and_set_in(
-        &self,
-        conn: &mut PgConnection,
-        row: &T,
-    ) -> Result<Verdict<T>, Error> {
-        self.set(conn, row.id(), row.version(), row).await
-    }
-
-    /// Deletes the row if it is still at `expected`.
-    ///
-    /// Of a row that is inserted again later, see [`insert`](Self::insert).
-    ///
-    /// # Errors
-    ///
-    /// As for [`update`](Self::update).
-    pub async fn delete(&self, id: &T::Id, expected: Version) -> Result<(), Error> {
-        let mut conn = self.acquire().await?;
-        let result = self.delete_in(&mut conn, id, expected).await;
-        let result = self.or_look(&mut conn, id, expected, result).await;
-        counted::<T, _>(released(conn, result), |_| &[])
-    }
-
-    /// [`delete`](Self::delete) in the caller's transaction.
-    ///
-    /// # Errors
-    ///
-    /// As for [`update_in`](Self::update_in).
-    pub async fn delete_in(
-        &self,
-        conn: &mut PgConnection,
-        id: &T::Id,
-        expected: Version,
-    ) -> Result<(), Error> {
-        let statement = &self.sql.delete;
-        match self.write(conn, statement, id, expected, None).await? {
-            Written::Row(_) => Ok(()),
-            Written::Not(verdict) => verdict.written(id, expected).map(drop),
-        }
-    }
-
-    /// Counts the row's version up and changes nothing else, if it is still at `expected`; returns
-    /// the new version.
-    ///
-    /// It guards an aggregate: whoever writes an order's lines touches the order in the same
-    /// transaction, and two that do so at once meet there. See the
-    /// [guide](crate::guide::rows).
-    ///
-    /// # Errors
-    ///
-    /// As for [`update`](Self::update).
-    pub async fn touch(&self, id: &T::Id, expected: Version) -> Result<Version, Error> {
-        let mut conn = self.acquire().await?;
-        let result = self.touch_in(&mut conn, id, expected).await;
-        let result = self.or_look(&mut conn, id, expected, result).await;
-        counted::<T, _>(released(conn, result), |_| &[])
-    }
-
-    /// [`touch`](Self::touch) in the caller's transaction.
-    ///
-    /// # Errors
-    ///
-    /// As for [`update_in`](Self::update_in).
-    pub async fn touch_in(
-        &self,
-        conn: &mut PgConnection,
-        id: &T::Id,
-        expected: Version,
-    ) -> Result<Version, Error> {
-        let statement = &self.sql.touch;
-        match self.write(conn, statement, id, expected, None).await? {
-            Written::Row(row) => Ok(row.try_get(0)?),
-            Written::Not(verdict) => verdict.written(id, expected).map(|row| row.version()),
-        }
-    }
-
     /// A connection for one operation.
     pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
         self.pool.acquire().await.map_err(Error::before)
     }
-
-    /// One compare-and-set of `row` at `expected`.
-    pub(super) async fn set(
-        &self,
-        conn: &mut PgConnection,
-        id: &T::Id,
-        expected: Version,
-        row: &T,
-    ) -> Result<Verdict<T>, Error> {
-        let statement = &self.sql.update;
-        match self.write(conn, statement, id, expected, Some(row)).await? {
-            Written::Row(row) => Ok(Verdict::Written(T::from_row(&row)?)),
-            Written::Not(verdict) => Ok(verdict),
-        }
-    }
-
-    /// [`set`](Self::set) that commits by itself.
-    pub(super) async fn set_alone(
-        &self,
-        conn: &mut PgConnection,
-        id: &T::Id,
-        expected: Version,
-        row: &T,
-    ) -> Result<Verdict<T>, Error> {
-        match self.set(conn, id, expected, row).await {
-            Err(Error::Serialization(error)) => match self.look(conn, id, expected).await? {
-                Some(verdict) => Ok(verdict),
-                None => Err(Error::Serialization(error)),
-            },
-            result => result,
-        }
-    }
-
-    /// What a lost race is called, where the database only said that it aborted the statement: above
-    /// READ COMMITTED it does not tell who lost to which version. For writes that commit by
-    /// themselves, so that asking is a transaction of its own.
-    async fn or_look<R>(
-        &self,
-        conn: &mut PgConnection,
-        id: &T::Id,
-        expected: Version,
-        result: Result<R, Error>,
-    ) -> Result<R, Error> {
-        if let Err(Error::Serialization(_)) = &result
-            && let Some(verdict) = self.look(conn, id, expected).await?
-        {
-            verdict.written(id, expected)?;
-        }
-        result
-    }
-
-    /// A write whose guard is `$1` id and `$2` expected. A miss is asked after in a second
-    /// statement: one statement alone would answer from the snapshot in which it lost.
-    async fn write(
-        &self,
-        conn: &mut PgConnection,
-        statement: &SqlStr,
-        id: &T::Id,
-        expected: Version,
-        row: Option<&T>,
-    ) -> Result<Written<T>, Error> {
-        // Twice, before a row at the expected version is called suppressed: it may have been
-        // inserted between the two statements.
-        for _ in 0..2 {
-            let mut arguments = PgArguments::default();
-            add(&mut arguments, id)?;
-            add(&mut arguments, expected)?;
-            if let Some(row) = row {
-                row.bind(&mut arguments).map_err(unencodable)?;
-            }
-            let written = sqlx::query_with(statement.clone(), arguments)
-                .fetch_optional(&mut *conn)
-                .await
-                .map_err(|error| Error::of_write::<T>(error, id, expected))?;
-            if let Some(written) = written {
-                return Ok(Written::Row(written));
-            }
-            if let Some(verdict) = self.look(conn, id, expected).await? {
-                return Ok(Written::Not(verdict));
-            }
-        }
-        Ok(Written::Not(Verdict::Suppressed))
-    }
-
-    /// Why a write at `expected` found no row: stale or gone, or `None` when it is there as expected.
-    async fn look(
-        &self,
-        conn: &mut PgConnection,
-        id: &T::Id,
-        expected: Version,
-    ) -> Result<Option<Verdict<T>>, Error> {
-        Ok(match self.find_in(conn, id).await? {
-            None => Some(Verdict::Gone),
-            Some(current) if current.version() != expected => Some(Verdict::Stale(current)),
-            Some(_) => None,
-        })
-    }
-}
-
-enum Written<T> {
-    Row(PgRow),
-    Not(Verdict<T>),
 }
 
 /// A connection on its way back to the pool; closed when it leads to a server that no longer takes
@@ -467,28 +206,6 @@ pub(super) fn released<R>(
     if matches!(&result, Err(Error::Busy { source, .. }) if is_read_only(source)) {
         conn.close_on_drop();
     }
-    result
-}
-
-/// Counts the conflicts and unknown outcomes that a single attempt, alone, hands to its caller.
-pub(super) fn counted<T: PgVersioned, R>(
-    result: Result<R, Error>,
-    verdicts: fn(&R) -> &[Verdict<T>],
-) -> Result<R, Error> {
-    #[cfg(feature = "metrics")]
-    match &result {
-        Ok(answer) => {
-            let stale = |verdict: &&Verdict<T>| matches!(verdict, Verdict::Stale(_));
-            for _ in verdicts(answer).iter().filter(stale) {
-                crate::metrics::conflict(T::ENTITY, true);
-            }
-        }
-        Err(error) if error.is_conflict() => crate::metrics::conflict(T::ENTITY, true),
-        Err(error) if error.is_unknown() => crate::metrics::unknown_outcome(T::ENTITY),
-        Err(_) => {}
-    }
-    #[cfg(not(feature = "metrics"))]
-    let _ = verdicts;
     result
 }
 
@@ -508,6 +225,7 @@ where
         .map_err(Error::before)
 }
 
+/// Whether the row is at the version that it should be at.
 fn current<T: PgVersioned>(id: &T::Id, expected: Version, actual: Version) -> Result<(), Error> {
     if actual == expected {
         return Ok(());
