@@ -8,9 +8,9 @@
 //! | [`UNKNOWN_OUTCOMES`] | counter | `entity` | attempts whose outcome nobody knew |
 //! | [`TRANSACTION_SECONDS`] | histogram | `outcome` | seconds from `BEGIN` until the transaction was `committed`, `rolled-back` or `unknown` |
 //!
-//! `entity` is what was retried: the [`ENTITY`](crate::Versioned::ENTITY) of a row that
-//! `PgRepository` modified or compared alone, the name of an operation of the inventory
-//! (`checkout`), and else the policy's [label](crate::RetryPolicy::with_label). All of them are
+//! `entity` is what was retried: the name of an operation of the inventory (`checkout`), else the
+//! policy's [label](crate::RetryPolicy::with_label), else the [`ENTITY`](crate::Versioned::ENTITY) of a
+//! row that `PgRepository` modified or compared alone. All of them are
 //! written in the program's text, so there are as many series as there are names in it: no id ever
 //! becomes a label.
 //!

@@ -57,9 +57,10 @@ mod write;
 
 pub use bulk::Bulk;
 
-pub(crate) use classify::{Phase, class_in, is_out_of_range, is_read_only, is_unique_violation};
 #[cfg(feature = "inventory")]
-pub(crate) use classify::{is_division_by_zero, is_forbidden};
+pub(crate) use classify::is_division_by_zero;
+pub(crate) use classify::is_forbidden;
+pub(crate) use classify::{Phase, class_in, is_out_of_range, is_read_only, is_unique_violation};
 pub use error::Error;
 pub(crate) use failed::Failed;
 pub use options::{Isolation, TransactOptions};
@@ -74,7 +75,7 @@ pub use verdict::Verdict;
 #[doc(hidden)]
 pub mod __private {
     pub use super::{
-        bind::{Array, Scalar, Value, bind, bind_arrays, bind_scalars, check, type_of},
+        bind::{Array, Scalar, Value, bind, bind_arrays, bind_scalars, check, name, type_of},
         row::{Column, Kind, Role, RustType},
     };
     pub use sqlx::{error::BoxDynError, postgres::PgArguments};

@@ -71,11 +71,12 @@ pub fn bind<T: Value>(arguments: &mut PgArguments, value: &T) -> Result<(), BoxD
 /// # Errors
 ///
 /// As there.
-pub fn bind_scalars<'a, T: Scalar + 'a>(
+pub fn bind_scalars<R, T: Scalar>(
     arguments: &mut PgArguments,
-    values: impl Iterator<Item = &'a T>,
+    rows: &[R],
+    field: fn(&R) -> &T,
 ) -> Result<(), BoxDynError> {
-    arguments.add(values.bind_iter())
+    arguments.add(rows.iter().map(field).bind_iter())
 }
 
 /// Three arrays: the items of all rows, the row of each item, and which rows are `NULL`.
@@ -83,18 +84,19 @@ pub fn bind_scalars<'a, T: Scalar + 'a>(
 /// # Errors
 ///
 /// As there.
-pub fn bind_arrays<'a, A: Array + 'a>(
+pub fn bind_arrays<R, A: Array>(
     arguments: &mut PgArguments,
-    arrays: impl Iterator<Item = &'a A> + Clone,
+    rows: &[R],
+    field: fn(&R) -> &A,
 ) -> Result<(), BoxDynError> {
-    let cells = arrays.map(A::items);
+    let cells = rows.iter().map(|row| field(row).items());
     let items = cells.clone().flatten().flatten();
-    let rows = cells.clone().zip(1_i64..).flat_map(|(items, row)| {
+    let places = cells.clone().zip(1_i64..).flat_map(|(items, row)| {
         let count = items.map_or(0, <[_]>::len);
         std::iter::repeat_n(row, count)
     });
     arguments.add(items.bind_iter())?;
-    arguments.add(rows.bind_iter())?;
+    arguments.add(places.bind_iter())?;
     arguments.add(cells.map(|items| items.is_none()).bind_iter())
 }
 
@@ -105,6 +107,17 @@ pub fn type_of<R, T: Value>(_: fn(&R) -> &T) -> RustType {
         info: T::type_info,
         reads: T::compatible,
     }
+}
+
+/// A field's name without the mark of a raw identifier: `r#type` is the column `type`.
+#[must_use]
+pub const fn name(field: &'static str) -> &'static str {
+    if let [b'r', b'#', name @ ..] = field.as_bytes()
+        && let Ok(name) = std::str::from_utf8(name)
+    {
+        return name;
+    }
+    field
 }
 
 /// Names that PostgreSQL would refuse, or cut off, are errors of the compiler.

@@ -1,6 +1,6 @@
 //! Many rows in one statement, a verdict each.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use sqlx::{
     PgConnection, Row,
@@ -58,20 +58,19 @@ impl<T: PgVersioned> PgRepository<T> {
     /// # Errors
     ///
     /// [`Error::RepeatedId`] and [`Error::TooManyRows`] before anything is sent;
-    /// [`Error::Suppressed`] when all or nothing was wanted and a trigger swallowed one; in these
-    /// cases nothing is written. [`Error::Unknown`] when the connection was lost meanwhile.
+    /// [`Error::Suppressed`] when all or nothing was wanted and a trigger swallowed one;
+    /// [`Error::AlreadyExists`] when a row would take another's unique key;
+    /// [`Error::VersionExhausted`] when one is at the last version. In these cases nothing is written.
+    /// [`Error::Unknown`] when the connection was lost meanwhile.
     pub async fn update_all(&self, rows: &[T], mode: Bulk) -> Result<Vec<Verdict<T>>, Error> {
-        let mut conn = self.acquire().await?;
-        let result = self.update_all_in(&mut conn, rows, mode).await;
-        let result = match released(conn, result) {
-            Err(Error::Serialization(_)) => attempt(
-                &self.pool,
-                READ_COMMITTED,
-                Attempt::FIRST,
-                &mut async |conn: &mut PgConnection, _| self.update_all_in(conn, rows, mode).await,
-            )
-            .await
-            .map_err(|failed| failed.error.settled(failed.class)),
+        let result = match self.update_all_alone(rows, mode).await {
+            Err(Error::Serialization(_)) => {
+                let mut op =
+                    async |conn: &mut PgConnection, _| self.update_all_in(conn, rows, mode).await;
+                attempt(&self.pool, READ_COMMITTED, Attempt::FIRST, &mut op)
+                    .await
+                    .map_err(|failed| failed.error.settled(failed.class))
+            }
             result => result,
         };
         counted::<T, _>(result, Vec::as_slice)
@@ -89,6 +88,34 @@ impl<T: PgVersioned> PgRepository<T> {
         rows: &[T],
         mode: Bulk,
     ) -> Result<Vec<Verdict<T>>, Error> {
+        let mut verdicts = self.batch(conn, rows, mode).await?;
+        self.explain(conn, rows, &mut verdicts).await?;
+        Ok(told(verdicts))
+    }
+
+    /// [`update_all_in`](Self::update_all_in) that commits by itself: once rows are written, nothing
+    /// that comes after may say that nothing happened.
+    async fn update_all_alone(&self, rows: &[T], mode: Bulk) -> Result<Vec<Verdict<T>>, Error> {
+        let mut conn = self.acquire().await?;
+        let result = self.batch(&mut conn, rows, mode).await;
+        let mut verdicts = released(conn, result)?;
+        if verdicts.iter().any(Option::is_none) {
+            let written = |it: &Option<Verdict<T>>| it.as_ref().is_some_and(Verdict::is_written);
+            let wrote = verdicts.iter().any(written);
+            let mut conn = self.acquire().await.map_err(|error| error.after(wrote))?;
+            let explained = self.explain(&mut conn, rows, &mut verdicts).await;
+            explained.map_err(|error| error.after(wrote))?;
+        }
+        Ok(told(verdicts))
+    }
+
+    /// The one statement. `None` for a row that it could not lock.
+    async fn batch(
+        &self,
+        conn: &mut PgConnection,
+        rows: &[T],
+        mode: Bulk,
+    ) -> Result<Vec<Option<Verdict<T>>>, Error> {
         check(rows)?;
         let mut arguments = PgArguments::default();
         add(&mut arguments, rows.iter().map(T::id).bind_iter())?;
@@ -96,22 +123,17 @@ impl<T: PgVersioned> PgRepository<T> {
         add(&mut arguments, mode == Bulk::AllOrNothing)?;
         T::bind_all(rows, &mut arguments).map_err(unencodable)?;
         let answers = sqlx::query_with(self.sql.update_all.clone(), arguments)
-            .fetch_all(&mut *conn)
+            .fetch_all(conn)
             .await
             .map_err(|error| of_bulk(error, rows))?;
-        let mut verdicts: Vec<Option<Verdict<T>>> = rows.iter().map(|_| None).collect();
+        let mut verdicts = Vec::new();
+        verdicts.resize_with(rows.len(), || None);
         for answer in &answers {
-            let place: i64 = answer.try_get("optilock.ord")?;
-            let place = usize::try_from(place - 1).ok();
-            if let Some(verdict) = place.and_then(|place| verdicts.get_mut(place)) {
+            if let Some(verdict) = verdicts.get_mut(place(answer)?) {
                 *verdict = Some(verdict_of(answer)?);
             }
         }
-        self.explain(conn, rows, &mut verdicts).await?;
-        Ok(verdicts
-            .into_iter()
-            .map(|verdict| verdict.unwrap_or(Verdict::Gone))
-            .collect())
+        Ok(verdicts)
     }
 
     /// Rows that could not be locked are gone, unless a second statement still sees them.
@@ -121,33 +143,45 @@ impl<T: PgVersioned> PgRepository<T> {
         rows: &[T],
         verdicts: &mut [Option<Verdict<T>>],
     ) -> Result<(), Error> {
-        let missing: HashMap<&T::Id, usize> = verdicts
-            .iter()
-            .enumerate()
-            .filter(|(_, verdict)| verdict.is_none())
-            .map(|(place, _)| (rows[place].id(), place))
+        let places: Vec<usize> = (0..rows.len())
+            .filter(|&place| verdicts[place].is_none())
             .collect();
-        if missing.is_empty() {
+        if places.is_empty() {
             return Ok(());
         }
         let mut arguments = PgArguments::default();
-        add(&mut arguments, missing.keys().copied().bind_iter())?;
+        let missing = places.iter().map(|&place| rows[place].id());
+        add(&mut arguments, missing.bind_iter())?;
         let found = sqlx::query_with(self.sql.find_all.clone(), arguments)
             .fetch_all(conn)
             .await
             .map_err(Error::before)?;
         for found in &found {
             let current = T::from_row(found)?;
-            if let Some(&place) = missing.get(current.id()) {
-                verdicts[place] = Some(if current.version() == rows[place].version() {
-                    Verdict::Suppressed
-                } else {
-                    Verdict::Stale(current)
-                });
-            }
+            let Some(&place) = places.get(place(found)?) else {
+                continue;
+            };
+            verdicts[place] = Some(if current.version() == rows[place].version() {
+                Verdict::Suppressed
+            } else {
+                Verdict::Stale(current)
+            });
         }
         Ok(())
     }
+}
+
+/// Where in the input a row of an answer belongs.
+fn place(answer: &PgRow) -> Result<usize, Error> {
+    let place: i64 = answer.try_get("optilock.ord")?;
+    Ok(usize::try_from(place - 1).unwrap_or(usize::MAX))
+}
+
+fn told<T>(verdicts: Vec<Option<Verdict<T>>>) -> Vec<Verdict<T>> {
+    let verdicts = verdicts.into_iter();
+    verdicts
+        .map(|verdict| verdict.unwrap_or(Verdict::Gone))
+        .collect()
 }
 
 fn check<T: PgVersioned>(rows: &[T]) -> Result<(), Error> {
@@ -192,8 +226,12 @@ fn of_bulk<T: PgVersioned>(error: sqlx::Error, rows: &[T]) -> Error {
     if let Some(row) = suppressed {
         return Error::suppressed::<T>(row.id());
     }
-    match rows.iter().find(|row| row.version().next().is_none()) {
-        Some(last) => Error::of_write::<T>(error, last.id(), last.version()),
-        None => error.into(),
+    if let Some(last) = rows.iter().find(|row| row.version().next().is_none()) {
+        return Error::of_write::<T>(error, last.id(), last.version());
+    }
+    match rows {
+        [only] => Error::of_insert::<T>(error, only.id()),
+        // Which of them it was, the database does not say.
+        _ => Error::of_insert::<T>(error, format_args!("(one of {})", rows.len())),
     }
 }

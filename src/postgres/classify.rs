@@ -88,7 +88,6 @@ pub(crate) fn is_division_by_zero(error: &sqlx::Error) -> bool {
 }
 
 /// The role lacks a privilege.
-#[cfg(feature = "inventory")]
 pub(crate) fn is_forbidden(error: &sqlx::Error) -> bool {
     has_code(error, "42501")
 }

@@ -22,9 +22,9 @@ pub enum Error {
         id: String,
     },
     /// A unique key of the table is taken, that of the id or another one.
-    #[error("{entity} {id} is there already: {constraint} is taken")]
+    #[error("{entity} {id} can't be written: what {constraint} keeps unique is taken")]
     AlreadyExists {
-        /// What was to be inserted.
+        /// What was to be written.
         entity: &'static str,
         /// Under which id.
         id: String,
@@ -120,12 +120,12 @@ impl Error {
             let (entity, id) = (T::ENTITY, id.to_string());
             Self::VersionExhausted { entity, id }
         } else {
-            error.into()
+            Self::of_insert::<T>(error, id)
         }
     }
 
     /// An sqlx error of an insert of `T`'s row `id`.
-    pub(crate) fn of_insert<T: Versioned>(error: sqlx::Error, id: &T::Id) -> Self {
+    pub(crate) fn of_insert<T: Versioned>(error: sqlx::Error, id: impl Display) -> Self {
         if !is_unique_violation(&error) {
             return error.into();
         }
@@ -133,7 +133,7 @@ impl Error {
         Self::AlreadyExists {
             entity: T::ENTITY,
             id: id.to_string(),
-            constraint: constraint.unwrap_or("a unique key").to_owned(),
+            constraint: constraint.unwrap_or("an index").to_owned(),
             source: error,
         }
     }
@@ -157,6 +157,17 @@ impl Error {
                 source,
             },
             (error, _) => error,
+        }
+    }
+
+    /// The same, of a question that was asked after something had been written: that one can't be told
+    /// any more what became of it.
+    pub(crate) fn after(self, wrote: bool) -> Self {
+        match self {
+            Self::Busy { source, .. } | Self::Serialization(source) if wrote => {
+                Self::Unknown(source)
+            }
+            error => error,
         }
     }
 

@@ -55,16 +55,15 @@ impl<T: PgVersioned> PgRepository<T> {
     /// The error of `change`, or an [`Error`] as of [`get`](Self::get) and [`update`](Self::update),
     /// in a [`RetryError`] that says how many attempts were made and why it stopped.
     /// [`StopReason::Unknown`](crate::StopReason::Unknown): the change may have been made.
-    pub async fn modify<R, E, F>(
+    pub async fn modify<R, E>(
         &self,
         policy: &RetryPolicy,
         id: &T::Id,
-        mut change: F,
+        mut change: impl FnMut(&mut T) -> Result<R, E> + Send,
     ) -> Result<(T, R), RetryError<E>>
     where
         R: Send,
         E: From<Error> + Send,
-        F: FnMut(&mut T) -> Result<R, E> + Send,
     {
         let mut policy = policy.labelled(T::ENTITY);
         if policy.locks() && self.heat.is_hot(id) {
@@ -111,16 +110,15 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// The error of `change`, or an [`Error`] as of [`lock_in`](Self::lock_in) and
     /// [`update_in`](Self::update_in).
-    pub async fn modify_in<R, E, F>(
+    pub async fn modify_in<R, E>(
         &self,
         conn: &mut PgConnection,
         id: &T::Id,
-        change: F,
+        change: impl FnOnce(&mut T) -> Result<R, E> + Send,
     ) -> Result<(T, R), E>
     where
         R: Send,
         E: From<Error>,
-        F: FnOnce(&mut T) -> Result<R, E> + Send,
     {
         let mut row = self.lock_in(conn, id).await?;
         let expected = row.version();

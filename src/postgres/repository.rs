@@ -45,9 +45,9 @@ use crate::{Conflict, Version};
 ///
 /// // Or have it read, changed and written until it is through.
 /// let (account, _) = accounts
-///     .modify(&RetryPolicy::new(), &7, |account| {
+///     .modify::<_, Error>(&RetryPolicy::new(), &7, |account| {
 ///         account.cents += 500;
-///         Ok::<_, Error>(())
+///         Ok(())
 ///     })
 ///     .await?;
 /// # Ok(()) }
@@ -161,12 +161,12 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`]; above READ COMMITTED [`Error::Serialization`] when the row was written
-    /// since the transaction's snapshot.
+    /// [`Error::NotFound`]; [`Error::Suppressed`] when a policy lets this role read the row and not
+    /// write it; above READ COMMITTED [`Error::Serialization`] when the row was written since the
+    /// transaction's snapshot.
     pub async fn lock_in(&self, conn: &mut PgConnection, id: &T::Id) -> Result<T, Error> {
-        let found = fetch(conn, &self.sql.lock, id).await?;
-        let found = found.ok_or_else(|| Error::not_found::<T>(id))?;
-        Ok(T::from_row(&found)?)
+        let locked = self.locked(conn, &self.sql.lock, id).await?;
+        Ok(T::from_row(&locked)?)
     }
 
     /// Asserts that the row is at `expected` and stays there until the caller's transaction ends.
@@ -178,17 +178,34 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Conflict`] when it moved on, [`Error::NotFound`]; above READ COMMITTED
-    /// [`Error::Serialization`].
+    /// [`Error::Conflict`] when it moved on, and as [`lock_in`](Self::lock_in).
     pub async fn assert_current_in(
         &self,
         conn: &mut PgConnection,
         id: &T::Id,
         expected: Version,
     ) -> Result<(), Error> {
-        let found = fetch(conn, &self.sql.share, id).await?;
-        let found = found.ok_or_else(|| Error::not_found::<T>(id))?;
-        current::<T>(id, expected, found.try_get(0)?)
+        let locked = self.locked(conn, &self.sql.share, id).await?;
+        current::<T>(id, expected, locked.try_get(0)?)
+    }
+
+    /// What a statement that locks a row returned. A miss is asked after: a row that can be read and
+    /// not locked is protected by a policy. Twice, as it may have been inserted in between.
+    async fn locked(
+        &self,
+        conn: &mut PgConnection,
+        statement: &SqlStr,
+        id: &T::Id,
+    ) -> Result<PgRow, Error> {
+        for _ in 0..2 {
+            if let Some(locked) = fetch(conn, statement, id).await? {
+                return Ok(locked);
+            }
+            if self.find_in(conn, id).await?.is_none() {
+                return Err(Error::not_found::<T>(id));
+            }
+        }
+        Err(Error::suppressed::<T>(id))
     }
 
     /// A connection for one operation.

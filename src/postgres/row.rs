@@ -33,6 +33,9 @@ pub trait PgVersioned:
     /// Whether the database makes the id.
     #[doc(hidden)]
     const GENERATED_ID: bool;
+    /// Whether the id is unique although no index says so.
+    #[doc(hidden)]
+    const UNIQUE_ID: bool;
     /// The written columns' values, in order.
     #[doc(hidden)]
     fn bind(&self, arguments: &mut PgArguments) -> Result<(), BoxDynError>;
@@ -82,8 +85,8 @@ pub struct RustType {
 /// Says of a row type which table and columns it stands for, and so makes it a
 /// [`PgVersioned`](crate::postgres::PgVersioned) for [`PgRepository`](crate::postgres::PgRepository).
 ///
-/// The table needs a `bigint NOT NULL` column for the version and a unique index on the id. The
-/// struct derives [`sqlx::FromRow`], which knows the columns by their names in the database.
+/// The table needs a `bigint NOT NULL` column for the version, and a unique index on the id alone that
+/// is not partial: where an id names two rows, a write would write both. The struct derives [`sqlx::FromRow`], which knows the columns by their names in the database.
 ///
 /// ```
 /// use optilock::{Version, postgres::PgRepository, sqlx, versioned_row};
@@ -124,7 +127,7 @@ pub struct RustType {
 /// |---|---|
 /// | `Account in "bank.accounts"` | the struct, and the table with or without its schema, exactly as the database has it: names are quoted |
 /// | `entity: "account"` | what errors, events and metrics call it |
-/// | `id: field: Type` | the key; any type of sqlx's that is [`Versioned::Id`](crate::Versioned::Id). With `as generated` the database makes it, and `insert` ignores the field |
+/// | `id: field: Type` | the key; any type of sqlx's that is [`Versioned::Id`](crate::Versioned::Id). With `as generated` the database makes it, and `insert` ignores the field. With `as unique` you promise what no index of a partitioned table can keep, if it is not partitioned by its id |
 /// | `version: field` | a field of type [`Version`](crate::Version) |
 /// | `columns: [..]` | what a write writes: all of them, every time. A field whose type is an array column's (`Vec<T>`, `Option<Vec<T>>`) is marked `as array` |
 /// | `on_update: [field: "sql"]` | optional; set by every write to an expression over the old row: `touched: "now()"`. `insert` leaves them to the column's default |
@@ -139,7 +142,7 @@ pub struct RustType {
 macro_rules! versioned_row {
     ($row:ident in $table:literal {
         entity: $entity:literal,
-        id: $id:ident $(= $id_column:literal)? : $id_type:ty $(as $generated:ident)?,
+        id: $id:ident $(= $id_column:literal)? : $id_type:ty $(as $id_kind:ident)*,
         version: $version:ident $(= $version_column:literal)?,
         columns: [$($field:ident $(= $column:literal)? $(as $kind:ident)?),* $(,)?]
         $(, on_update: [$($set:ident $(= $set_column:literal)? : $expression:literal),* $(,)?])?
@@ -155,9 +158,9 @@ macro_rules! versioned_row {
                 &self.$id
             }
 
-            #[allow(clippy::misnamed_getters, reason = "a row may have a field `version` beside the one it is guarded by")]
             fn version(&self) -> $crate::Version {
-                self.$version
+                let Self { $version: version, .. } = self;
+                *version
             }
         }
 
@@ -183,7 +186,8 @@ macro_rules! versioned_row {
                 ]
             };
             const ONLY: &'static str = $crate::versioned_row!(@only $($only)?);
-            const GENERATED_ID: bool = $crate::versioned_row!(@generated $($generated)?);
+            const GENERATED_ID: bool = $crate::versioned_row!(@id generated $($id_kind)*);
+            const UNIQUE_ID: bool = $crate::versioned_row!(@id unique $($id_kind)*);
 
             fn bind(
                 &self,
@@ -225,7 +229,7 @@ macro_rules! versioned_row {
             };
         };
     };
-    (@name $field:ident) => { ::core::stringify!($field) };
+    (@name $field:ident) => { $crate::postgres::__private::name(::core::stringify!($field)) };
     (@name $field:ident $column:literal) => { $column };
     (@kind) => { $crate::postgres::__private::Kind::Scalar };
     (@kind array) => { $crate::postgres::__private::Kind::Array };
@@ -236,18 +240,21 @@ macro_rules! versioned_row {
     };
     (@only) => { "true" };
     (@only $only:literal) => { $only };
-    (@generated) => { false };
-    (@generated generated) => { true };
-    (@generated $other:ident) => {
+    (@id $asked:ident) => { false };
+    (@id generated generated $($other:ident)*) => { true };
+    (@id unique unique $($other:ident)*) => { true };
+    (@id $asked:ident generated $($other:ident)*) => { $crate::versioned_row!(@id $asked $($other)*) };
+    (@id $asked:ident unique $($other:ident)*) => { $crate::versioned_row!(@id $asked $($other)*) };
+    (@id $asked:ident $wrong:ident $($other:ident)*) => {
         ::core::compile_error!(::core::concat!(
-            "an id can be marked `as generated`, not `as ", ::core::stringify!($other), "`"
+            "an id can be marked `as generated` and `as unique`, not `as ", ::core::stringify!($wrong), "`"
         ))
     };
     (@bind_all $rows:ident $arguments:ident $field:ident) => {
-        $crate::postgres::__private::bind_scalars($arguments, $rows.iter().map(|row| &row.$field))?
+        $crate::postgres::__private::bind_scalars($arguments, $rows, |row| &row.$field)?
     };
     (@bind_all $rows:ident $arguments:ident $field:ident array) => {
-        $crate::postgres::__private::bind_arrays($arguments, $rows.iter().map(|row| &row.$field))?
+        $crate::postgres::__private::bind_arrays($arguments, $rows, |row| &row.$field)?
     };
     (@bind_all $rows:ident $arguments:ident $field:ident $other:ident) => { () };
     ($($other:tt)*) => {

@@ -45,11 +45,11 @@ impl Statements {
             columns,
         } = &Names::of::<T>();
         let list = columns.join(", ");
-        let written = written::<T>();
+        let written: Vec<String> = written::<T>().map(|(column, _)| column).collect();
         let only = only::<T>();
         let find = format!("SELECT {list} FROM {table} AS t WHERE t.{id} = $1{only}");
         let guard = format!("t.{id} = $1 AND t.{version} = $2{only}");
-        let sets = sets::<T>(|at, _| format!("${}", at + 3));
+        let sets = sets::<T>(|at| format!("${}", at + 3));
         Self {
             lock: ours(format!("{find} FOR NO KEY UPDATE")),
             share: ours(format!(
@@ -79,7 +79,10 @@ impl Statements {
             )),
             update_all: ours(update_all::<T>()),
             find_all: ours(format!(
-                "SELECT {list} FROM {table} AS t WHERE t.{id} = ANY($1){only}"
+                "SELECT {list}, u.\"optilock.ord\"
+                FROM (SELECT generate_subscripts($1, 1)::bigint AS \"optilock.ord\",
+                    unnest($1) AS \"optilock.id\") AS u
+                JOIN {table} AS t ON t.{id} = u.\"optilock.id\"{only}"
             )),
             sample: ours(format!(
                 "SELECT {list} FROM {table} AS t WHERE true{only} LIMIT 1"
@@ -127,30 +130,29 @@ pub(super) fn quoted_table(name: &str) -> String {
     parts.join(".")
 }
 
-fn written<T: PgVersioned>() -> Vec<String> {
-    let written = |role| matches!(role, Role::Written(_));
-    let columns = T::COLUMNS.iter().filter(|column| written(column.role));
-    columns.map(|column| quoted(column.name)).collect()
+/// The written columns, quoted.
+fn written<T: PgVersioned>() -> impl Iterator<Item = (String, Kind)> {
+    T::COLUMNS.iter().filter_map(|column| match column.role {
+        Role::Written(kind) => Some((quoted(column.name), kind)),
+        _ => None,
+    })
 }
 
 /// `, column = value` for each written column and each that every write sets.
-fn sets<T: PgVersioned>(value: impl Fn(usize, Kind) -> String) -> String {
-    let mut at = 0;
-    let mut sets = String::new();
-    for column in T::COLUMNS {
-        if let Role::Written(kind) = column.role {
-            sets += &format!(", {} = {}", quoted(column.name), value(at, kind));
-            at += 1;
-        }
-    }
+fn sets<T: PgVersioned>(value: impl Fn(usize) -> String) -> String {
+    let written = written::<T>().enumerate();
+    let sets: String = written
+        .map(|(at, (column, _))| format!(", {column} = {}", value(at)))
+        .collect();
     sets + &on_update::<T>()
 }
 
+/// On lines of their own: an expression may end with a comment.
 fn on_update<T: PgVersioned>() -> String {
     let mut sets = String::new();
     for column in T::COLUMNS {
         if let Role::OnUpdate(expression) = column.role {
-            sets += &format!(", {} = ({expression})", quoted(column.name));
+            sets += &format!(", {} = ({expression}\n)", quoted(column.name));
         }
     }
     sets
@@ -160,7 +162,7 @@ fn on_update<T: PgVersioned>() -> String {
 fn only<T: PgVersioned>() -> String {
     match T::ONLY {
         "true" => String::new(),
-        condition => format!(" AND ({condition})"),
+        condition => format!(" AND ({condition}\n)"),
     }
 }
 
@@ -179,11 +181,7 @@ fn update_all<T: PgVersioned>() -> String {
         parameter
     };
     let (mut unnested, mut cells, mut joins) = (String::new(), String::new(), String::new());
-    let kinds = T::COLUMNS.iter().filter_map(|column| match column.role {
-        Role::Written(kind) => Some(kind),
-        _ => None,
-    });
-    for (at, kind) in kinds.enumerate() {
+    for (at, (_, kind)) in written::<T>().enumerate() {
         match kind {
             Kind::Scalar => {
                 unnested += &format!(", unnest(${}) AS \"optilock.c{at}\"", next());
@@ -210,10 +208,11 @@ fn update_all<T: PgVersioned>() -> String {
         columns.iter().enumerate().map(one).collect()
     };
     let out = |from: &str| -> String {
-        let one = |(at, column)| format!(", {from}.\"optilock.r{at}\" AS {column}");
-        columns.iter().enumerate().map(one).collect()
+        let one = |(at, column)| format!("{from}.\"optilock.r{at}\" AS {column}");
+        let all: Vec<String> = columns.iter().enumerate().map(one).collect();
+        all.join(", ")
     };
-    let sets = sets::<T>(|at, _| format!("l.\"optilock.c{at}\""));
+    let sets = sets::<T>(|at| format!("l.\"optilock.c{at}\""));
     format!(
         "WITH locked AS MATERIALIZED (
             SELECT u.\"optilock.ord\", u.\"optilock.expected\"{cells}{of_t}
@@ -228,11 +227,11 @@ fn update_all<T: PgVersioned>() -> String {
             WHERE go.\"optilock.go\" AND t.{id} = l.\"optilock.r0\"
                 AND l.\"optilock.r1\" = l.\"optilock.expected\"
             RETURNING l.\"optilock.ord\"{of_t})
-        SELECT w.\"optilock.ord\", 'w'::\"char\" AS \"optilock.verdict\"{of_w} FROM written AS w
+        SELECT {of_w}, w.\"optilock.ord\", 'w'::\"char\" AS \"optilock.verdict\" FROM written AS w
         UNION ALL
-        SELECT l.\"optilock.ord\", CASE WHEN l.\"optilock.r1\" <> l.\"optilock.expected\" THEN 's'
+        SELECT {of_l}, l.\"optilock.ord\", CASE WHEN l.\"optilock.r1\" <> l.\"optilock.expected\" THEN 's'
             WHEN NOT go.\"optilock.go\" THEN 'h'
-            WHEN $3 THEN ('{SUPPRESSED}' || l.\"optilock.ord\")::boolean::text ELSE 'x' END::\"char\"{of_l}
+            WHEN $3 THEN ('{SUPPRESSED}' || l.\"optilock.ord\")::boolean::text ELSE 'x' END::\"char\"
         FROM locked AS l, go
         WHERE NOT EXISTS (SELECT FROM written AS w WHERE w.\"optilock.ord\" = l.\"optilock.ord\")",
         only = only::<T>(),

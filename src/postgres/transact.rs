@@ -39,8 +39,9 @@ use crate::{
 /// The operation's or the database's last error in a [`RetryError`], which says how many attempts
 /// were made and why it stopped. [`StopReason::Unknown`](crate::StopReason::Unknown): the
 /// connection was lost at `COMMIT`, so the transaction may or may not have taken effect; look
-/// before you try again. An error of class `Unknown` before `COMMIT` counts as `Busy`: nothing was
-/// committed.
+/// before you try again. An error of class `Unknown` before `COMMIT` counts as `Busy`, whatever it says
+/// of itself: nothing was committed. So ask the `reason`, or the class of the [`RetryError`], and not
+/// that of the error inside.
 pub async fn transact<T, E, F>(
     pool: &PgPool,
     policy: &RetryPolicy,

@@ -1,9 +1,12 @@
 //! Does the host's table fit?
 
-use sqlx::{Column as _, Executor, PgConnection, Row, Statement, TypeInfo, postgres::PgRow};
+use sqlx::{
+    Column as _, Executor, PgConnection, Row, Statement, TypeInfo,
+    postgres::{PgRow, PgTypeInfo},
+};
 
 use super::{
-    Error, PgRepository, PgVersioned,
+    Error, PgRepository, PgVersioned, is_forbidden,
     row::{Column, Role},
     sql::quoted_table,
 };
@@ -11,27 +14,27 @@ use super::{
 /// One row per column of the table. `$1` the table's name, quoted.
 const COLUMNS: &str = "SELECT a.attname AS name, a.attnotnull AS not_null,
         a.attgenerated <> '' OR a.attidentity = 'a' AS generated,
-        a.attgenerated <> '' OR a.attidentity <> '' OR a.atthasdef AS filled
+        a.attgenerated <> '' OR a.attidentity <> '' OR a.atthasdef AS filled,
+        pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS selects,
+        pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'UPDATE') AS updates
     FROM pg_catalog.pg_attribute a
     WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
 
-/// Whether the id alone tells one row from another; a partitioned table can only have a key with its
-/// partition's columns in it. And what the role may do. `$1` the table's name, quoted, `$2` the id.
+/// Whether it is one, and whether the id alone tells one row from another. `$1` the table's name,
+/// quoted, `$2` the id.
 const TABLE: &str = "SELECT c.relkind IN ('r', 'p') AS is_table,
         EXISTS (SELECT FROM pg_catalog.pg_index i
             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = $2
             WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-                AND (i.indkey[0] = a.attnum AND i.indnkeyatts = 1
-                    OR c.relkind = 'p' AND a.attnum = ANY(i.indkey))) AS has_key,
-        pg_catalog.has_table_privilege(c.oid, 'SELECT') AS selects,
-        pg_catalog.has_any_column_privilege(c.oid, 'UPDATE') AS updates
+                AND i.indkey[0] = a.attnum AND i.indnkeyatts = 1) AS has_key
     FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)";
 
 impl<T: PgVersioned> PgRepository<T> {
     /// Checks that the table is what [`versioned_row!`](crate::versioned_row) says of it: that it and
     /// its columns are there, that their types can be read and written, that the version is a
     /// `bigint NOT NULL`, that the id is unique, and that this role may read and write. Reads one row,
-    /// if there is one.
+    /// if there is one: that a field reads its column under another name, or that the type of a
+    /// `read_only` one does not fit, only a row can show.
     ///
     /// For the start of an application, and for its tests: everything that does not fit is found at
     /// once, and not one by one by its users.
@@ -88,10 +91,15 @@ impl<T: PgVersioned> PgRepository<T> {
                 ));
             }
         }
-        if problems.is_empty()
-            && let Err(error) = (&mut *conn).prepare(self.sql.update.clone()).await
-        {
-            problems.push(refused("writes", error)?);
+        // With the types that will be sent: the connection keeps what it prepares.
+        let types: Vec<PgTypeInfo> = T::types().iter().map(|rust| (rust.info)()).collect();
+        let inserted = &types[usize::from(T::GENERATED_ID)..];
+        for (sql, types) in [(&self.sql.update, &*types), (&self.sql.insert, inserted)] {
+            if problems.is_empty()
+                && let Err(error) = (&mut *conn).prepare_with(sql.clone(), types).await
+            {
+                problems.push(refused("writes", error)?);
+            }
         }
         if problems.is_empty() {
             let sample = sqlx::query(self.sql.sample.clone())
@@ -124,11 +132,17 @@ async fn table<T: PgVersioned>(conn: &mut PgConnection) -> Result<Vec<String>, E
         .bind(&name)
         .bind(T::COLUMNS[0].name)
         .fetch_optional(&mut *conn)
-        .await
-        .map_err(Error::before)?;
-    let Some(table) = table else {
-        let problem = "there is none, or it is in a schema that is neither named nor searched";
-        return Ok(vec![problem.to_owned()]);
+        .await;
+    let table = match table {
+        Ok(Some(table)) => table,
+        Ok(None) => {
+            let problem = "there is none, or it is in a schema that is neither named nor searched";
+            return Ok(vec![problem.to_owned()]);
+        }
+        Err(error) if is_forbidden(&error) => {
+            return Ok(vec!["this role may not USE its schema".to_owned()]);
+        }
+        Err(error) => return Err(Error::before(error)),
     };
     if !table.try_get::<bool, _>("is_table")? {
         return Ok(vec!["it is not a table".to_owned()]);
@@ -149,14 +163,8 @@ async fn table<T: PgVersioned>(conn: &mut PgConnection) -> Result<Vec<String>, E
             None => problems.push(format!("there is no column {}", column.name)),
         }
     }
-    for (fact, problem) in [
-        ("has_key", "the id has no unique index of its own"),
-        ("selects", "this role may not SELECT from it"),
-        ("updates", "this role may not UPDATE it"),
-    ] {
-        if problems.is_empty() && !table.try_get::<bool, _>(fact)? {
-            problems.push(problem.to_owned());
-        }
+    if problems.is_empty() && !T::UNIQUE_ID && !table.try_get::<bool, _>("has_key")? {
+        problems.push("the id has no unique index of its own".to_owned());
     }
     Ok(problems)
 }
@@ -173,6 +181,10 @@ fn of_column<T: PgVersioned>(column: &Column, found: &PgRow) -> Result<Option<St
         }
         Role::Written(_) if found.try_get("generated")? => {
             format!("column {name} is generated: it belongs into read_only")
+        }
+        _ if !found.try_get("selects")? => format!("this role may not SELECT column {name}"),
+        Role::Version | Role::Written(_) | Role::OnUpdate(_) if !found.try_get("updates")? => {
+            format!("this role may not UPDATE column {name}")
         }
         _ => return Ok(None),
     };

@@ -20,7 +20,8 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::AlreadyExists`] when the id or another unique key is taken.
+    /// [`Error::AlreadyExists`] when the id or another unique key is taken; [`Error::Suppressed`];
+    /// [`Error::Unknown`] when the connection was lost meanwhile.
     pub async fn insert(&self, row: &T) -> Result<T, Error> {
         let mut conn = self.acquire().await?;
         let result = self.insert_in(&mut conn, row).await;
@@ -42,9 +43,13 @@ impl<T: PgVersioned> PgRepository<T> {
         let inserted = sqlx::query_with(self.sql.insert.clone(), arguments)
             .fetch_optional(conn)
             .await
-            .map_err(|error| Error::of_insert::<T>(error, row.id()))?;
+            .map_err(|error| match T::GENERATED_ID {
+                true => Error::of_insert::<T>(error, "(new)"),
+                false => Error::of_insert::<T>(error, row.id()),
+            })?;
         match inserted {
             Some(inserted) => Ok(T::from_row(&inserted)?),
+            None if T::GENERATED_ID => Err(Error::suppressed::<T>("(new)")),
             None => Err(Error::suppressed::<T>(row.id())),
         }
     }
@@ -57,11 +62,12 @@ impl<T: PgVersioned> PgRepository<T> {
     /// # Errors
     ///
     /// [`Error::Conflict`] when somebody was faster, [`Error::NotFound`] when the row is gone,
-    /// [`Error::Suppressed`], [`Error::VersionExhausted`]; [`Error::Unknown`] when the connection
-    /// was lost meanwhile.
+    /// [`Error::AlreadyExists`] when it would take another row's unique key, [`Error::Suppressed`],
+    /// [`Error::VersionExhausted`]; [`Error::Unknown`] when the connection was lost meanwhile.
     ///
-    /// A decode error in [`Error::Database`] comes after the write: the row that a trigger or a
-    /// default made does not fit the struct. [`verify`](Self::verify) finds that earlier.
+    /// A decode error in [`Error::Database`] comes after the write, as it does of every operation that
+    /// returns a row: what a trigger or a default made does not fit the struct.
+    /// [`verify`](Self::verify) finds such things earlier.
     pub async fn update(&self, row: &T) -> Result<T, Error> {
         let verdict = self.compare_and_set(row).await?;
         verdict.written(row.id(), row.version())
@@ -113,9 +119,10 @@ impl<T: PgVersioned> PgRepository<T> {
     /// As for [`update`](Self::update).
     pub async fn delete(&self, id: &T::Id, expected: Version) -> Result<(), Error> {
         let mut conn = self.acquire().await?;
-        let result = self.delete_in(&mut conn, id, expected).await;
-        let result = self.or_look(&mut conn, id, expected, result).await;
-        counted::<T, _>(released(conn, result), |_| &[])
+        let statement = &self.sql.delete;
+        let written = self.write_alone(&mut conn, statement, id, expected, None);
+        let result = written.await.and_then(|it| it.version(id, expected));
+        counted::<T, _>(released(conn, result), |_| &[]).map(drop)
     }
 
     /// [`delete`](Self::delete) in the caller's transaction.
@@ -130,14 +137,12 @@ impl<T: PgVersioned> PgRepository<T> {
         expected: Version,
     ) -> Result<(), Error> {
         let statement = &self.sql.delete;
-        match self.write(conn, statement, id, expected, None).await? {
-            Written::Row(_) => Ok(()),
-            Written::Not(verdict) => verdict.written(id, expected).map(drop),
-        }
+        let written = self.write(conn, statement, id, expected, None).await?;
+        written.version(id, expected).map(drop)
     }
 
-    /// Counts the row's version up and changes nothing else, if it is still at `expected`; returns
-    /// the new version.
+    /// Counts the row's version up and writes none of its columns, if it is still at `expected`;
+    /// returns the new version. What `on_update` sets is set.
     ///
     /// It guards an aggregate: whoever writes an order's lines touches the order in the same
     /// transaction, and two that do so at once meet there. See the
@@ -148,8 +153,9 @@ impl<T: PgVersioned> PgRepository<T> {
     /// As for [`update`](Self::update).
     pub async fn touch(&self, id: &T::Id, expected: Version) -> Result<Version, Error> {
         let mut conn = self.acquire().await?;
-        let result = self.touch_in(&mut conn, id, expected).await;
-        let result = self.or_look(&mut conn, id, expected, result).await;
+        let statement = &self.sql.touch;
+        let written = self.write_alone(&mut conn, statement, id, expected, None);
+        let result = written.await.and_then(|it| it.version(id, expected));
         counted::<T, _>(released(conn, result), |_| &[])
     }
 
@@ -165,10 +171,8 @@ impl<T: PgVersioned> PgRepository<T> {
         expected: Version,
     ) -> Result<Version, Error> {
         let statement = &self.sql.touch;
-        match self.write(conn, statement, id, expected, None).await? {
-            Written::Row(row) => Ok(row.try_get(0)?),
-            Written::Not(verdict) => verdict.written(id, expected).map(|row| row.version()),
-        }
+        let written = self.write(conn, statement, id, expected, None).await?;
+        written.version(id, expected)
     }
 
     /// One compare-and-set of `row` at `expected`.
@@ -180,10 +184,8 @@ impl<T: PgVersioned> PgRepository<T> {
         row: &T,
     ) -> Result<Verdict<T>, Error> {
         let statement = &self.sql.update;
-        match self.write(conn, statement, id, expected, Some(row)).await? {
-            Written::Row(row) => Ok(Verdict::Written(T::from_row(&row)?)),
-            Written::Not(verdict) => Ok(verdict),
-        }
+        let written = self.write(conn, statement, id, expected, Some(row));
+        written.await?.verdict()
     }
 
     /// [`set`](Self::set) that commits by itself.
@@ -194,31 +196,28 @@ impl<T: PgVersioned> PgRepository<T> {
         expected: Version,
         row: &T,
     ) -> Result<Verdict<T>, Error> {
-        match self.set(conn, id, expected, row).await {
+        let statement = &self.sql.update;
+        let written = self.write_alone(conn, statement, id, expected, Some(row));
+        written.await?.verdict()
+    }
+
+    /// A [`write`](Self::write) that commits by itself. Above READ COMMITTED the database only says that
+    /// it aborted the statement; who won is asked for in a transaction of its own.
+    async fn write_alone(
+        &self,
+        conn: &mut PgConnection,
+        statement: &SqlStr,
+        id: &T::Id,
+        expected: Version,
+        row: Option<&T>,
+    ) -> Result<Written<T>, Error> {
+        match self.write(conn, statement, id, expected, row).await {
             Err(Error::Serialization(error)) => match self.look(conn, id, expected).await? {
-                Some(verdict) => Ok(verdict),
+                Some(verdict) => Ok(Written::Not(verdict)),
                 None => Err(Error::Serialization(error)),
             },
             result => result,
         }
-    }
-
-    /// What a lost race is called, where the database only said that it aborted the statement: above
-    /// READ COMMITTED it does not tell who lost to which version. For writes that commit by
-    /// themselves, so that asking is a transaction of its own.
-    async fn or_look<R>(
-        &self,
-        conn: &mut PgConnection,
-        id: &T::Id,
-        expected: Version,
-        result: Result<R, Error>,
-    ) -> Result<R, Error> {
-        if let Err(Error::Serialization(_)) = &result
-            && let Some(verdict) = self.look(conn, id, expected).await?
-        {
-            verdict.written(id, expected)?;
-        }
-        result
     }
 
     /// A write whose guard is `$1` id and `$2` expected. A miss is asked after in a second
@@ -269,9 +268,28 @@ impl<T: PgVersioned> PgRepository<T> {
     }
 }
 
+/// What a guarded statement returned, or why it wrote nothing.
 enum Written<T> {
     Row(PgRow),
     Not(Verdict<T>),
+}
+
+impl<T: PgVersioned> Written<T> {
+    /// Of a statement that returns the row.
+    fn verdict(self) -> Result<Verdict<T>, Error> {
+        match self {
+            Self::Row(row) => Ok(Verdict::Written(T::from_row(&row)?)),
+            Self::Not(verdict) => Ok(verdict),
+        }
+    }
+
+    /// Of a statement that returns the version.
+    fn version(self, id: &T::Id, expected: Version) -> Result<Version, Error> {
+        match self {
+            Self::Row(row) => Ok(row.try_get(0)?),
+            Self::Not(verdict) => verdict.written(id, expected).map(|row| row.version()),
+        }
+    }
 }
 
 /// Counts the conflicts and unknown outcomes that a single attempt, alone, hands to its caller.

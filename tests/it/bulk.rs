@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use optilock::{
     Class, Classify, Version,
-    postgres::{Bulk, Error, Verdict},
+    postgres::{Bulk, Error, PgRepository, Verdict},
     sqlx,
 };
 use rand::seq::index;
@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::{
     bank::{Account, Bank, PATIENT, PLACES, everywhere, transaction},
     db::{assert_quiet, deadlocks},
+    proxy::{Cut, Proxy},
 };
 
 impl Bank {
@@ -232,6 +233,35 @@ async fn the_last_version_in_a_batch() {
         assert_eq!(bank.all().await, rows);
     })
     .await;
+}
+
+/// The batch has committed when the wire is cut, before the question what became of the row that could
+/// not be locked: nobody may say that nothing happened.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_cut_after_it_was_written_is_unknown() {
+    for (gone, unknown) in [(vec![2], true), (vec![1, 2, 3], false)] {
+        let bank = Bank::open(PLACES[0]).await;
+        let rows = bank.with_accounts(3).await;
+        for id in &gone {
+            bank.accounts.delete(id, Version::FIRST).await.unwrap();
+        }
+        let proxy = Proxy::new(&bank.db).await;
+        let accounts = PgRepository::<Account>::new(proxy.pool(1).await);
+        // Bind: one format, binary; one parameter, an array of so many ids.
+        let length = u8::try_from(20 + 12 * gone.len()).unwrap();
+        proxy.trap(&[0, 1, 0, 1, 0, 1, 0, 0, 0, length], Cut::Before);
+        let lost = accounts.update_all(&rows, Bulk::Each).await.unwrap_err();
+        assert_eq!(lost.is_unknown(), unknown, "{lost:?}");
+        assert_eq!(lost.is_busy(), !unknown);
+        assert!(!proxy.armed());
+        let written = bank
+            .all()
+            .await
+            .iter()
+            .filter(|it| it.version.get() == 2)
+            .count();
+        assert_eq!(written, if unknown { 2 } else { 0 });
+    }
 }
 
 /// So long in a debug build and among other tests; `OPTILOCK_STORM_SECONDS=10` for the figure in the

@@ -90,13 +90,15 @@ async fn what_a_change_does_to_id_and_version_is_not_heeded() {
         bank.account(1, 100).await;
         let other = bank.account(2, 100).await;
         for policy in [POLICY, LOCKING] {
+            let mut calls = 0;
             let meddle = |account: &mut Account| {
+                calls += 1;
                 (account.id, account.version) = (2, account.version.next().unwrap());
                 account.cents += 1;
                 Ok::<_, Error>(())
             };
             let (account, ()) = bank.accounts.modify(&policy, &1, meddle).await.unwrap();
-            assert_eq!(account.id, 1);
+            assert_eq!((account.id, calls), (1, 1));
         }
         assert_eq!(bank.accounts.get(&1).await.unwrap().cents, 102);
         assert_eq!(bank.accounts.get(&2).await.unwrap(), other);

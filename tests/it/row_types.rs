@@ -261,8 +261,8 @@ async fn rows_that_are_deleted_softly() {
     }
     versioned_row! { Note in "public.notes" {
         entity: "note", id: id: i64, version: version, columns: [text, deleted],
-        on_update: [ord: "ord + id", expected: "NOT expected"],
-        only: "NOT deleted AND id = id",
+        on_update: [ord: "ord + id -- its own", expected: "NOT expected"],
+        only: "NOT deleted AND id = id -- the row's",
     } }
     let db = Db::empty().await;
     sqlx::raw_sql(
@@ -313,4 +313,47 @@ async fn rows_that_are_deleted_softly() {
         .unwrap();
     assert_eq!((gone.deleted, gone.ord), (true, 2));
     assert_eq!(notes.find(&1).await.unwrap(), None);
+}
+
+/// Nothing that a host may have given other meanings to is used by its short name.
+#[no_implicit_prelude]
+mod without_a_prelude {
+    #[derive(::std::fmt::Debug, ::sqlx::FromRow)]
+    pub(super) struct Kind {
+        pub(super) id: i64,
+        pub(super) r#type: ::std::string::String,
+        pub(super) r#in: ::std::vec::Vec<i64>,
+        pub(super) version: ::optilock::Version,
+    }
+
+    ::optilock::versioned_row! { Kind in "public.kinds" {
+        entity: "kind", id: id: i64, version: version, columns: [r#type, r#in as array],
+    } }
+}
+
+#[tokio::test]
+async fn raw_identifiers_and_no_prelude() {
+    let db = Db::empty().await;
+    sqlx::raw_sql(
+        "CREATE TABLE public.kinds (id bigint PRIMARY KEY, type text, \"in\" bigint[], version bigint NOT NULL);
+         INSERT INTO public.kinds VALUES (1, 'pot', '{7}', 1)",
+    )
+    .execute(&db.pool)
+    .await
+    .unwrap();
+    let kinds = PgRepository::<without_a_prelude::Kind>::new(db.pool.clone());
+    kinds.verify().await.unwrap();
+    let mut kind = kinds.get(&1).await.unwrap();
+    "mug".clone_into(&mut kind.r#type);
+    let kind = kinds.update(&kind).await.unwrap();
+    let verdicts = kinds.update_all(&[kind], Bulk::Each).await.unwrap();
+    let kind = verdicts
+        .into_iter()
+        .next()
+        .and_then(Verdict::into_row)
+        .unwrap();
+    assert_eq!(
+        (&*kind.r#type, &*kind.r#in, kind.version.get()),
+        ("mug", &[7][..], 3)
+    );
 }

@@ -4,8 +4,8 @@
 
 use optilock::{
     Class, Classify, Version,
-    postgres::{Error, Verdict, transact},
-    sqlx::{self, Connection},
+    postgres::{Bulk, Error, Verdict, transact},
+    sqlx::{self, AssertSqlSafe, Connection},
 };
 
 use tokio::task::JoinSet;
@@ -486,7 +486,6 @@ async fn a_row_that_moves_to_another_partition_is_a_conflict() {
     .await
     .unwrap();
     let accounts = optilock::postgres::PgRepository::<Account>::new(db.pool.clone());
-    accounts.verify().await.unwrap();
     let mut read = Account::new(1, 100);
     "north".clone_into(&mut read.owner);
     let read = accounts.insert(&read).await.unwrap();
@@ -501,4 +500,72 @@ async fn a_row_that_moves_to_another_partition_is_a_conflict() {
     };
     let (lost, ()) = tokio::join!(accounts.update(&mine), ending);
     assert_conflict(lost, 1, 2);
+}
+
+/// An edit that takes another row's unique value is an everyday refusal, not a failure.
+#[tokio::test]
+async fn an_update_that_takes_what_is_unique() {
+    everywhere(async |bank| {
+        if bank.place.partitioned {
+            return; // An index without the key of the partitions can't be unique there.
+        }
+        bank.run("CREATE UNIQUE INDEX one_owner ON bank.accounts (owner)")
+            .await;
+        let first = bank.account(1, 0).await;
+        let mut second = bank.account(2, 0).await;
+        second.owner.clone_from(&first.owner);
+        let bulk = std::slice::from_ref(&second);
+        for refused in [
+            bank.accounts.update(&second).await.map(drop),
+            bank.accounts.update_all(bulk, Bulk::Each).await.map(drop),
+        ] {
+            let refused = refused.unwrap_err();
+            assert_eq!(
+                refused.to_string(),
+                "account 2 can't be written: what one_owner keeps unique is taken"
+            );
+            assert_eq!(refused.http_status(), 409);
+        }
+    })
+    .await;
+}
+
+/// A policy that shows a row and protects it from writers: the same answer, with a lock and without.
+#[tokio::test]
+async fn a_protected_row_is_suppressed_however_it_is_written() {
+    everywhere(async |bank| {
+        let read = bank.account(1, 100).await;
+        let role = format!("clerk_{:x}", rand::random::<u64>());
+        let setup = format!(
+            "ALTER TABLE bank.accounts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+             CREATE POLICY sees ON bank.accounts FOR SELECT USING (true);
+             CREATE POLICY writes ON bank.accounts FOR UPDATE USING (id <> 1);
+             CREATE ROLE {role}; GRANT USAGE ON SCHEMA bank TO {role};
+             GRANT SELECT, UPDATE ON bank.accounts TO {role}"
+        );
+        sqlx::raw_sql(AssertSqlSafe(setup))
+            .execute(&bank.pool)
+            .await
+            .unwrap();
+        transaction!(bank, conn => {
+            let set_role = AssertSqlSafe(format!("SET LOCAL ROLE {role}"));
+            sqlx::raw_sql(set_role).execute(&mut *conn).await.unwrap();
+            for refused in [
+                bank.accounts.update_in(conn, &read).await.map(drop),
+                bank.accounts.lock_in(conn, &1).await.map(drop),
+                bank.accounts.assert_current_in(conn, &1, read.version).await,
+                bank.accounts.modify_in::<_, Error>(conn, &1, |_| Ok(())).await.map(drop),
+            ] {
+                let refused = refused.unwrap_err();
+                assert!(matches!(refused, Error::Suppressed { .. }), "{refused:?}");
+            }
+            assert!(bank.accounts.lock_in(conn, &2).await.unwrap_err().is_not_found());
+        });
+        let drop_role = format!("DROP OWNED BY {role}; DROP ROLE {role}");
+        sqlx::raw_sql(AssertSqlSafe(drop_role))
+            .execute(&bank.pool)
+            .await
+            .unwrap();
+    })
+    .await;
 }

@@ -204,12 +204,95 @@ async fn what_the_role_may_not_do() {
     let refused = accounts.verify_in(&mut conn).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "table bank.accounts doesn't fit: this role may not UPDATE it"
+        "table bank.accounts doesn't fit: this role may not UPDATE column version; \
+         this role may not UPDATE column owner; this role may not UPDATE column cents"
     );
+    // Column by column is enough, and without the schema nothing can be seen.
+    for (change, problems) in [
+        (
+            "GRANT UPDATE (owner, cents, version) ON bank.accounts TO",
+            None,
+        ),
+        (
+            "REVOKE USAGE ON SCHEMA bank FROM",
+            Some("this role may not USE its schema"),
+        ),
+    ] {
+        let change = format!("RESET ROLE; {change} {role}; SET ROLE {role}");
+        sqlx::raw_sql(AssertSqlSafe(change))
+            .execute(&mut *conn)
+            .await
+            .unwrap();
+        let verified = accounts.verify_in(&mut conn).await;
+        match problems {
+            None => verified.unwrap(),
+            Some(problem) => assert!(verified.unwrap_err().to_string().ends_with(problem)),
+        }
+    }
     sqlx::raw_sql(AssertSqlSafe(format!(
         "RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}"
     )))
     .execute(&mut *conn)
     .await
     .unwrap();
+}
+
+/// A table that is partitioned by something else can't keep its ids unique; the host may say that
+/// they are.
+#[tokio::test]
+async fn an_id_without_an_index_of_its_own() {
+    #[derive(Clone, Debug, sqlx::FromRow)]
+    struct Promised {
+        id: i64,
+        owner: String,
+        version: Version,
+    }
+    versioned_row! { Promised in "bank.accounts" {
+        entity: "account", id: id: i64 as unique as generated, version: version, columns: [owner],
+    } }
+    let db = Db::empty().await;
+    let table = "CREATE TABLE bank.accounts (id bigint DEFAULT 1, owner text, cents bigint, version bigint NOT NULL,
+            PRIMARY KEY (id, owner)) PARTITION BY LIST (owner);
+        CREATE TABLE bank.north PARTITION OF bank.accounts FOR VALUES IN ('north')";
+    let refused = problems(&db, table, false).await;
+    assert_eq!(refused, ["the id has no unique index of its own"]);
+    let promised = PgRepository::<Promised>::new(db.pool.clone());
+    promised.verify().await.unwrap();
+    let (id, owner, version) = (9, "north".to_owned(), Version::FIRST);
+    let made = promised
+        .insert(&Promised { id, owner, version })
+        .await
+        .unwrap();
+    assert_eq!(made.id, 1);
+    match promised.insert(&made).await {
+        Err(Error::AlreadyExists { id, .. }) => assert_eq!(id, "(new)"),
+        other => panic!("{other:?}"),
+    }
+    // And what verify prepared is what is sent.
+    assert_eq!(promised.update(&made).await.unwrap().version.get(), 2);
+}
+
+/// The statement that `verify` prepares is the one that is used afterwards: with the types of Rust,
+/// not with those that the server would guess.
+#[tokio::test]
+async fn what_was_verified_can_be_written() {
+    #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+    struct Post {
+        id: i64,
+        tags: Vec<String>,
+        version: Version,
+    }
+    versioned_row! { Post in "public.posts" {
+        entity: "post", id: id: i64, version: version, columns: [tags as array],
+    } }
+    let db = Db::empty_with(crate::db::Default::ReadCommitted, 1).await;
+    let table = "CREATE TABLE public.posts (id bigint PRIMARY KEY, tags varchar[] NOT NULL, version bigint NOT NULL)";
+    sqlx::raw_sql(table).execute(&db.pool).await.unwrap();
+    let posts = PgRepository::<Post>::new(db.pool.clone());
+    posts.verify().await.unwrap();
+    let (id, tags, version) = (1, vec!["clay".to_owned()], Version::FIRST);
+    let post = posts.insert(&Post { id, tags, version }).await.unwrap();
+    let post = posts.update(&post).await.unwrap();
+    let verdicts = posts.update_all(std::slice::from_ref(&post), optilock::postgres::Bulk::Each);
+    assert!(verdicts.await.unwrap()[0].is_written());
 }
