@@ -32,10 +32,10 @@ pub(crate) use run::Run;
 /// [`Class::Busy`]'s `retry_after` prolongs a delay and never shortens it, also past the policy's
 /// maximum.
 ///
-/// It does not allocate, reads the clock only after a failure, and touches tokio's timer only for
-/// delays above zero. Each retry is a `DEBUG` event with target `optilock::retry`, giving up is a
-/// `WARN` event (`DEBUG` if the first attempt failed for good). Dropping the future cancels the
-/// attempt that runs.
+/// It does not allocate (unless the feature `metrics` is on), reads the clock only after a failure,
+/// and touches tokio's timer only for delays above zero. Each retry is a `DEBUG` event with target
+/// `optilock::retry`, giving up is a `WARN` event (`DEBUG` if the first attempt failed for good).
+/// Dropping the future cancels the attempt that runs.
 ///
 /// # Errors
 ///

@@ -5,6 +5,8 @@ use crate::{Conflict, Version};
 use std::{convert::Infallible, error::Error, time::Duration};
 use tokio::time::Instant;
 
+// Labels of a metric are allocated, with a recorder and without.
+#[cfg(not(feature = "metrics"))]
 mod costs;
 mod events;
 mod spawned;
