@@ -32,27 +32,48 @@ CREATE TABLE optilock.orders (
     total      bigint      NOT NULL CHECK (total >= 0),
     currency   text        NOT NULL,
     version    bigint      NOT NULL DEFAULT 1 CHECK (version >= 1),
+    -- Names the request within its customer's; NULL again when it has expired.
+    idempotency_key text,
     -- Why it was cancelled.
     reason     text,
-    created_at timestamptz NOT NULL DEFAULT statement_timestamp()
+    created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    -- Since when it has awaited payment: its creation, or the last time it was revived.
+    pending_since timestamptz NOT NULL DEFAULT statement_timestamp()
 );
 -- For the clean-up of unpaid orders.
-CREATE INDEX orders_unpaid ON optilock.orders (created_at) WHERE status IN (0, 1);
+CREATE INDEX orders_unpaid ON optilock.orders (pending_since) WHERE status IN (0, 1);
+CREATE UNIQUE INDEX orders_key ON optilock.orders (coalesce(customer, ''), idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+-- For the clean-up of keys.
+CREATE INDEX orders_keyed ON optilock.orders (created_at) WHERE idempotency_key IS NOT NULL;
 
 CREATE TABLE optilock.order_lines (
     order_id uuid   NOT NULL,
     sku      text COLLATE "C" NOT NULL,
     quantity bigint NOT NULL CHECK (quantity > 0),
     price    bigint NOT NULL CHECK (price >= 0),
+    -- Units that came back after they were paid.
+    returned bigint NOT NULL DEFAULT 0 CHECK (returned BETWEEN 0 AND quantity),
     PRIMARY KEY (order_id, sku)
+);
+
+-- One row per return, so that it takes effect once.
+CREATE TABLE optilock.returns (
+    id         uuid PRIMARY KEY,
+    order_id   uuid        NOT NULL,
+    skus       text[]      NOT NULL,
+    quantities bigint[]    NOT NULL,
+    reason     text        NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT statement_timestamp()
 );
 
 -- One row per product and version: a lost update would need the same key twice.
 CREATE TABLE optilock.movements (
     sku         text COLLATE "C" NOT NULL,
     version     bigint      NOT NULL,
-    -- 1 sale, 2 given back, 3 adjustment, 4 reserved, 5 lapsed, 6 count, 7 edit, 8 added, 9 retired
-    kind        smallint    NOT NULL CHECK (kind BETWEEN 1 AND 9),
+    -- 1 sale, 2 given back, 3 adjustment, 4 reserved, 5 lapsed, 6 count, 7 edit, 8 added, 9 retired,
+    -- 10 released, 11 returned, 12 revived
+    kind        smallint    NOT NULL CHECK (kind BETWEEN 1 AND 12),
     delta       bigint      NOT NULL,
     stock_after bigint      NOT NULL CHECK (stock_after >= 0),
     order_id    uuid,

@@ -113,6 +113,7 @@ impl Line {
 pub struct Checkout {
     pub(crate) id: OrderId,
     pub(crate) customer: Option<String>,
+    pub(crate) key: Option<String>,
     pub(crate) lines: Vec<Line>,
 }
 
@@ -127,29 +128,31 @@ impl Checkout {
     /// [`Error::Invalid`] without lines, with more than [`MAX_LINES`](Self::MAX_LINES), when merged
     /// quantities pass [`Quantity::MAX`], or when lines of one product expect different things.
     pub fn new(lines: impl IntoIterator<Item = Line>) -> Result<Self, Error> {
-        let mut lines: Vec<Line> = lines.into_iter().take(Self::MAX_LINES + 1).collect();
-        if lines.is_empty() {
-            return Err(Error::invalid("checkout", "has no lines"));
-        }
-        if lines.len() > Self::MAX_LINES {
-            return Err(Error::invalid(
-                "checkout",
-                format!("has more than {} lines", Self::MAX_LINES),
-            ));
-        }
-        lines.sort_by(|a, b| a.sku.cmp(&b.sku));
-        let mut merged: Vec<Line> = Vec::with_capacity(lines.len());
-        for line in lines {
-            match merged.last_mut() {
-                Some(last) if last.sku == line.sku => last.absorb(&line)?,
-                _ => merged.push(line),
-            }
-        }
         Ok(Self {
             id: OrderId::new(),
             customer: None,
-            lines: merged,
+            key: None,
+            lines: merge("checkout", lines)?,
         })
+    }
+
+    /// With a key that names this request among its customer's: the same key and request, from
+    /// another process or after a crash, is answered with the order that is there.
+    ///
+    /// For clients that can't keep an [`OrderId`]: the `Idempotency-Key` header of HTTP. 1 to 500
+    /// bytes, no control characters, checked at checkout. Only success is remembered; a refusal is
+    /// judged anew. Keys are kept until
+    /// [`cleanup_idempotency_keys`](super::Inventory::cleanup_idempotency_keys) forgets them.
+    #[must_use]
+    pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// The idempotency key.
+    #[must_use]
+    pub fn idempotency_key(&self) -> Option<&str> {
+        self.key.as_deref()
     }
 
     /// For this customer, as the host names them: 1 to 500 bytes, no control characters, checked at
@@ -186,9 +189,11 @@ impl Checkout {
 
     /// Refuses what could not be stored.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        self.customer
-            .as_deref()
-            .map_or(Ok(()), |customer| check_text("customer", customer))
+        let parts = [("customer", &self.customer), ("idempotency key", &self.key)];
+        parts.into_iter().try_for_each(|(what, text)| {
+            text.as_deref()
+                .map_or(Ok(()), |text| check_text(what, text))
+        })
     }
 
     /// Whether all lines can be had from `facts`, one per line; if not, why. The one place where a
@@ -258,8 +263,8 @@ impl Checkout {
         total.ok_or_else(|| Error::invalid("checkout", "has no lines"))
     }
 
-    /// The answer to this request when its order id is taken: that order, if it was made by the same
-    /// request.
+    /// The answer to this request when its order id or its key is taken: that order, if it was made by
+    /// the same request.
     pub(crate) fn replay(&self, mut stored: Order) -> Result<Order, Error> {
         if stored.status == super::OrderStatus::Void {
             return Err(Error::OrderClosed {
@@ -275,14 +280,44 @@ impl Checkout {
                 .zip(&self.lines)
                 .all(|(a, b)| a.sku == b.sku && a.quantity == b.quantity);
         if !same {
-            return Err(Error::IdempotencyMismatch {
-                entity: Order::ENTITY,
-                id: self.id.to_string(),
+            return Err(match &self.key {
+                Some(key) if stored.id != self.id => Error::IdempotencyMismatch {
+                    entity: "idempotency key",
+                    id: key.clone(),
+                },
+                _ => Error::IdempotencyMismatch {
+                    entity: Order::ENTITY,
+                    id: self.id.to_string(),
+                },
             });
         }
         stored.replayed = true;
         Ok(stored)
     }
+}
+
+/// The lines, those of one product as one, sorted by SKU. `what` has them, for its errors.
+pub(crate) fn merge(
+    what: &'static str,
+    lines: impl IntoIterator<Item = Line>,
+) -> Result<Vec<Line>, Error> {
+    let most = Checkout::MAX_LINES;
+    let mut lines: Vec<Line> = lines.into_iter().take(most + 1).collect();
+    if lines.is_empty() {
+        return Err(Error::invalid(what, "has no lines"));
+    }
+    if lines.len() > most {
+        return Err(Error::invalid(what, format!("has more than {most} lines")));
+    }
+    lines.sort_by(|a, b| a.sku.cmp(&b.sku));
+    let mut merged: Vec<Line> = Vec::with_capacity(lines.len());
+    for line in lines {
+        match merged.last_mut() {
+            Some(last) if last.sku == line.sku => last.absorb(&line)?,
+            _ => merged.push(line),
+        }
+    }
+    Ok(merged)
 }
 
 /// What a checkout needs to know of a product.

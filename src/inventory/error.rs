@@ -38,6 +38,9 @@ pub enum Error {
     /// Fewer units are available than asked for: every line that is short, sorted by SKU.
     #[error("insufficient stock: {}", list(.0))]
     InsufficientStock(Vec<Shortage>),
+    /// More units than the order has left to return: every line that asks for too many, sorted by SKU.
+    #[error("more than the order has left: {}", list(.0))]
+    ReturnExceedsOrder(Vec<Shortage>),
     /// The price is no longer the one the buyer saw.
     #[error("the price of {sku} changed from {expected} to {actual}")]
     PriceChanged {
@@ -218,7 +221,7 @@ impl Error {
     /// |---|---|
     /// | 400 | `Invalid`, `InsufficientStock` |
     /// | 404 | `NotFound` |
-    /// | 409 | `Conflict`, `Serialization`, `AlreadyExists`, `PriceChanged`, `StockHeld`, `OrderClosed`, and `Exhausted` by conflicts |
+    /// | 409 | `Conflict`, `Serialization`, `AlreadyExists`, `PriceChanged`, `StockHeld`, `OrderClosed`, `ReturnExceedsOrder`, and `Exhausted` by conflicts |
     /// | 422 | `IdempotencyMismatch` |
     /// | 503 | `Busy`, `Unknown`, and `Exhausted` by a busy database |
     /// | 500 | everything else |
@@ -232,6 +235,7 @@ impl Error {
             | Self::AlreadyExists { .. }
             | Self::PriceChanged { .. }
             | Self::StockHeld { .. }
+            | Self::ReturnExceedsOrder(_)
             | Self::OrderClosed { .. } => 409,
             Self::IdempotencyMismatch { .. } => 422,
             Self::Busy { .. } | Self::Unknown(_) => 503,
@@ -250,6 +254,7 @@ impl Error {
             Self::InsufficientStock(_) => "insufficient-stock",
             Self::PriceChanged { .. } => "price-changed",
             Self::StockHeld { .. } => "stock-held",
+            Self::ReturnExceedsOrder(_) => "return-exceeds-order",
             Self::Suppressed { .. } => "suppressed",
             Self::Invalid { .. } => "invalid",
             Self::IdempotencyMismatch { .. } => "idempotency-mismatch",

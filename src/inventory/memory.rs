@@ -1,20 +1,26 @@
+//! The inventory in memory.
+
+mod shop;
+
 use std::{
-    collections::BTreeMap,
     ops::Bound,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use chrono::{DateTime, SubsecRound, Utc};
-use uuid::Uuid;
+use chrono::{DateTime, Utc};
 
 use super::{
-    Adjustment, Checkout, Cleanup, Error, Inventory, NewProduct, Order, OrderId, OrderLine,
-    OrderStatus, Page, Product, Quantity, Shortage, Sku, Stock, checkout::Facts,
-    product::check_text,
+    Adjustment, Checkout, Cleanup, Error, Inventory, Movement, MovementKind, NewProduct, Order,
+    OrderFilter, OrderId, OrderLine, OrderStatus, Page, Product, Quantity, Return, Shortage, Sku,
+    Stock, checkout::Facts, product::check_text,
 };
 use crate::{Conflict, Version, Versioned};
+
+use shop::{Cause, Kept, Shop, next, now, unmoved};
+
+const UNPAID: [OrderStatus; 2] = [OrderStatus::PendingPayment, OrderStatus::PaymentFailed];
 
 /// An [`Inventory`] in memory, with the same answers as [`PgInventory`](super::PgInventory).
 ///
@@ -23,19 +29,6 @@ use crate::{Conflict, Version, Versioned};
 #[derive(Debug, Default)]
 pub struct MemoryInventory {
     shop: Mutex<Shop>,
-}
-
-#[derive(Debug, Default)]
-struct Shop {
-    products: BTreeMap<Sku, Shelf>,
-    orders: BTreeMap<OrderId, Order>,
-    adjustments: BTreeMap<Uuid, (Sku, i64)>,
-}
-
-#[derive(Debug)]
-struct Shelf {
-    product: Product,
-    retired: bool,
 }
 
 impl MemoryInventory {
@@ -51,51 +44,6 @@ impl MemoryInventory {
     }
 }
 
-impl Shop {
-    fn find(&self, sku: &Sku) -> Result<&Product, Error> {
-        match self.products.get(sku) {
-            Some(shelf) if !shelf.retired => Ok(&shelf.product),
-            _ => Err(Error::no_product(sku)),
-        }
-    }
-
-    /// Puts a changed product in its place, one version on.
-    fn put(&mut self, mut product: Product, retired: bool) -> Result<Product, Error> {
-        product.version = next(product.version)?;
-        product.updated_at = now();
-        self.products.insert(
-            product.sku.clone(),
-            Shelf {
-                product: product.clone(),
-                retired,
-            },
-        );
-        Ok(product)
-    }
-}
-
-/// To the microsecond, as PostgreSQL keeps it.
-fn now() -> DateTime<Utc> {
-    Utc::now().trunc_subsecs(6)
-}
-
-fn next(version: Version) -> Result<Version, Error> {
-    version.next().ok_or_else(|| {
-        Error::invalid(
-            "request",
-            "takes a total, a stock or a version beyond the largest number",
-        )
-    })
-}
-
-fn unmoved(product: &Product, expected: Version) -> Result<(), Error> {
-    if product.version == expected {
-        Ok(())
-    } else {
-        Err(Error::conflict(&product.sku, expected, product.version))
-    }
-}
-
 #[async_trait]
 impl Inventory for MemoryInventory {
     async fn add_product(&self, new: NewProduct) -> Result<Product, Error> {
@@ -104,16 +52,7 @@ impl Inventory for MemoryInventory {
         let mut product = Product::new(new.sku, new.name, new.price);
         product.stock = new.stock;
         match shop.products.get(&product.sku) {
-            None => {
-                product.created_at = now();
-                product.updated_at = product.created_at;
-                let shelf = Shelf {
-                    product: product.clone(),
-                    retired: false,
-                };
-                shop.products.insert(product.sku.clone(), shelf);
-                Ok(product)
-            }
+            None => Ok(shop.add(product)),
             Some(shelf) if shelf.retired => {
                 let old = &shelf.product;
                 if old.reserved > product.stock {
@@ -128,7 +67,7 @@ impl Inventory for MemoryInventory {
                 product.version = old.version;
                 product.revision = next(old.revision)?;
                 product.created_at = old.created_at;
-                shop.put(product, false)
+                shop.put(product, Cause::of(MovementKind::Added))
             }
             Some(_) => Err(Error::AlreadyExists {
                 entity: Product::ENTITY,
@@ -188,18 +127,24 @@ impl Inventory for MemoryInventory {
         product.name.clone_from(&changed.name);
         product.price = changed.price;
         product.revision = next(product.revision)?;
-        shop.put(product, false)
+        shop.put(product, Cause::of(MovementKind::Edit))
     }
 
     async fn retire_product(&self, sku: &Sku, expected: Version) -> Result<(), Error> {
         let mut shop = self.shop();
         let product = shop.find(sku)?.clone();
         unmoved(&product, expected)?;
-        shop.put(product, true).map(drop)
+        shop.put(product, Cause::of(MovementKind::Retired))
+            .map(drop)
     }
 
     async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
-        let Adjustment { id, sku, delta, .. } = adjustment;
+        let Adjustment {
+            id,
+            sku,
+            delta,
+            reason,
+        } = adjustment;
         let mut shop = self.shop();
         let mut product = shop.find(&sku)?.clone();
         if let Some((made_of, made)) = shop.adjustments.get(&id) {
@@ -226,7 +171,8 @@ impl Inventory for MemoryInventory {
                 format!("takes the stock of {sku} beyond {}", Stock::MAX),
             )
         })?;
-        let product = shop.put(product, false)?;
+        let cause = Cause::of(MovementKind::Adjustment).with_reason(&reason);
+        let product = shop.put(product, cause)?;
         shop.adjustments.insert(id, (sku, delta));
         Ok(product)
     }
@@ -251,14 +197,24 @@ impl Inventory for MemoryInventory {
             });
         }
         product.stock = counted;
-        shop.put(product, false)
+        let cause = Cause::of(MovementKind::Count).with_reason(reason);
+        shop.put(product, cause)
     }
 
     async fn checkout(&self, request: Checkout) -> Result<Order, Error> {
         request.check()?;
         let mut shop = self.shop();
-        if let Some(stored) = shop.orders.get(&request.id) {
-            return request.replay(stored.clone());
+        let key = request
+            .key
+            .clone()
+            .map(|key| (request.customer.clone(), key));
+        let known = key.as_ref().and_then(|key| shop.keys.get(key));
+        let known = shop
+            .orders
+            .get(&request.id)
+            .or_else(|| shop.orders.get(known?));
+        if let Some(stored) = known {
+            return request.replay(stored.order.clone());
         }
         let found: Vec<Option<Product>> = request
             .lines
@@ -271,62 +227,194 @@ impl Inventory for MemoryInventory {
             .collect();
         request.judge(&facts)?;
         let mut lines = Vec::with_capacity(found.len());
-        let mut sold = Vec::with_capacity(found.len());
-        for (line, mut product) in request.lines.iter().zip(found.into_iter().flatten()) {
-            lines.push(OrderLine::new(
-                line.sku.clone(),
-                line.quantity,
-                product.price,
-            ));
-            product.stock = Stock::new(product.stock.get() - line.quantity.get())?;
+        for (line, product) in request.lines.iter().zip(found.into_iter().flatten()) {
+            let (sku, price) = (line.sku.clone(), product.price);
             next(product.version)?;
-            sold.push(product);
+            lines.push(OrderLine::new(sku, line.quantity, price));
         }
         let mut order = Order::new(request.id, lines, now()).ok_or_else(Error::total_too_large)?;
         order.customer = request.customer;
-        for product in sold {
-            shop.put(product, false)?;
+        let taken = order.lines.iter();
+        let taken = taken.map(|line| (&line.sku, -line.quantity.get()));
+        let cause = Cause::of(MovementKind::Sale).with_order(order.id);
+        shop.shift(taken, cause)?;
+        let kept = Kept {
+            order: order.clone(),
+            pending_since: order.created_at,
+        };
+        shop.orders.insert(order.id, kept);
+        if let Some(key) = key {
+            shop.keys.insert(key, order.id);
         }
-        shop.orders.insert(order.id, order.clone());
         Ok(order)
     }
 
     async fn order(&self, id: OrderId) -> Result<Order, Error> {
-        let order = self.shop().orders.get(&id).cloned();
-        order.ok_or_else(|| Error::NotFound {
-            entity: Order::ENTITY,
-            id: id.to_string(),
+        Ok(self.shop().order(id)?.order.clone())
+    }
+
+    async fn orders(&self, filter: OrderFilter, page: Page<OrderId>) -> Result<Vec<Order>, Error> {
+        let from = page.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let shop = self.shop();
+        let orders = shop.orders.range((from, Bound::Unbounded));
+        let asked = orders
+            .map(|(_, kept)| &kept.order)
+            .filter(|order| filter.matches(order));
+        Ok(asked.take(page.limit() as usize).cloned().collect())
+    }
+
+    async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
+        let mut shop = self.shop();
+        Ok(match shop.transition(id, &UNPAID, OrderStatus::Paid)? {
+            Ok(order) => {
+                shop.keep(&order);
+                order
+            }
+            Err(already) => already,
         })
     }
 
-    async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
-        let mut guard = self.shop();
-        let shop = &mut *guard;
-        let now = now();
-        let mut done = Cleanup::default();
-        let unpaid = |order: &&mut Order| {
-            let open = matches!(
-                order.status,
-                OrderStatus::PendingPayment | OrderStatus::PaymentFailed
-            );
-            let age = (now - order.created_at).to_std().unwrap_or_default();
-            open && (age > older_than || older_than.is_zero())
+    async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
+        let mut shop = self.shop();
+        let from = [OrderStatus::PendingPayment];
+        Ok(
+            match shop.transition(id, &from, OrderStatus::PaymentFailed)? {
+                Ok(order) => {
+                    shop.keep(&order);
+                    order
+                }
+                Err(already) => already,
+            },
+        )
+    }
+
+    async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
+        check_text("reason", reason)?;
+        let mut shop = self.shop();
+        match shop.transition(id, &UNPAID, OrderStatus::Cancelled)? {
+            Ok(order) => shop.cancel(order, reason),
+            Err(already) => Ok(already),
+        }
+    }
+
+    async fn revive(&self, id: OrderId) -> Result<Order, Error> {
+        let mut shop = self.shop();
+        let from = [OrderStatus::Cancelled];
+        let mut order = match shop.transition(id, &from, OrderStatus::PendingPayment)? {
+            Ok(order) => order,
+            Err(already) => return Ok(already),
         };
-        for order in shop.orders.values_mut().filter(unpaid) {
-            for line in &order.lines {
-                let Some(shelf) = shop.products.get_mut(&line.sku) else {
-                    continue;
-                };
-                let product = &mut shelf.product;
-                product.stock = Stock::new(product.stock.get() + line.quantity.get())?;
-                product.version = next(product.version)?;
-                product.updated_at = now;
-                done.units += line.quantity.get().unsigned_abs();
+        let available = |sku: &Sku| shop.find(sku).map_or(0, Product::available);
+        let short: Vec<Shortage> = order
+            .lines
+            .iter()
+            .map(|line| Shortage::new(line.sku.clone(), line.quantity, available(&line.sku)))
+            .filter(|line| line.available < line.requested.get())
+            .collect();
+        if !short.is_empty() {
+            return Err(Error::InsufficientStock(short));
+        }
+        order.reason = None;
+        let taken = order.lines.iter();
+        let taken = taken.map(|line| (&line.sku, -line.quantity.get()));
+        let cause = Cause::of(MovementKind::Revived).with_order(id);
+        shop.shift(taken, cause)?;
+        shop.keep(&order);
+        if let Some(kept) = shop.orders.get_mut(&id) {
+            kept.pending_since = now();
+        }
+        Ok(order)
+    }
+
+    async fn return_items(&self, request: Return) -> Result<Order, Error> {
+        let mut shop = self.shop();
+        if let Some(made) = shop.returns.get(&request.id) {
+            if (made.order, &made.lines) != (request.order, &request.lines) {
+                return Err(Error::IdempotencyMismatch {
+                    entity: "return",
+                    id: request.id.to_string(),
+                });
             }
-            order.status = OrderStatus::Cancelled;
-            order.version = next(order.version)?;
-            done.orders += 1;
+            let mut order = shop.order(request.order)?.order.clone();
+            order.replayed = true;
+            return Ok(order);
+        }
+        let mut order = shop.order(request.order)?.order.clone();
+        if order.status != OrderStatus::Paid {
+            let (id, status) = (order.id, order.status);
+            return Err(Error::OrderClosed { id, status });
+        }
+        let mut too_many = Vec::new();
+        for (sku, quantity) in &request.lines {
+            let line = order.lines.iter_mut().find(|line| line.sku == *sku);
+            let left = line
+                .as_ref()
+                .map_or(0, |line| line.quantity.get() - line.returned);
+            match line {
+                Some(line) if left >= quantity.get() => line.returned += quantity.get(),
+                _ => too_many.push(Shortage::new(sku.clone(), *quantity, left)),
+            }
+        }
+        if !too_many.is_empty() {
+            return Err(Error::ReturnExceedsOrder(too_many));
+        }
+        order.version = next(order.version)?;
+        let back = request.lines.iter();
+        let back = back.map(|(sku, quantity)| (sku, quantity.get()));
+        let cause = Cause::of(MovementKind::Returned)
+            .with_order(order.id)
+            .with_reason(&request.reason);
+        shop.shift(back, cause)?;
+        shop.keep(&order);
+        shop.returns.insert(request.id, request);
+        Ok(order)
+    }
+
+    async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
+        let mut shop = self.shop();
+        let old = |since: DateTime<Utc>| {
+            let age = (now() - since).to_std().unwrap_or_default();
+            age > older_than || older_than.is_zero()
+        };
+        let due: Vec<OrderId> = shop
+            .orders
+            .iter()
+            .filter(|(_, kept)| UNPAID.contains(&kept.order.status) && old(kept.pending_since))
+            .map(|(id, _)| *id)
+            .collect();
+        let mut done = Cleanup::default();
+        for id in due {
+            if let Ok(order) = shop.transition(id, &UNPAID, OrderStatus::Cancelled)? {
+                let order = shop.cancel(order, "expired")?;
+                let units = order.lines.iter().map(|line| line.quantity.get());
+                done.units += units.sum::<i64>().unsigned_abs();
+                done.orders += 1;
+            }
         }
         Ok(done)
+    }
+
+    async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
+        let mut guard = self.shop();
+        let shop = &mut *guard;
+        let before = shop.keys.len();
+        let orders = &shop.orders;
+        shop.keys.retain(|_, id| {
+            let made = orders.get(id).map(|kept| kept.order.created_at);
+            let age = made.and_then(|made| (now() - made).to_std().ok());
+            age.is_some_and(|age| age <= older_than) && !older_than.is_zero()
+        });
+        Ok((before - shop.keys.len()) as u64)
+    }
+
+    async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {
+        let shop = self.shop();
+        let ledger = shop
+            .products
+            .get(sku)
+            .map_or(&[][..], |shelf| &shelf.ledger);
+        let after = |movement: &&Movement| page.after.is_none_or(|after| movement.version > after);
+        let asked = ledger.iter().filter(after);
+        Ok(asked.take(page.limit() as usize).cloned().collect())
     }
 }

@@ -53,6 +53,25 @@ impl FromStr for OrderId {
 }
 
 /// Where an order stands.
+///
+/// ```text
+///    checkout                mark_payment_failed
+///        │      ┌──────────────────────────────────────┐
+///        ▼      │                                      ▼
+///  PendingPayment ────────────┬────────────── PaymentFailed
+///    │        ▲               │                        │
+///    │        │ revive        │ mark_paid              │
+///    │        │               ▼                        │
+///    │        │             Paid ── return_items       │
+///    │        │                                        │
+///    └──▶ Cancelled ◀──────────────────────────────────┘
+///         cancel, cleanup_failed_orders
+/// ```
+///
+/// Each arrow is one compare-and-set on the order, so of several at once exactly one wins. An arrow
+/// that is asked for again, to where the order already is, is answered with the order as it is; one
+/// that does not begin where the order stands is refused with
+/// [`OrderClosed`](super::Error::OrderClosed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OrderStatus {
@@ -99,6 +118,8 @@ pub struct OrderLine {
     pub quantity: Quantity,
     /// Price of one unit at the time of the checkout.
     pub price: Money,
+    /// Units that came back after they were paid: 0 to `quantity`.
+    pub returned: i64,
 }
 
 impl OrderLine {
@@ -109,6 +130,7 @@ impl OrderLine {
             sku,
             quantity,
             price,
+            returned: 0,
         }
     }
 }
@@ -129,9 +151,11 @@ pub struct Order {
     pub total: Money,
     /// Grows with every change of the order.
     pub version: Version,
+    /// Why it was cancelled, if it is.
+    pub reason: Option<String>,
     /// When its checkout was accepted.
     pub created_at: DateTime<Utc>,
-    /// Whether this answer was stored by an earlier call of the same checkout.
+    /// Whether this call changed nothing, as an earlier one with the same meaning had been there.
     pub replayed: bool,
 }
 
@@ -153,6 +177,7 @@ impl Order {
             lines,
             total,
             version: Version::FIRST,
+            reason: None,
             created_at,
             replayed: false,
         })
@@ -169,6 +194,57 @@ impl Versioned for Order {
 
     fn version(&self) -> Version {
         self.version
+    }
+}
+
+/// Which orders are asked for.
+///
+/// ```
+/// use optilock::inventory::{OrderFilter, OrderStatus};
+///
+/// let open = OrderFilter::all()
+///     .with_customer("ana@example.org")
+///     .with_status(OrderStatus::PendingPayment)
+///     .with_status(OrderStatus::PaymentFailed);
+/// # let _ = open;
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct OrderFilter {
+    pub(crate) customer: Option<String>,
+    pub(crate) statuses: Vec<OrderStatus>,
+}
+
+impl OrderFilter {
+    /// Every order; [void](OrderStatus::Void) ones only if they are named.
+    pub const fn all() -> Self {
+        Self {
+            customer: None,
+            statuses: Vec::new(),
+        }
+    }
+
+    /// Only this customer's.
+    pub fn with_customer(mut self, customer: impl Into<String>) -> Self {
+        self.customer = Some(customer.into());
+        self
+    }
+
+    /// Only those that stand here, or where an earlier call of this said.
+    pub fn with_status(mut self, status: OrderStatus) -> Self {
+        self.statuses.push(status);
+        self
+    }
+
+    /// Whether this order is asked for.
+    #[must_use]
+    pub fn matches(&self, order: &Order) -> bool {
+        let customer = self.customer.as_deref();
+        (customer.is_none() || customer == order.customer.as_deref())
+            && match &*self.statuses {
+                [] => order.status != OrderStatus::Void,
+                statuses => statuses.contains(&order.status),
+            }
     }
 }
 

@@ -19,8 +19,8 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    Adjustment, Checkout, Cleanup, Error, Inventory, NewProduct, Order, OrderId, Page, Product,
-    Sku, Stock,
+    Adjustment, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order, OrderFilter,
+    OrderId, Page, Product, Return, Sku, Stock,
 };
 use crate::{RetryPolicy, Version};
 
@@ -51,7 +51,7 @@ pub enum Strategy {
 /// An [`Inventory`] on PostgreSQL, in its own schema `optilock`.
 ///
 /// Cheap to clone. Make the tables by [`migrate`](crate::migrate) first. Every operation of the
-/// trait but the clean-up also comes as `.._in`, for one attempt within a transaction of the host's: it commits
+/// trait but the clean-ups also comes as `.._in`, for one attempt within a transaction of the host's: it commits
 /// nothing, and its errors of class [`Conflict`](crate::Class::Conflict) want that transaction
 /// run again, as [`transact`](crate::postgres::transact()) does.
 ///
@@ -267,6 +267,93 @@ impl PgInventory {
     pub async fn order_in(&self, conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
         orders::find(conn, id).await
     }
+
+    /// [`orders`](Inventory::orders) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn orders_in(
+        &self,
+        conn: &mut PgConnection,
+        filter: &OrderFilter,
+        page: &Page<OrderId>,
+    ) -> Result<Vec<Order>, Error> {
+        orders::page(conn, filter, page).await
+    }
+
+    /// [`mark_paid`](Inventory::mark_paid) in the caller's transaction: with the host's own row of the
+    /// payment.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn mark_paid_in(&self, conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
+        orders::pay(conn, id).await
+    }
+
+    /// [`mark_payment_failed`](Inventory::mark_payment_failed) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn mark_payment_failed_in(
+        &self,
+        conn: &mut PgConnection,
+        id: OrderId,
+    ) -> Result<Order, Error> {
+        orders::fail(conn, id).await
+    }
+
+    /// [`cancel`](Inventory::cancel) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn cancel_in(
+        &self,
+        conn: &mut PgConnection,
+        id: OrderId,
+        reason: &str,
+    ) -> Result<Order, Error> {
+        orders::cancel(conn, id, reason).await
+    }
+
+    /// [`revive`](Inventory::revive) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn revive_in(&self, conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
+        orders::revive(conn, id).await
+    }
+
+    /// [`return_items`](Inventory::return_items) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn return_items_in(
+        &self,
+        conn: &mut PgConnection,
+        request: &Return,
+    ) -> Result<Order, Error> {
+        orders::take_back(conn, request).await
+    }
+
+    /// [`movements`](Inventory::movements) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn movements_in(
+        &self,
+        conn: &mut PgConnection,
+        sku: &Sku,
+        page: &Page<Version>,
+    ) -> Result<Vec<Movement>, Error> {
+        orders::movements(conn, sku, page).await
+    }
 }
 
 #[async_trait]
@@ -381,20 +468,84 @@ impl Inventory for PgInventory {
         .await
     }
 
+    async fn orders(&self, filter: OrderFilter, page: Page<OrderId>) -> Result<Vec<Order>, Error> {
+        self.read("orders", async |conn: &mut PgConnection, _| {
+            orders::page(conn, &filter, &page).await
+        })
+        .await
+    }
+
+    async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
+        self.transition("mark paid", async |conn: &mut PgConnection, _| {
+            orders::pay(conn, id).await
+        })
+        .await
+    }
+
+    async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
+        self.transition("mark payment failed", async |conn: &mut PgConnection, _| {
+            orders::fail(conn, id).await
+        })
+        .await
+    }
+
+    async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
+        self.transition("cancel", async |conn: &mut PgConnection, _| {
+            orders::cancel(conn, id, reason).await
+        })
+        .await
+    }
+
+    async fn revive(&self, id: OrderId) -> Result<Order, Error> {
+        self.transition("revive", async |conn: &mut PgConnection, _| {
+            orders::revive(conn, id).await
+        })
+        .await
+    }
+
+    async fn return_items(&self, request: Return) -> Result<Order, Error> {
+        self.transition("return items", async |conn: &mut PgConnection, _| {
+            orders::take_back(conn, &request).await
+        })
+        .await
+    }
+
     async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
         let mut done = Cleanup::default();
         loop {
             // Cancelling what is still unpaid is idempotent, whatever became of an earlier attempt;
             // only the counts would miss its orders.
             let batch = self
-                .read("clean up", async |conn: &mut PgConnection, _| {
+                .read("clean up orders", async |conn: &mut PgConnection, _| {
                     orders::sweep(conn, older_than).await
                 })
                 .await?;
             done = Cleanup::new(done.orders + batch.orders, done.units + batch.units);
-            if batch.orders < orders::SWEEP_BATCH {
+            if batch.orders < orders::BATCH {
                 return Ok(done);
             }
         }
+    }
+
+    async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
+        let mut done = 0;
+        loop {
+            let batch = self
+                .read("clean up keys", async |conn: &mut PgConnection, _| {
+                    orders::forget_keys(conn, older_than).await
+                })
+                .await?;
+            done += batch;
+            if batch < orders::BATCH {
+                return Ok(done);
+            }
+        }
+    }
+
+    async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {
+        self.read("movements", async |conn: &mut PgConnection, _| {
+            orders::movements(conn, sku, &page).await
+        })
+        .await
     }
 }

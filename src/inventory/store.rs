@@ -3,7 +3,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use super::{
-    Adjustment, Checkout, Cleanup, Error, NewProduct, Order, OrderId, Page, Product, Sku, Stock,
+    Adjustment, Checkout, Cleanup, Error, Movement, NewProduct, Order, OrderFilter, OrderId, Page,
+    Product, Return, Sku, Stock,
 };
 use crate::Version;
 
@@ -93,15 +94,16 @@ pub trait Inventory: Send + Sync {
         reason: &str,
     ) -> Result<Product, Error>;
 
-    /// Takes all lines, or none, and makes an order that awaits payment; exactly once per order id.
+    /// Takes all lines, or none, and makes an order that awaits payment; exactly once per order id, and
+    /// per [idempotency key](Checkout::with_idempotency_key) of the customer.
     ///
     /// # Errors
     ///
     /// The first of these that applies: [`Error::NotFound`], [`Error::PriceChanged`],
     /// [`Error::Conflict`] (for [`expecting_version`](super::Line::expecting_version)),
     /// [`Error::InsufficientStock`] with every short line, [`Error::Invalid`] for several
-    /// currencies or a total that is too large. [`Error::IdempotencyMismatch`] when the order id
-    /// was used by another request.
+    /// currencies or a total that is too large. [`Error::IdempotencyMismatch`] when the order id or
+    /// the key was used by another request.
     async fn checkout(&self, request: Checkout) -> Result<Order, Error>;
 
     /// The order as it stands.
@@ -111,17 +113,82 @@ pub trait Inventory: Send + Sync {
     /// [`Error::NotFound`] when there is none.
     async fn order(&self, id: OrderId) -> Result<Order, Error>;
 
-    /// Cancels the orders that have awaited payment for longer than `older_than` and gives their
-    /// stock back, each exactly once. Orders that somebody else is changing are left for the next
-    /// time. May be called by several processes at once, and dropped at any time.
+    /// A page of the orders, sorted by id, and so by the time at which their ids were made.
     ///
-    /// It knows of no payment that the orders' status does not tell of, and no method of this version
-    /// marks an order paid: see [the guide](crate::guide::inventory) before you call it.
+    /// # Errors
+    ///
+    /// Those of the database.
+    async fn orders(&self, filter: OrderFilter, page: Page<OrderId>) -> Result<Vec<Order>, Error>;
+
+    /// The payment arrived. For an order that is paid already it changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OrderClosed`] when it was cancelled: [`revive`](Self::revive) it, or pay back.
+    /// [`Error::NotFound`].
+    async fn mark_paid(&self, id: OrderId) -> Result<Order, Error>;
+
+    /// A payment failed. The order keeps its stock and awaits another, until it is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OrderClosed`] when it is paid or cancelled, [`Error::NotFound`].
+    async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error>;
+
+    /// Cancels an order that is not paid, and gives back exactly what it took, once. For an order that
+    /// is cancelled already it changes nothing. `reason` as in [`Adjustment::new`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OrderClosed`] when it is paid: its units come back by
+    /// [`return_items`](Self::return_items). [`Error::NotFound`], [`Error::Invalid`] for a reason that
+    /// can't be stored.
+    async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error>;
+
+    /// Takes the stock of a cancelled order again, at the order's prices: for a payment that arrived
+    /// after all. The order awaits payment again, as if it had just been made: mark it paid next.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InsufficientStock`] with every line that can't be had any more, a retired product
+    /// among them; then nothing changes. [`Error::OrderClosed`] when it is paid or its payment failed,
+    /// [`Error::NotFound`].
+    async fn revive(&self, id: OrderId) -> Result<Order, Error>;
+
+    /// Puts units of a paid order back into stock, once per [`Return::id`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReturnExceedsOrder`] with every line that asks for more than is left of it; then
+    /// nothing changes. [`Error::OrderClosed`] when the order is not paid,
+    /// [`Error::IdempotencyMismatch`] when its id was used for something else, [`Error::NotFound`].
+    async fn return_items(&self, request: Return) -> Result<Order, Error>;
+
+    /// Cancels the orders that have awaited payment for longer than `older_than` and gives their
+    /// stock back, each exactly once. Orders that somebody else is changing, a payment among them, are
+    /// left for the next time. May be called by several processes at once, and dropped at any time.
     ///
     /// # Errors
     ///
     /// Those of the database; what was cancelled before stays so.
     async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error>;
+
+    /// Forgets the [idempotency keys](Checkout::with_idempotency_key) of orders made longer than
+    /// `older_than` ago, and tells how many. From then on such a key makes a new order: keep them for
+    /// longer than any client repeats a request, a day or more.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database; what was forgotten before stays so.
+    async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error>;
+
+    /// A page of a product's ledger, by version. Of a retired product too; empty when there never was
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error>;
 }
 
 #[async_trait]
@@ -176,7 +243,39 @@ impl<I: Inventory + ?Sized> Inventory for Arc<I> {
         (**self).order(id).await
     }
 
+    async fn orders(&self, filter: OrderFilter, page: Page<OrderId>) -> Result<Vec<Order>, Error> {
+        (**self).orders(filter, page).await
+    }
+
+    async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
+        (**self).mark_paid(id).await
+    }
+
+    async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
+        (**self).mark_payment_failed(id).await
+    }
+
+    async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
+        (**self).cancel(id, reason).await
+    }
+
+    async fn revive(&self, id: OrderId) -> Result<Order, Error> {
+        (**self).revive(id).await
+    }
+
+    async fn return_items(&self, request: Return) -> Result<Order, Error> {
+        (**self).return_items(request).await
+    }
+
     async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
         (**self).cleanup_failed_orders(older_than).await
+    }
+
+    async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
+        (**self).cleanup_idempotency_keys(older_than).await
+    }
+
+    async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {
+        (**self).movements(sku, page).await
     }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     db::{Db, Default, assert_books},
     goods::{add, cart, new_product, pesos, sku, stock, stock_of, units},
+    order_life,
 };
 
 /// Every clause, on one inventory that begins empty.
@@ -30,6 +31,7 @@ async fn fulfil(shop: &dyn Inventory) {
     honours_expectations(shop).await;
     replays(shop).await;
     cleans_up(shop).await;
+    order_life::fulfil(shop).await;
     refuses_bad_input(shop).await;
 }
 

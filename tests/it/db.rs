@@ -162,10 +162,17 @@ const BOOKS: &[(&str, &str)] = &[
         "SELECT l.sku FROM optilock.order_lines l LEFT JOIN optilock.orders o ON o.id = l.order_id WHERE o.id IS NULL",
     ),
     (
-        "a cancelled order that did not give back what it took, once",
-        "SELECT l.order_id::text FROM optilock.order_lines l JOIN optilock.orders o ON o.id = l.order_id AND o.status = 3
-         LEFT JOIN optilock.movements m ON m.order_id = l.order_id AND m.sku = l.sku AND m.kind = 2
-         GROUP BY l.order_id, l.sku, l.quantity HAVING coalesce(sum(m.delta), 0) <> l.quantity OR count(m.sku) <> 1",
+        "an order that does not hold what it should: nothing when cancelled, else what it took",
+        "SELECT l.order_id::text FROM optilock.order_lines l JOIN optilock.orders o ON o.id = l.order_id
+         LEFT JOIN optilock.movements m ON m.order_id = l.order_id AND m.sku = l.sku AND m.kind IN (1, 2, 12)
+         GROUP BY l.order_id, l.sku, l.quantity, o.status
+         HAVING coalesce(sum(m.delta), 0) <> CASE o.status WHEN 3 THEN 0 ELSE -l.quantity END",
+    ),
+    (
+        "a line with other returns than its movements",
+        "SELECT l.order_id::text FROM optilock.order_lines l
+         LEFT JOIN optilock.movements m ON m.order_id = l.order_id AND m.sku = l.sku AND m.kind = 11
+         GROUP BY l.order_id, l.sku, l.returned HAVING coalesce(sum(m.delta), 0) <> l.returned",
     ),
 ];
 

@@ -9,7 +9,9 @@ use std::{
 
 use optilock::{
     RetryPolicy, Version,
-    inventory::{Adjustment, Error, Inventory, OrderId, Page, PgInventory, Strategy},
+    inventory::{
+        Adjustment, Error, Inventory, OrderFilter, OrderId, Page, PgInventory, Return, Strategy,
+    },
     migrate,
     postgres::{
         self, Bulk, Isolation, PgRepository, TransactOptions, Verdict, transact, transact_with,
@@ -20,7 +22,7 @@ use optilock::{
 use crate::{
     bank::{self, Account},
     db::{Db, assert_books, pool_options},
-    goods::{add, cart, new_product, pesos, sku, stock},
+    goods::{add, cart, new_product, pesos, sku, stock, units},
 };
 
 type Operation<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -189,6 +191,51 @@ async fn after_every_poll() {
                 .unwrap();
             shop.product_at(&pot, one).await.unwrap_err();
             shop.order(OrderId::new()).await.unwrap_err();
+            shop.orders(OrderFilter::all(), Page::first(9))
+                .await
+                .map(drop)
+                .unwrap();
+            shop.movements(&pot, Page::first(9))
+                .await
+                .map(drop)
+                .unwrap();
+        })
+    })
+    .await;
+    // Each step may have been made when its future was dropped: then the next one begins elsewhere.
+    let others = PgInventory::new(db.pool.clone());
+    let order = others.checkout(cart(&[("pot", 5)])).await.unwrap().id;
+    sweep(&db, &pool, "cancel, revive, mark_payment_failed", || {
+        Box::pin(async {
+            let _ = shop.cancel(order, "test").await;
+            let _ = shop.revive(order).await;
+            let _ = shop.mark_payment_failed(order).await;
+        })
+    })
+    .await;
+    others.cancel(order, "test").await.unwrap();
+    others.revive(order).await.unwrap();
+    sweep(&db, &pool, "mark_paid, return_items", || {
+        let lines = [(pot.clone(), units(1))];
+        let back = Return::new(order, lines, "broken").unwrap();
+        Box::pin(async {
+            shop.mark_paid(order).await.map(drop).unwrap();
+            // Over all polls it is more often than there are units.
+            let _ = shop.return_items(back).await;
+        })
+    })
+    .await;
+    sweep(&db, &pool, "a checkout by its key", || {
+        let request = cart(&[("pot", 1)]).with_idempotency_key("key");
+        Box::pin(async { shop.checkout(request).await.map(drop).unwrap() })
+    })
+    .await;
+    sweep(&db, &pool, "cleanup_idempotency_keys", || {
+        Box::pin(async {
+            shop.cleanup_idempotency_keys(Duration::ZERO)
+                .await
+                .map(drop)
+                .unwrap()
         })
     })
     .await;

@@ -22,6 +22,8 @@ mod host_transaction;
 mod metrics;
 mod migrate;
 mod modify;
+mod order_life;
+mod order_races;
 mod row_types;
 mod rows;
 mod same_answers;

@@ -4,7 +4,7 @@ use optilock::{
     Version,
     inventory::{
         Adjustment, Checkout, Error, Inventory, Line, MemoryInventory, NewProduct, Order, OrderId,
-        PgInventory, Product, Strategy,
+        Page, PgInventory, Product, Return, Strategy,
     },
 };
 use proptest::{
@@ -51,10 +51,31 @@ enum Op {
     Checkout {
         id: u8,
         customer: bool,
+        key: Option<u8>,
         lines: Vec<(u8, u8, Option<u8>, Option<u8>)>,
     },
     Order {
         id: u8,
+    },
+    Pay {
+        id: u8,
+    },
+    Fail {
+        id: u8,
+    },
+    Cancel {
+        id: u8,
+    },
+    Revive {
+        id: u8,
+    },
+    Return {
+        id: u8,
+        order: u8,
+        lines: Vec<(u8, u8)>,
+    },
+    Ledger {
+        product: u8,
     },
 }
 
@@ -73,8 +94,15 @@ fn op() -> impl proptest::strategy::Strategy<Value = Op> {
         2 => (product.clone(), 0_u8..4, -6_i8..6).prop_map(|(product, id, delta)| Op::Adjust { product, id, delta }),
         1 => (product.clone(), version.clone(), 0_u8..9).prop_map(|(product, version, units)| Op::Count { product, version, units }),
         1 => (product, version).prop_map(|(product, version)| Op::Look { product, version }),
-        6 => (0_u8..8, any::<bool>(), vec(line, 0..4)).prop_map(|(id, customer, lines)| Op::Checkout { id, customer, lines }),
+        6 => (0_u8..8, any::<bool>(), proptest::option::of(0_u8..3), vec(line, 0..4))
+            .prop_map(|(id, customer, key, lines)| Op::Checkout { id, customer, key, lines }),
         1 => (0_u8..8).prop_map(|id| Op::Order { id }),
+        2 => (0_u8..8).prop_map(|id| Op::Pay { id }),
+        1 => (0_u8..8).prop_map(|id| Op::Fail { id }),
+        2 => (0_u8..8).prop_map(|id| Op::Cancel { id }),
+        1 => (0_u8..8).prop_map(|id| Op::Revive { id }),
+        2 => (0_u8..4, 0_u8..8, vec((0_u8..3, 1_u8..3), 0..3)).prop_map(|(id, order, lines)| Op::Return { id, order, lines }),
+        1 => (0_u8..3).prop_map(|product| Op::Ledger { product }),
     ]
 }
 
@@ -112,10 +140,11 @@ fn of_order(order: Order) -> String {
         lines,
         total,
         version,
+        reason,
         replayed,
         ..
     } = order;
-    format!("{id} {customer:?} {status} {lines:?} {total} {version} {replayed}")
+    format!("{id} {customer:?} {status} {lines:?} {total} {version} {reason:?} {replayed}")
 }
 
 async fn apply(shop: &dyn Inventory, case: Uuid, op: &Op) -> String {
@@ -179,6 +208,7 @@ async fn apply(shop: &dyn Inventory, case: Uuid, op: &Op) -> String {
         Op::Checkout {
             id: number,
             customer,
+            key,
             lines,
         } => {
             let lines =
@@ -200,12 +230,53 @@ async fn apply(shop: &dyn Inventory, case: Uuid, op: &Op) -> String {
                     if *customer {
                         request = request.with_customer("ana");
                     }
+                    if let Some(key) = key {
+                        request = request.with_idempotency_key(format!("{case} {key}"));
+                    }
                     told(shop.checkout(request).await, of_order)
                 }
                 Err(error) => error.to_string(),
             }
         }
         Op::Order { id: number } => told(shop.order(OrderId::from(id(*number))).await, of_order),
+        Op::Pay { id: number } => told(shop.mark_paid(OrderId::from(id(*number))).await, of_order),
+        Op::Fail { id: number } => {
+            let failed = shop.mark_payment_failed(OrderId::from(id(*number)));
+            told(failed.await, of_order)
+        }
+        Op::Cancel { id: number } => {
+            let cancelled = shop.cancel(OrderId::from(id(*number)), "no");
+            told(cancelled.await, of_order)
+        }
+        Op::Revive { id: number } => told(shop.revive(OrderId::from(id(*number))).await, of_order),
+        Op::Return {
+            id: number,
+            order,
+            lines,
+        } => {
+            let lines = lines.iter();
+            let lines = lines.map(|(product, count)| (name(*product), units((*count).into())));
+            match Return::new(OrderId::from(id(*order)), lines, "broken") {
+                Ok(request) => told(
+                    shop.return_items(request.with_id(id(*number))).await,
+                    of_order,
+                ),
+                Err(error) => error.to_string(),
+            }
+        }
+        Op::Ledger { product } => {
+            let ledger = shop.movements(&name(*product), Page::first(100)).await;
+            told(ledger, |ledger| {
+                let movements = ledger.iter().map(|it| {
+                    let (kind, delta, after) = (it.kind, it.delta, it.stock_after);
+                    format!(
+                        "{} {kind} {delta} {after} {:?} {:?}",
+                        it.version, it.order, it.reason
+                    )
+                });
+                movements.collect::<Vec<_>>().join("; ")
+            })
+        }
     }
 }
 
@@ -223,7 +294,7 @@ fn as_in_memory() {
         cases: 48,
         ..Default::default()
     });
-    let outcome = runner.run(&vec(op(), 1..40), |ops| {
+    let outcome = runner.run(&vec(op(), 1..60), |ops| {
         for shop in &shops {
             let (case, memory) = (Uuid::now_v7(), MemoryInventory::new());
             for op in &ops {

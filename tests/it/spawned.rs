@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use optilock::{
     Conflict, RetryPolicy, Version,
-    inventory::{Adjustment, Error, Inventory, MemoryInventory, OrderId, Page, PgInventory},
+    inventory::{
+        Adjustment, Error, Inventory, MemoryInventory, OrderFilter, OrderId, Page, PgInventory,
+        Quantity, Return,
+    },
     migrate,
     postgres::{self, Bulk, TransactOptions, transact, transact_with},
     with_retry, with_retry_mut,
@@ -35,8 +38,19 @@ async fn everything(shop: Arc<dyn Inventory>) {
         .unwrap();
     let order = shop.checkout(cart(&[("pot", 1)])).await.unwrap();
     shop.order(order.id).await.unwrap();
+    shop.orders(OrderFilter::all(), Page::first(5))
+        .await
+        .unwrap();
+    shop.mark_payment_failed(order.id).await.unwrap();
+    shop.cancel(order.id, "test").await.unwrap();
+    shop.revive(order.id).await.unwrap();
+    shop.mark_paid(order.id).await.unwrap();
+    let back = Return::new(order.id, [(pot.clone(), Quantity::ONE)], "broken").unwrap();
+    shop.return_items(back).await.unwrap();
     shop.cleanup_failed_orders(Duration::ZERO).await.unwrap();
-    shop.retire_product(&pot, Version::new(counted.version.get() + 2).unwrap())
+    shop.cleanup_idempotency_keys(Duration::ZERO).await.unwrap();
+    shop.movements(&pot, Page::first(5)).await.unwrap();
+    shop.retire_product(&pot, Version::new(counted.version.get() + 4).unwrap())
         .await
         .unwrap();
 }
@@ -82,7 +96,16 @@ async fn everything_in_the_callers_transaction() {
                 .await?;
             let order = shop.checkout_in(conn, &request).await?;
             shop.order_in(conn, order.id).await?;
-            shop.retire_product_in(conn, &pot, Version::new(version.get() + 2).unwrap())
+            shop.orders_in(conn, &OrderFilter::all(), &Page::first(5))
+                .await?;
+            shop.mark_payment_failed_in(conn, order.id).await?;
+            shop.cancel_in(conn, order.id, "test").await?;
+            shop.revive_in(conn, order.id).await?;
+            shop.mark_paid_in(conn, order.id).await?;
+            let back = Return::new(order.id, [(pot.clone(), Quantity::ONE)], "broken")?;
+            shop.return_items_in(conn, &back).await?;
+            shop.movements_in(conn, &pot, &Page::first(5)).await?;
+            shop.retire_product_in(conn, &pot, Version::new(version.get() + 5).unwrap())
                 .await
         })
         .await

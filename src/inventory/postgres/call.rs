@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{PgInventory, products};
 use crate::{
     Attempt, Class, Classify,
-    inventory::{Error, Product, checkout::Facts},
+    inventory::{Error, Order, Product, checkout::Facts},
     postgres::{Failed, READ_COMMITTED, attempt, is_read_only},
     retry::{Operation, Run},
 };
@@ -178,6 +178,34 @@ impl PgInventory {
                 }
                 other => other,
             }
+        })
+        .await
+    }
+}
+
+impl PgInventory {
+    /// A step of an order. Made twice it is answered as made once, so an unknown outcome is simply tried
+    /// again. Once the order stands where no such step begins, an attempt still on its way is refused
+    /// like this one.
+    pub(super) async fn transition<F>(&self, label: &'static str, op: F) -> Result<Order, Error>
+    where
+        F: for<'c> Operation<&'c mut PgConnection, Result<Order, Error>>,
+    {
+        self.call(label, op, async |call: &mut Call<F>, attempt| {
+            let result = if attempt.locking() {
+                self.locking(attempt, &mut call.lent).await
+            } else {
+                self.alone(attempt, &mut call.lent).await
+            };
+            if let Err(refused) = &result
+                && matches!(
+                    refused.error,
+                    Error::OrderClosed { .. } | Error::NotFound { .. }
+                )
+            {
+                call.in_doubt = false;
+            }
+            result
         })
         .await
     }

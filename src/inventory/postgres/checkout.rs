@@ -18,7 +18,7 @@ impl PgInventory {
         request: &Checkout,
     ) -> Result<Order, Failed<Error>> {
         if call.look_first
-            && let Some(stored) = orders::stored(&mut *self.acquire().await?, request.id).await?
+            && let Some(stored) = orders::known(&mut *self.acquire().await?, request).await?
         {
             return Ok(request.replay(stored)?);
         }
@@ -94,7 +94,7 @@ impl PgInventory {
         if orders::void(&mut conn, request.id).await? {
             return Ok(Err(refusal));
         }
-        Ok(match orders::stored(&mut conn, request.id).await? {
+        Ok(match orders::known(&mut conn, request).await? {
             Some(stored) => request.replay(stored),
             None => Err(refusal),
         })
@@ -168,7 +168,7 @@ async fn compare_and_set(
         if let Some(order) = made(request, &rows)? {
             return Ok(Sale::Made(order));
         }
-        if let Some(stored) = orders::stored(conn, request.id).await? {
+        if let Some(stored) = orders::known(conn, request).await? {
             return request.replay(stored).map(Sale::Made);
         }
         facts_of(&rows)?
@@ -217,7 +217,7 @@ async fn judge_locked(conn: &mut PgConnection, request: &Checkout) -> Result<(),
     }
     match request.judge(&locked) {
         // Refused, unless an earlier call made the order: the statement that follows finds it.
-        Err(refusal) if orders::stored(conn, request.id).await?.is_none() => Err(refusal),
+        Err(refusal) if orders::known(conn, request).await?.is_none() => Err(refusal),
         _ => Ok(()),
     }
 }
@@ -229,7 +229,7 @@ async fn refuse(
     request: &Checkout,
     facts: &[Option<Facts>],
 ) -> Result<Order, Error> {
-    if let Some(stored) = orders::stored(conn, request.id).await? {
+    if let Some(stored) = orders::known(conn, request).await? {
         return request.replay(stored);
     }
     request.judge(facts)?;
@@ -237,7 +237,11 @@ async fn refuse(
 }
 
 async fn replay(conn: &mut PgConnection, request: &Checkout) -> Result<Order, Error> {
-    request.replay(orders::find(conn, request.id).await?)
+    match orders::known(conn, request).await? {
+        Some(stored) => request.replay(stored),
+        // Its key was forgotten in between.
+        None => checkout_in(conn, request).await,
+    }
 }
 
 /// Everything fitted, and nothing was written.
@@ -258,6 +262,8 @@ async fn facts(
 ) -> Result<(Vec<Option<Facts>>, bool), Error> {
     let read = sqlx::query(sql::FACTS)
         .bind(skus(request))
+        .bind(request.customer.as_deref())
+        .bind(request.key.as_deref())
         .bind(request.id.uuid());
     let rows = read.fetch_all(conn).await.map_err(Error::before)?;
     let taken = rows.first().map_or(Ok(false), |row| row.try_get("taken"))?;
@@ -283,6 +289,7 @@ async fn sell_one(
         .bind(i64::MAX / line.quantity.get())
         .bind(request.id.uuid())
         .bind(request.customer.as_deref())
+        .bind(request.key.as_deref())
         .fetch_all(conn)
         .await
         .map_err(Error::own_key)?;
@@ -318,6 +325,7 @@ async fn sell_many(
         .bind(currencies)
         .bind(request.id.uuid())
         .bind(request.customer.as_deref())
+        .bind(request.key.as_deref())
         .fetch_all(conn)
         .await
         .map_err(|error| {

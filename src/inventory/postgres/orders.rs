@@ -2,21 +2,24 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use super::{row, sql};
 use crate::{
-    Versioned,
-    inventory::{Cleanup, Error, Order, OrderId},
+    Version, Versioned,
+    inventory::{
+        Checkout, Cleanup, Error, Movement, Order, OrderFilter, OrderId, OrderStatus, Page,
+        Quantity, Return, Shortage, Sku, product::check_text,
+    },
+    postgres::is_division_by_zero,
 };
 
 pub(super) async fn stored(conn: &mut PgConnection, id: OrderId) -> Result<Option<Order>, Error> {
     let rows = sqlx::query(sql::ORDER)
         .bind(id.uuid())
         .fetch_all(conn)
-        .await
-        .map_err(Error::before)?;
-    row::order(id, &rows)
+        .await;
+    Ok(row::orders(&rows.map_err(Error::before)?)?.pop())
 }
 
 pub(super) async fn find(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
@@ -26,25 +29,234 @@ pub(super) async fn find(conn: &mut PgConnection, id: OrderId) -> Result<Order, 
     })
 }
 
+/// The order that an earlier call of this checkout made, by its id or its key.
+pub(super) async fn known(
+    conn: &mut PgConnection,
+    request: &Checkout,
+) -> Result<Option<Order>, Error> {
+    let rows = sqlx::query(sql::KNOWN)
+        .bind(request.id.uuid())
+        .bind(request.customer.as_deref())
+        .bind(request.key.as_deref())
+        .fetch_all(conn)
+        .await;
+    Ok(row::orders(&rows.map_err(Error::before)?)?.pop())
+}
+
+pub(super) async fn page(
+    conn: &mut PgConnection,
+    filter: &OrderFilter,
+    page: &Page<OrderId>,
+) -> Result<Vec<Order>, Error> {
+    let statuses: Vec<i16> = match &*filter.statuses {
+        // Void orders are none, unless somebody asks for them.
+        [] => (0..row::status_code(OrderStatus::Void)).collect(),
+        statuses => statuses.iter().copied().map(row::status_code).collect(),
+    };
+    let rows = sqlx::query(sql::ORDERS)
+        .bind(page.after.map(OrderId::uuid))
+        .bind(filter.customer.as_deref())
+        .bind(statuses)
+        .bind(i64::from(page.limit()))
+        .fetch_all(conn)
+        .await;
+    row::orders(&rows.map_err(Error::before)?)
+}
+
+pub(super) async fn pay(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
+    let paid = sqlx::query(sql::PAY).bind(id.uuid()).execute(&mut *conn);
+    let moved = paid.await?.rows_affected() == 1;
+    arrived(conn, id, OrderStatus::Paid, moved).await
+}
+
+pub(super) async fn fail(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
+    let failed = sqlx::query(sql::FAIL).bind(id.uuid()).execute(&mut *conn);
+    let moved = failed.await?.rows_affected() == 1;
+    arrived(conn, id, OrderStatus::PaymentFailed, moved).await
+}
+
+pub(super) async fn cancel(
+    conn: &mut PgConnection,
+    id: OrderId,
+    reason: &str,
+) -> Result<Order, Error> {
+    check_text("reason", reason)?;
+    let cancelled = sqlx::query(sql::CANCEL)
+        .bind(id.uuid())
+        .bind(reason)
+        .fetch_one(&mut *conn)
+        .await?;
+    let moved = cancelled.try_get::<i64, _>("orders")? == 1;
+    arrived(conn, id, OrderStatus::Cancelled, moved).await
+}
+
+pub(super) async fn revive(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
+    let rows = sqlx::query(sql::REVIVE)
+        .bind(id.uuid())
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(|error| suppressed(error, id))?;
+    let moved = wrote(&rows)?;
+    if !moved && !rows.is_empty() {
+        let short = shortages(&rows, "available")?;
+        return Err(if short.is_empty() {
+            suppressed(sqlx::Error::RowNotFound, id)
+        } else {
+            Error::InsufficientStock(short)
+        });
+    }
+    arrived(conn, id, OrderStatus::PendingPayment, moved).await
+}
+
+pub(super) async fn take_back(conn: &mut PgConnection, request: &Return) -> Result<Order, Error> {
+    let id = request.order;
+    let (skus, quantities): (Vec<&Sku>, Vec<i64>) = request
+        .lines
+        .iter()
+        .map(|(sku, quantity)| (sku, quantity.get()))
+        .unzip();
+    let rows = sqlx::query(sql::RETURN)
+        .bind(id.uuid())
+        .bind(&skus)
+        .bind(&quantities)
+        .bind(request.id)
+        .bind(&request.reason)
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(|error| suppressed(error, id))?;
+    if wrote(&rows)? {
+        return find(conn, id).await;
+    }
+    let made = sqlx::query_scalar(sql::RETURNED)
+        .bind(request.id)
+        .bind(id.uuid())
+        .bind(&skus)
+        .bind(&quantities)
+        .fetch_optional(&mut *conn)
+        .await;
+    let mut order = match made.map_err(Error::before)? {
+        Some(false) => {
+            return Err(Error::IdempotencyMismatch {
+                entity: "return",
+                id: request.id.to_string(),
+            });
+        }
+        Some(true) => find(conn, id).await?,
+        None => {
+            let order = find(conn, id).await?;
+            let paid = rows.first().map_or(Ok(false), |row| row.try_get("paid"))?;
+            return Err(match shortages(&rows, "remaining")? {
+                _ if !paid => closed(&order),
+                too_many if too_many.is_empty() => suppressed(sqlx::Error::RowNotFound, id),
+                too_many => Error::ReturnExceedsOrder(too_many),
+            });
+        }
+    };
+    order.replayed = true;
+    Ok(order)
+}
+
+/// The order after a step to `to` that moved it, or did not: then it was there already, or it stands
+/// where no such step begins.
+async fn arrived(
+    conn: &mut PgConnection,
+    id: OrderId,
+    to: OrderStatus,
+    moved: bool,
+) -> Result<Order, Error> {
+    let mut order = find(conn, id).await?;
+    if moved || order.status == to {
+        order.replayed = !moved;
+        return Ok(order);
+    }
+    Err(closed(&order))
+}
+
+fn closed(order: &Order) -> Error {
+    let (id, status) = (order.id, order.status);
+    Error::OrderClosed { id, status }
+}
+
+/// The error of a statement that fails when it wrote less than it decided.
+fn suppressed(error: sqlx::Error, id: OrderId) -> Error {
+    if is_division_by_zero(&error) || matches!(error, sqlx::Error::RowNotFound) {
+        return Error::Suppressed {
+            entity: Order::ENTITY,
+            id: id.to_string(),
+        };
+    }
+    error.into()
+}
+
+fn wrote(rows: &[PgRow]) -> Result<bool, Error> {
+    Ok(rows.first().map_or(Ok(false), |row| row.try_get("wrote"))?)
+}
+
+/// The lines that ask for more than is there.
+fn shortages(rows: &[PgRow], there: &str) -> Result<Vec<Shortage>, Error> {
+    let mut short = Vec::new();
+    for row in rows {
+        let (asked, there): (i64, i64) = (row.try_get("quantity")?, row.try_get(there)?);
+        if there < asked {
+            let asked = Quantity::new(asked).map_err(row::impossible)?;
+            short.push(Shortage::new(row.try_get("sku")?, asked, there));
+        }
+    }
+    Ok(short)
+}
+
 /// Uses the id up, unless there is an order.
 pub(super) async fn void(conn: &mut PgConnection, id: OrderId) -> Result<bool, Error> {
     let voided = sqlx::query(sql::VOID).bind(id.uuid()).execute(conn).await?;
     Ok(voided.rows_affected() == 1)
 }
 
-/// The most orders that one statement cancels: enough to be quick, few enough that a checkout
-/// waits for milliseconds.
-pub(super) const SWEEP_BATCH: u64 = 500;
+/// The most orders that one statement changes: enough to be quick, few enough that a checkout waits
+/// for milliseconds.
+pub(super) const BATCH: u64 = 500;
 
 /// Cancels a batch of orders unpaid for so long.
 pub(super) async fn sweep(conn: &mut PgConnection, older_than: Duration) -> Result<Cleanup, Error> {
-    let age = i64::try_from(older_than.as_micros()).unwrap_or(i64::MAX);
-    let batch = i64::try_from(SWEEP_BATCH).unwrap_or(i64::MAX);
     let swept = sqlx::query(sql::SWEEP)
-        .bind(age)
-        .bind(batch)
+        .bind(micros(older_than))
+        .bind(BATCH.cast_signed())
         .fetch_one(conn)
         .await?;
     let count = |column| swept.try_get(column).map(i64::unsigned_abs);
     Ok(Cleanup::new(count("orders")?, count("units")?))
+}
+
+/// Forgets a batch of keys that are so old.
+pub(super) async fn forget_keys(
+    conn: &mut PgConnection,
+    older_than: Duration,
+) -> Result<u64, Error> {
+    let forgotten = sqlx::query(sql::FORGET_KEYS)
+        .bind(micros(older_than))
+        .bind(BATCH.cast_signed())
+        .execute(conn)
+        .await?;
+    Ok(forgotten.rows_affected())
+}
+
+fn micros(age: Duration) -> i64 {
+    i64::try_from(age.as_micros()).unwrap_or(i64::MAX)
+}
+
+pub(super) async fn movements(
+    conn: &mut PgConnection,
+    sku: &Sku,
+    page: &Page<Version>,
+) -> Result<Vec<Movement>, Error> {
+    let found = sqlx::query(sql::MOVEMENTS)
+        .bind(sku)
+        .bind(page.after.map_or(0, Version::get))
+        .bind(i64::from(page.limit()))
+        .fetch_all(conn)
+        .await;
+    found
+        .map_err(Error::before)?
+        .iter()
+        .map(row::movement)
+        .collect()
 }

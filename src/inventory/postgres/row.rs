@@ -1,11 +1,15 @@
 //! Rows as values, checked on the way in.
 
 use sqlx::{Row, postgres::PgRow};
+use uuid::Uuid;
 
 use super::time::Time;
 use crate::{
     Version,
-    inventory::{Error, Money, Order, OrderId, OrderLine, OrderStatus, Quantity, checkout::Facts},
+    inventory::{
+        Error, Money, Movement, MovementKind, Order, OrderId, OrderLine, OrderStatus, Quantity,
+        checkout::Facts,
+    },
 };
 
 /// A stored value that none of our statements could have written.
@@ -35,11 +39,26 @@ pub(super) fn price(row: &PgRow) -> Result<Money, Error> {
     money(row, "price")
 }
 
-/// `None` without rows.
-pub(super) fn order(id: OrderId, rows: &[PgRow]) -> Result<Option<Order>, Error> {
-    let Some(first) = rows.first() else {
-        return Ok(None);
-    };
+/// Orders from their rows, one per line, those of one order together.
+pub(super) fn orders(rows: &[PgRow]) -> Result<Vec<Order>, Error> {
+    let mut orders = Vec::new();
+    let mut rest = rows;
+    while let Some(first) = rest.first() {
+        let id: Uuid = first.try_get("id")?;
+        let mut count = 1;
+        while let Some(next) = rest.get(count)
+            && next.try_get::<Uuid, _>("id")? == id
+        {
+            count += 1;
+        }
+        let (own, others) = rest.split_at(count);
+        orders.push(order(id.into(), first, own)?);
+        rest = others;
+    }
+    Ok(orders)
+}
+
+fn order(id: OrderId, first: &PgRow, rows: &[PgRow]) -> Result<Order, Error> {
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
         // A void order has no lines.
@@ -47,7 +66,9 @@ pub(super) fn order(id: OrderId, rows: &[PgRow]) -> Result<Option<Order>, Error>
             continue;
         };
         let quantity = Quantity::new(row.try_get("quantity")?).map_err(impossible)?;
-        lines.push(OrderLine::new(sku, quantity, money(row, "price")?));
+        let mut line = OrderLine::new(sku, quantity, money(row, "price")?);
+        line.returned = row.try_get("returned")?;
+        lines.push(line);
     }
     let Time(created_at) = first.try_get("created_at")?;
     let mut order = Order::new(id, lines, created_at)
@@ -56,7 +77,32 @@ pub(super) fn order(id: OrderId, rows: &[PgRow]) -> Result<Option<Order>, Error>
     order.status = status(first.try_get("status")?)?;
     order.total = money(first, "total")?;
     order.version = first.try_get("version")?;
-    Ok(Some(order))
+    order.reason = first.try_get("reason")?;
+    Ok(order)
+}
+
+pub(super) fn movement(row: &PgRow) -> Result<Movement, Error> {
+    let code: i16 = row.try_get("kind")?;
+    let kind = MovementKind::of_code(code)
+        .ok_or_else(|| impossible(format!("{code} is no kind of movement")))?;
+    let (delta, stock_after) = (row.try_get("delta")?, row.try_get("stock_after")?);
+    let (sku, version) = (row.try_get("sku")?, row.try_get("version")?);
+    let mut movement = Movement::new(sku, version, kind, delta, stock_after);
+    movement.order = row.try_get::<Option<Uuid>, _>("order_id")?.map(Into::into);
+    movement.reason = row.try_get("reason")?;
+    Time(movement.moved_at) = row.try_get("moved_at")?;
+    Ok(movement)
+}
+
+/// The number under which the database keeps it.
+pub(super) const fn status_code(status: OrderStatus) -> i16 {
+    match status {
+        OrderStatus::PendingPayment => 0,
+        OrderStatus::PaymentFailed => 1,
+        OrderStatus::Paid => 2,
+        OrderStatus::Cancelled => 3,
+        OrderStatus::Void => 4,
+    }
 }
 
 fn status(code: i16) -> Result<OrderStatus, Error> {

@@ -88,8 +88,8 @@ pub(super) const ADJUST: &str = concat!(
 );
 
 /// A checkout of one line, in one round trip. `$1` sku, `$2` quantity, `$3` version?, `$4` price?,
-/// `$5` currency?, `$6` the highest price whose total fits, `$7` order, `$8` customer?. No row:
-/// refused, ask [`FACTS`] why.
+/// `$5` currency?, `$6` the highest price whose total fits, `$7` order, `$8` customer?, `$9` key?. No
+/// row: refused, ask [`FACTS`] why.
 pub(super) const SELL_ONE: &str = concat!(
     "WITH u AS (
         UPDATE optilock.products p
@@ -99,8 +99,8 @@ pub(super) const SELL_ONE: &str = concat!(
             AND p.currency = coalesce($5, p.currency) AND p.price <= $6
         RETURNING p.sku, p.version, p.stock, p.price, p.currency),
     i AS (
-        INSERT INTO optilock.orders (id, customer, total, currency)
-        SELECT $7, $8, $2 * u.price, u.currency FROM u RETURNING id),
+        INSERT INTO optilock.orders (id, customer, idempotency_key, total, currency)
+        SELECT $7, $8, $9, $2 * u.price, u.currency FROM u RETURNING id),
     l AS (
         INSERT INTO optilock.order_lines (order_id, sku, quantity, price)
         SELECT i.id, u.sku, $2, u.price FROM i, u),
@@ -112,7 +112,7 @@ pub(super) const SELL_ONE: &str = concat!(
 );
 
 /// A checkout of many lines, merged and sorted. `$1` skus, `$2` quantities, `$3` versions?, `$4`
-/// prices?, `$5` currencies?, `$6` order, `$7` customer?. One row per line with its facts under the
+/// prices?, `$5` currencies?, `$6` order, `$7` customer?, `$8` key?. One row per line with its facts under the
 /// lock; `wrote` tells whether the order was made. All lines well and not written: the order is
 /// there already. The division fails the statement when the rows updated are not the rows asked.
 pub(super) const SELL_MANY: &str = concat!(
@@ -134,8 +134,8 @@ pub(super) const SELL_MANY: &str = concat!(
                 AND sum(quantity::numeric * price) <= 9223372036854775807) AS ok
         FROM f),
     i AS (
-        INSERT INTO optilock.orders (id, customer, total, currency)
-        SELECT $6, $7, t.total, t.currency FROM t WHERE t.ok ON CONFLICT DO NOTHING RETURNING id),
+        INSERT INTO optilock.orders (id, customer, idempotency_key, total, currency)
+        SELECT $6, $7, $8, t.total, t.currency FROM t WHERE t.ok ON CONFLICT DO NOTHING RETURNING id),
     u AS (
         UPDATE optilock.products p
         SET stock = f.stock - f.quantity, reserved = f.reserved, version = f.version + 1,
@@ -154,39 +154,174 @@ pub(super) const SELL_MANY: &str = concat!(
     FROM f ORDER BY f.sku COLLATE \"C\""
 );
 
-/// The facts of these products, one row each in byte order, and whether an order id is taken, all
-/// of one moment. `$1` skus, `$2` order.
-pub(super) const FACTS: &str =
-    "SELECT p.stock - p.reserved AS available, p.version, p.price, p.currency,
-        EXISTS (SELECT FROM optilock.orders WHERE id = $2) AS taken
+/// An order by its id or, failing that, by its key. `$1` order, `$2` customer?, `$3` key?.
+macro_rules! known {
+    ($order:literal, $customer:literal, $key:literal) => {
+        concat!(
+            "(SELECT id FROM optilock.orders WHERE id = ",
+            $order,
+            " UNION ALL SELECT id FROM optilock.orders WHERE idempotency_key = ",
+            $key,
+            " AND coalesce(customer, '') = coalesce(",
+            $customer,
+            ", '') LIMIT 1)"
+        )
+    };
+}
+
+/// The facts of these products, one row each in byte order, and whether the order is there by its id
+/// or key, all of one moment. `$1` skus, `$2` customer?, `$3` key?, `$4` order.
+pub(super) const FACTS: &str = concat!(
+    "SELECT p.stock - p.reserved AS available, p.version, p.price, p.currency, EXISTS ",
+    known!("$4", "$2", "$3"),
+    " AS taken
     FROM unnest($1::text[]) AS r (sku)
     LEFT JOIN optilock.products p ON p.sku = r.sku AND NOT p.retired
-    ORDER BY r.sku COLLATE \"C\"";
+    ORDER BY r.sku COLLATE \"C\""
+);
 
 /// Locks these products in byte order. `$1` skus.
 pub(super) const LOCK: &str = "SELECT p.sku, p.stock - p.reserved AS available, p.version, p.price, p.currency
     FROM optilock.products p WHERE p.sku = ANY($1) AND NOT p.retired ORDER BY p.sku FOR NO KEY UPDATE";
 
+macro_rules! order {
+    () => {
+        "SELECT o.id, o.customer, o.status, o.total, o.currency, o.version, o.reason, o.created_at,
+            l.sku, l.quantity, l.price, l.returned
+        FROM optilock.orders o LEFT JOIN optilock.order_lines l ON l.order_id = o.id "
+    };
+}
+
 /// An order, one row per line. `$1` order.
-pub(super) const ORDER: &str = concat!(
-    "SELECT o.customer, o.status, o.total, o.currency, o.version, ",
-    "o.created_at, l.sku, l.quantity, l.price
-    FROM optilock.orders o LEFT JOIN optilock.order_lines l ON l.order_id = o.id
-    WHERE o.id = $1 ORDER BY l.sku"
+pub(super) const ORDER: &str = concat!(order!(), "WHERE o.id = $1 ORDER BY l.sku");
+
+/// The order that a checkout may have made before. `$1` order, `$2` customer?, `$3` key?.
+pub(super) const KNOWN: &str = concat!(
+    order!(),
+    "WHERE o.id = ",
+    known!("$1", "$2", "$3"),
+    " ORDER BY l.sku"
 );
+
+/// A page of orders, one row per line. `$1` after?, `$2` customer?, `$3` statuses, `$4` limit.
+pub(super) const ORDERS: &str = concat!(
+    order!(),
+    "WHERE o.id = ANY (ARRAY(
+        SELECT id FROM optilock.orders
+        WHERE id > coalesce($1, '00000000-0000-0000-0000-000000000000') AND status = ANY ($3)
+            AND ($2::text IS NULL OR customer = $2)
+        ORDER BY id LIMIT $4))
+    ORDER BY o.id, l.sku"
+);
+
+/// `$1` order.
+pub(super) const PAY: &str = "UPDATE optilock.orders SET status = 2, version = version + 1
+    WHERE id = $1 AND status IN (0, 1)";
+
+/// `$1` order.
+pub(super) const FAIL: &str = "UPDATE optilock.orders SET status = 1, version = version + 1
+    WHERE id = $1 AND status = 0";
+
+/// Takes the stock of a cancelled order again. `$1` order. One row per line with what could be had;
+/// none when it is not cancelled.
+pub(super) const REVIVE: &str = "WITH x AS MATERIALIZED (
+        SELECT id FROM optilock.orders WHERE id = $1 AND status = 3 FOR NO KEY UPDATE),
+    b AS MATERIALIZED (
+        SELECT sku, quantity FROM optilock.order_lines WHERE order_id = ANY (ARRAY(SELECT id FROM x))),
+    k AS MATERIALIZED (
+        SELECT sku, stock, reserved, version FROM optilock.products
+        WHERE sku = ANY (ARRAY(SELECT sku FROM b)) AND NOT retired ORDER BY sku FOR NO KEY UPDATE),
+    f AS MATERIALIZED (
+        SELECT b.sku, b.quantity, k.stock, k.reserved, k.version,
+            (k.stock - k.reserved >= b.quantity) IS TRUE AS ok
+        FROM b LEFT JOIN k ON k.sku = b.sku),
+    c AS (
+        UPDATE optilock.orders
+        SET status = 0, version = version + 1, reason = NULL, pending_since = statement_timestamp()
+        WHERE id = ANY (ARRAY(SELECT id FROM x)) AND (SELECT bool_and(ok) FROM f) RETURNING id),
+    u AS (
+        UPDATE optilock.products p
+        SET stock = f.stock - f.quantity, reserved = f.reserved, version = f.version + 1,
+            updated_at = statement_timestamp()
+        FROM c, f WHERE p.sku = f.sku
+        RETURNING p.sku, p.version, p.stock, f.quantity),
+    m AS (
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
+        SELECT u.sku, u.version, 12, -u.quantity, u.stock, c.id FROM c, u)
+    SELECT f.sku, f.quantity, coalesce(f.stock - f.reserved, 0) AS available, CASE WHEN EXISTS (SELECT FROM c)
+        THEN (1 / ((SELECT count(*) FROM u) = (SELECT count(*) FROM f))::int)::bool ELSE false END AS wrote
+    FROM f ORDER BY f.sku COLLATE \"C\"";
+
+/// Takes units of a paid order back. `$1` order, `$2` skus, `$3` quantities, `$4` return, `$5` reason.
+/// One row per line with what is left of it; `paid` tells whether the order is, `wrote` whether it was
+/// done. Order, lines, products, in this order.
+pub(super) const RETURN: &str = "WITH x AS MATERIALIZED (
+        SELECT id FROM optilock.orders WHERE id = $1 AND status = 2 FOR NO KEY UPDATE),
+    b AS MATERIALIZED (
+        SELECT sku, quantity, returned FROM optilock.order_lines
+        WHERE order_id = ANY (ARRAY(SELECT id FROM x)) AND sku = ANY ($2) ORDER BY sku FOR NO KEY UPDATE),
+    k AS MATERIALIZED (
+        SELECT sku, stock, reserved, version FROM optilock.products
+        WHERE sku = ANY (ARRAY(SELECT sku FROM b)) ORDER BY sku FOR NO KEY UPDATE),
+    f AS MATERIALIZED (
+        SELECT r.sku, r.quantity, coalesce(b.quantity - b.returned, 0) AS remaining, b.returned, k.stock,
+            k.reserved, k.version, (b.quantity - b.returned >= r.quantity AND k.sku IS NOT NULL) IS TRUE AS ok
+        FROM unnest($2::text[], $3::bigint[]) AS r (sku, quantity)
+        LEFT JOIN b ON b.sku = r.sku LEFT JOIN k ON k.sku = r.sku),
+    i AS (
+        INSERT INTO optilock.returns (id, order_id, skus, quantities, reason)
+        SELECT $4, x.id, $2, $3, $5 FROM x WHERE (SELECT bool_and(ok) FROM f)
+        ON CONFLICT DO NOTHING RETURNING order_id),
+    l AS (
+        UPDATE optilock.order_lines l SET returned = f.returned + f.quantity
+        FROM i, f WHERE l.order_id = $1 AND l.sku = f.sku),
+    u AS (
+        UPDATE optilock.products p
+        SET stock = f.stock + f.quantity, reserved = f.reserved, version = f.version + 1,
+            updated_at = statement_timestamp()
+        FROM i, f WHERE p.sku = f.sku
+        RETURNING p.sku, p.version, p.stock, f.quantity),
+    m AS (
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id, reason)
+        SELECT u.sku, u.version, 11, u.quantity, u.stock, i.order_id, $5 FROM i, u),
+    c AS (
+        UPDATE optilock.orders SET version = version + 1
+        WHERE id = ANY (ARRAY(SELECT order_id FROM i)))
+    SELECT f.sku, f.quantity, f.remaining, EXISTS (SELECT FROM x) AS paid,
+        CASE WHEN EXISTS (SELECT FROM i)
+            THEN (1 / ((SELECT count(*) FROM u) = cardinality($2))::int)::bool ELSE false END AS wrote
+    FROM f ORDER BY f.sku COLLATE \"C\"";
+
+/// Whether a return was made, and by the same request. `$1` return, `$2` order, `$3` skus, `$4`
+/// quantities.
+pub(super) const RETURNED: &str = "SELECT order_id = $2 AND skus = $3 AND quantities = $4 AS same
+    FROM optilock.returns WHERE id = $1";
+
+/// Forgets one batch of keys. `$1` age in microseconds, `$2` batch.
+pub(super) const FORGET_KEYS: &str = "UPDATE optilock.orders SET idempotency_key = NULL
+    WHERE id = ANY (ARRAY(
+        SELECT id FROM optilock.orders
+        WHERE idempotency_key IS NOT NULL AND created_at <= statement_timestamp() - $1 * interval '1 microsecond'
+        ORDER BY created_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED))";
+
+/// A page of a product's ledger. `$1` sku, `$2` after, `$3` limit.
+pub(super) const MOVEMENTS: &str =
+    "SELECT sku, version, kind, delta, stock_after, order_id, reason, moved_at
+    FROM optilock.movements WHERE sku = $1 AND version > $2 ORDER BY version LIMIT $3";
 
 /// Uses an order id up, so that an attempt still on its way cannot take effect. `$1` order.
 pub(super) const VOID: &str =
     "INSERT INTO optilock.orders (id, status, total, currency) VALUES ($1, 4, 0, 'XXX')
     ON CONFLICT DO NOTHING";
 
-/// Cancels one batch of unpaid orders and gives their stock back, each give-back a change of its
-/// own. `$1` age in microseconds, `$2` batch. Orders first, then products by SKU; orders that
-/// somebody holds are skipped.
-pub(super) const SWEEP: &str = "WITH x AS MATERIALIZED (
-        SELECT id FROM optilock.orders
-        WHERE status IN (0, 1) AND created_at <= statement_timestamp() - $1 * interval '1 microsecond'
-        ORDER BY created_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED),
+/// Cancels orders and gives their stock back, each give-back a change of its own. `$orders` chooses and
+/// locks them; then products by SKU.
+macro_rules! cancel {
+    ($orders:literal, reason: $reason:literal) => {
+        concat!(
+            "WITH x AS MATERIALIZED (SELECT id FROM optilock.orders WHERE status IN (0, 1) AND ",
+            $orders,
+            "),
     b AS MATERIALIZED (
         SELECT order_id, sku, quantity FROM optilock.order_lines WHERE order_id = ANY (ARRAY(SELECT id FROM x))),
     k AS MATERIALIZED (
@@ -198,8 +333,9 @@ pub(super) const SWEEP: &str = "WITH x AS MATERIALIZED (
         FROM b JOIN k ON k.sku = b.sku
         WINDOW w AS (PARTITION BY b.sku ORDER BY b.order_id ROWS UNBOUNDED PRECEDING)),
     c AS (
-        UPDATE optilock.orders SET status = 3, version = version + 1, reason = 'expired'
-        WHERE id = ANY (ARRAY(SELECT id FROM x))),
+        UPDATE optilock.orders SET status = 3, version = version + 1, reason = ",
+            $reason,
+            " WHERE id = ANY (ARRAY(SELECT id FROM x))),
     m AS (
         INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
         SELECT sku, version, 2, quantity, after, order_id FROM s),
@@ -207,4 +343,18 @@ pub(super) const SWEEP: &str = "WITH x AS MATERIALIZED (
         UPDATE optilock.products p
         SET stock = t.after, reserved = t.reserved, version = t.version, updated_at = statement_timestamp()
         FROM (SELECT DISTINCT ON (sku) * FROM s ORDER BY sku, version DESC) t WHERE p.sku = t.sku)
-    SELECT (SELECT count(*) FROM x) AS orders, (SELECT coalesce(sum(quantity), 0)::bigint FROM b) AS units";
+    SELECT (SELECT count(*) FROM x) AS orders, (SELECT coalesce(sum(quantity), 0)::bigint FROM b) AS units"
+        )
+    };
+}
+
+/// `$1` order, `$2` reason.
+pub(super) const CANCEL: &str = cancel!("id = $1 FOR NO KEY UPDATE", reason: "$2");
+
+/// One batch of those that have awaited payment too long. `$1` age in microseconds, `$2` batch. Orders
+/// that somebody holds are skipped.
+pub(super) const SWEEP: &str = cancel!(
+    "pending_since <= statement_timestamp() - $1 * interval '1 microsecond'
+        ORDER BY pending_since LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
+    reason: "'expired'"
+);

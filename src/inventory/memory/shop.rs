@@ -1,0 +1,205 @@
+//! What is behind the lock: products, their ledgers, and orders.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use uuid::Uuid;
+
+use crate::{
+    Version, Versioned,
+    inventory::{
+        Error, Movement, MovementKind, Order, OrderId, OrderStatus, Product, Return, Sku, Stock,
+    },
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Shop {
+    pub(super) products: BTreeMap<Sku, Shelf>,
+    pub(super) orders: BTreeMap<OrderId, Kept>,
+    /// By customer and key.
+    pub(super) keys: BTreeMap<(Option<String>, String), OrderId>,
+    pub(super) adjustments: BTreeMap<Uuid, (Sku, i64)>,
+    pub(super) returns: BTreeMap<Uuid, Return>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shelf {
+    pub(super) product: Product,
+    pub(super) retired: bool,
+    pub(super) ledger: Vec<Movement>,
+}
+
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) order: Order,
+    /// Since when it has awaited payment.
+    pub(super) pending_since: DateTime<Utc>,
+}
+
+/// Why a product changes: what its ledger keeps beside the numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cause<'a> {
+    kind: MovementKind,
+    order: Option<OrderId>,
+    reason: Option<&'a str>,
+}
+
+impl<'a> Cause<'a> {
+    pub(super) const fn of(kind: MovementKind) -> Self {
+        Self {
+            kind,
+            order: None,
+            reason: None,
+        }
+    }
+
+    pub(super) const fn with_order(mut self, order: OrderId) -> Self {
+        self.order = Some(order);
+        self
+    }
+
+    pub(super) const fn with_reason(mut self, reason: &'a str) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+}
+
+impl Shop {
+    pub(super) fn find(&self, sku: &Sku) -> Result<&Product, Error> {
+        match self.products.get(sku) {
+            Some(shelf) if !shelf.retired => Ok(&shelf.product),
+            _ => Err(Error::no_product(sku)),
+        }
+    }
+
+    /// A new product, at version 1.
+    pub(super) fn add(&mut self, mut product: Product) -> Product {
+        product.created_at = now();
+        product.updated_at = product.created_at;
+        let mut shelf = Shelf {
+            product,
+            retired: false,
+            ledger: Vec::new(),
+        };
+        shelf.record(Cause::of(MovementKind::Added), shelf.product.stock.get());
+        let product = shelf.product.clone();
+        self.products.insert(product.sku.clone(), shelf);
+        product
+    }
+
+    /// Puts a changed product in its place, one version on.
+    pub(super) fn put(&mut self, product: Product, cause: Cause<'_>) -> Result<Product, Error> {
+        let version = next(product.version)?;
+        let Some(shelf) = self.products.get_mut(&product.sku) else {
+            return Err(Error::no_product(&product.sku));
+        };
+        let delta = product.stock.get() - shelf.product.stock.get();
+        shelf.retired = matches!(cause.kind, MovementKind::Retired)
+            || shelf.retired && !matches!(cause.kind, MovementKind::Added);
+        shelf.product = product;
+        shelf.product.version = version;
+        shelf.product.updated_at = now();
+        shelf.record(cause, delta);
+        Ok(shelf.product.clone())
+    }
+
+    /// So many units more of each (fewer, when negative). Each was found to fit.
+    pub(super) fn shift<'a>(
+        &mut self,
+        lines: impl IntoIterator<Item = (&'a Sku, i64)>,
+        cause: Cause<'_>,
+    ) -> Result<(), Error> {
+        for (sku, delta) in lines {
+            let Some(shelf) = self.products.get(sku) else {
+                return Err(Error::no_product(sku));
+            };
+            let mut product = shelf.product.clone();
+            product.stock = Stock::new(product.stock.get() + delta)?;
+            self.put(product, cause)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn order(&self, id: OrderId) -> Result<&Kept, Error> {
+        self.orders.get(&id).ok_or_else(|| no_order(id))
+    }
+
+    /// Where the order goes from one of `from`; `None` when it is there already.
+    pub(super) fn transition(
+        &self,
+        id: OrderId,
+        from: &[OrderStatus],
+        to: OrderStatus,
+    ) -> Result<Result<Order, Order>, Error> {
+        let mut order = self.order(id)?.order.clone();
+        if from.contains(&order.status) {
+            order.status = to;
+            order.version = next(order.version)?;
+            return Ok(Ok(order));
+        }
+        if order.status == to {
+            order.replayed = true;
+            return Ok(Err(order));
+        }
+        let status = order.status;
+        Err(Error::OrderClosed { id, status })
+    }
+
+    pub(super) fn keep(&mut self, order: &Order) {
+        if let Some(kept) = self.orders.get_mut(&order.id) {
+            kept.order = order.clone();
+        }
+    }
+
+    /// Cancels an order that was found to be unpaid.
+    pub(super) fn cancel(&mut self, mut order: Order, reason: &str) -> Result<Order, Error> {
+        let lines = order.lines.clone();
+        let lines = lines.iter().map(|line| (&line.sku, line.quantity.get()));
+        let cause = Cause::of(MovementKind::GivenBack).with_order(order.id);
+        self.shift(lines, cause)?;
+        order.reason = Some(reason.to_owned());
+        self.keep(&order);
+        Ok(order)
+    }
+}
+
+impl Shelf {
+    fn record(&mut self, cause: Cause<'_>, delta: i64) {
+        let product = &self.product;
+        let (sku, stock) = (product.sku.clone(), product.stock.get());
+        let mut movement = Movement::new(sku, product.version, cause.kind, delta, stock);
+        movement.order = cause.order;
+        movement.reason = cause.reason.map(ToOwned::to_owned);
+        movement.moved_at = product.updated_at;
+        self.ledger.push(movement);
+    }
+}
+
+pub(super) fn no_order(id: OrderId) -> Error {
+    Error::NotFound {
+        entity: Order::ENTITY,
+        id: id.to_string(),
+    }
+}
+
+/// To the microsecond, as PostgreSQL keeps it.
+pub(super) fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
+}
+
+pub(super) fn next(version: Version) -> Result<Version, Error> {
+    version.next().ok_or_else(|| {
+        Error::invalid(
+            "request",
+            "takes a total, a stock or a version beyond the largest number",
+        )
+    })
+}
+
+pub(super) fn unmoved(product: &Product, expected: Version) -> Result<(), Error> {
+    if product.version == expected {
+        Ok(())
+    } else {
+        Err(Error::conflict(&product.sku, expected, product.version))
+    }
+}
