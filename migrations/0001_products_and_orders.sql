@@ -1,4 +1,4 @@
--- Products, orders, and the ledger of every change of a product.
+-- Products, orders, reservations, and the ledger of every change of a product.
 --
 -- No foreign key points at products: a sale would pay for its check under the lock of the hottest
 -- row there is. Lines and movements are written only by statements that take the product's row from
@@ -34,6 +34,8 @@ CREATE TABLE optilock.orders (
     version    bigint      NOT NULL DEFAULT 1 CHECK (version >= 1),
     -- Names the request within its customer's; NULL again when it has expired.
     idempotency_key text,
+    -- The reservation that it was made from.
+    reservation_id uuid,
     -- Why it was cancelled.
     reason     text,
     created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
@@ -57,6 +59,31 @@ CREATE TABLE optilock.order_lines (
     PRIMARY KEY (order_id, sku)
 );
 
+-- Units held for buyers. State and expiry stand on each hold.
+CREATE TABLE optilock.reservations (
+    id         uuid PRIMARY KEY,
+    customer   text,
+    idempotency_key text,
+    created_at timestamptz NOT NULL DEFAULT statement_timestamp()
+);
+CREATE UNIQUE INDEX reservations_key ON optilock.reservations (coalesce(customer, ''), idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+
+CREATE TABLE optilock.holds (
+    reservation_id uuid        NOT NULL,
+    sku            text COLLATE "C" NOT NULL,
+    quantity       bigint      NOT NULL CHECK (quantity > 0),
+    -- Units that orders have not taken; those of live holds are what products count as reserved.
+    held           bigint      NOT NULL CHECK (held BETWEEN 0 AND quantity),
+    -- 0 live, 1 consumed, 2 released, 3 lapsed
+    state          smallint    NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 3),
+    expires_at     timestamptz NOT NULL,
+    PRIMARY KEY (reservation_id, sku)
+);
+-- For who needs units of a product, and for the clean-up.
+CREATE INDEX holds_of_product ON optilock.holds (sku, expires_at) WHERE state = 0;
+CREATE INDEX holds_due ON optilock.holds (expires_at) WHERE state = 0;
+
 -- One row per return, so that it takes effect once.
 CREATE TABLE optilock.returns (
     id         uuid PRIMARY KEY,
@@ -77,6 +104,7 @@ CREATE TABLE optilock.movements (
     delta       bigint      NOT NULL,
     stock_after bigint      NOT NULL CHECK (stock_after >= 0),
     order_id    uuid,
+    reservation_id uuid,
     -- Names a change that has no order, so that it takes effect once.
     token       uuid,
     reason      text,

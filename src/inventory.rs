@@ -34,6 +34,7 @@ mod page;
 mod postgres;
 mod product;
 mod quantity;
+mod reservation;
 mod sku;
 mod store;
 
@@ -49,5 +50,6 @@ pub use page::Page;
 pub use postgres::{MigrateError, PgInventory, Stats, Strategy, migrate};
 pub use product::{NewProduct, Product};
 pub use quantity::{Quantity, Stock};
+pub use reservation::{Hold, HoldState, Reservation, ReservationId, Reserve};
 pub use sku::Sku;
 pub use store::Inventory;

@@ -1,4 +1,6 @@
-use super::{Error, Money, Order, OrderId, Quantity, Shortage, Sku, product::check_text};
+use super::{
+    Error, Money, Order, OrderId, Quantity, ReservationId, Shortage, Sku, product::check_optional,
+};
 use crate::{Conflict, Version, Versioned, inventory::Product};
 
 /// So many units of one product, if it is still as the buyer saw it.
@@ -114,6 +116,7 @@ pub struct Checkout {
     pub(crate) id: OrderId,
     pub(crate) customer: Option<String>,
     pub(crate) key: Option<String>,
+    pub(crate) reservation: Option<ReservationId>,
     pub(crate) lines: Vec<Line>,
 }
 
@@ -132,6 +135,7 @@ impl Checkout {
             id: OrderId::new(),
             customer: None,
             key: None,
+            reservation: None,
             lines: merge("checkout", lines)?,
         })
     }
@@ -147,6 +151,24 @@ impl Checkout {
     pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self
+    }
+
+    /// Takes what this reservation holds, before what is free.
+    ///
+    /// A checkout of fewer units leaves the rest held; one of more takes the others from what is free.
+    /// Units whose hold has run out are taken if they are still there. A reservation of a customer's is
+    /// for that customer's checkouts only. One that was released or used up is
+    /// [`ReservationClosed`](Error::ReservationClosed): its second checkout would be bought twice.
+    #[must_use]
+    pub const fn with_reservation(mut self, id: ReservationId) -> Self {
+        self.reservation = Some(id);
+        self
+    }
+
+    /// The reservation that it is from.
+    #[must_use]
+    pub const fn reservation(&self) -> Option<ReservationId> {
+        self.reservation
     }
 
     /// The idempotency key.
@@ -189,11 +211,8 @@ impl Checkout {
 
     /// Refuses what could not be stored.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let parts = [("customer", &self.customer), ("idempotency key", &self.key)];
-        parts.into_iter().try_for_each(|(what, text)| {
-            text.as_deref()
-                .map_or(Ok(()), |text| check_text(what, text))
-        })
+        check_optional("customer", self.customer.as_deref())?;
+        check_optional("idempotency key", self.key.as_deref())
     }
 
     /// Whether all lines can be had from `facts`, one per line; if not, why. The one place where a
@@ -234,14 +253,24 @@ impl Checkout {
         }
         let short: Vec<Shortage> = known
             .iter()
-            .filter(|(line, facts)| facts.available < line.quantity.get())
-            .map(|(line, facts)| Shortage::new(line.sku.clone(), line.quantity, facts.available))
+            .filter(|(line, facts)| facts.obtainable() < line.quantity.get())
+            .map(|(line, facts)| Shortage::new(line.sku.clone(), line.quantity, facts.obtainable()))
             .collect();
         if !short.is_empty() {
             return Err(Error::InsufficientStock(short));
         }
         self.total(known.iter().map(|(_, facts)| facts.price))
             .map(drop)
+    }
+
+    /// Whether some line can be had only when holds that have run out are lapsed.
+    pub(crate) fn waits_for_lapses(&self, facts: &[Option<Facts>]) -> bool {
+        let mut lines = self.lines.iter().zip(facts);
+        lines.any(|(line, facts)| {
+            facts.is_some_and(|facts| {
+                (facts.available + 1..=facts.obtainable()).contains(&line.quantity.get())
+            })
+        })
     }
 
     /// What it costs at these prices, one per line.
@@ -324,14 +353,23 @@ pub(crate) fn merge(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) available: i64,
+    /// Units in holds that have run out and were not lapsed yet.
+    pub(crate) expired: i64,
     pub(crate) version: Version,
     pub(crate) price: Money,
+}
+
+impl Facts {
+    const fn obtainable(&self) -> i64 {
+        self.available + self.expired
+    }
 }
 
 impl From<&Product> for Facts {
     fn from(product: &Product) -> Self {
         Self {
             available: product.available(),
+            expired: 0,
             version: product.version,
             price: product.price,
         }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Money, OrderId, OrderStatus, Product, Quantity, Sku};
+use super::{HoldState, Money, OrderId, OrderStatus, Product, Quantity, ReservationId, Sku};
 use crate::{
     Class, Classify, Conflict, RetryError, StopReason, Version, Versioned,
     postgres::{self, Phase, class_in, is_out_of_range, is_unique_violation},
@@ -92,6 +92,14 @@ pub enum Error {
         id: OrderId,
         /// Where it stands.
         status: OrderStatus,
+    },
+    /// The reservation was released, or used up by an order; or it has run out and can't be extended.
+    #[error("reservation {id} is {state}")]
+    ReservationClosed {
+        /// The reservation.
+        id: ReservationId,
+        /// What became of it.
+        state: HoldState,
     },
     /// It may or may not have taken effect: ask for the order (or the product) before trying again.
     #[error("it is unknown whether it took effect")]
@@ -221,7 +229,7 @@ impl Error {
     /// |---|---|
     /// | 400 | `Invalid`, `InsufficientStock` |
     /// | 404 | `NotFound` |
-    /// | 409 | `Conflict`, `Serialization`, `AlreadyExists`, `PriceChanged`, `StockHeld`, `OrderClosed`, `ReturnExceedsOrder`, and `Exhausted` by conflicts |
+    /// | 409 | `Conflict`, `Serialization`, `AlreadyExists`, `PriceChanged`, `StockHeld`, `OrderClosed`, `ReservationClosed`, `ReturnExceedsOrder`, and `Exhausted` by conflicts |
     /// | 422 | `IdempotencyMismatch` |
     /// | 503 | `Busy`, `Unknown`, and `Exhausted` by a busy database |
     /// | 500 | everything else |
@@ -236,7 +244,8 @@ impl Error {
             | Self::PriceChanged { .. }
             | Self::StockHeld { .. }
             | Self::ReturnExceedsOrder(_)
-            | Self::OrderClosed { .. } => 409,
+            | Self::OrderClosed { .. }
+            | Self::ReservationClosed { .. } => 409,
             Self::IdempotencyMismatch { .. } => 422,
             Self::Busy { .. } | Self::Unknown(_) => 503,
             Self::Suppressed { .. } | Self::Exhausted { .. } | Self::Database(_) => 500,
@@ -259,6 +268,7 @@ impl Error {
             Self::Invalid { .. } => "invalid",
             Self::IdempotencyMismatch { .. } => "idempotency-mismatch",
             Self::OrderClosed { .. } => "order-closed",
+            Self::ReservationClosed { .. } => "reservation-closed",
             Self::Unknown(_) => "unknown-outcome",
             Self::Busy { .. } => "busy",
             Self::Exhausted { .. } => "exhausted",

@@ -12,13 +12,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Adjustment, Checkout, Cleanup, Error, Inventory, Movement, MovementKind, NewProduct, Order,
-    OrderFilter, OrderId, OrderLine, OrderStatus, Page, Product, Quantity, Return, Shortage, Sku,
-    Stock, checkout::Facts, product::check_text,
+    Adjustment, Checkout, Cleanup, Error, Hold, HoldState, Inventory, Movement, MovementKind,
+    NewProduct, Order, OrderFilter, OrderId, OrderLine, OrderStatus, Page, Product, Quantity,
+    Reservation, ReservationId, Reserve, Return, Shortage, Sku, Stock, checkout::Facts,
+    product::check_text, reservation::check_duration,
 };
 use crate::{Conflict, Version, Versioned};
 
-use shop::{Cause, Kept, Shop, next, now, unmoved};
+use shop::{Cause, Kept, Shop, is_due, next, now, unmoved};
 
 const UNPAID: [OrderStatus; 2] = [OrderStatus::PendingPayment, OrderStatus::PaymentFailed];
 
@@ -157,6 +158,9 @@ impl Inventory for MemoryInventory {
                 })
             };
         }
+        if product.available() + delta < 0 && shop.lapse(&[&sku])?.holds > 0 {
+            product = shop.find(&sku)?.clone();
+        }
         if product.available() + delta < 0 {
             let requested = Quantity::new(-delta).unwrap_or(Quantity::MAX);
             return Err(Error::InsufficientStock(vec![Shortage::new(
@@ -216,28 +220,36 @@ impl Inventory for MemoryInventory {
         if let Some(stored) = known {
             return request.replay(stored.order.clone());
         }
-        let found: Vec<Option<Product>> = request
-            .lines
-            .iter()
-            .map(|line| shop.find(&line.sku).ok().cloned())
-            .collect();
-        let facts: Vec<Option<Facts>> = found
-            .iter()
-            .map(|product| product.as_ref().map(Facts::from))
-            .collect();
+        if let Some(id) = request.reservation {
+            let reservation = shop.reservation(id)?;
+            reservation.admit(request.customer.as_deref())?;
+        }
+        let mut facts = facts(&shop, &request);
         request.judge(&facts)?;
-        let mut lines = Vec::with_capacity(found.len());
-        for (line, product) in request.lines.iter().zip(found.into_iter().flatten()) {
-            let (sku, price) = (line.sku.clone(), product.price);
-            next(product.version)?;
-            lines.push(OrderLine::new(sku, line.quantity, price));
+        if request.waits_for_lapses(&facts) {
+            let skus: Vec<&Sku> = request.lines.iter().map(|line| &line.sku).collect();
+            shop.lapse(&skus)?;
+            facts = self::facts(&shop, &request);
+            request.judge(&facts)?;
+        }
+        let mut lines = Vec::with_capacity(facts.len());
+        for (line, facts) in request.lines.iter().zip(facts.into_iter().flatten()) {
+            next(facts.version)?;
+            lines.push(OrderLine::new(line.sku.clone(), line.quantity, facts.price));
         }
         let mut order = Order::new(request.id, lines, now()).ok_or_else(Error::total_too_large)?;
         order.customer = request.customer;
-        let taken = order.lines.iter();
-        let taken = taken.map(|line| (&line.sku, -line.quantity.get()));
-        let cause = Cause::of(MovementKind::Sale).with_order(order.id);
-        shop.shift(taken, cause)?;
+        let cause = Cause::of(MovementKind::Sale)
+            .with_order(order.id)
+            .with_reservation(request.reservation);
+        for line in &order.lines {
+            let quantity = line.quantity.get();
+            let taken = shop.consume(request.reservation, &line.sku, quantity);
+            let mut product = shop.find(&line.sku)?.clone();
+            product.stock = Stock::new(product.stock.get() - quantity)?;
+            product.reserved = Stock::new(product.reserved.get() - taken)?;
+            shop.put(product, cause)?;
+        }
         let kept = Kept {
             order: order.clone(),
             pending_since: order.created_at,
@@ -304,15 +316,23 @@ impl Inventory for MemoryInventory {
             Ok(order) => order,
             Err(already) => return Ok(already),
         };
-        let available = |sku: &Sku| shop.find(sku).map_or(0, Product::available);
-        let short: Vec<Shortage> = order
-            .lines
-            .iter()
-            .map(|line| Shortage::new(line.sku.clone(), line.quantity, available(&line.sku)))
-            .filter(|line| line.available < line.requested.get())
-            .collect();
-        if !short.is_empty() {
-            return Err(Error::InsufficientStock(short));
+        let short = |shop: &Shop| -> Vec<Shortage> {
+            let available = |sku: &Sku| shop.find(sku).map_or(0, Product::available);
+            let lines = order.lines.iter();
+            lines
+                .map(|line| Shortage::new(line.sku.clone(), line.quantity, available(&line.sku)))
+                .filter(|line| line.available < line.requested.get())
+                .collect()
+        };
+        let mut missing = short(&shop);
+        if !missing.is_empty() {
+            let skus: Vec<&Sku> = missing.iter().map(|line| &line.sku).collect();
+            if shop.lapse(&skus)?.holds > 0 {
+                missing = short(&shop);
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Error::InsufficientStock(missing));
         }
         order.reason = None;
         let taken = order.lines.iter();
@@ -387,8 +407,7 @@ impl Inventory for MemoryInventory {
             if let Ok(order) = shop.transition(id, &UNPAID, OrderStatus::Cancelled)? {
                 let order = shop.cancel(order, "expired")?;
                 let units = order.lines.iter().map(|line| line.quantity.get());
-                done.units += units.sum::<i64>().unsigned_abs();
-                done.orders += 1;
+                done = done.plus(Cleanup::of_orders(1, units.sum::<i64>().unsigned_abs()));
             }
         }
         Ok(done)
@@ -407,6 +426,101 @@ impl Inventory for MemoryInventory {
         Ok((before - shop.keys.len()) as u64)
     }
 
+    async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
+        request.check()?;
+        let mut shop = self.shop();
+        let key = request.key.clone();
+        let key = key.map(|key| (request.customer.clone(), key));
+        let known = key.as_ref().and_then(|key| shop.reservation_keys.get(key));
+        let known = match shop.reservations.get(&request.id) {
+            Some(stored) => Some(stored.id),
+            None => known.copied(),
+        };
+        if let Some(id) = known {
+            return request.replay(shop.reservation(id)?);
+        }
+        let missing = |shop: &Shop| -> Result<Vec<Shortage>, Error> {
+            let mut missing = Vec::new();
+            for (sku, quantity) in &request.lines {
+                let available = shop.find(sku)?.available();
+                if available < quantity.get() {
+                    missing.push(Shortage::new(sku.clone(), *quantity, available));
+                }
+            }
+            Ok(missing)
+        };
+        let short = missing(&shop)?;
+        if !short.is_empty() {
+            // All that is asked for, or none of it is lapsed.
+            let obtainable = |line: &Shortage| line.available + shop.expired(&line.sku, None);
+            let short: Vec<Shortage> = short
+                .iter()
+                .map(|line| Shortage::new(line.sku.clone(), line.requested, obtainable(line)))
+                .filter(|line| line.available < line.requested.get())
+                .collect();
+            if !short.is_empty() {
+                return Err(Error::InsufficientStock(short));
+            }
+            let skus: Vec<&Sku> = request.lines.iter().map(|(sku, _)| sku).collect();
+            shop.lapse(&skus)?;
+        }
+        let created_at = now();
+        let expires_at = created_at + request.duration;
+        let cause = Cause::of(MovementKind::Reserved).with_reservation(Some(request.id));
+        let mut holds = Vec::with_capacity(request.lines.len());
+        for (sku, quantity) in &request.lines {
+            let mut product = shop.find(sku)?.clone();
+            product.reserved = Stock::new(product.reserved.get() + quantity.get())?;
+            shop.put(product, cause)?;
+            holds.push(Hold::new(sku.clone(), *quantity, expires_at));
+        }
+        let mut reservation = Reservation::new(request.id, holds, created_at);
+        reservation.customer = request.customer;
+        shop.reservations
+            .insert(reservation.id, reservation.clone());
+        if let Some(key) = key {
+            shop.reservation_keys.insert(key, reservation.id);
+        }
+        Ok(reservation)
+    }
+
+    async fn reservation(&self, id: ReservationId) -> Result<Reservation, Error> {
+        self.shop().reservation(id)
+    }
+
+    async fn extend(&self, id: ReservationId, by: Duration) -> Result<Reservation, Error> {
+        check_duration(by)?;
+        let mut shop = self.shop();
+        let seen = shop.reservation(id)?;
+        if !seen.is_live() {
+            return Err(seen.closed());
+        }
+        let (now, until) = (now(), now() + by);
+        if let Some(stored) = shop.reservations.get_mut(&id) {
+            for hold in &mut stored.holds {
+                if hold.state == HoldState::Held && hold.expires_at > now {
+                    hold.expires_at = hold.expires_at.max(until);
+                }
+            }
+        }
+        shop.reservation(id)
+    }
+
+    async fn release(&self, id: ReservationId) -> Result<(), Error> {
+        let mut shop = self.shop();
+        shop.reservation(id)?;
+        let cause = Cause::of(MovementKind::Released).with_reservation(Some(id));
+        let own = |owner, _: &Hold| owner == id;
+        shop.end_holds(own, HoldState::Released, cause).map(drop)
+    }
+
+    async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
+        let now = now();
+        let due = |_, hold: &Hold| is_due(hold, now);
+        let cause = Cause::of(MovementKind::Lapsed);
+        self.shop().end_holds(due, HoldState::Lapsed, cause)
+    }
+
     async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {
         let shop = self.shop();
         let ledger = shop
@@ -417,4 +531,17 @@ impl Inventory for MemoryInventory {
         let asked = ledger.iter().filter(after);
         Ok(asked.take(page.limit() as usize).cloned().collect())
     }
+}
+
+/// What a checkout needs to know, one per line.
+fn facts(shop: &Shop, request: &Checkout) -> Vec<Option<Facts>> {
+    let lines = request.lines.iter();
+    lines
+        .map(|line| {
+            let mut facts = Facts::from(shop.find(&line.sku).ok()?);
+            facts.available += shop.held(request.reservation, &line.sku);
+            facts.expired = shop.expired(&line.sku, request.reservation);
+            Some(facts)
+        })
+        .collect()
 }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use super::{OrderId, Sku};
+use super::{OrderId, ReservationId, Sku};
 use crate::Version;
 
 /// One change of one product: a row of its ledger.
@@ -24,6 +24,8 @@ pub struct Movement {
     pub stock_after: i64,
     /// The order that it belongs to.
     pub order: Option<OrderId>,
+    /// The reservation that it belongs to.
+    pub reservation: Option<ReservationId>,
     /// Why, as whoever did it said.
     pub reason: Option<String>,
     /// When.
@@ -48,6 +50,7 @@ impl Movement {
             delta,
             stock_after,
             order: None,
+            reservation: None,
             reason: None,
             moved_at: DateTime::UNIX_EPOCH,
         }

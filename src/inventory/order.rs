@@ -254,14 +254,40 @@ impl OrderFilter {
 pub struct Cleanup {
     /// Orders cancelled.
     pub orders: u64,
+    /// Holds lapsed: one per product of a reservation.
+    pub holds: u64,
     /// Units given back, over all products.
     pub units: u64,
 }
 
 impl Cleanup {
-    /// So many orders and units.
+    /// So many orders, and units of theirs.
     #[must_use]
-    pub const fn new(orders: u64, units: u64) -> Self {
-        Self { orders, units }
+    pub const fn of_orders(orders: u64, units: u64) -> Self {
+        Self {
+            orders,
+            holds: 0,
+            units,
+        }
+    }
+
+    /// So many holds, and units of theirs.
+    #[must_use]
+    pub const fn of_holds(holds: u64, units: u64) -> Self {
+        Self {
+            orders: 0,
+            holds,
+            units,
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            orders: self.orders + other.orders,
+            holds: self.holds + other.holds,
+            units: self.units + other.units,
+        }
     }
 }

@@ -6,6 +6,7 @@ mod migrate;
 mod orders;
 mod product;
 mod products;
+mod reservations;
 mod row;
 mod sql;
 mod stats;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 
 use super::{
     Adjustment, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order, OrderFilter,
-    OrderId, Page, Product, Return, Sku, Stock,
+    OrderId, Page, Product, Reservation, ReservationId, Reserve, Return, Sku, Stock,
 };
 use crate::{RetryPolicy, Version};
 
@@ -341,6 +342,59 @@ impl PgInventory {
         orders::take_back(conn, request).await
     }
 
+    /// [`reserve`](Inventory::reserve) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn reserve_in(
+        &self,
+        conn: &mut PgConnection,
+        request: &Reserve,
+    ) -> Result<Reservation, Error> {
+        reservations::reserve(conn, request).await
+    }
+
+    /// [`reservation`](Inventory::reservation) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn reservation_in(
+        &self,
+        conn: &mut PgConnection,
+        id: ReservationId,
+    ) -> Result<Reservation, Error> {
+        reservations::find(conn, id).await
+    }
+
+    /// [`extend`](Inventory::extend) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn extend_in(
+        &self,
+        conn: &mut PgConnection,
+        id: ReservationId,
+        by: Duration,
+    ) -> Result<Reservation, Error> {
+        reservations::extend(conn, id, by).await
+    }
+
+    /// [`release`](Inventory::release) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn release_in(
+        &self,
+        conn: &mut PgConnection,
+        id: ReservationId,
+    ) -> Result<(), Error> {
+        reservations::release(conn, id).await
+    }
+
     /// [`movements`](Inventory::movements) in the caller's transaction.
     ///
     /// # Errors
@@ -520,7 +574,7 @@ impl Inventory for PgInventory {
                     orders::sweep(conn, older_than).await
                 })
                 .await?;
-            done = Cleanup::new(done.orders + batch.orders, done.units + batch.units);
+            done = done.plus(batch);
             if batch.orders < orders::BATCH {
                 return Ok(done);
             }
@@ -537,6 +591,50 @@ impl Inventory for PgInventory {
                 .await?;
             done += batch;
             if batch < orders::BATCH {
+                return Ok(done);
+            }
+        }
+    }
+
+    async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
+        self.transition("reserve", async |conn: &mut PgConnection, _| {
+            reservations::reserve(conn, &request).await
+        })
+        .await
+    }
+
+    async fn reservation(&self, id: ReservationId) -> Result<Reservation, Error> {
+        self.read("reservation", async |conn: &mut PgConnection, _| {
+            reservations::find(conn, id).await
+        })
+        .await
+    }
+
+    async fn extend(&self, id: ReservationId, by: Duration) -> Result<Reservation, Error> {
+        self.transition("extend", async |conn: &mut PgConnection, _| {
+            reservations::extend(conn, id, by).await
+        })
+        .await
+    }
+
+    async fn release(&self, id: ReservationId) -> Result<(), Error> {
+        self.transition("release", async |conn: &mut PgConnection, _| {
+            reservations::release(conn, id).await
+        })
+        .await
+    }
+
+    async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
+        let mut done = Cleanup::default();
+        loop {
+            let batch = self
+                .read(
+                    "clean up reservations",
+                    async |conn: &mut PgConnection, _| reservations::sweep(conn).await,
+                )
+                .await?;
+            done = done.plus(batch);
+            if batch.holds == 0 {
                 return Ok(done);
             }
         }

@@ -148,3 +148,8 @@ pub(crate) fn check_text(what: &'static str, text: &str) -> Result<(), Error> {
     }
     Ok(())
 }
+
+/// As [`check_text`], of a text that may be missing.
+pub(crate) fn check_optional(what: &'static str, text: Option<&str>) -> Result<(), Error> {
+    text.map_or(Ok(()), |text| check_text(what, text))
+}

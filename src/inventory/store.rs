@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{
     Adjustment, Checkout, Cleanup, Error, Movement, NewProduct, Order, OrderFilter, OrderId, Page,
-    Product, Return, Sku, Stock,
+    Product, Reservation, ReservationId, Reserve, Return, Sku, Stock,
 };
 use crate::Version;
 
@@ -103,7 +103,8 @@ pub trait Inventory: Send + Sync {
     /// [`Error::Conflict`] (for [`expecting_version`](super::Line::expecting_version)),
     /// [`Error::InsufficientStock`] with every short line, [`Error::Invalid`] for several
     /// currencies or a total that is too large. [`Error::IdempotencyMismatch`] when the order id or
-    /// the key was used by another request.
+    /// the key was used by another request, [`Error::ReservationClosed`] when the reservation that it
+    /// is from was released or used up.
     async fn checkout(&self, request: Checkout) -> Result<Order, Error>;
 
     /// The order as it stands.
@@ -181,6 +182,49 @@ pub trait Inventory: Send + Sync {
     ///
     /// Those of the database; what was forgotten before stays so.
     async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error>;
+
+    /// Holds all lines, or none, for a time; exactly once per reservation id, and per
+    /// [idempotency key](Reserve::with_idempotency_key) of the customer. A customer may have several
+    /// reservations.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::InsufficientStock`] with every short line,
+    /// [`Error::IdempotencyMismatch`] when the id or the key was used by another request,
+    /// [`Error::Invalid`] for a duration or a text that can't be stored.
+    async fn reserve(&self, request: Reserve) -> Result<Reservation, Error>;
+
+    /// The reservation as it stands. A hold whose time is up is lapsed, whether it was swept or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`].
+    async fn reservation(&self, id: ReservationId) -> Result<Reservation, Error>;
+
+    /// Holds what is still held for at least `by` from now on: 1 µs to
+    /// [`Reserve::MAX_DURATION`]. A hold that lasts longer anyway stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ReservationClosed`] when nothing is held any more, [`Error::NotFound`],
+    /// [`Error::Invalid`].
+    async fn extend(&self, id: ReservationId, by: Duration) -> Result<Reservation, Error>;
+
+    /// Gives back what is still held. For a reservation that holds nothing it changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`].
+    async fn release(&self, id: ReservationId) -> Result<(), Error>;
+
+    /// Lapses the holds whose time is up, each exactly once. Sales don't wait for it: what has run out
+    /// is lapsed by whoever needs it. May be called by several processes at once, and dropped at any
+    /// time.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database; what was lapsed before stays so.
+    async fn cleanup_reservations(&self) -> Result<Cleanup, Error>;
 
     /// A page of a product's ledger, by version. Of a retired product too; empty when there never was
     /// one.
@@ -273,6 +317,26 @@ impl<I: Inventory + ?Sized> Inventory for Arc<I> {
 
     async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
         (**self).cleanup_idempotency_keys(older_than).await
+    }
+
+    async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
+        (**self).reserve(request).await
+    }
+
+    async fn reservation(&self, id: ReservationId) -> Result<Reservation, Error> {
+        (**self).reservation(id).await
+    }
+
+    async fn extend(&self, id: ReservationId, by: Duration) -> Result<Reservation, Error> {
+        (**self).extend(id, by).await
+    }
+
+    async fn release(&self, id: ReservationId) -> Result<(), Error> {
+        (**self).release(id).await
+    }
+
+    async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
+        (**self).cleanup_reservations().await
     }
 
     async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {

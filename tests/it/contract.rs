@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     db::{Db, Default, assert_books},
     goods::{add, cart, new_product, pesos, sku, stock, stock_of, units},
-    order_life,
+    order_life, reservations,
 };
 
 /// Every clause, on one inventory that begins empty.
@@ -32,6 +32,7 @@ async fn fulfil(shop: &dyn Inventory) {
     replays(shop).await;
     cleans_up(shop).await;
     order_life::fulfil(shop).await;
+    reservations::fulfil(shop).await;
     refuses_bad_input(shop).await;
 }
 

@@ -169,6 +169,17 @@ const BOOKS: &[(&str, &str)] = &[
          HAVING coalesce(sum(m.delta), 0) <> CASE o.status WHEN 3 THEN 0 ELSE -l.quantity END",
     ),
     (
+        "a product that counts other units as reserved than its live holds have",
+        "SELECT p.sku FROM optilock.products p LEFT JOIN optilock.holds h ON h.sku = p.sku AND h.state = 0
+         GROUP BY p.sku, p.reserved HAVING p.reserved <> coalesce(sum(h.held), 0)",
+    ),
+    (
+        "a hold without its reservation, a reservation without a hold, or one that is used up and open",
+        "SELECT coalesce(r.id, h.reservation_id)::text FROM optilock.reservations r
+         FULL JOIN optilock.holds h ON h.reservation_id = r.id
+         WHERE r.id IS NULL OR h.sku IS NULL OR (h.held = 0) <> (h.state = 1)",
+    ),
+    (
         "a line with other returns than its movements",
         "SELECT l.order_id::text FROM optilock.order_lines l
          LEFT JOIN optilock.movements m ON m.order_id = l.order_id AND m.sku = l.sku AND m.kind = 11

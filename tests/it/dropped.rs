@@ -10,7 +10,8 @@ use std::{
 use optilock::{
     RetryPolicy, Version,
     inventory::{
-        Adjustment, Error, Inventory, OrderFilter, OrderId, Page, PgInventory, Return, Strategy,
+        Adjustment, Error, Inventory, OrderFilter, OrderId, Page, PgInventory, Reserve, Return,
+        Strategy,
     },
     migrate,
     postgres::{
@@ -222,6 +223,34 @@ async fn after_every_poll() {
             shop.mark_paid(order).await.map(drop).unwrap();
             // Over all polls it is more often than there are units.
             let _ = shop.return_items(back).await;
+        })
+    })
+    .await;
+    sweep(&db, &pool, "reserve, extend, reservation, release", || {
+        Box::pin(async {
+            let request = Reserve::new([(pot.clone(), units(1))]).unwrap();
+            let id = shop.reserve(request).await.unwrap().id;
+            shop.extend(id, Duration::from_secs(900)).await.unwrap();
+            shop.reservation(id).await.unwrap();
+            shop.release(id).await.unwrap();
+        })
+    })
+    .await;
+    sweep(&db, &pool, "a checkout from a reservation", || {
+        Box::pin(async {
+            let request = Reserve::new([(pot.clone(), units(1))]).unwrap();
+            let id = others.reserve(request).await.unwrap().id;
+            let request = cart(&[("pot", 1)]).with_reservation(id);
+            shop.checkout(request).await.map(drop).unwrap();
+        })
+    })
+    .await;
+    sweep(&db, &pool, "cleanup_reservations", || {
+        Box::pin(async {
+            let request = Reserve::new([(pot.clone(), units(1))]).unwrap();
+            let request = request.for_duration(Duration::from_micros(1));
+            others.reserve(request).await.unwrap();
+            shop.cleanup_reservations().await.map(drop).unwrap();
         })
     })
     .await;

@@ -10,14 +10,14 @@ use std::{
 
 use optilock::{
     RetryPolicy, Version,
-    inventory::{Adjustment, Error, Inventory, PgInventory, Strategy},
+    inventory::{Adjustment, Error, Inventory, PgInventory, Reserve, Strategy},
     sqlx,
 };
 use tokio::task::JoinSet;
 
 use crate::{
     db::{Db, assert_books, pool_options},
-    goods::{add, cart, new_product, sku, stock, stock_of},
+    goods::{add, cart, new_product, sku, stock, stock_of, units},
 };
 
 const STRATEGIES: [Strategy; 3] = [
@@ -33,10 +33,9 @@ async fn held_stock() {
     let shop = PgInventory::new(db.pool.clone());
     add(&shop, "pot", 5).await;
     add(&shop, "mug", 5).await;
-    sqlx::query("UPDATE optilock.products SET reserved = 3")
-        .execute(&db.pool)
-        .await
-        .unwrap();
+    let lines = [(sku("pot"), units(3)), (sku("mug"), units(3))];
+    shop.reserve(Reserve::new(lines).unwrap()).await.unwrap();
+    let reserved = Version::new(2).unwrap();
     for strategy in STRATEGIES {
         let shop = shop.clone().with_strategy(strategy);
         for lines in [vec![("pot", 3)], vec![("mug", 1), ("pot", 3)]] {
@@ -55,7 +54,7 @@ async fn held_stock() {
         "insufficient stock: 3 of pot requested, 2 available"
     );
     let refused = shop
-        .count_stock(&sku("pot"), Version::FIRST, stock(2), "day")
+        .count_stock(&sku("pot"), reserved, stock(2), "day")
         .await
         .unwrap_err();
     assert_eq!(
@@ -63,9 +62,7 @@ async fn held_stock() {
         "pot can't be counted at 2: 3 are reserved"
     );
     assert_eq!((refused.code(), refused.http_status()), ("stock-held", 409));
-    shop.retire_product(&sku("pot"), Version::FIRST)
-        .await
-        .unwrap();
+    shop.retire_product(&sku("pot"), reserved).await.unwrap();
     let refused = shop.add_product(new_product("pot", 2)).await.unwrap_err();
     assert!(
         matches!(

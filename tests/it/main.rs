@@ -24,6 +24,8 @@ mod migrate;
 mod modify;
 mod order_life;
 mod order_races;
+mod reservation_storm;
+mod reservations;
 mod row_types;
 mod rows;
 mod same_answers;

@@ -4,12 +4,12 @@ use optilock::{
     Version,
     inventory::{
         Adjustment, Checkout, Error, Inventory, Line, MemoryInventory, NewProduct, Order, OrderId,
-        Page, PgInventory, Product, Return, Strategy,
+        Page, PgInventory, Product, Reservation, Reserve, Return, Strategy,
     },
 };
 use proptest::{
-    collection::vec, prelude::any, prop_assert_eq, prop_oneof, strategy::Strategy as _,
-    test_runner::TestRunner,
+    collection::vec, option::of as option, prelude::any, prop_assert_eq, prop_oneof,
+    strategy::Strategy as _, test_runner::TestRunner,
 };
 use uuid::Uuid;
 
@@ -52,7 +52,20 @@ enum Op {
         id: u8,
         customer: bool,
         key: Option<u8>,
+        reservation: Option<u8>,
         lines: Vec<(u8, u8, Option<u8>, Option<u8>)>,
+    },
+    Reserve {
+        id: u8,
+        customer: bool,
+        key: Option<u8>,
+        lines: Vec<(u8, u8)>,
+    },
+    Release {
+        id: u8,
+    },
+    Extend {
+        id: u8,
     },
     Order {
         id: u8,
@@ -94,8 +107,12 @@ fn op() -> impl proptest::strategy::Strategy<Value = Op> {
         2 => (product.clone(), 0_u8..4, -6_i8..6).prop_map(|(product, id, delta)| Op::Adjust { product, id, delta }),
         1 => (product.clone(), version.clone(), 0_u8..9).prop_map(|(product, version, units)| Op::Count { product, version, units }),
         1 => (product, version).prop_map(|(product, version)| Op::Look { product, version }),
-        6 => (0_u8..8, any::<bool>(), proptest::option::of(0_u8..3), vec(line, 0..4))
-            .prop_map(|(id, customer, key, lines)| Op::Checkout { id, customer, key, lines }),
+        6 => (0_u8..8, any::<bool>(), option(0_u8..3), option(0_u8..6), vec(line, 0..4))
+            .prop_map(|(id, customer, key, reservation, lines)| Op::Checkout { id, customer, key, reservation, lines }),
+        4 => (0_u8..6, any::<bool>(), option(0_u8..3), vec((0_u8..3, 1_u8..3), 0..3))
+            .prop_map(|(id, customer, key, lines)| Op::Reserve { id, customer, key, lines }),
+        1 => (0_u8..6).prop_map(|id| Op::Release { id }),
+        1 => (0_u8..6).prop_map(|id| Op::Extend { id }),
         1 => (0_u8..8).prop_map(|id| Op::Order { id }),
         2 => (0_u8..8).prop_map(|id| Op::Pay { id }),
         1 => (0_u8..8).prop_map(|id| Op::Fail { id }),
@@ -145,6 +162,20 @@ fn of_order(order: Order) -> String {
         ..
     } = order;
     format!("{id} {customer:?} {status} {lines:?} {total} {version} {reason:?} {replayed}")
+}
+
+fn of_reservation(reservation: Reservation) -> String {
+    let Reservation {
+        id,
+        customer,
+        holds,
+        replayed,
+        ..
+    } = reservation;
+    let holds = holds.iter();
+    let holds = holds.map(|it| format!("{} {} {} {}", it.sku, it.quantity, it.held, it.state));
+    let holds: Vec<String> = holds.collect();
+    format!("{id} {customer:?} {} {replayed}", holds.join(", "))
 }
 
 async fn apply(shop: &dyn Inventory, case: Uuid, op: &Op) -> String {
@@ -209,6 +240,7 @@ async fn apply(shop: &dyn Inventory, case: Uuid, op: &Op) -> String {
             id: number,
             customer,
             key,
+            reservation,
             lines,
         } => {
             let lines =
@@ -232,6 +264,9 @@ async fn apply(shop: &dyn Inventory, case: Uuid, op: &Op) -> String {
                     }
                     if let Some(key) = key {
                         request = request.with_idempotency_key(format!("{case} {key}"));
+                    }
+                    if let Some(number) = reservation {
+                        request = request.with_reservation(id(*number).into());
                     }
                     told(shop.checkout(request).await, of_order)
                 }
@@ -263,6 +298,37 @@ async fn apply(shop: &dyn Inventory, case: Uuid, op: &Op) -> String {
                 ),
                 Err(error) => error.to_string(),
             }
+        }
+        Op::Reserve {
+            id: number,
+            customer,
+            key,
+            lines,
+        } => {
+            let lines = lines.iter();
+            let lines = lines.map(|(product, count)| (name(*product), units((*count).into())));
+            match Reserve::new(lines) {
+                Ok(request) => {
+                    let mut request = request.with_reservation_id(id(*number).into());
+                    if *customer {
+                        request = request.with_customer("ana");
+                    }
+                    if let Some(key) = key {
+                        request = request.with_idempotency_key(format!("{case} {key}"));
+                    }
+                    told(shop.reserve(request).await, of_reservation)
+                }
+                Err(error) => error.to_string(),
+            }
+        }
+        Op::Release { id: number } => {
+            let released = told(shop.release(id(*number).into()).await, |()| String::new());
+            let found = shop.reservation(id(*number).into()).await;
+            released + &told(found, of_reservation)
+        }
+        Op::Extend { id: number } => {
+            let extended = shop.extend(id(*number).into(), Reserve::MAX_DURATION);
+            told(extended.await, of_reservation)
         }
         Op::Ledger { product } => {
             let ledger = shop.movements(&name(*product), Page::first(100)).await;

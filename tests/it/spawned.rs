@@ -7,7 +7,7 @@ use optilock::{
     Conflict, RetryPolicy, Version,
     inventory::{
         Adjustment, Error, Inventory, MemoryInventory, OrderFilter, OrderId, Page, PgInventory,
-        Quantity, Return,
+        Quantity, Reserve, Return,
     },
     migrate,
     postgres::{self, Bulk, TransactOptions, transact, transact_with},
@@ -47,10 +47,16 @@ async fn everything(shop: Arc<dyn Inventory>) {
     shop.mark_paid(order.id).await.unwrap();
     let back = Return::new(order.id, [(pot.clone(), Quantity::ONE)], "broken").unwrap();
     shop.return_items(back).await.unwrap();
+    let held = Reserve::new([(pot.clone(), Quantity::ONE)]).unwrap();
+    let held = shop.reserve(held).await.unwrap().id;
+    shop.reservation(held).await.unwrap();
+    shop.extend(held, Duration::from_secs(900)).await.unwrap();
+    shop.release(held).await.unwrap();
+    shop.cleanup_reservations().await.unwrap();
     shop.cleanup_failed_orders(Duration::ZERO).await.unwrap();
     shop.cleanup_idempotency_keys(Duration::ZERO).await.unwrap();
     shop.movements(&pot, Page::first(5)).await.unwrap();
-    shop.retire_product(&pot, Version::new(counted.version.get() + 4).unwrap())
+    shop.retire_product(&pot, Version::new(counted.version.get() + 6).unwrap())
         .await
         .unwrap();
 }
@@ -104,8 +110,13 @@ async fn everything_in_the_callers_transaction() {
             shop.mark_paid_in(conn, order.id).await?;
             let back = Return::new(order.id, [(pot.clone(), Quantity::ONE)], "broken")?;
             shop.return_items_in(conn, &back).await?;
+            let held = Reserve::new([(pot.clone(), Quantity::ONE)])?;
+            let held = shop.reserve_in(conn, &held).await?.id;
+            shop.reservation_in(conn, held).await?;
+            shop.extend_in(conn, held, Duration::from_secs(900)).await?;
+            shop.release_in(conn, held).await?;
             shop.movements_in(conn, &pot, &Page::first(5)).await?;
-            shop.retire_product_in(conn, &pot, Version::new(version.get() + 5).unwrap())
+            shop.retire_product_in(conn, &pot, Version::new(version.get() + 7).unwrap())
                 .await
         })
         .await

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use crate::{
     Version, Versioned,
     inventory::{
-        Error, Movement, MovementKind, Order, OrderId, OrderStatus, Product, Return, Sku, Stock,
+        Cleanup, Error, Hold, HoldState, Movement, MovementKind, Order, OrderId, OrderStatus,
+        Product, Reservation, ReservationId, Return, Sku, Stock,
     },
 };
 
@@ -20,6 +21,10 @@ pub(super) struct Shop {
     pub(super) keys: BTreeMap<(Option<String>, String), OrderId>,
     pub(super) adjustments: BTreeMap<Uuid, (Sku, i64)>,
     pub(super) returns: BTreeMap<Uuid, Return>,
+    /// As they were stored: a hold whose time is up stays held until it is lapsed.
+    pub(super) reservations: BTreeMap<ReservationId, Reservation>,
+    /// By customer and key.
+    pub(super) reservation_keys: BTreeMap<(Option<String>, String), ReservationId>,
 }
 
 #[derive(Debug)]
@@ -41,6 +46,7 @@ pub(super) struct Kept {
 pub(super) struct Cause<'a> {
     kind: MovementKind,
     order: Option<OrderId>,
+    reservation: Option<ReservationId>,
     reason: Option<&'a str>,
 }
 
@@ -49,12 +55,18 @@ impl<'a> Cause<'a> {
         Self {
             kind,
             order: None,
+            reservation: None,
             reason: None,
         }
     }
 
     pub(super) const fn with_order(mut self, order: OrderId) -> Self {
         self.order = Some(order);
+        self
+    }
+
+    pub(super) const fn with_reservation(mut self, reservation: Option<ReservationId>) -> Self {
+        self.reservation = reservation;
         self
     }
 
@@ -120,6 +132,97 @@ impl Shop {
         Ok(())
     }
 
+    /// Units of a product in holds that have run out, but for those of one reservation.
+    pub(super) fn expired(&self, sku: &Sku, but: Option<ReservationId>) -> i64 {
+        let now = now();
+        let others = self.reservations.values();
+        let others = others.filter(|reservation| Some(reservation.id) != but);
+        let holds = others.flat_map(|reservation| &reservation.holds);
+        holds
+            .filter(|hold| hold.sku == *sku && is_due(hold, now))
+            .map(|hold| hold.held)
+            .sum()
+    }
+
+    /// Units of a product that a reservation holds, run out or not.
+    pub(super) fn held(&self, id: Option<ReservationId>, sku: &Sku) -> i64 {
+        let reservation = id.and_then(|id| self.reservations.get(&id));
+        let mut holds = reservation.into_iter().flat_map(|it| &it.holds);
+        holds
+            .find(|hold| hold.sku == *sku && hold.state == HoldState::Held)
+            .map_or(0, |hold| hold.held)
+    }
+
+    /// Takes so many units, or what there is of them, from what a reservation holds; how many.
+    pub(super) fn consume(&mut self, id: Option<ReservationId>, sku: &Sku, units: i64) -> i64 {
+        let reservation = id.and_then(|id| self.reservations.get_mut(&id));
+        let mut holds = reservation.into_iter().flat_map(|it| &mut it.holds);
+        let held = |hold: &&mut Hold| hold.sku == *sku && hold.state == HoldState::Held;
+        let Some(hold) = holds.find(held) else {
+            return 0;
+        };
+        let taken = units.min(hold.held);
+        hold.held -= taken;
+        if hold.held == 0 {
+            hold.state = HoldState::Consumed;
+        }
+        taken
+    }
+
+    /// Ends holds and gives their units back: how many, and of how many units.
+    pub(super) fn end_holds(
+        &mut self,
+        ends: impl Fn(ReservationId, &Hold) -> bool,
+        state: HoldState,
+        cause: Cause<'_>,
+    ) -> Result<Cleanup, Error> {
+        let mut units: BTreeMap<Sku, i64> = BTreeMap::new();
+        let mut count = 0;
+        for reservation in self.reservations.values_mut() {
+            for hold in &mut reservation.holds {
+                if hold.state == HoldState::Held && ends(reservation.id, hold) {
+                    hold.state = state;
+                    *units.entry(hold.sku.clone()).or_default() += hold.held;
+                    count += 1;
+                }
+            }
+        }
+        let mut given_back = 0;
+        for (sku, units) in units {
+            if let Some(shelf) = self.products.get(&sku) {
+                let mut product = shelf.product.clone();
+                product.reserved = Stock::new(product.reserved.get() - units)?;
+                self.put(product, cause)?;
+                given_back += units.unsigned_abs();
+            }
+        }
+        Ok(Cleanup::of_holds(count, given_back))
+    }
+
+    /// Lapses what has run out of these products.
+    pub(super) fn lapse(&mut self, skus: &[&Sku]) -> Result<Cleanup, Error> {
+        let now = now();
+        let due = |_, hold: &Hold| skus.contains(&&hold.sku) && is_due(hold, now);
+        let cause = Cause::of(MovementKind::Lapsed);
+        self.end_holds(due, HoldState::Lapsed, cause)
+    }
+
+    /// The reservation as a reader sees it.
+    pub(super) fn reservation(&self, id: ReservationId) -> Result<Reservation, Error> {
+        let found = self.reservations.get(&id).cloned();
+        let mut found = found.ok_or_else(|| Error::NotFound {
+            entity: Reservation::ENTITY,
+            id: id.to_string(),
+        })?;
+        let now = now();
+        for hold in &mut found.holds {
+            if is_due(hold, now) {
+                hold.state = HoldState::Lapsed;
+            }
+        }
+        Ok(found)
+    }
+
     pub(super) fn order(&self, id: OrderId) -> Result<&Kept, Error> {
         self.orders.get(&id).ok_or_else(|| no_order(id))
     }
@@ -169,10 +272,16 @@ impl Shelf {
         let (sku, stock) = (product.sku.clone(), product.stock.get());
         let mut movement = Movement::new(sku, product.version, cause.kind, delta, stock);
         movement.order = cause.order;
+        movement.reservation = cause.reservation;
         movement.reason = cause.reason.map(ToOwned::to_owned);
         movement.moved_at = product.updated_at;
         self.ledger.push(movement);
     }
+}
+
+/// Whether a hold's time is up and nobody has ended it.
+pub(super) fn is_due(hold: &Hold, now: DateTime<Utc>) -> bool {
+    hold.state == HoldState::Held && hold.expires_at <= now
 }
 
 pub(super) fn no_order(id: OrderId) -> Error {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{PgInventory, products};
 use crate::{
     Attempt, Class, Classify,
-    inventory::{Error, Order, Product, checkout::Facts},
+    inventory::{Error, Product, checkout::Facts},
     postgres::{Failed, READ_COMMITTED, attempt, is_read_only},
     retry::{Operation, Run},
 };
@@ -184,12 +184,12 @@ impl PgInventory {
 }
 
 impl PgInventory {
-    /// A step of an order. Made twice it is answered as made once, so an unknown outcome is simply tried
-    /// again. Once the order stands where no such step begins, an attempt still on its way is refused
-    /// like this one.
-    pub(super) async fn transition<F>(&self, label: &'static str, op: F) -> Result<Order, Error>
+    /// A step of an order or a reservation. Made twice it is answered as made once, so an unknown outcome
+    /// is simply tried again. Once it stands where no such step begins, an attempt still on its way is
+    /// refused like this one; and a reservation that arrives late runs out by itself.
+    pub(super) async fn transition<T, F>(&self, label: &'static str, op: F) -> Result<T, Error>
     where
-        F: for<'c> Operation<&'c mut PgConnection, Result<Order, Error>>,
+        F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
     {
         self.call(label, op, async |call: &mut Call<F>, attempt| {
             let result = if attempt.locking() {
@@ -200,7 +200,9 @@ impl PgInventory {
             if let Err(refused) = &result
                 && matches!(
                     refused.error,
-                    Error::OrderClosed { .. } | Error::NotFound { .. }
+                    Error::OrderClosed { .. }
+                        | Error::ReservationClosed { .. }
+                        | Error::NotFound { .. }
                 )
             {
                 call.in_doubt = false;

@@ -2,10 +2,10 @@
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use super::{Call, PgInventory, Strategy, orders, row, sql, time::Time};
+use super::{Call, PgInventory, Strategy, orders, reservations, row, sql, time::Time};
 use crate::{
     Attempt, Class, Conflict, Version, Versioned,
-    inventory::{Checkout, Error, Order, OrderLine, Product, checkout::Facts},
+    inventory::{Checkout, Error, Order, OrderLine, Product, Sku, checkout::Facts},
     postgres::{Failed, is_division_by_zero},
 };
 
@@ -43,18 +43,20 @@ impl PgInventory {
         match self.strategy {
             Strategy::Pessimistic => {
                 self.locking(attempt, &mut async |conn: &mut PgConnection, _| {
-                    judge_locked(conn, request).await?;
+                    if request.reservation.is_none() {
+                        judge_locked(conn, request).await?;
+                    }
                     checkout_in(conn, request).await
                 })
                 .await
             }
-            _ if attempt.locking() && call.serialized => {
+            _ if call.serialized && (attempt.locking() || request.reservation.is_some()) => {
                 self.locking(attempt, &mut async |conn: &mut PgConnection, _| {
                     checkout_in(conn, request).await
                 })
                 .await
             }
-            Strategy::Optimistic if !attempt.locking() => {
+            Strategy::Optimistic if !attempt.locking() && request.reservation.is_none() => {
                 // What a lost race found is fresh only when nobody waited since.
                 let known = call.facts.take().filter(|_| attempt.number() == 2);
                 let sale = self
@@ -74,7 +76,7 @@ impl PgInventory {
                 self.alone(
                     attempt,
                     &mut async |conn: &mut PgConnection, _| match request.lines.as_slice() {
-                        [_] => guarded(conn, request).await,
+                        [_] if request.reservation.is_none() => guarded(conn, request).await,
                         _ => checkout_in(conn, request).await,
                     },
                 )
@@ -101,16 +103,40 @@ impl PgInventory {
     }
 }
 
+/// How often what has run out is lapsed for one checkout; each time somebody else may take what came
+/// free.
+const ROUNDS: u32 = 3;
+
 /// All lines in one statement that locks, judges and writes. The host's transaction commits it.
 pub(super) async fn checkout_in(
     conn: &mut PgConnection,
     request: &Checkout,
 ) -> Result<Order, Error> {
-    let rows = sell_many(conn, request, request.lines.iter().map(|line| line.version)).await?;
-    match made(request, &rows)? {
-        Some(order) => Ok(order),
-        None => refuse(conn, request, &facts_of(&rows)?).await,
+    if request.reservation.is_some() {
+        // An order that was made from it used it up: that one is the answer, not the refusal.
+        if let Some(stored) = orders::known(conn, request).await? {
+            return request.replay(stored);
+        }
+        reservations::admit(conn, request).await?;
     }
+    for _ in 0..ROUNDS {
+        let rows = sell_many(conn, request, request.lines.iter().map(|line| line.version)).await?;
+        if let Some(order) = made(request, &rows)? {
+            return Ok(order);
+        }
+        // A second look in a later snapshot: another call of this request may have been the one that
+        // took the last unit.
+        if let Some(stored) = orders::known(conn, request).await? {
+            return request.replay(stored);
+        }
+        let facts = facts_of(&rows)?;
+        request.judge(&facts)?;
+        if !request.waits_for_lapses(&facts) {
+            break;
+        }
+        reservations::lapse(conn, &skus(request)).await?;
+    }
+    Err(suppressed(request))
 }
 
 /// One line, one statement, one round trip: the guard is in the `UPDATE`'s own `WHERE`.
@@ -123,7 +149,8 @@ async fn guarded(conn: &mut PgConnection, request: &Checkout) -> Result<Order, E
     if !taken && let Err(refusal) = request.judge(&facts) {
         return Err(refusal);
     }
-    // The stock came back between the two statements, or the order is there: decide under the lock.
+    // The stock came back between the two statements, or will when what has run out is lapsed, or the
+    // order is there: decide under the lock.
     checkout_in(conn, request).await
 }
 
@@ -152,6 +179,9 @@ async fn compare_and_set(
         }
     };
     request.judge(&read)?;
+    if request.waits_for_lapses(&read) {
+        return checkout_in(conn, request).await.map(Sale::Made);
+    }
     let versions = read.iter().map(|facts| facts.map(|facts| facts.version));
     let found = if let [_] = request.lines.as_slice() {
         let version = versions.into_iter().next().flatten();
@@ -216,24 +246,12 @@ async fn judge_locked(conn: &mut PgConnection, request: &Checkout) -> Result<(),
         locked.push(row.map(row::facts).transpose()?.flatten());
     }
     match request.judge(&locked) {
-        // Refused, unless an earlier call made the order: the statement that follows finds it.
+        // The statement that follows looks again, for what a reservation holds and for what has run out.
+        Err(Error::InsufficientStock(_)) => Ok(()),
+        // Refused, unless an earlier call made the order: that statement finds it.
         Err(refusal) if orders::known(conn, request).await?.is_none() => Err(refusal),
         _ => Ok(()),
     }
-}
-
-/// Says no, after a second look in a later snapshot: another call with this order id may have been
-/// the one that took the last unit.
-async fn refuse(
-    conn: &mut PgConnection,
-    request: &Checkout,
-    facts: &[Option<Facts>],
-) -> Result<Order, Error> {
-    if let Some(stored) = orders::known(conn, request).await? {
-        return request.replay(stored);
-    }
-    request.judge(facts)?;
-    Err(suppressed(request))
 }
 
 async fn replay(conn: &mut PgConnection, request: &Checkout) -> Result<Order, Error> {
@@ -252,8 +270,8 @@ fn suppressed(request: &Checkout) -> Error {
     }
 }
 
-fn skus(request: &Checkout) -> Vec<&str> {
-    request.lines.iter().map(|line| line.sku.as_str()).collect()
+fn skus(request: &Checkout) -> Vec<&Sku> {
+    request.lines.iter().map(|line| &line.sku).collect()
 }
 
 async fn facts(
@@ -313,7 +331,11 @@ async fn sell_many(
     let currencies: Vec<Option<String>> = lines
         .map(|line| line.price.map(|price| price.currency().to_string()))
         .collect();
-    sqlx::query(sql::SELL_MANY)
+    let sell = match request.reservation {
+        Some(_) => sql::SELL_HELD,
+        None => sql::SELL_MANY,
+    };
+    let sell = sqlx::query(sell)
         .bind(skus(request))
         .bind(quantities)
         .bind(
@@ -325,16 +347,18 @@ async fn sell_many(
         .bind(currencies)
         .bind(request.id.uuid())
         .bind(request.customer.as_deref())
-        .bind(request.key.as_deref())
-        .fetch_all(conn)
-        .await
-        .map_err(|error| {
-            if is_division_by_zero(&error) {
-                suppressed(request)
-            } else {
-                Error::own_key(error)
-            }
-        })
+        .bind(request.key.as_deref());
+    let sell = match request.reservation {
+        Some(id) => sell.bind(id.uuid()),
+        None => sell,
+    };
+    sell.fetch_all(conn).await.map_err(|error| {
+        if is_division_by_zero(&error) {
+            suppressed(request)
+        } else {
+            Error::own_key(error)
+        }
+    })
 }
 
 /// The order that [`sql::SELL_MANY`] made, if it did.

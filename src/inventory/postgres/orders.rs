@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use super::{row, sql};
+use super::{reservations, row, sql};
 use crate::{
     Version, Versioned,
     inventory::{
@@ -91,21 +91,28 @@ pub(super) async fn cancel(
 }
 
 pub(super) async fn revive(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
-    let rows = sqlx::query(sql::REVIVE)
-        .bind(id.uuid())
-        .fetch_all(&mut *conn)
-        .await
-        .map_err(|error| suppressed(error, id))?;
-    let moved = wrote(&rows)?;
-    if !moved && !rows.is_empty() {
+    let mut lapsed = false;
+    loop {
+        let rows = sqlx::query(sql::REVIVE)
+            .bind(id.uuid())
+            .fetch_all(&mut *conn)
+            .await
+            .map_err(|error| suppressed(error, id))?;
+        let moved = wrote(&rows)?;
+        if moved || rows.is_empty() {
+            return arrived(conn, id, OrderStatus::PendingPayment, moved).await;
+        }
         let short = shortages(&rows, "available")?;
-        return Err(if short.is_empty() {
-            suppressed(sqlx::Error::RowNotFound, id)
-        } else {
-            Error::InsufficientStock(short)
-        });
+        if short.is_empty() {
+            return Err(suppressed(sqlx::Error::RowNotFound, id));
+        }
+        // What has run out is in nobody's way.
+        let skus: Vec<&Sku> = short.iter().map(|line| &line.sku).collect();
+        if lapsed || reservations::lapse(conn, &skus).await?.holds == 0 {
+            return Err(Error::InsufficientStock(short));
+        }
+        lapsed = true;
     }
-    arrived(conn, id, OrderStatus::PendingPayment, moved).await
 }
 
 pub(super) async fn take_back(conn: &mut PgConnection, request: &Return) -> Result<Order, Error> {
@@ -223,7 +230,7 @@ pub(super) async fn sweep(conn: &mut PgConnection, older_than: Duration) -> Resu
         .fetch_one(conn)
         .await?;
     let count = |column| swept.try_get(column).map(i64::unsigned_abs);
-    Ok(Cleanup::new(count("orders")?, count("units")?))
+    Ok(Cleanup::of_orders(count("orders")?, count("units")?))
 }
 
 /// Forgets a batch of keys that are so old.
@@ -239,7 +246,7 @@ pub(super) async fn forget_keys(
     Ok(forgotten.rows_affected())
 }
 
-fn micros(age: Duration) -> i64 {
+pub(super) fn micros(age: Duration) -> i64 {
     i64::try_from(age.as_micros()).unwrap_or(i64::MAX)
 }
 

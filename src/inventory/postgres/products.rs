@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     product::{ByVersion, Entry, ProductRow, Shelf},
-    sql,
+    reservations, sql,
 };
 use crate::{
     Version, Versioned,
@@ -103,6 +103,8 @@ impl Products {
         check_text("reason", reason)?;
         let mut shelf = self.shelves.lock_in(conn, sku).await?;
         if shelf.version == expected && shelf.reserved > counted.get() {
+            // What has run out counts as held until it is lapsed; a count names the version, and so
+            // can't lapse it by itself.
             return Err(Error::StockHeld {
                 sku: sku.clone(),
                 counted: counted.get(),
@@ -214,10 +216,22 @@ pub(super) async fn add(
     }
 }
 
+/// Takes what has run out into account: it is in nobody's way.
 pub(super) async fn adjust(
     conn: &mut PgConnection,
     adjustment: &Adjustment,
 ) -> Result<Product, Error> {
+    match adjust_once(conn, adjustment).await {
+        Err(Error::InsufficientStock(_))
+            if reservations::lapse(conn, &[&adjustment.sku]).await?.holds > 0 =>
+        {
+            adjust_once(conn, adjustment).await
+        }
+        answer => answer,
+    }
+}
+
+async fn adjust_once(conn: &mut PgConnection, adjustment: &Adjustment) -> Result<Product, Error> {
     let Adjustment {
         id,
         sku,

@@ -7,8 +7,8 @@ use super::time::Time;
 use crate::{
     Version,
     inventory::{
-        Error, Money, Movement, MovementKind, Order, OrderId, OrderLine, OrderStatus, Quantity,
-        checkout::Facts,
+        Error, Hold, HoldState, Money, Movement, MovementKind, Order, OrderId, OrderLine,
+        OrderStatus, Quantity, Reservation, checkout::Facts,
     },
 };
 
@@ -29,6 +29,7 @@ pub(super) fn facts(row: &PgRow) -> Result<Option<Facts>, Error> {
     };
     Ok(Some(Facts {
         available: row.try_get("available")?,
+        expired: row.try_get("expired")?,
         version,
         price: money(row, "price")?,
     }))
@@ -81,6 +82,33 @@ fn order(id: OrderId, first: &PgRow, rows: &[PgRow]) -> Result<Order, Error> {
     Ok(order)
 }
 
+/// `None` without rows.
+pub(super) fn reservation(rows: &[PgRow]) -> Result<Option<Reservation>, Error> {
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let mut holds = Vec::with_capacity(rows.len());
+    for row in rows {
+        let quantity = Quantity::new(row.try_get("quantity")?).map_err(impossible)?;
+        let Time(expires_at) = row.try_get("expires_at")?;
+        let mut hold = Hold::new(row.try_get("sku")?, quantity, expires_at);
+        hold.held = row.try_get("held")?;
+        hold.state = match row.try_get::<i16, _>("state")? {
+            0 => HoldState::Held,
+            1 => HoldState::Consumed,
+            2 => HoldState::Released,
+            3 => HoldState::Lapsed,
+            other => return Err(impossible(format!("{other} is no state of a hold"))),
+        };
+        holds.push(hold);
+    }
+    let Time(created_at) = first.try_get("created_at")?;
+    let id: Uuid = first.try_get("id")?;
+    let mut reservation = Reservation::new(id.into(), holds, created_at);
+    reservation.customer = first.try_get("customer")?;
+    Ok(Some(reservation))
+}
+
 pub(super) fn movement(row: &PgRow) -> Result<Movement, Error> {
     let code: i16 = row.try_get("kind")?;
     let kind = MovementKind::of_code(code)
@@ -89,6 +117,8 @@ pub(super) fn movement(row: &PgRow) -> Result<Movement, Error> {
     let (sku, version) = (row.try_get("sku")?, row.try_get("version")?);
     let mut movement = Movement::new(sku, version, kind, delta, stock_after);
     movement.order = row.try_get::<Option<Uuid>, _>("order_id")?.map(Into::into);
+    let reservation: Option<Uuid> = row.try_get("reservation_id")?;
+    movement.reservation = reservation.map(Into::into);
     movement.reason = row.try_get("reason")?;
     Time(movement.moved_at) = row.try_get("moved_at")?;
     Ok(movement)

@@ -111,48 +111,234 @@ pub(super) const SELL_ONE: &str = concat!(
     "statement_timestamp() AS created_at FROM u"
 );
 
+/// Units of a product in holds that have run out and were not lapsed yet.
+macro_rules! expired {
+    ($sku:literal, $but:literal) => {
+        concat!(
+            "(SELECT coalesce(sum(e.held), 0)::bigint FROM optilock.holds e
+                WHERE e.sku = ",
+            $sku,
+            " AND e.state = 0 AND e.expires_at <= statement_timestamp()",
+            $but,
+            ")"
+        )
+    };
+}
+
 /// A checkout of many lines, merged and sorted. `$1` skus, `$2` quantities, `$3` versions?, `$4`
-/// prices?, `$5` currencies?, `$6` order, `$7` customer?, `$8` key?. One row per line with its facts under the
-/// lock; `wrote` tells whether the order was made. All lines well and not written: the order is
-/// there already. The division fails the statement when the rows updated are not the rows asked.
-pub(super) const SELL_MANY: &str = concat!(
-    "WITH r AS MATERIALIZED (
+/// prices?, `$5` currencies?, `$6` order, `$7` customer?, `$8` key?. One row per line with its facts
+/// under the lock; `wrote` tells whether the order was made. All lines well and not written: the order
+/// is there already. The division fails the statement when the rows updated are not the rows asked.
+macro_rules! sell_many {
+    (
+        holds: $holds:literal, join: $join:literal, held: $held:literal, consume: $consume:literal,
+        reservation: $reservation:literal, but: $but:literal
+    ) => {
+        concat!(
+            "WITH r AS MATERIALIZED (
         SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[])
             AS r (sku, quantity, version, price, currency)),
     k AS MATERIALIZED (
         SELECT p.sku, p.stock, p.reserved, p.version, p.price, p.currency FROM optilock.products p
-        WHERE p.sku = ANY($1) AND NOT p.retired ORDER BY p.sku FOR NO KEY UPDATE),
+        WHERE p.sku = ANY($1) AND NOT p.retired ORDER BY p.sku FOR NO KEY UPDATE),",
+            $holds,
+            "
     f AS MATERIALIZED (
-        SELECT r.sku, r.quantity, k.stock, k.reserved, k.version, k.price, k.currency,
-            (k.stock - k.reserved >= r.quantity AND k.version = coalesce(r.version, k.version)
+        SELECT r.sku, r.quantity, k.stock, k.reserved, k.version, k.price, k.currency, ",
+            $held,
+            " AS held, (k.stock - k.reserved + ",
+            $held,
+            " >= r.quantity AND k.version = coalesce(r.version, k.version)
                 AND k.price = coalesce(r.price, k.price)
                 AND k.currency = coalesce(r.currency, k.currency)) IS TRUE AS ok
-        FROM r LEFT JOIN k ON k.sku = r.sku),
+        FROM r LEFT JOIN k ON k.sku = r.sku",
+            $join,
+            "),
     t AS MATERIALIZED (
         SELECT sum(quantity::numeric * price) AS total, min(currency) AS currency,
             (bool_and(ok) AND count(DISTINCT currency) = 1
                 AND sum(quantity::numeric * price) <= 9223372036854775807) AS ok
         FROM f),
     i AS (
-        INSERT INTO optilock.orders (id, customer, idempotency_key, total, currency)
-        SELECT $6, $7, $8, t.total, t.currency FROM t WHERE t.ok ON CONFLICT DO NOTHING RETURNING id),
+        INSERT INTO optilock.orders (id, customer, idempotency_key, reservation_id, total, currency)
+        SELECT $6, $7, $8, ",
+            $reservation,
+            ", t.total, t.currency FROM t WHERE t.ok ON CONFLICT DO NOTHING RETURNING id),
     u AS (
         UPDATE optilock.products p
-        SET stock = f.stock - f.quantity, reserved = f.reserved, version = f.version + 1,
-            updated_at = statement_timestamp()
+        SET stock = f.stock - f.quantity, reserved = f.reserved - least(f.held, f.quantity),
+            version = f.version + 1, updated_at = statement_timestamp()
         FROM i, f WHERE p.sku = f.sku AND p.sku = ANY($1)
-        RETURNING p.sku, p.version, p.stock, f.quantity),
+        RETURNING p.sku, p.version, p.stock, f.quantity),",
+            $consume,
+            "
     l AS (
         INSERT INTO optilock.order_lines (order_id, sku, quantity, price)
         SELECT i.id, f.sku, f.quantity, f.price FROM i, f),
     m AS (
-        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
-        SELECT u.sku, u.version, 1, -u.quantity, u.stock, i.id FROM i, u)
-    SELECT f.sku, f.stock - f.reserved AS available, f.version, f.price, f.currency, ",
-    "statement_timestamp() AS created_at, CASE WHEN EXISTS (SELECT FROM i)
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id, reservation_id)
+        SELECT u.sku, u.version, 1, -u.quantity, u.stock, i.id, ",
+            $reservation,
+            " FROM i, u)
+    SELECT f.sku, f.stock - f.reserved + f.held AS available, f.version, f.price, f.currency,
+        CASE WHEN f.ok THEN 0 ELSE ",
+            expired!("f.sku", $but),
+            " END AS expired, statement_timestamp() AS created_at, CASE WHEN EXISTS (SELECT FROM i)
+        THEN (1 / ((SELECT count(*) FROM u) = cardinality($1))::int)::bool ELSE false END AS wrote
+    FROM f ORDER BY f.sku COLLATE \"C\""
+        )
+    };
+}
+
+pub(super) const SELL_MANY: &str = sell_many! {
+    holds: "", join: "", held: "0::bigint", consume: "", reservation: "NULL::uuid", but: ""
+};
+
+/// The same from a reservation, whose holds are locked after the products. `$9` reservation.
+pub(super) const SELL_HELD: &str = sell_many! {
+    holds: "
+    h AS MATERIALIZED (
+        SELECT sku, held FROM optilock.holds
+        WHERE reservation_id = $9 AND state = 0 AND sku = ANY (ARRAY(SELECT sku FROM k))
+        ORDER BY sku FOR NO KEY UPDATE),",
+    join: " LEFT JOIN h ON h.sku = r.sku",
+    held: "coalesce(h.held, 0)",
+    consume: "
+    c AS (
+        UPDATE optilock.holds o
+        SET held = f.held - least(f.held, f.quantity), state = (f.held <= f.quantity)::int
+        FROM i, f WHERE f.held > 0 AND o.reservation_id = $9 AND o.sku = f.sku),",
+    reservation: "$9",
+    but: " AND e.reservation_id <> $9"
+};
+
+/// Holds units. `$1` skus, `$2` quantities, `$3` reservation, `$4` customer?, `$5` key?, `$6` duration in
+/// microseconds. One row per line with its facts; `wrote` as in [`SELL_MANY`].
+pub(super) const RESERVE: &str = concat!(
+    "WITH k AS MATERIALIZED (
+        SELECT sku, stock, reserved, version FROM optilock.products
+        WHERE sku = ANY($1) AND NOT retired ORDER BY sku FOR NO KEY UPDATE),
+    f AS MATERIALIZED (
+        SELECT r.sku, r.quantity, k.stock, k.reserved, k.version,
+            (k.stock - k.reserved >= r.quantity) IS TRUE AS ok
+        FROM unnest($1::text[], $2::bigint[]) AS r (sku, quantity) LEFT JOIN k ON k.sku = r.sku),
+    i AS (
+        INSERT INTO optilock.reservations (id, customer, idempotency_key)
+        SELECT $3, $4, $5 WHERE (SELECT bool_and(ok) FROM f) ON CONFLICT DO NOTHING RETURNING id),
+    h AS (
+        INSERT INTO optilock.holds (reservation_id, sku, quantity, held, expires_at)
+        SELECT i.id, f.sku, f.quantity, f.quantity, statement_timestamp() + $6 * interval '1 microsecond'
+        FROM i, f),
+    u AS (
+        UPDATE optilock.products p
+        SET stock = f.stock, reserved = f.reserved + f.quantity, version = f.version + 1,
+            updated_at = statement_timestamp()
+        FROM i, f WHERE p.sku = f.sku RETURNING p.sku, p.version, p.stock),
+    m AS (
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, reservation_id)
+        SELECT u.sku, u.version, 4, 0, u.stock, i.id FROM i, u)
+    SELECT f.sku, f.quantity, f.stock - f.reserved AS available, CASE WHEN f.ok THEN 0 ELSE ",
+    expired!("f.sku", ""),
+    " END AS expired, CASE WHEN EXISTS (SELECT FROM i)
         THEN (1 / ((SELECT count(*) FROM u) = cardinality($1))::int)::bool ELSE false END AS wrote
     FROM f ORDER BY f.sku COLLATE \"C\""
 );
+
+macro_rules! reservation {
+    () => {
+        "SELECT r.id, r.customer, r.created_at, h.sku, h.quantity, h.held, h.expires_at,
+            CASE WHEN h.state = 0 AND h.expires_at <= statement_timestamp() THEN 3 ELSE h.state END::smallint AS state
+        FROM optilock.reservations r JOIN optilock.holds h ON h.reservation_id = r.id "
+    };
+}
+
+/// A reservation, one row per hold. `$1` reservation.
+pub(super) const RESERVATION: &str = concat!(reservation!(), "WHERE r.id = $1 ORDER BY h.sku");
+
+/// The reservation that a request may have made before, by its id or, failing that, by its key. `$1`
+/// reservation, `$2` customer?, `$3` key?.
+pub(super) const RESERVATION_KNOWN: &str = concat!(
+    reservation!(),
+    "WHERE r.id = (SELECT id FROM optilock.reservations WHERE id = $1
+        UNION ALL SELECT id FROM optilock.reservations
+            WHERE idempotency_key = $3 AND coalesce(customer, '') = coalesce($2, '') LIMIT 1)
+    ORDER BY h.sku"
+);
+
+/// `$1` reservation, `$2` microseconds. Who extends locks no product, and so locks its holds in order.
+pub(super) const EXTEND: &str = "WITH h AS MATERIALIZED (
+        SELECT sku, expires_at FROM optilock.holds WHERE reservation_id = $1 AND state = 0
+            AND expires_at > statement_timestamp() ORDER BY sku FOR NO KEY UPDATE)
+    UPDATE optilock.holds o
+    SET expires_at = greatest(h.expires_at, statement_timestamp() + $2 * interval '1 microsecond')
+    FROM h WHERE o.reservation_id = $1 AND o.sku = h.sku";
+
+/// Ends holds and gives their units back: products by SKU, then holds by SKU. `$skus` are those of the
+/// products, `$holds` is asked of each hold under its lock.
+macro_rules! end_holds {
+    (skus: $skus:literal, holds: $holds:literal, state: $state:literal, kind: $kind:literal, reservation: $reservation:literal) => {
+        concat!(
+            "WITH k AS MATERIALIZED (
+        SELECT sku, stock, reserved, version FROM optilock.products
+        WHERE sku = ANY (",
+            $skus,
+            ") ORDER BY sku FOR NO KEY UPDATE),
+    h AS MATERIALIZED (
+        SELECT reservation_id, sku, held FROM optilock.holds
+        WHERE sku = ANY (ARRAY(SELECT sku FROM k)) AND state = 0 AND ",
+            $holds,
+            " ORDER BY sku, reservation_id FOR NO KEY UPDATE),
+    s AS MATERIALIZED (
+        SELECT k.*, n.units FROM k JOIN (SELECT sku, sum(held) AS units FROM h GROUP BY sku) n ON n.sku = k.sku),
+    e AS (
+        UPDATE optilock.holds o SET state = ",
+            $state,
+            " FROM h WHERE o.reservation_id = h.reservation_id AND o.sku = h.sku),
+    u AS (
+        UPDATE optilock.products p
+        SET stock = s.stock, reserved = s.reserved - s.units, version = s.version + 1,
+            updated_at = statement_timestamp()
+        FROM s WHERE p.sku = s.sku),
+    m AS (
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, reservation_id)
+        SELECT sku, version + 1, ",
+            $kind,
+            ", 0, stock, ",
+            $reservation,
+            " FROM s)
+    SELECT (SELECT count(*) FROM h) AS holds, (SELECT coalesce(sum(units), 0)::bigint FROM s) AS units"
+        )
+    };
+}
+
+/// `$1` reservation.
+pub(super) const RELEASE: &str = end_holds! {
+    skus: "ARRAY(SELECT sku FROM optilock.holds WHERE reservation_id = $1 AND state = 0)",
+    holds: "reservation_id = $1",
+    state: "2",
+    kind: "10",
+    reservation: "$1"
+};
+
+/// Lapses what has run out of these products. `$1` skus.
+pub(super) const LAPSE: &str = end_holds! {
+    skus: "$1",
+    holds: "expires_at <= statement_timestamp()",
+    state: "3",
+    kind: "5",
+    reservation: "NULL"
+};
+
+/// Lapses what has run out, of the products of one batch of holds. `$1` batch.
+pub(super) const LAPSE_DUE: &str = end_holds! {
+    skus: "ARRAY(SELECT DISTINCT sku FROM (
+            SELECT sku FROM optilock.holds WHERE state = 0 AND expires_at <= statement_timestamp()
+            ORDER BY expires_at LIMIT $1) due)",
+    holds: "expires_at <= statement_timestamp()",
+    state: "3",
+    kind: "5",
+    reservation: "NULL"
+};
 
 /// An order by its id or, failing that, by its key. `$1` order, `$2` customer?, `$3` key?.
 macro_rules! known {
@@ -172,7 +358,9 @@ macro_rules! known {
 /// The facts of these products, one row each in byte order, and whether the order is there by its id
 /// or key, all of one moment. `$1` skus, `$2` customer?, `$3` key?, `$4` order.
 pub(super) const FACTS: &str = concat!(
-    "SELECT p.stock - p.reserved AS available, p.version, p.price, p.currency, EXISTS ",
+    "SELECT p.stock - p.reserved AS available, ",
+    expired!("r.sku", ""),
+    " AS expired, p.version, p.price, p.currency, EXISTS ",
     known!("$4", "$2", "$3"),
     " AS taken
     FROM unnest($1::text[]) AS r (sku)
@@ -181,7 +369,7 @@ pub(super) const FACTS: &str = concat!(
 );
 
 /// Locks these products in byte order. `$1` skus.
-pub(super) const LOCK: &str = "SELECT p.sku, p.stock - p.reserved AS available, p.version, p.price, p.currency
+pub(super) const LOCK: &str = "SELECT p.sku, p.stock - p.reserved AS available, 0::bigint AS expired, p.version, p.price, p.currency
     FROM optilock.products p WHERE p.sku = ANY($1) AND NOT p.retired ORDER BY p.sku FOR NO KEY UPDATE";
 
 macro_rules! order {
@@ -306,7 +494,7 @@ pub(super) const FORGET_KEYS: &str = "UPDATE optilock.orders SET idempotency_key
 
 /// A page of a product's ledger. `$1` sku, `$2` after, `$3` limit.
 pub(super) const MOVEMENTS: &str =
-    "SELECT sku, version, kind, delta, stock_after, order_id, reason, moved_at
+    "SELECT sku, version, kind, delta, stock_after, order_id, reservation_id, reason, moved_at
     FROM optilock.movements WHERE sku = $1 AND version > $2 ORDER BY version LIMIT $3";
 
 /// Uses an order id up, so that an attempt still on its way cannot take effect. `$1` order.

@@ -1,0 +1,176 @@
+//! Reservations: each function is one attempt on one connection, and commits nothing of its own.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, Row, postgres::PgRow};
+
+use super::{orders, row, sql};
+use crate::inventory::{
+    Checkout, Cleanup, Error, Quantity, Reservation, ReservationId, Reserve, Shortage, Sku,
+    reservation::check_duration,
+};
+use crate::postgres::is_division_by_zero;
+
+/// Tries again after lapsing what has run out; each time somebody else may take what came free.
+const ROUNDS: u32 = 3;
+
+pub(super) async fn find(conn: &mut PgConnection, id: ReservationId) -> Result<Reservation, Error> {
+    let rows = sqlx::query(sql::RESERVATION)
+        .bind(id.uuid())
+        .fetch_all(conn)
+        .await;
+    row::reservation(&rows.map_err(Error::before)?)?.ok_or_else(|| missing(id))
+}
+
+fn missing(id: ReservationId) -> Error {
+    Error::NotFound {
+        entity: Reservation::ENTITY,
+        id: id.to_string(),
+    }
+}
+
+/// The reservation that an earlier call of this request made, by its id or its key.
+async fn known(conn: &mut PgConnection, request: &Reserve) -> Result<Option<Reservation>, Error> {
+    let rows = sqlx::query(sql::RESERVATION_KNOWN)
+        .bind(request.id.uuid())
+        .bind(request.customer.as_deref())
+        .bind(request.key.as_deref())
+        .fetch_all(conn)
+        .await;
+    row::reservation(&rows.map_err(Error::before)?)
+}
+
+pub(super) async fn reserve(
+    conn: &mut PgConnection,
+    request: &Reserve,
+) -> Result<Reservation, Error> {
+    request.check()?;
+    for _ in 0..ROUNDS {
+        let rows = hold(conn, request).await?;
+        let wrote = rows.first().map_or(Ok(false), |row| row.try_get("wrote"))?;
+        if wrote {
+            return find(conn, request.id).await;
+        }
+        if let Some(stored) = known(conn, request).await? {
+            return request.replay(stored);
+        }
+        if !judge(&rows)? {
+            break;
+        }
+        let skus: Vec<&Sku> = request.lines.iter().map(|(sku, _)| sku).collect();
+        lapse(conn, &skus).await?;
+    }
+    Err(suppressed(request.id))
+}
+
+async fn hold(conn: &mut PgConnection, request: &Reserve) -> Result<Vec<PgRow>, Error> {
+    let (skus, quantities): (Vec<&Sku>, Vec<i64>) = request
+        .lines
+        .iter()
+        .map(|(sku, quantity)| (sku, quantity.get()))
+        .unzip();
+    sqlx::query(sql::RESERVE)
+        .bind(skus)
+        .bind(quantities)
+        .bind(request.id.uuid())
+        .bind(request.customer.as_deref())
+        .bind(request.key.as_deref())
+        .bind(orders::micros(request.duration))
+        .fetch_all(conn)
+        .await
+        .map_err(|error| {
+            if is_division_by_zero(&error) {
+                suppressed(request.id)
+            } else {
+                Error::own_key(error)
+            }
+        })
+}
+
+/// Whether all lines can be had once what has run out is lapsed, and some only then; else why not.
+fn judge(rows: &[PgRow]) -> Result<bool, Error> {
+    let (mut short, mut waits) = (Vec::new(), false);
+    for row in rows {
+        let (sku, asked): (Sku, i64) = (row.try_get("sku")?, row.try_get("quantity")?);
+        let Some(available) = row.try_get::<Option<i64>, _>("available")? else {
+            return Err(Error::no_product(&sku));
+        };
+        let obtainable = available + row.try_get::<i64, _>("expired")?;
+        if obtainable < asked {
+            let asked = Quantity::new(asked).map_err(row::impossible)?;
+            short.push(Shortage::new(sku, asked, obtainable));
+        }
+        waits |= available < asked;
+    }
+    if short.is_empty() {
+        Ok(waits)
+    } else {
+        Err(Error::InsufficientStock(short))
+    }
+}
+
+/// Everything fitted, and nothing was written.
+fn suppressed(id: ReservationId) -> Error {
+    Error::Suppressed {
+        entity: Reservation::ENTITY,
+        id: id.to_string(),
+    }
+}
+
+pub(super) async fn extend(
+    conn: &mut PgConnection,
+    id: ReservationId,
+    by: Duration,
+) -> Result<Reservation, Error> {
+    check_duration(by)?;
+    let extended = sqlx::query(sql::EXTEND)
+        .bind(id.uuid())
+        .bind(orders::micros(by))
+        .execute(&mut *conn)
+        .await?;
+    let reservation = find(conn, id).await?;
+    match extended.rows_affected() {
+        0 => Err(reservation.closed()),
+        _ => Ok(reservation),
+    }
+}
+
+pub(super) async fn release(conn: &mut PgConnection, id: ReservationId) -> Result<(), Error> {
+    let released = sqlx::query(sql::RELEASE)
+        .bind(id.uuid())
+        .fetch_one(&mut *conn)
+        .await?;
+    if released.try_get::<i64, _>("holds")? > 0 {
+        return Ok(());
+    }
+    find(conn, id).await.map(drop)
+}
+
+/// Whether this checkout may be made from the reservation that it names.
+pub(super) async fn admit(conn: &mut PgConnection, request: &Checkout) -> Result<(), Error> {
+    let Some(id) = request.reservation else {
+        return Ok(());
+    };
+    let reservation = find(conn, id).await?;
+    reservation.admit(request.customer.as_deref())
+}
+
+/// Gives back what has run out of these products.
+pub(super) async fn lapse(conn: &mut PgConnection, skus: &[&Sku]) -> Result<Cleanup, Error> {
+    let lapsed = sqlx::query(sql::LAPSE).bind(skus).fetch_one(conn).await?;
+    count(&lapsed)
+}
+
+/// Gives back what has run out, a batch of it.
+pub(super) async fn sweep(conn: &mut PgConnection) -> Result<Cleanup, Error> {
+    let lapsed = sqlx::query(sql::LAPSE_DUE)
+        .bind(orders::BATCH.cast_signed())
+        .fetch_one(conn)
+        .await?;
+    count(&lapsed)
+}
+
+fn count(lapsed: &PgRow) -> Result<Cleanup, Error> {
+    let count = |column| lapsed.try_get(column).map(i64::unsigned_abs);
+    Ok(Cleanup::of_holds(count("holds")?, count("units")?))
+}
