@@ -46,8 +46,6 @@ CREATE TABLE optilock.orders (
 CREATE INDEX orders_unpaid ON optilock.orders (pending_since) WHERE status IN (0, 1);
 CREATE UNIQUE INDEX orders_key ON optilock.orders (coalesce(customer, ''), idempotency_key)
     WHERE idempotency_key IS NOT NULL;
--- For the clean-up of keys.
-CREATE INDEX orders_keyed ON optilock.orders (created_at) WHERE idempotency_key IS NOT NULL;
 
 CREATE TABLE optilock.order_lines (
     order_id uuid   NOT NULL,

@@ -45,7 +45,7 @@ async fn by_sixteen_tasks() {
             .with_deadline(None);
         let shop = PgInventory::new(db.pool.clone()).with_policy(patient);
         for name in NAMES {
-            add(&shop, name, 40).await;
+            add(&shop, name, 100).await;
         }
         let left = Arc::new(AtomicU64::new(operations()));
         let mut tasks = JoinSet::new();
@@ -64,7 +64,7 @@ async fn by_sixteen_tasks() {
         }
         let reservations: Vec<ReservationId> =
             tasks.join_all().await.into_iter().flatten().collect();
-        assert!(reservations.len() as u64 > operations() / 20);
+        assert!(reservations.len() as u64 > operations() / 100);
         assert_eq!(deadlocks(&db.pool).await, 0);
         assert_books(&db.pool).await;
         shop.cleanup_reservations().await.unwrap();
@@ -97,12 +97,12 @@ async fn step(shop: &PgInventory, pool: &optilock::sqlx::PgPool, mine: &mut Vec<
             let request = Reserve::new(lines).unwrap();
             shop.reserve(request).await.map(|made| mine.push(made.id))
         }
-        30..45 => shop
+        30..40 => shop
             .extend(some, Duration::from_secs(1_200))
             .await
             .map(drop),
-        45..60 => shop.release(some).await,
-        60..85 => {
+        40..65 => shop.release(some).await,
+        65..85 => {
             let lines = some_lines();
             let lines: Vec<(&str, i64)> = lines.iter().map(|(sku, n)| (sku.as_str(), *n)).collect();
             let mut request = cart(&lines);

@@ -129,11 +129,19 @@ pub(super) async fn checkout_in(
         if let Some(stored) = orders::known(conn, request).await? {
             return request.replay(stored);
         }
-        let facts = facts_of(&rows)?;
-        request.judge(&facts)?;
-        if !request.waits_for_lapses(&facts) {
-            break;
+        let mut facts = facts_of(&rows)?;
+        match request.judge(&facts) {
+            Err(Error::InsufficientStock(_)) => {}
+            Err(refusal) => return Err(refusal),
+            Ok(()) => break,
         }
+        let expired = reservations::expired(conn, &skus(request), request.reservation).await?;
+        for (facts, expired) in facts.iter_mut().zip(expired) {
+            if let Some(facts) = facts {
+                facts.expired = expired;
+            }
+        }
+        request.judge(&facts)?;
         reservations::lapse(conn, &skus(request)).await?;
     }
     Err(suppressed(request))
@@ -171,15 +179,19 @@ async fn compare_and_set(
     let read = match known {
         Some(known) => known.to_vec(),
         None => {
-            let (read, taken) = facts(conn, request).await?;
+            let (read, taken) = glance(conn, request).await?;
             if taken {
                 return replay(conn, request).await.map(Sale::Made);
             }
             read
         }
     };
-    request.judge(&read)?;
-    if request.waits_for_lapses(&read) {
+    if request.judge(&read).is_err() {
+        // Unless something has run out, or the order is there.
+        let (all, taken) = facts(conn, request).await?;
+        if !taken {
+            request.judge(&all)?;
+        }
         return checkout_in(conn, request).await.map(Sale::Made);
     }
     let versions = read.iter().map(|facts| facts.map(|facts| facts.version));
@@ -188,7 +200,7 @@ async fn compare_and_set(
         if let Some(order) = sell_one(conn, request, version).await? {
             return Ok(Sale::Made(order));
         }
-        let (found, taken) = facts(conn, request).await?;
+        let (found, taken) = glance(conn, request).await?;
         if taken {
             return replay(conn, request).await.map(Sale::Made);
         }
@@ -274,6 +286,26 @@ fn skus(request: &Checkout) -> Vec<&Sku> {
     request.lines.iter().map(|line| &line.sku).collect()
 }
 
+/// What an optimistic attempt reads, before it writes and after it lost.
+async fn glance(
+    conn: &mut PgConnection,
+    request: &Checkout,
+) -> Result<(Vec<Option<Facts>>, bool), Error> {
+    if request.key.is_some() {
+        return facts(conn, request).await;
+    }
+    let read = sqlx::query(sql::GLANCE)
+        .bind(skus(request))
+        .bind(request.id.uuid());
+    let rows = read.fetch_all(conn).await.map_err(Error::before)?;
+    Ok((facts_of(&rows)?, taken(&rows)?))
+}
+
+fn taken(rows: &[PgRow]) -> Result<bool, Error> {
+    Ok(rows.first().map_or(Ok(false), |row| row.try_get("taken"))?)
+}
+
+/// Everything that a refusal depends on.
 async fn facts(
     conn: &mut PgConnection,
     request: &Checkout,
@@ -284,8 +316,13 @@ async fn facts(
         .bind(request.key.as_deref())
         .bind(request.id.uuid());
     let rows = read.fetch_all(conn).await.map_err(Error::before)?;
-    let taken = rows.first().map_or(Ok(false), |row| row.try_get("taken"))?;
-    Ok((facts_of(&rows)?, taken))
+    let mut facts = facts_of(&rows)?;
+    for (facts, row) in facts.iter_mut().zip(&rows) {
+        if let Some(facts) = facts {
+            facts.expired = row.try_get("expired")?;
+        }
+    }
+    Ok((facts, taken(&rows)?))
 }
 
 fn facts_of(rows: &[PgRow]) -> Result<Vec<Option<Facts>>, Error> {

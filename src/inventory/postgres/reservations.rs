@@ -155,6 +155,20 @@ pub(super) async fn admit(conn: &mut PgConnection, request: &Checkout) -> Result
     reservation.admit(request.customer.as_deref())
 }
 
+/// Units of these products in holds that have run out, but for those of one reservation.
+pub(super) async fn expired(
+    conn: &mut PgConnection,
+    skus: &[&Sku],
+    but: Option<ReservationId>,
+) -> Result<Vec<i64>, Error> {
+    sqlx::query_scalar(sql::EXPIRED)
+        .bind(skus)
+        .bind(but.map(ReservationId::uuid))
+        .fetch_all(conn)
+        .await
+        .map_err(Error::before)
+}
+
 /// Gives back what has run out of these products.
 pub(super) async fn lapse(conn: &mut PgConnection, skus: &[&Sku]) -> Result<Cleanup, Error> {
     let lapsed = sqlx::query(sql::LAPSE).bind(skus).fetch_one(conn).await?;

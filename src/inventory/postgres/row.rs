@@ -29,7 +29,7 @@ pub(super) fn facts(row: &PgRow) -> Result<Option<Facts>, Error> {
     };
     Ok(Some(Facts {
         available: row.try_get("available")?,
-        expired: row.try_get("expired")?,
+        expired: 0,
         version,
         price: money(row, "price")?,
     }))
