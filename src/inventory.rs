@@ -23,6 +23,7 @@
 //! ```
 
 mod adjustment;
+mod audit;
 mod checkout;
 mod error;
 mod goods_return;
@@ -39,6 +40,7 @@ mod sku;
 mod store;
 
 pub use adjustment::Adjustment;
+pub use audit::{Audit, Discrepancy, DiscrepancyKind};
 pub use checkout::{Checkout, Line};
 pub use error::{Error, Shortage};
 pub use goods_return::Return;

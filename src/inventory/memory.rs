@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Adjustment, Checkout, Cleanup, Error, Hold, HoldState, Inventory, Movement, MovementKind,
-    NewProduct, Order, OrderFilter, OrderId, OrderLine, OrderStatus, Page, Product, Quantity,
-    Reservation, ReservationId, Reserve, Return, Shortage, Sku, Stock, checkout::Facts,
+    Adjustment, Audit, Checkout, Cleanup, Error, Hold, HoldState, Inventory, Movement,
+    MovementKind, NewProduct, Order, OrderFilter, OrderId, OrderLine, OrderStatus, Page, Product,
+    Quantity, Reservation, ReservationId, Reserve, Return, Shortage, Sku, Stock, checkout::Facts,
     product::check_text, reservation::check_duration,
 };
 use crate::{Conflict, Version, Versioned};
@@ -530,6 +530,10 @@ impl Inventory for MemoryInventory {
         let after = |movement: &&Movement| page.after.is_none_or(|after| movement.version > after);
         let asked = ledger.iter().filter(after);
         Ok(asked.take(page.limit() as usize).cloned().collect())
+    }
+
+    async fn audit(&self) -> Result<Audit, Error> {
+        Ok(self.shop().audit())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The inventory on PostgreSQL.
 
+mod audit;
 mod call;
 mod checkout;
 mod migrate;
@@ -20,8 +21,8 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    Adjustment, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order, OrderFilter,
-    OrderId, Page, Product, Reservation, ReservationId, Reserve, Return, Sku, Stock,
+    Adjustment, Audit, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order,
+    OrderFilter, OrderId, Page, Product, Reservation, ReservationId, Reserve, Return, Sku, Stock,
 };
 use crate::{RetryPolicy, Version};
 
@@ -342,6 +343,16 @@ impl PgInventory {
         orders::take_back(conn, request).await
     }
 
+    /// [`audit`](Inventory::audit) in the caller's transaction: at REPEATABLE READ together with books of
+    /// the host's own.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn audit_in(&self, conn: &mut PgConnection) -> Result<Audit, Error> {
+        audit::audit(conn).await
+    }
+
     /// [`reserve`](Inventory::reserve) in the caller's transaction.
     ///
     /// # Errors
@@ -643,6 +654,13 @@ impl Inventory for PgInventory {
     async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {
         self.read("movements", async |conn: &mut PgConnection, _| {
             orders::movements(conn, sku, &page).await
+        })
+        .await
+    }
+
+    async fn audit(&self) -> Result<Audit, Error> {
+        self.read("audit", async |conn: &mut PgConnection, _| {
+            audit::audit(conn).await
         })
         .await
     }

@@ -3,8 +3,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use super::{
-    Adjustment, Checkout, Cleanup, Error, Movement, NewProduct, Order, OrderFilter, OrderId, Page,
-    Product, Reservation, ReservationId, Reserve, Return, Sku, Stock,
+    Adjustment, Audit, Checkout, Cleanup, Error, Movement, NewProduct, Order, OrderFilter, OrderId,
+    Page, Product, Reservation, ReservationId, Reserve, Return, Sku, Stock,
 };
 use crate::Version;
 
@@ -233,6 +233,15 @@ pub trait Inventory: Send + Sync {
     ///
     /// Those of the database.
     async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error>;
+
+    /// Compares everything that is kept twice, all of one moment: stocks with the ledger, orders with
+    /// what it took for them, reservations with what products count as reserved. It reads every row, and
+    /// blocks nobody: for the night, or a replica.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    async fn audit(&self) -> Result<Audit, Error>;
 }
 
 #[async_trait]
@@ -341,5 +350,9 @@ impl<I: Inventory + ?Sized> Inventory for Arc<I> {
 
     async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {
         (**self).movements(sku, page).await
+    }
+
+    async fn audit(&self) -> Result<Audit, Error> {
+        (**self).audit().await
     }
 }

@@ -2,7 +2,10 @@
 
 use std::sync::OnceLock;
 
-use optilock::sqlx::{self, PgPool, postgres::PgPoolOptions};
+use optilock::{
+    inventory::{Inventory, PgInventory},
+    sqlx::{self, PgPool, postgres::PgPoolOptions},
+};
 use tokio::sync::OnceCell;
 
 use crate::support::{Durability, Server, Source, database::Database};
@@ -122,81 +125,12 @@ async fn template() -> &'static Database {
         .await
 }
 
-/// What must hold after everything that was tried: see `assert_books`.
-const BOOKS: &[(&str, &str)] = &[
-    (
-        "stock is not the sum of the ledger",
-        "SELECT p.sku FROM optilock.products p JOIN optilock.movements m USING (sku)
-         GROUP BY p.sku, p.stock HAVING p.stock <> sum(m.delta)",
-    ),
-    (
-        "a version without its movement, or a gap in the ledger",
-        "SELECT p.sku FROM optilock.products p LEFT JOIN optilock.movements m USING (sku)
-         GROUP BY p.sku, p.version HAVING count(m.version) <> p.version
-             OR min(m.version) <> 1 OR max(m.version) <> p.version",
-    ),
-    (
-        "stock_after is not the running sum",
-        "SELECT sku FROM (SELECT sku, stock_after, sum(delta) OVER (PARTITION BY sku ORDER BY version) AS running
-             FROM optilock.movements) m WHERE stock_after <> running",
-    ),
-    (
-        "stock or reserved out of bounds",
-        "SELECT sku FROM optilock.products WHERE stock < 0 OR reserved < 0 OR reserved > stock",
-    ),
-    (
-        "an order whose lines are not its movements",
-        "SELECT coalesce(l.order_id, m.order_id)::text FROM optilock.order_lines l
-         FULL JOIN (SELECT order_id, sku, delta FROM optilock.movements WHERE kind = 1) m
-             ON m.order_id = l.order_id AND m.sku = l.sku AND m.delta = -l.quantity
-         WHERE l.order_id IS NULL OR m.order_id IS NULL",
-    ),
-    (
-        "an order whose total is not that of its lines, or that has none",
-        "SELECT o.id::text FROM optilock.orders o LEFT JOIN optilock.order_lines l ON l.order_id = o.id
-         GROUP BY o.id, o.status, o.total HAVING o.total <> coalesce(sum(l.quantity * l.price), 0)
-             OR (o.status <> 4) <> (count(l.sku) > 0)",
-    ),
-    (
-        "a line without its order",
-        "SELECT l.sku FROM optilock.order_lines l LEFT JOIN optilock.orders o ON o.id = l.order_id WHERE o.id IS NULL",
-    ),
-    (
-        "an order that does not hold what it should: nothing when cancelled, else what it took",
-        "SELECT l.order_id::text FROM optilock.order_lines l JOIN optilock.orders o ON o.id = l.order_id
-         LEFT JOIN optilock.movements m ON m.order_id = l.order_id AND m.sku = l.sku AND m.kind IN (1, 2, 12)
-         GROUP BY l.order_id, l.sku, l.quantity, o.status
-         HAVING coalesce(sum(m.delta), 0) <> CASE o.status WHEN 3 THEN 0 ELSE -l.quantity END",
-    ),
-    (
-        "a product that counts other units as reserved than its live holds have",
-        "SELECT p.sku FROM optilock.products p LEFT JOIN optilock.holds h ON h.sku = p.sku AND h.state = 0
-         GROUP BY p.sku, p.reserved HAVING p.reserved <> coalesce(sum(h.held), 0)",
-    ),
-    (
-        "a hold without its reservation, a reservation without a hold, or one that is used up and open",
-        "SELECT coalesce(r.id, h.reservation_id)::text FROM optilock.reservations r
-         FULL JOIN optilock.holds h ON h.reservation_id = r.id
-         WHERE r.id IS NULL OR h.sku IS NULL OR (h.held = 0) <> (h.state = 1)",
-    ),
-    (
-        "a line with other returns than its movements",
-        "SELECT l.order_id::text FROM optilock.order_lines l
-         LEFT JOIN optilock.movements m ON m.order_id = l.order_id AND m.sku = l.sku AND m.kind = 11
-         GROUP BY l.order_id, l.sku, l.returned HAVING coalesce(sum(m.delta), 0) <> l.returned",
-    ),
-];
-
 /// Every invariant of the shop, and that nothing was left behind on the server.
 pub async fn assert_books(pool: &PgPool) {
     assert_quiet(pool).await;
-    for (what, query) in BOOKS {
-        let found: Vec<String> = sqlx::query_scalar(*query)
-            .fetch_all(pool)
-            .await
-            .expect("the books can be read");
-        assert!(found.is_empty(), "{what}: {found:?}");
-    }
+    let audit = PgInventory::new(pool.clone()).audit().await;
+    let audit = audit.expect("the books can be read");
+    assert!(audit.is_clean(), "{audit}");
 }
 
 /// Nobody works any more, is left idle in a transaction, or holds a lock.

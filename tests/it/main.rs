@@ -9,6 +9,7 @@ mod db;
 mod goods;
 mod proxy;
 
+mod audit;
 mod bad_input;
 mod bulk;
 mod compile_errors;

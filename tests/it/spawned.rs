@@ -53,6 +53,7 @@ async fn everything(shop: Arc<dyn Inventory>) {
     shop.extend(held, Duration::from_secs(900)).await.unwrap();
     shop.release(held).await.unwrap();
     shop.cleanup_reservations().await.unwrap();
+    shop.audit().await.unwrap();
     shop.cleanup_failed_orders(Duration::ZERO).await.unwrap();
     shop.cleanup_idempotency_keys(Duration::ZERO).await.unwrap();
     shop.movements(&pot, Page::first(5)).await.unwrap();
@@ -116,6 +117,7 @@ async fn everything_in_the_callers_transaction() {
             shop.extend_in(conn, held, Duration::from_secs(900)).await?;
             shop.release_in(conn, held).await?;
             shop.movements_in(conn, &pot, &Page::first(5)).await?;
+            shop.audit_in(conn).await?;
             shop.retire_product_in(conn, &pot, Version::new(version.get() + 7).unwrap())
                 .await
         })

@@ -8,8 +8,9 @@ use uuid::Uuid;
 use crate::{
     Version, Versioned,
     inventory::{
-        Cleanup, Error, Hold, HoldState, Movement, MovementKind, Order, OrderId, OrderStatus,
-        Product, Reservation, ReservationId, Return, Sku, Stock,
+        Audit, Cleanup, Discrepancy, DiscrepancyKind, Error, Hold, HoldState, Movement,
+        MovementKind, Order, OrderId, OrderStatus, Product, Reservation, ReservationId, Return,
+        Sku, Stock,
     },
 };
 
@@ -205,6 +206,30 @@ impl Shop {
         let due = |_, hold: &Hold| skus.contains(&&hold.sku) && is_due(hold, now);
         let cause = Cause::of(MovementKind::Lapsed);
         self.end_holds(due, HoldState::Lapsed, cause)
+    }
+
+    /// Nothing but this crate writes here, so the books of products are all that could be wrong.
+    pub(super) fn audit(&self) -> Audit {
+        let mut found = Vec::new();
+        for (sku, shelf) in &self.products {
+            let product = &shelf.product;
+            let mut tell = |kind, expected, is| {
+                if expected != is {
+                    found.push(Discrepancy::new(kind, sku.as_str(), expected, is));
+                }
+            };
+            let sum = shelf.ledger.iter().map(|movement| movement.delta).sum();
+            tell(DiscrepancyKind::Stock, sum, product.stock.get());
+            let count = i64::try_from(shelf.ledger.len()).unwrap_or(i64::MAX);
+            tell(DiscrepancyKind::Versions, product.version.get(), count);
+            let reservations = self.reservations.values();
+            let holds = reservations.flat_map(|reservation| &reservation.holds);
+            let live = holds.filter(|hold| hold.sku == *sku && hold.state == HoldState::Held);
+            let held = live.map(|hold| hold.held).sum();
+            tell(DiscrepancyKind::Reserved, held, product.reserved.get());
+        }
+        found.sort_by_key(|discrepancy| discrepancy.kind);
+        Audit::new(found)
     }
 
     /// The reservation as a reader sees it.
