@@ -11,6 +11,7 @@ mod proxy;
 
 mod audit;
 mod bad_input;
+mod bugs;
 mod bulk;
 mod compile_errors;
 mod contract;

@@ -129,6 +129,8 @@ pub(super) async fn checkout_in(
         if let Some(stored) = orders::known(conn, request).await? {
             return request.replay(stored);
         }
+        // It may have been used up, or released, while this one waited.
+        reservations::admit(conn, request).await?;
         let mut facts = facts_of(&rows)?;
         match request.judge(&facts) {
             Err(Error::InsufficientStock(_)) => {}

@@ -63,16 +63,27 @@ pub(super) async fn page(
     row::orders(&rows.map_err(Error::before)?)
 }
 
+const UNPAID: &[OrderStatus] = &[OrderStatus::PendingPayment, OrderStatus::PaymentFailed];
+
 pub(super) async fn pay(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
-    let paid = sqlx::query(sql::PAY).bind(id.uuid()).execute(&mut *conn);
-    let moved = paid.await?.rows_affected() == 1;
-    arrived(conn, id, OrderStatus::Paid, moved).await
+    loop {
+        let paid = sqlx::query(sql::PAY).bind(id.uuid()).execute(&mut *conn);
+        let moved = paid.await?.rows_affected() == 1;
+        if let Some(order) = arrived(conn, id, UNPAID, OrderStatus::Paid, moved).await? {
+            return Ok(order);
+        }
+    }
 }
 
 pub(super) async fn fail(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
-    let failed = sqlx::query(sql::FAIL).bind(id.uuid()).execute(&mut *conn);
-    let moved = failed.await?.rows_affected() == 1;
-    arrived(conn, id, OrderStatus::PaymentFailed, moved).await
+    let from = &[OrderStatus::PendingPayment];
+    loop {
+        let failed = sqlx::query(sql::FAIL).bind(id.uuid()).execute(&mut *conn);
+        let moved = failed.await?.rows_affected() == 1;
+        if let Some(order) = arrived(conn, id, from, OrderStatus::PaymentFailed, moved).await? {
+            return Ok(order);
+        }
+    }
 }
 
 pub(super) async fn cancel(
@@ -81,16 +92,21 @@ pub(super) async fn cancel(
     reason: &str,
 ) -> Result<Order, Error> {
     check_text("reason", reason)?;
-    let cancelled = sqlx::query(sql::CANCEL)
-        .bind(id.uuid())
-        .bind(reason)
-        .fetch_one(&mut *conn)
-        .await?;
-    let moved = cancelled.try_get::<i64, _>("orders")? == 1;
-    arrived(conn, id, OrderStatus::Cancelled, moved).await
+    loop {
+        let cancelled = sqlx::query(sql::CANCEL)
+            .bind(id.uuid())
+            .bind(reason)
+            .fetch_one(&mut *conn)
+            .await?;
+        let moved = cancelled.try_get::<i64, _>("orders")? == 1;
+        if let Some(order) = arrived(conn, id, UNPAID, OrderStatus::Cancelled, moved).await? {
+            return Ok(order);
+        }
+    }
 }
 
 pub(super) async fn revive(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
+    let (from, to) = (&[OrderStatus::Cancelled], OrderStatus::PendingPayment);
     let mut lapsed = false;
     loop {
         let rows = sqlx::query(sql::REVIVE)
@@ -100,7 +116,10 @@ pub(super) async fn revive(conn: &mut PgConnection, id: OrderId) -> Result<Order
             .map_err(|error| suppressed(error, id))?;
         let moved = wrote(&rows)?;
         if moved || rows.is_empty() {
-            return arrived(conn, id, OrderStatus::PendingPayment, moved).await;
+            match arrived(conn, id, from, to, moved).await? {
+                Some(order) => return Ok(order),
+                None => continue,
+            }
         }
         let short = shortages(&rows, "available")?;
         if short.is_empty() {
@@ -163,18 +182,23 @@ pub(super) async fn take_back(conn: &mut PgConnection, request: &Return) -> Resu
     Ok(order)
 }
 
-/// The order after a step to `to` that moved it, or did not: then it was there already, or it stands
-/// where no such step begins.
+/// The order after a step from one of `from` to `to` that moved it, or did not: then it was there
+/// already, or stands where no such step begins. `None` when somebody else moved it in between to where
+/// the step does begin: it is to be made again.
 async fn arrived(
     conn: &mut PgConnection,
     id: OrderId,
+    from: &[OrderStatus],
     to: OrderStatus,
     moved: bool,
-) -> Result<Order, Error> {
+) -> Result<Option<Order>, Error> {
     let mut order = find(conn, id).await?;
     if moved || order.status == to {
         order.replayed = !moved;
-        return Ok(order);
+        return Ok(Some(order));
+    }
+    if from.contains(&order.status) {
+        return Ok(None);
     }
     Err(closed(&order))
 }

@@ -132,7 +132,7 @@ macro_rules! expired {
 macro_rules! sell_many {
     (
         holds: $holds:literal, join: $join:literal, held: $held:literal, consume: $consume:literal,
-        reservation: $reservation:literal
+        reservation: $reservation:literal, open: $open:literal
     ) => {
         concat!(
             "WITH r AS MATERIALIZED (
@@ -157,7 +157,9 @@ macro_rules! sell_many {
     t AS MATERIALIZED (
         SELECT sum(quantity::numeric * price) AS total, min(currency) AS currency,
             (bool_and(ok) AND count(DISTINCT currency) = 1
-                AND sum(quantity::numeric * price) <= 9223372036854775807) AS ok
+                AND sum(quantity::numeric * price) <= 9223372036854775807",
+            $open,
+            ") AS ok
         FROM f),
     i AS (
         INSERT INTO optilock.orders (id, customer, idempotency_key, reservation_id, total, currency)
@@ -189,16 +191,17 @@ macro_rules! sell_many {
 }
 
 pub(super) const SELL_MANY: &str = sell_many! {
-    holds: "", join: "", held: "0::bigint", consume: "", reservation: "NULL::uuid"
+    holds: "", join: "", held: "0::bigint", consume: "", reservation: "NULL::uuid", open: ""
 };
 
-/// The same from a reservation, whose holds are locked after the products. `$9` reservation.
+/// The same from a reservation. All of its holds are locked, after the products: of two checkouts from
+/// it the second must see what the first used up. `$9` reservation.
 pub(super) const SELL_HELD: &str = sell_many! {
     holds: "
-    h AS MATERIALIZED (
-        SELECT sku, held FROM optilock.holds
-        WHERE reservation_id = $9 AND state = 0 AND sku = ANY (ARRAY(SELECT sku FROM k))
-        ORDER BY sku FOR NO KEY UPDATE),",
+    a AS MATERIALIZED (
+        SELECT sku, held, state FROM optilock.holds
+        WHERE reservation_id = $9 AND (SELECT count(*) FROM k) >= 0 ORDER BY sku FOR NO KEY UPDATE),
+    h AS MATERIALIZED (SELECT sku, held FROM a WHERE state = 0),",
     join: " LEFT JOIN h ON h.sku = r.sku",
     held: "coalesce(h.held, 0)",
     consume: "
@@ -206,7 +209,8 @@ pub(super) const SELL_HELD: &str = sell_many! {
         UPDATE optilock.holds o
         SET held = f.held - least(f.held, f.quantity), state = (f.held <= f.quantity)::int
         FROM i, f WHERE f.held > 0 AND o.reservation_id = $9 AND o.sku = f.sku),",
-    reservation: "$9"
+    reservation: "$9",
+    open: " AND EXISTS (SELECT FROM a WHERE state IN (0, 3))"
 };
 
 /// Holds units. `$1` skus, `$2` quantities, `$3` reservation, `$4` customer?, `$5` key?, `$6` duration in
