@@ -26,6 +26,7 @@ mod migrate;
 mod modify;
 mod order_life;
 mod order_races;
+mod plans;
 mod reservation_storm;
 mod reservations;
 mod row_types;

@@ -1,0 +1,243 @@
+//! The periodic clean-up.
+
+use std::{future::Future, pin::pin, time::Duration};
+
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
+
+use super::{Cleanup, Error, Inventory};
+
+/// Cleans up every now and then: cancels orders that nobody paid, lapses reservations that have run
+/// out, and forgets old idempotency keys.
+///
+/// Run one in every process of the host, or in one, or call [`tidy`](Self::tidy) from a job of your own:
+/// several don't get in each other's way.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use optilock::inventory::{Janitor, MemoryInventory};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let shop = Arc::new(MemoryInventory::new());
+/// let janitor = Janitor::new(Arc::clone(&shop)).with_unpaid_after(Duration::from_secs(15 * 60));
+/// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+/// let running = tokio::spawn(async move {
+///     janitor.run(async { drop(stopped.await) }).await;
+/// });
+/// // .. the shop is open ..
+/// drop(stop);
+/// running.await.unwrap();
+/// # }
+/// ```
+///
+/// # Default
+///
+/// | | |
+/// |---|---|
+/// | interval | 60 s, a tenth more or less at random |
+/// | orders are unpaid after | 30 minutes |
+/// | idempotency keys are forgotten after | 7 days |
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Janitor<I> {
+    inventory: I,
+    interval: Duration,
+    unpaid_after: Duration,
+    keys_after: Duration,
+}
+
+/// What one round of a [`Janitor`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tidied {
+    /// Orders cancelled and holds lapsed, with their units.
+    pub cleanup: Cleanup,
+    /// Idempotency keys forgotten.
+    pub keys: u64,
+}
+
+impl<I: Inventory> Janitor<I> {
+    /// A janitor of this inventory, which may be an `Arc` of one.
+    pub const fn new(inventory: I) -> Self {
+        Self {
+            inventory,
+            interval: Duration::from_secs(60),
+            unpaid_after: Duration::from_secs(30 * 60),
+            keys_after: Duration::from_secs(7 * 24 * 3_600),
+        }
+    }
+
+    /// How long it rests between two rounds, at least a second. A tenth more or less at random, so that
+    /// processes that were started together don't meet.
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval.max(Duration::from_secs(1));
+        self
+    }
+
+    /// How long an order may await payment before it is cancelled.
+    pub const fn with_unpaid_after(mut self, age: Duration) -> Self {
+        self.unpaid_after = age;
+        self
+    }
+
+    /// How old an order is when its idempotency key is forgotten.
+    pub const fn with_keys_after(mut self, age: Duration) -> Self {
+        self.keys_after = age;
+        self
+    }
+
+    /// Cleans up, rests, and so on until `stop` is ready: then the clean-up that runs is ended first.
+    ///
+    /// What fails is told by a `WARN` event with target `optilock::janitor` and tried again in the next
+    /// round; what was done is an `INFO` event.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with its timer enabled.
+    pub async fn run(&self, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        loop {
+            // A broom at a time, to be stopped in between.
+            for broom in Broom::ALL {
+                self.sweep(broom).await;
+                if timeout(Duration::ZERO, stop.as_mut()).await.is_ok() {
+                    return;
+                }
+            }
+            let rest = self.interval.mul_f64(rand::random_range(0.9..=1.1));
+            if timeout(rest, stop.as_mut()).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// One round.
+    ///
+    /// # Errors
+    ///
+    /// The first that came; the other clean-ups are made all the same.
+    pub async fn tidy(&self) -> Result<Tidied, Error> {
+        let mut all = Tidied::default();
+        let mut failed = None;
+        for broom in Broom::ALL {
+            match self.sweep_once(broom).await {
+                Ok(done) => {
+                    all.cleanup = all.cleanup.plus(done.cleanup);
+                    all.keys += done.keys;
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(all), Err)
+    }
+
+    async fn sweep(&self, broom: Broom) {
+        match self.sweep_once(broom).await {
+            Ok(done) if done == Tidied::default() => {
+                debug!(target: "optilock::janitor", ?broom, "nothing to clean up");
+            }
+            Ok(Tidied { cleanup, keys }) => {
+                let Cleanup {
+                    orders,
+                    holds,
+                    units,
+                } = cleanup;
+                info!(target: "optilock::janitor", orders, holds, units, keys, "cleaned up");
+            }
+            Err(error) => {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                warn!(target: "optilock::janitor", ?broom, error, "a clean-up failed");
+            }
+        }
+    }
+
+    async fn sweep_once(&self, broom: Broom) -> Result<Tidied, Error> {
+        let mut done = Tidied::default();
+        match broom {
+            Broom::Orders => {
+                let orders = self.inventory.cleanup_failed_orders(self.unpaid_after);
+                done.cleanup = orders.await?;
+            }
+            Broom::Reservations => done.cleanup = self.inventory.cleanup_reservations().await?,
+            Broom::Keys => {
+                let keys = self.inventory.cleanup_idempotency_keys(self.keys_after);
+                done.keys = keys.await?;
+            }
+        }
+        Ok(done)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Broom {
+    Orders,
+    Reservations,
+    Keys,
+}
+
+impl Broom {
+    const ALL: [Self; 3] = [Self::Orders, Self::Reservations, Self::Keys];
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::inventory::{
+        Checkout, Line, MemoryInventory, Money, NewProduct, OrderStatus, Quantity, Sku, Stock,
+    };
+
+    async fn shop() -> Arc<MemoryInventory> {
+        let shop = MemoryInventory::new();
+        let price = Money::new(100, "MXN".parse().unwrap()).unwrap();
+        let pot = NewProduct::new(Sku::new("pot").unwrap(), "Pot", price);
+        let pot = pot.with_stock(Stock::new(5).unwrap());
+        shop.add_product(pot).await.unwrap();
+        Arc::new(shop)
+    }
+
+    fn cart() -> Checkout {
+        let line = Line::new(Sku::new("pot").unwrap(), Quantity::ONE);
+        Checkout::new([line]).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_comes_round_again_and_stops_when_told() {
+        let shop = shop().await;
+        let janitor = Janitor::new(Arc::clone(&shop)).with_unpaid_after(Duration::ZERO);
+        let running = tokio::spawn(async move {
+            janitor.run(sleep(Duration::from_secs(200))).await;
+        });
+        let mut cancelled = 0;
+        for _ in 0..5 {
+            let order = shop.checkout(cart()).await.unwrap().id;
+            sleep(Duration::from_secs(67)).await;
+            let status = shop.order(order).await.unwrap().status;
+            cancelled += u32::from(status == OrderStatus::Cancelled);
+        }
+        running.await.unwrap();
+        // Three rounds after the first, within 200 s.
+        assert_eq!(cancelled, 3);
+    }
+
+    #[tokio::test]
+    async fn one_round_cleans_up_everything() {
+        let shop = shop().await;
+        let request = cart().with_idempotency_key("key");
+        shop.checkout(request).await.unwrap();
+        let janitor = Janitor::new(Arc::clone(&shop));
+        assert_eq!(janitor.tidy().await.unwrap(), Tidied::default());
+        let janitor = janitor
+            .with_unpaid_after(Duration::ZERO)
+            .with_keys_after(Duration::ZERO);
+        let done = janitor.tidy().await.unwrap();
+        assert_eq!(
+            (done.cleanup.orders, done.cleanup.units, done.keys),
+            (1, 1, 1)
+        );
+    }
+}
