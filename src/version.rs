@@ -209,7 +209,7 @@ impl serde::Serialize for Conflict {
         use serde::ser::SerializeStruct;
         let mut body = serializer.serialize_struct("Conflict", 4)?;
         body.serialize_field("entity", self.entity)?;
-        body.serialize_field("id", &self.id)?;
+        body.serialize_field("id", self.id.as_str())?;
         body.serialize_field("expected", &self.expected)?;
         body.serialize_field("actual", &self.actual)?;
         body.end()

@@ -1,96 +1,7 @@
 use super::{
-    Error, Money, Order, OrderId, Quantity, ReservationId, Shortage, Sku, product::check_optional,
+    Error, Line, Money, Order, OrderId, ReservationId, Shortage, line, product::check_optional,
 };
 use crate::{Conflict, Version, Versioned, inventory::Product};
-
-/// So many units of one product, if it is still as the buyer saw it.
-///
-/// ```
-/// use optilock::inventory::{Line, Money, Quantity, Sku};
-///
-/// let seen = Money::new(45_000, "MXN".parse()?)?;
-/// let line = Line::new(Sku::new("clay-pot")?, Quantity::ONE).expecting_price(seen);
-/// # let _ = line;
-/// # Ok::<(), optilock::inventory::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub struct Line {
-    pub(crate) sku: Sku,
-    pub(crate) quantity: Quantity,
-    pub(crate) version: Option<Version>,
-    pub(crate) price: Option<Money>,
-}
-
-impl Line {
-    /// `quantity` units of `sku`, whatever the price.
-    pub const fn new(sku: Sku, quantity: Quantity) -> Self {
-        Self {
-            sku,
-            quantity,
-            version: None,
-            price: None,
-        }
-    }
-
-    /// Only if the price is still this: otherwise [`Error::PriceChanged`]. What a shop wants: other
-    /// buyers' purchases don't disturb it.
-    pub const fn expecting_price(mut self, price: Money) -> Self {
-        self.price = Some(price);
-        self
-    }
-
-    /// Only if nothing at all happened to the product: otherwise [`Error::Conflict`]. Every sale
-    /// changes the version, so on a product in demand this refuses often.
-    pub const fn expecting_version(mut self, version: Version) -> Self {
-        self.version = Some(version);
-        self
-    }
-
-    /// The product.
-    #[must_use]
-    pub const fn sku(&self) -> &Sku {
-        &self.sku
-    }
-
-    /// The units wanted.
-    #[must_use]
-    pub const fn quantity(&self) -> Quantity {
-        self.quantity
-    }
-
-    /// The version it depends on, if on any.
-    #[must_use]
-    pub const fn expected_version(&self) -> Option<Version> {
-        self.version
-    }
-
-    /// The price it depends on, if on any.
-    #[must_use]
-    pub const fn expected_price(&self) -> Option<Money> {
-        self.price
-    }
-
-    /// Adds another line of the same product to this one.
-    fn absorb(&mut self, other: &Self) -> Result<(), Error> {
-        if self.version.is_some() && other.version.is_some() && self.version != other.version {
-            return Err(Error::invalid(
-                "checkout",
-                format!("two lines of {} expect different versions", self.sku),
-            ));
-        }
-        if self.price.is_some() && other.price.is_some() && self.price != other.price {
-            return Err(Error::invalid(
-                "checkout",
-                format!("two lines of {} expect different prices", self.sku),
-            ));
-        }
-        self.quantity = Quantity::new(self.quantity.get() + other.quantity.get())?;
-        self.version = self.version.or(other.version);
-        self.price = self.price.or(other.price);
-        Ok(())
-    }
-}
 
 /// A request to take all of its lines, or none, and to make an order of them.
 ///
@@ -122,21 +33,21 @@ pub struct Checkout {
 
 impl Checkout {
     /// The most lines of one checkout, before lines of one product are merged.
-    pub const MAX_LINES: usize = 1_000;
+    pub const MAX_LINES: usize = line::MAX_LINES;
 
     /// A checkout of these lines; those of one product are merged.
     ///
     /// # Errors
     ///
     /// [`Error::Invalid`] without lines, with more than [`MAX_LINES`](Self::MAX_LINES), when merged
-    /// quantities pass [`Quantity::MAX`], or when lines of one product expect different things.
+    /// quantities pass [`Quantity::MAX`](super::Quantity::MAX), or when lines of one product expect different things.
     pub fn new(lines: impl IntoIterator<Item = Line>) -> Result<Self, Error> {
         Ok(Self {
             id: OrderId::new(),
             customer: None,
             key: None,
             reservation: None,
-            lines: merge("checkout", lines)?,
+            lines: line::merge("checkout", lines)?,
         })
     }
 
@@ -309,44 +220,12 @@ impl Checkout {
                 .zip(&self.lines)
                 .all(|(a, b)| a.sku == b.sku && a.quantity == b.quantity);
         if !same {
-            return Err(match &self.key {
-                Some(key) if stored.id != self.id => Error::IdempotencyMismatch {
-                    entity: "idempotency key",
-                    id: key.clone(),
-                },
-                _ => Error::IdempotencyMismatch {
-                    entity: Order::ENTITY,
-                    id: self.id.to_string(),
-                },
-            });
+            let key = self.key.as_deref().filter(|_| stored.id != self.id);
+            return Err(Error::another_request(Order::ENTITY, self.id, key));
         }
         stored.replayed = true;
         Ok(stored)
     }
-}
-
-/// The lines, those of one product as one, sorted by SKU. `what` has them, for its errors.
-pub(crate) fn merge(
-    what: &'static str,
-    lines: impl IntoIterator<Item = Line>,
-) -> Result<Vec<Line>, Error> {
-    let most = Checkout::MAX_LINES;
-    let mut lines: Vec<Line> = lines.into_iter().take(most + 1).collect();
-    if lines.is_empty() {
-        return Err(Error::invalid(what, "has no lines"));
-    }
-    if lines.len() > most {
-        return Err(Error::invalid(what, format!("has more than {most} lines")));
-    }
-    lines.sort_by(|a, b| a.sku.cmp(&b.sku));
-    let mut merged: Vec<Line> = Vec::with_capacity(lines.len());
-    for line in lines {
-        match merged.last_mut() {
-            Some(last) if last.sku == line.sku => last.absorb(&line)?,
-            _ => merged.push(line),
-        }
-    }
-    Ok(merged)
 }
 
 /// What a checkout needs to know of a product.

@@ -1,9 +1,11 @@
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
-use super::{HoldState, Money, OrderId, OrderStatus, Product, Quantity, ReservationId, Sku};
+use super::{
+    HoldState, Money, OrderId, OrderStatus, Product, ReservationId, Shortage, Sku, shortage::list,
+};
 use crate::{
     Class, Classify, Conflict, RetryError, StopReason, Version, Versioned,
-    postgres::{self, Phase, class_in, is_out_of_range, is_unique_violation},
+    postgres::{self, Phase, class_in, is_division_by_zero, is_out_of_range, is_unique_violation},
 };
 
 /// Why an inventory did not do what it was asked.
@@ -142,11 +144,32 @@ impl Error {
         Self::invalid("checkout", "has a total beyond the largest amount")
     }
 
+    pub(crate) fn not_found(entity: &'static str, id: impl Display) -> Self {
+        let id = id.to_string();
+        Self::NotFound { entity, id }
+    }
+
     pub(crate) fn no_product(sku: &Sku) -> Self {
-        Self::NotFound {
-            entity: Product::ENTITY,
-            id: sku.to_string(),
-        }
+        Self::not_found(Product::ENTITY, sku)
+    }
+
+    /// Everything fitted, and nothing was written.
+    pub(crate) fn suppressed(entity: &'static str, id: impl Display) -> Self {
+        let id = id.to_string();
+        Self::Suppressed { entity, id }
+    }
+
+    /// The id, or the key that names it, is that of another request.
+    pub(crate) fn another_request(
+        entity: &'static str,
+        id: impl Display,
+        key: Option<&str>,
+    ) -> Self {
+        let (entity, id) = match key {
+            Some(key) => ("idempotency key", key.to_owned()),
+            None => (entity, id.to_string()),
+        };
+        Self::IdempotencyMismatch { entity, id }
     }
 
     pub(crate) fn conflict(sku: &Sku, expected: Version, actual: Version) -> Self {
@@ -165,6 +188,16 @@ impl Error {
             Self::Serialization(error)
         } else {
             error.into()
+        }
+    }
+
+    /// An sqlx error of a statement that writes several rows of ours, and divides by zero when those
+    /// are fewer than it decided.
+    pub(crate) fn of_several(error: sqlx::Error, entity: &'static str, id: impl Display) -> Self {
+        if is_division_by_zero(&error) {
+            Self::suppressed(entity, id)
+        } else {
+            Self::own_key(error)
         }
     }
 
@@ -342,42 +375,4 @@ impl Classify for Error {
             _ => Class::Permanent,
         }
     }
-}
-
-/// A line that asked for more than there is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Shortage {
-    /// The product.
-    pub sku: Sku,
-    /// Units asked for, over all lines of that product.
-    pub requested: Quantity,
-    /// Units that could be had: stock less reservations.
-    pub available: i64,
-}
-
-impl Shortage {
-    /// A shortage.
-    #[must_use]
-    pub const fn new(sku: Sku, requested: Quantity, available: i64) -> Self {
-        Self {
-            sku,
-            requested,
-            available,
-        }
-    }
-}
-
-fn list(shortages: &[Shortage]) -> String {
-    let mut text = String::new();
-    for Shortage {
-        sku,
-        requested,
-        available,
-    } in shortages
-    {
-        let comma = if text.is_empty() { "" } else { ", " };
-        text += &format!("{comma}{requested} of {sku} requested, {available} available");
-    }
-    text
 }

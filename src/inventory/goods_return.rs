@@ -1,6 +1,10 @@
 use uuid::Uuid;
 
-use super::{Error, Line, OrderId, Quantity, Sku, checkout::merge, product::check_text};
+use super::{
+    Error, OrderId, Quantity, Sku,
+    line::{Line, merge},
+    product::check_text,
+};
 
 /// A request to take some units of a paid order back into stock.
 ///

@@ -152,10 +152,7 @@ impl Inventory for MemoryInventory {
             return if *made_of == sku && *made == delta {
                 Ok(product)
             } else {
-                Err(Error::IdempotencyMismatch {
-                    entity: "adjustment",
-                    id: id.to_string(),
-                })
+                Err(Error::another_request("adjustment", id, None))
             };
         }
         if product.available() + delta < 0 && shop.lapse(&[&sku])?.holds > 0 {
@@ -350,10 +347,7 @@ impl Inventory for MemoryInventory {
         let mut shop = self.shop();
         if let Some(made) = shop.returns.get(&request.id) {
             if (made.order, &made.lines) != (request.order, &request.lines) {
-                return Err(Error::IdempotencyMismatch {
-                    entity: "return",
-                    id: request.id.to_string(),
-                });
+                return Err(Error::another_request("return", request.id, None));
             }
             let mut order = shop.order(request.order)?.order.clone();
             order.replayed = true;

@@ -1,56 +1,9 @@
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
-use super::{Currency, Error, Money, Quantity, Sku};
+use super::{Currency, Money, OrderId, Quantity, Sku};
 use crate::{Version, Versioned};
-
-/// An order's id: a UUID, made by the client before its first attempt.
-///
-/// It is the token by which a checkout takes effect exactly once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OrderId(Uuid);
-
-impl OrderId {
-    /// A new id: UUID version 7 (RFC 9562), so that ids sort by the time they were made.
-    #[must_use]
-    #[expect(
-        clippy::new_without_default,
-        reason = "a default that differs at every call surprises"
-    )]
-    pub fn new() -> Self {
-        Self(Uuid::now_v7())
-    }
-
-    /// The UUID.
-    #[must_use]
-    pub const fn uuid(self) -> Uuid {
-        self.0
-    }
-}
-
-impl From<Uuid> for OrderId {
-    fn from(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-}
-
-impl fmt::Display for OrderId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for OrderId {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        text.parse()
-            .map(Self)
-            .map_err(|_| Error::invalid("order id", format!("{text:?} is not a UUID")))
-    }
-}
 
 /// Where an order stands.
 ///

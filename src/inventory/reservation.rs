@@ -1,53 +1,12 @@
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
-use super::{Error, Line, Quantity, Sku, checkout::merge, product::check_optional};
-
-/// A reservation's id: a UUID, made by the client before its first attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReservationId(Uuid);
-
-impl ReservationId {
-    /// A new id: UUID version 7 (RFC 9562).
-    #[must_use]
-    #[expect(
-        clippy::new_without_default,
-        reason = "a default that differs at every call surprises"
-    )]
-    pub fn new() -> Self {
-        Self(Uuid::now_v7())
-    }
-
-    /// The UUID.
-    #[must_use]
-    pub const fn uuid(self) -> Uuid {
-        self.0
-    }
-}
-
-impl From<Uuid> for ReservationId {
-    fn from(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-}
-
-impl fmt::Display for ReservationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for ReservationId {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        text.parse()
-            .map(Self)
-            .map_err(|_| Error::invalid("reservation id", format!("{text:?} is not a UUID")))
-    }
-}
+use super::{
+    Error, Quantity, ReservationId, Sku,
+    line::{Line, merge},
+    product::check_optional,
+};
 
 /// A request to hold units for a buyer while they pay: all lines or none, for a time.
 ///
@@ -155,16 +114,8 @@ impl Reserve {
         let holds = stored.holds.iter().map(|hold| (&hold.sku, hold.quantity));
         let lines = self.lines.iter().map(|(sku, quantity)| (sku, *quantity));
         if stored.customer != self.customer || !holds.eq(lines) {
-            return Err(match &self.key {
-                Some(key) if stored.id != self.id => Error::IdempotencyMismatch {
-                    entity: "idempotency key",
-                    id: key.clone(),
-                },
-                _ => Error::IdempotencyMismatch {
-                    entity: Reservation::ENTITY,
-                    id: self.id.to_string(),
-                },
-            });
+            let key = self.key.as_deref().filter(|_| stored.id != self.id);
+            return Err(Error::another_request(Reservation::ENTITY, self.id, key));
         }
         stored.replayed = true;
         Ok(stored)
@@ -215,10 +166,7 @@ impl Reservation {
     /// Whether a checkout for this customer may be made from it.
     pub(crate) fn admit(&self, customer: Option<&str>) -> Result<(), Error> {
         if self.customer.is_some() && self.customer.as_deref() != customer {
-            return Err(Error::NotFound {
-                entity: Self::ENTITY,
-                id: self.id.to_string(),
-            });
+            return Err(Error::not_found(Self::ENTITY, self.id));
         }
         let over = |state| matches!(state, HoldState::Consumed | HoldState::Released);
         match self.holds.iter().find(|hold| over(hold.state)) {

@@ -63,7 +63,9 @@ impl<T: PgVersioned> PgRepository<T> {
     /// [`Error::VersionExhausted`] when one is at the last version. In these cases nothing is written.
     /// [`Error::Unknown`] when the connection was lost meanwhile.
     pub async fn update_all(&self, rows: &[T], mode: Bulk) -> Result<Vec<Verdict<T>>, Error> {
-        let result = match self.update_all_alone(rows, mode).await {
+        let mut conn = self.acquire().await?;
+        let result = self.update_all_alone(&mut conn, rows, mode).await;
+        let result = match released(conn, result) {
             Err(Error::Serialization(_)) => {
                 let mut op =
                     async |conn: &mut PgConnection, _| self.update_all_in(conn, rows, mode).await;
@@ -95,17 +97,16 @@ impl<T: PgVersioned> PgRepository<T> {
 
     /// [`update_all_in`](Self::update_all_in) that commits by itself: once rows are written, nothing
     /// that comes after may say that nothing happened.
-    async fn update_all_alone(&self, rows: &[T], mode: Bulk) -> Result<Vec<Verdict<T>>, Error> {
-        let mut conn = self.acquire().await?;
-        let result = self.batch(&mut conn, rows, mode).await;
-        let mut verdicts = released(conn, result)?;
-        if verdicts.iter().any(Option::is_none) {
-            let written = |it: &Option<Verdict<T>>| it.as_ref().is_some_and(Verdict::is_written);
-            let wrote = verdicts.iter().any(written);
-            let mut conn = self.acquire().await.map_err(|error| error.after(wrote))?;
-            let explained = self.explain(&mut conn, rows, &mut verdicts).await;
-            explained.map_err(|error| error.after(wrote))?;
-        }
+    async fn update_all_alone(
+        &self,
+        conn: &mut PgConnection,
+        rows: &[T],
+        mode: Bulk,
+    ) -> Result<Vec<Verdict<T>>, Error> {
+        let mut verdicts = self.batch(conn, rows, mode).await?;
+        let wrote = verdicts.iter().flatten().any(Verdict::is_written);
+        let explained = self.explain(conn, rows, &mut verdicts).await;
+        explained.map_err(|error| error.after(wrote))?;
         Ok(told(verdicts))
     }
 
@@ -230,8 +231,8 @@ fn of_bulk<T: PgVersioned>(error: sqlx::Error, rows: &[T]) -> Error {
         return Error::of_write::<T>(error, last.id(), last.version());
     }
     match rows {
-        [only] => Error::of_insert::<T>(error, only.id()),
+        [only] => Error::or_taken::<T>(error, only.id()),
         // Which of them it was, the database does not say.
-        _ => Error::of_insert::<T>(error, format_args!("(one of {})", rows.len())),
+        _ => Error::or_taken::<T>(error, format_args!("(one of {})", rows.len())),
     }
 }

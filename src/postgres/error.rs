@@ -120,12 +120,12 @@ impl Error {
             let (entity, id) = (T::ENTITY, id.to_string());
             Self::VersionExhausted { entity, id }
         } else {
-            Self::of_insert::<T>(error, id)
+            Self::or_taken::<T>(error, id)
         }
     }
 
-    /// An sqlx error of an insert of `T`'s row `id`.
-    pub(crate) fn of_insert<T: Versioned>(error: sqlx::Error, id: impl Display) -> Self {
+    /// An sqlx error of a statement that writes `T`'s row `id`: perhaps of a unique key that is taken.
+    pub(crate) fn or_taken<T: Versioned>(error: sqlx::Error, id: impl Display) -> Self {
         if !is_unique_violation(&error) {
             return error.into();
         }

@@ -86,7 +86,8 @@ pub struct RustType {
 /// [`PgVersioned`](crate::postgres::PgVersioned) for [`PgRepository`](crate::postgres::PgRepository).
 ///
 /// The table needs a `bigint NOT NULL` column for the version, and a unique index on the id alone that
-/// is not partial: where an id names two rows, a write would write both. The struct derives [`sqlx::FromRow`], which knows the columns by their names in the database.
+/// is not partial: where an id names two rows, a write would write both. The struct derives
+/// [`sqlx::FromRow`], which knows the columns by their names in the database.
 ///
 /// ```
 /// use optilock::{Version, postgres::PgRepository, sqlx, versioned_row};

@@ -48,7 +48,39 @@ where
     let mut guard = Guard { conn, ended: false };
     #[cfg(feature = "metrics")]
     let start = std::time::Instant::now();
-    let result = within(&mut guard, begin, attempt, op).await;
+    let result = async {
+        // Ours: built from constants and numbers, never from a caller's text.
+        let begin = AssertSqlSafe(begin.to_owned());
+        let mut tx = guard
+            .conn
+            .begin_with(begin)
+            .await
+            .map_err(|error| failed(error, Phase::Before))?;
+        match op(&mut tx, attempt).await {
+            Ok(value) => match commit(tx).await {
+                Ok(()) => {
+                    guard.ended = true;
+                    Ok(value)
+                }
+                Err(error) => {
+                    let failed: Failed<E> = failed(error, Phase::Commit);
+                    // The server said so itself: the connection is as good as before.
+                    guard.ended = failed.class != Class::Unknown;
+                    Err(failed)
+                }
+            },
+            Err(error) => {
+                let failed = Failed::before_commit(error);
+                let rolled_back = tx.rollback().await.is_ok();
+                // Busy may mean that the server became a replica: such a connection must not stay.
+                let writable = !matches!(failed.class, Class::Busy { .. })
+                    || takes_writes(&mut guard.conn).await;
+                guard.ended = rolled_back && writable;
+                Err(failed)
+            }
+        }
+    }
+    .await;
     #[cfg(feature = "metrics")]
     crate::metrics::transaction(
         match &result {
@@ -59,48 +91,6 @@ where
         start.elapsed(),
     );
     result
-}
-
-async fn within<T, E, F>(
-    guard: &mut Guard,
-    begin: &str,
-    attempt: Attempt,
-    op: &mut F,
-) -> Result<T, Failed<E>>
-where
-    E: From<sqlx::Error> + Classify,
-    F: for<'c> Operation<&'c mut PgConnection, Result<T, E>>,
-{
-    // Ours: built from constants and numbers, never from a caller's text.
-    let begin = AssertSqlSafe(begin.to_owned());
-    let mut tx = guard
-        .conn
-        .begin_with(begin)
-        .await
-        .map_err(|error| failed(error, Phase::Before))?;
-    match op(&mut tx, attempt).await {
-        Ok(value) => match commit(tx).await {
-            Ok(()) => {
-                guard.ended = true;
-                Ok(value)
-            }
-            Err(error) => {
-                let failed: Failed<E> = failed(error, Phase::Commit);
-                // The server said so itself: the connection is as good as before.
-                guard.ended = failed.class != Class::Unknown;
-                Err(failed)
-            }
-        },
-        Err(error) => {
-            let failed = Failed::before_commit(error);
-            let rolled_back = tx.rollback().await.is_ok();
-            // Busy may mean that the server became a replica: such a connection must not stay.
-            let writable =
-                !matches!(failed.class, Class::Busy { .. }) || takes_writes(&mut guard.conn).await;
-            guard.ended = rolled_back && writable;
-            Err(failed)
-        }
-    }
 }
 
 /// Commits, and tells a commit from the rollback that PostgreSQL makes of it, without an error,

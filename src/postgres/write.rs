@@ -44,8 +44,8 @@ impl<T: PgVersioned> PgRepository<T> {
             .fetch_optional(conn)
             .await
             .map_err(|error| match T::GENERATED_ID {
-                true => Error::of_insert::<T>(error, "(new)"),
-                false => Error::of_insert::<T>(error, row.id()),
+                true => Error::or_taken::<T>(error, "(new)"),
+                false => Error::or_taken::<T>(error, row.id()),
             })?;
         match inserted {
             Some(inserted) => Ok(T::from_row(&inserted)?),
@@ -118,11 +118,8 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// As for [`update`](Self::update).
     pub async fn delete(&self, id: &T::Id, expected: Version) -> Result<(), Error> {
-        let mut conn = self.acquire().await?;
-        let statement = &self.sql.delete;
-        let written = self.write_alone(&mut conn, statement, id, expected, None);
-        let result = written.await.and_then(|it| it.version(id, expected));
-        counted::<T, _>(released(conn, result), |_| &[]).map(drop)
+        let deleted = self.version_alone(&self.sql.delete, id, expected);
+        deleted.await.map(drop)
     }
 
     /// [`delete`](Self::delete) in the caller's transaction.
@@ -137,8 +134,8 @@ impl<T: PgVersioned> PgRepository<T> {
         expected: Version,
     ) -> Result<(), Error> {
         let statement = &self.sql.delete;
-        let written = self.write(conn, statement, id, expected, None).await?;
-        written.version(id, expected).map(drop)
+        let deleted = self.write(conn, statement, id, expected, None).await?;
+        deleted.version(id, expected).map(drop)
     }
 
     /// Counts the row's version up and writes none of its columns, if it is still at `expected`;
@@ -152,11 +149,7 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// As for [`update`](Self::update).
     pub async fn touch(&self, id: &T::Id, expected: Version) -> Result<Version, Error> {
-        let mut conn = self.acquire().await?;
-        let statement = &self.sql.touch;
-        let written = self.write_alone(&mut conn, statement, id, expected, None);
-        let result = written.await.and_then(|it| it.version(id, expected));
-        counted::<T, _>(released(conn, result), |_| &[])
+        self.version_alone(&self.sql.touch, id, expected).await
     }
 
     /// [`touch`](Self::touch) in the caller's transaction.
@@ -171,8 +164,8 @@ impl<T: PgVersioned> PgRepository<T> {
         expected: Version,
     ) -> Result<Version, Error> {
         let statement = &self.sql.touch;
-        let written = self.write(conn, statement, id, expected, None).await?;
-        written.version(id, expected)
+        let touched = self.write(conn, statement, id, expected, None).await?;
+        touched.version(id, expected)
     }
 
     /// One compare-and-set of `row` at `expected`.
@@ -218,6 +211,19 @@ impl<T: PgVersioned> PgRepository<T> {
             },
             result => result,
         }
+    }
+
+    /// A write alone that returns the version.
+    async fn version_alone(
+        &self,
+        statement: &SqlStr,
+        id: &T::Id,
+        expected: Version,
+    ) -> Result<Version, Error> {
+        let mut conn = self.acquire().await?;
+        let written = self.write_alone(&mut conn, statement, id, expected, None);
+        let result = written.await.and_then(|it| it.version(id, expected));
+        counted::<T, _>(released(conn, result), |_| &[])
     }
 
     /// A write whose guard is `$1` id and `$2` expected. A miss is asked after in a second

@@ -172,3 +172,25 @@ macro_rules! transaction {
     }};
 }
 pub(crate) use transaction;
+
+/// The same as a role that may read and update accounts, and whom policies bind.
+macro_rules! as_clerk {
+    ($bank:expr, $conn:ident => $body:block) => {
+        $crate::db::with_role(&$bank.pool, async |role| {
+            $crate::bank::transaction!($bank, $conn => {
+                let become_clerk = format!(
+                    "GRANT USAGE ON SCHEMA bank TO {role};
+                     GRANT SELECT, UPDATE ON bank.accounts TO {role};
+                     SET LOCAL ROLE {role}"
+                );
+                sqlx::raw_sql(sqlx::AssertSqlSafe(become_clerk))
+                    .execute(&mut *$conn)
+                    .await
+                    .unwrap();
+                $body
+            })
+        })
+        .await
+    };
+}
+pub(crate) use as_clerk;

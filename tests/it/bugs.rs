@@ -249,7 +249,11 @@ async fn oscar_4594_a_reservation_and_its_order() {
                     0 => shop.checkout(buy).await.is_ok(),
                     1 => shop.release(held).await.is_err(),
                     _ => {
-                        let _ = shop.extend(held, Duration::from_secs(900)).await;
+                        let extended = shop.extend(held, Duration::from_secs(900)).await;
+                        if let Err(refused) = extended {
+                            let closed = matches!(refused, Error::ReservationClosed { .. });
+                            assert!(closed, "{refused:?}");
+                        }
                         false
                     }
                 }

@@ -11,7 +11,7 @@ use rand::seq::index;
 use tokio::task::JoinSet;
 
 use crate::{
-    bank::{Account, Bank, PATIENT, PLACES, everywhere, transaction},
+    bank::{Account, Bank, PATIENT, PLACES, as_clerk, everywhere},
     db::{assert_quiet, deadlocks},
     proxy::{Cut, Proxy},
 };
@@ -163,19 +163,8 @@ async fn a_row_that_a_policy_protects() {
              CREATE POLICY writes ON bank.accounts FOR UPDATE USING (id <> 2)",
         )
         .await;
-        let role = format!("clerk_{:x}", rand::random::<u64>());
-        let grant = format!(
-            "CREATE ROLE {role}; GRANT USAGE ON SCHEMA bank TO {role};
-             GRANT SELECT, UPDATE ON bank.accounts TO {role}"
-        );
-        sqlx::raw_sql(sqlx::AssertSqlSafe(grant))
-            .execute(&bank.pool)
-            .await
-            .unwrap();
         let rows = read.iter().map(|it| it.plus(1)).collect::<Vec<_>>();
-        let (each, all, one) = transaction!(bank, conn => {
-            let set_role = sqlx::AssertSqlSafe(format!("SET LOCAL ROLE {role}"));
-            sqlx::raw_sql(set_role).execute(&mut *conn).await.unwrap();
+        let (each, all, one) = as_clerk!(bank, conn => {
             (
                 bank.accounts.update_all_in(conn, &rows, Bulk::AllOrNothing).await.unwrap(),
                 bank.accounts.update_all_in(conn, &rows, Bulk::Each).await.unwrap(),
@@ -185,11 +174,6 @@ async fn a_row_that_a_policy_protects() {
         assert_eq!(each, [Verdict::Held(read[0].clone()), Verdict::Suppressed]);
         assert_eq!((all[0].is_written(), &all[1]), (true, &Verdict::Suppressed));
         assert_eq!(one, Verdict::Suppressed);
-        let drop = format!("DROP OWNED BY {role}; DROP ROLE {role}");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(drop))
-            .execute(&bank.pool)
-            .await
-            .unwrap();
     })
     .await;
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use optilock::{
     inventory::{Inventory, PgInventory},
-    sqlx::{self, PgPool, postgres::PgPoolOptions},
+    sqlx::{self, AssertSqlSafe, Executor, PgPool, postgres::PgPoolOptions},
 };
 use tokio::sync::OnceCell;
 
@@ -104,6 +104,17 @@ pub fn pool_options(connections: u32) -> PgPoolOptions {
         .max_connections(connections)
         // Two cores and many tests at once: waiting is no failure here.
         .acquire_timeout(std::time::Duration::from_secs(30))
+}
+
+/// A role of the test's own, which may log in by the password `secret`; it and its grants are gone at
+/// the end.
+pub async fn with_role<T>(pool: &PgPool, work: impl AsyncFnOnce(&str) -> T) -> T {
+    let role = format!("optilock_role_{:016x}", rand::random::<u64>());
+    let run = async |sql: String| pool.execute(AssertSqlSafe(sql)).await.unwrap();
+    run(format!("CREATE ROLE {role} LOGIN PASSWORD 'secret'")).await;
+    let result = work(&role).await;
+    run(format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    result
 }
 
 /// A database with the crate's tables, to copy from: quicker than migrating each test's own.

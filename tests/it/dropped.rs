@@ -208,9 +208,15 @@ async fn after_every_poll() {
     let order = others.checkout(cart(&[("pot", 5)])).await.unwrap().id;
     sweep(&db, &pool, "cancel, revive, mark_payment_failed", || {
         Box::pin(async {
-            let _ = shop.cancel(order, "test").await;
-            let _ = shop.revive(order).await;
-            let _ = shop.mark_payment_failed(order).await;
+            for step in [
+                shop.cancel(order, "test").await,
+                shop.revive(order).await,
+                shop.mark_payment_failed(order).await,
+            ] {
+                if let Err(refused) = step {
+                    assert!(matches!(refused, Error::OrderClosed { .. }), "{refused:?}");
+                }
+            }
         })
     })
     .await;
@@ -222,7 +228,10 @@ async fn after_every_poll() {
         Box::pin(async {
             shop.mark_paid(order).await.map(drop).unwrap();
             // Over all polls it is more often than there are units.
-            let _ = shop.return_items(back).await;
+            if let Err(refused) = shop.return_items(back).await {
+                let too_many = matches!(refused, Error::ReturnExceedsOrder(_));
+                assert!(too_many, "{refused:?}");
+            }
         })
     })
     .await;

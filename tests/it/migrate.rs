@@ -8,7 +8,7 @@ use optilock::{
 use tokio::task::JoinSet;
 
 use crate::{
-    db::{Db, assert_books, pool_options},
+    db::{Db, assert_books, pool_options, with_role},
     goods::{add, cart},
 };
 
@@ -103,17 +103,16 @@ async fn a_migration_that_was_changed() {
     ));
 }
 
-/// A role of the test's own, removed with its grants at the end.
+/// With a pool of a role that owns nothing yet.
 async fn as_role<T>(db: &Db, work: impl AsyncFnOnce(sqlx::PgPool, &str) -> T) -> T {
-    let role = format!("optilock_role_{:016x}", rand::random::<u64>());
-    let run = async |sql: String| db.pool.execute(AssertSqlSafe(sql)).await.unwrap();
-    run(format!("CREATE ROLE {role} LOGIN PASSWORD 'secret'")).await;
-    let options = db.database.options().username(&role).password("secret");
-    let pool = pool_options(2).connect_with(options).await.unwrap();
-    let result = work(pool.clone(), &role).await;
-    pool.close().await;
-    run(format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
-    result
+    with_role(&db.pool, async |role| {
+        let options = db.database.options().username(role).password("secret");
+        let pool = pool_options(2).connect_with(options).await.unwrap();
+        let result = work(pool.clone(), role).await;
+        pool.close().await;
+        result
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

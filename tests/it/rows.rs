@@ -5,13 +5,13 @@
 use optilock::{
     Class, Classify, Version,
     postgres::{Bulk, Error, Verdict, transact},
-    sqlx::{self, AssertSqlSafe, Connection},
+    sqlx::{self, Connection},
 };
 
 use tokio::task::JoinSet;
 
 use crate::{
-    bank::{Account, Bank, PATIENT, everywhere, transaction, until_waiting},
+    bank::{Account, Bank, PATIENT, as_clerk, everywhere, transaction, until_waiting},
     db::Default,
 };
 
@@ -535,21 +535,13 @@ async fn an_update_that_takes_what_is_unique() {
 async fn a_protected_row_is_suppressed_however_it_is_written() {
     everywhere(async |bank| {
         let read = bank.account(1, 100).await;
-        let role = format!("clerk_{:x}", rand::random::<u64>());
-        let setup = format!(
+        bank.run(
             "ALTER TABLE bank.accounts ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
              CREATE POLICY sees ON bank.accounts FOR SELECT USING (true);
-             CREATE POLICY writes ON bank.accounts FOR UPDATE USING (id <> 1);
-             CREATE ROLE {role}; GRANT USAGE ON SCHEMA bank TO {role};
-             GRANT SELECT, UPDATE ON bank.accounts TO {role}"
-        );
-        sqlx::raw_sql(AssertSqlSafe(setup))
-            .execute(&bank.pool)
-            .await
-            .unwrap();
-        transaction!(bank, conn => {
-            let set_role = AssertSqlSafe(format!("SET LOCAL ROLE {role}"));
-            sqlx::raw_sql(set_role).execute(&mut *conn).await.unwrap();
+             CREATE POLICY writes ON bank.accounts FOR UPDATE USING (id <> 1)",
+        )
+        .await;
+        as_clerk!(bank, conn => {
             for refused in [
                 bank.accounts.update_in(conn, &read).await.map(drop),
                 bank.accounts.lock_in(conn, &1).await.map(drop),
@@ -561,11 +553,6 @@ async fn a_protected_row_is_suppressed_however_it_is_written() {
             }
             assert!(bank.accounts.lock_in(conn, &2).await.unwrap_err().is_not_found());
         });
-        let drop_role = format!("DROP OWNED BY {role}; DROP ROLE {role}");
-        sqlx::raw_sql(AssertSqlSafe(drop_role))
-            .execute(&bank.pool)
-            .await
-            .unwrap();
     })
     .await;
 }

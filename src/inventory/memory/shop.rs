@@ -235,10 +235,7 @@ impl Shop {
     /// The reservation as a reader sees it.
     pub(super) fn reservation(&self, id: ReservationId) -> Result<Reservation, Error> {
         let found = self.reservations.get(&id).cloned();
-        let mut found = found.ok_or_else(|| Error::NotFound {
-            entity: Reservation::ENTITY,
-            id: id.to_string(),
-        })?;
+        let mut found = found.ok_or_else(|| Error::not_found(Reservation::ENTITY, id))?;
         let now = now();
         for hold in &mut found.holds {
             if is_due(hold, now) {
@@ -249,7 +246,8 @@ impl Shop {
     }
 
     pub(super) fn order(&self, id: OrderId) -> Result<&Kept, Error> {
-        self.orders.get(&id).ok_or_else(|| no_order(id))
+        let found = self.orders.get(&id);
+        found.ok_or_else(|| Error::not_found(Order::ENTITY, id))
     }
 
     /// Where the order goes from one of `from`; `None` when it is there already.
@@ -307,13 +305,6 @@ impl Shelf {
 /// Whether a hold's time is up and nobody has ended it.
 pub(super) fn is_due(hold: &Hold, now: DateTime<Utc>) -> bool {
     hold.state == HoldState::Held && hold.expires_at <= now
-}
-
-pub(super) fn no_order(id: OrderId) -> Error {
-    Error::NotFound {
-        entity: Order::ENTITY,
-        id: id.to_string(),
-    }
 }
 
 /// To the microsecond, as PostgreSQL keeps it.

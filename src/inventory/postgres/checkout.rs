@@ -1,12 +1,12 @@
 //! Checkout: one judgement, three ways to hold the stock while it is made.
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{PgConnection, Row};
 
-use super::{Call, PgInventory, Strategy, orders, reservations, row, sql, time::Time};
+use super::{Call, PgInventory, Strategy, orders, reservations, row, sale, sql};
 use crate::{
-    Attempt, Class, Conflict, Version, Versioned,
-    inventory::{Checkout, Error, Order, OrderLine, Product, Sku, checkout::Facts},
-    postgres::{Failed, is_division_by_zero},
+    Attempt, Class, Conflict, Versioned,
+    inventory::{Checkout, Error, Order, Product, checkout::Facts},
+    postgres::Failed,
 };
 
 impl PgInventory {
@@ -50,7 +50,7 @@ impl PgInventory {
                 })
                 .await
             }
-            _ if call.serialized && (attempt.locking() || request.reservation.is_some()) => {
+            _ if attempt.locking() && call.serialized => {
                 self.locking(attempt, &mut async |conn: &mut PgConnection, _| {
                     checkout_in(conn, request).await
                 })
@@ -103,10 +103,6 @@ impl PgInventory {
     }
 }
 
-/// How often what has run out is lapsed for one checkout; each time somebody else may take what came
-/// free.
-const ROUNDS: u32 = 3;
-
 /// All lines in one statement that locks, judges and writes. The host's transaction commits it.
 pub(super) async fn checkout_in(
     conn: &mut PgConnection,
@@ -119,9 +115,11 @@ pub(super) async fn checkout_in(
         }
         reservations::admit(conn, request).await?;
     }
-    for _ in 0..ROUNDS {
-        let rows = sell_many(conn, request, request.lines.iter().map(|line| line.version)).await?;
-        if let Some(order) = made(request, &rows)? {
+    let mut refusal = suppressed(request);
+    for _ in 0..reservations::ROUNDS {
+        let rows =
+            sale::sell_many(conn, request, request.lines.iter().map(|line| line.version)).await?;
+        if let Some(order) = sale::made(request, &rows)? {
             return Ok(order);
         }
         // A second look in a later snapshot: another call of this request may have been the one that
@@ -131,31 +129,32 @@ pub(super) async fn checkout_in(
         }
         // It may have been used up, or released, while this one waited.
         reservations::admit(conn, request).await?;
-        let mut facts = facts_of(&rows)?;
+        let mut facts = sale::facts_of(&rows)?;
         match request.judge(&facts) {
-            Err(Error::InsufficientStock(_)) => {}
-            Err(refusal) => return Err(refusal),
-            Ok(()) => break,
+            Ok(()) => return Err(suppressed(request)),
+            Err(short @ Error::InsufficientStock(_)) => refusal = short,
+            Err(other) => return Err(other),
         }
-        let expired = reservations::expired(conn, &skus(request), request.reservation).await?;
+        let expired =
+            reservations::expired(conn, &sale::skus(request), request.reservation).await?;
         for (facts, expired) in facts.iter_mut().zip(expired) {
             if let Some(facts) = facts {
                 facts.expired = expired;
             }
         }
         request.judge(&facts)?;
-        reservations::lapse(conn, &skus(request)).await?;
+        reservations::lapse(conn, &sale::skus(request)).await?;
     }
-    Err(suppressed(request))
+    Err(refusal)
 }
 
 /// One line, one statement, one round trip: the guard is in the `UPDATE`'s own `WHERE`.
 async fn guarded(conn: &mut PgConnection, request: &Checkout) -> Result<Order, Error> {
     let line = &request.lines[0]; // a checkout has at least one line
-    if let Some(order) = sell_one(conn, request, line.version).await? {
+    if let Some(order) = sale::sell_one(conn, request, line.version).await? {
         return Ok(order);
     }
-    let (facts, taken) = facts(conn, request).await?;
+    let (facts, taken) = sale::facts(conn, request).await?;
     if !taken && let Err(refusal) = request.judge(&facts) {
         return Err(refusal);
     }
@@ -181,7 +180,7 @@ async fn compare_and_set(
     let read = match known {
         Some(known) => known.to_vec(),
         None => {
-            let (read, taken) = glance(conn, request).await?;
+            let (read, taken) = sale::glance(conn, request).await?;
             if taken {
                 return replay(conn, request).await.map(Sale::Made);
             }
@@ -190,7 +189,7 @@ async fn compare_and_set(
     };
     if request.judge(&read).is_err() {
         // Unless something has run out, or the order is there.
-        let (all, taken) = facts(conn, request).await?;
+        let (all, taken) = sale::facts(conn, request).await?;
         if !taken {
             request.judge(&all)?;
         }
@@ -199,23 +198,23 @@ async fn compare_and_set(
     let versions = read.iter().map(|facts| facts.map(|facts| facts.version));
     let found = if let [_] = request.lines.as_slice() {
         let version = versions.into_iter().next().flatten();
-        if let Some(order) = sell_one(conn, request, version).await? {
+        if let Some(order) = sale::sell_one(conn, request, version).await? {
             return Ok(Sale::Made(order));
         }
-        let (found, taken) = glance(conn, request).await?;
+        let (found, taken) = sale::glance(conn, request).await?;
         if taken {
             return replay(conn, request).await.map(Sale::Made);
         }
         found
     } else {
-        let rows = sell_many(conn, request, versions).await?;
-        if let Some(order) = made(request, &rows)? {
+        let rows = sale::sell_many(conn, request, versions).await?;
+        if let Some(order) = sale::made(request, &rows)? {
             return Ok(Sale::Made(order));
         }
         if let Some(stored) = orders::known(conn, request).await? {
             return request.replay(stored).map(Sale::Made);
         }
-        facts_of(&rows)?
+        sale::facts_of(&rows)?
     };
     let moved =
         request
@@ -247,7 +246,7 @@ async fn compare_and_set(
 /// Locks the products in a statement of their own, as one would by hand, and judges.
 async fn judge_locked(conn: &mut PgConnection, request: &Checkout) -> Result<(), Error> {
     let rows = sqlx::query(sql::LOCK)
-        .bind(skus(request))
+        .bind(sale::skus(request))
         .fetch_all(&mut *conn)
         .await?;
     let mut rows = rows.iter().peekable();
@@ -278,150 +277,5 @@ async fn replay(conn: &mut PgConnection, request: &Checkout) -> Result<Order, Er
 
 /// Everything fitted, and nothing was written.
 fn suppressed(request: &Checkout) -> Error {
-    Error::Suppressed {
-        entity: Order::ENTITY,
-        id: request.id.to_string(),
-    }
-}
-
-fn skus(request: &Checkout) -> Vec<&Sku> {
-    request.lines.iter().map(|line| &line.sku).collect()
-}
-
-/// What an optimistic attempt reads, before it writes and after it lost.
-async fn glance(
-    conn: &mut PgConnection,
-    request: &Checkout,
-) -> Result<(Vec<Option<Facts>>, bool), Error> {
-    if request.key.is_some() {
-        return facts(conn, request).await;
-    }
-    let read = sqlx::query(sql::GLANCE)
-        .bind(skus(request))
-        .bind(request.id.uuid());
-    let rows = read.fetch_all(conn).await.map_err(Error::before)?;
-    Ok((facts_of(&rows)?, taken(&rows)?))
-}
-
-fn taken(rows: &[PgRow]) -> Result<bool, Error> {
-    Ok(rows.first().map_or(Ok(false), |row| row.try_get("taken"))?)
-}
-
-/// Everything that a refusal depends on.
-async fn facts(
-    conn: &mut PgConnection,
-    request: &Checkout,
-) -> Result<(Vec<Option<Facts>>, bool), Error> {
-    let read = sqlx::query(sql::FACTS)
-        .bind(skus(request))
-        .bind(request.customer.as_deref())
-        .bind(request.key.as_deref())
-        .bind(request.id.uuid());
-    let rows = read.fetch_all(conn).await.map_err(Error::before)?;
-    let mut facts = facts_of(&rows)?;
-    for (facts, row) in facts.iter_mut().zip(&rows) {
-        if let Some(facts) = facts {
-            facts.expired = row.try_get("expired")?;
-        }
-    }
-    Ok((facts, taken(&rows)?))
-}
-
-fn facts_of(rows: &[PgRow]) -> Result<Vec<Option<Facts>>, Error> {
-    rows.iter().map(row::facts).collect()
-}
-
-async fn sell_one(
-    conn: &mut PgConnection,
-    request: &Checkout,
-    version: Option<Version>,
-) -> Result<Option<Order>, Error> {
-    let line = &request.lines[0]; // a checkout has at least one line
-    let sold = sqlx::query(sql::SELL_ONE)
-        .bind(line.sku.as_str())
-        .bind(line.quantity.get())
-        .bind(version)
-        .bind(line.price.map(|price| price.minor()))
-        .bind(line.price.map(|price| price.currency().to_string()))
-        .bind(i64::MAX / line.quantity.get())
-        .bind(request.id.uuid())
-        .bind(request.customer.as_deref())
-        .bind(request.key.as_deref())
-        .fetch_all(conn)
-        .await
-        .map_err(Error::own_key)?;
-    if sold.is_empty() {
-        Ok(None)
-    } else {
-        order(request, &sold).map(Some)
-    }
-}
-
-async fn sell_many(
-    conn: &mut PgConnection,
-    request: &Checkout,
-    versions: impl Iterator<Item = Option<Version>>,
-) -> Result<Vec<PgRow>, Error> {
-    let lines = request.lines.iter();
-    let (quantities, prices): (Vec<i64>, Vec<Option<i64>>) = lines
-        .clone()
-        .map(|line| (line.quantity.get(), line.price.map(|price| price.minor())))
-        .unzip();
-    let currencies: Vec<Option<String>> = lines
-        .map(|line| line.price.map(|price| price.currency().to_string()))
-        .collect();
-    let sell = match request.reservation {
-        Some(_) => sql::SELL_HELD,
-        None => sql::SELL_MANY,
-    };
-    let sell = sqlx::query(sell)
-        .bind(skus(request))
-        .bind(quantities)
-        .bind(
-            versions
-                .map(|version| version.map(Version::get))
-                .collect::<Vec<_>>(),
-        )
-        .bind(prices)
-        .bind(currencies)
-        .bind(request.id.uuid())
-        .bind(request.customer.as_deref())
-        .bind(request.key.as_deref());
-    let sell = match request.reservation {
-        Some(id) => sell.bind(id.uuid()),
-        None => sell,
-    };
-    sell.fetch_all(conn).await.map_err(|error| {
-        if is_division_by_zero(&error) {
-            suppressed(request)
-        } else {
-            Error::own_key(error)
-        }
-    })
-}
-
-/// The order that [`sql::SELL_MANY`] made, if it did.
-fn made(request: &Checkout, rows: &[PgRow]) -> Result<Option<Order>, Error> {
-    let wrote = rows.first().map_or(Ok(false), |row| row.try_get("wrote"))?;
-    if wrote {
-        order(request, rows).map(Some)
-    } else {
-        Ok(None)
-    }
-}
-
-/// The order from the rows of its sale, one per line.
-fn order(request: &Checkout, rows: &[PgRow]) -> Result<Order, Error> {
-    let mut lines = Vec::with_capacity(rows.len());
-    for (line, row) in request.lines.iter().zip(rows) {
-        lines.push(OrderLine::new(
-            line.sku.clone(),
-            line.quantity,
-            row::price(row)?,
-        ));
-    }
-    let Time(created_at) = rows[0].try_get("created_at")?; // one row per line, and at least one line
-    let mut order = Order::new(request.id, lines, created_at).ok_or_else(Error::total_too_large)?;
-    order.customer.clone_from(&request.customer);
-    Ok(order)
+    Error::suppressed(Order::ENTITY, request.id)
 }

@@ -11,7 +11,6 @@ use crate::{
         Checkout, Cleanup, Error, Movement, Order, OrderFilter, OrderId, OrderStatus, Page,
         Quantity, Return, Shortage, Sku, product::check_text,
     },
-    postgres::is_division_by_zero,
 };
 
 pub(super) async fn stored(conn: &mut PgConnection, id: OrderId) -> Result<Option<Order>, Error> {
@@ -23,10 +22,8 @@ pub(super) async fn stored(conn: &mut PgConnection, id: OrderId) -> Result<Optio
 }
 
 pub(super) async fn find(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
-    stored(conn, id).await?.ok_or_else(|| Error::NotFound {
-        entity: Order::ENTITY,
-        id: id.to_string(),
-    })
+    let found = stored(conn, id).await?;
+    found.ok_or_else(|| Error::not_found(Order::ENTITY, id))
 }
 
 /// The order that an earlier call of this checkout made, by its id or its key.
@@ -113,8 +110,8 @@ pub(super) async fn revive(conn: &mut PgConnection, id: OrderId) -> Result<Order
             .bind(id.uuid())
             .fetch_all(&mut *conn)
             .await
-            .map_err(|error| suppressed(error, id))?;
-        let moved = wrote(&rows)?;
+            .map_err(|error| Error::of_several(error, Order::ENTITY, id))?;
+        let moved = row::wrote(&rows)?;
         if moved || rows.is_empty() {
             match arrived(conn, id, from, to, moved).await? {
                 Some(order) => return Ok(order),
@@ -123,7 +120,7 @@ pub(super) async fn revive(conn: &mut PgConnection, id: OrderId) -> Result<Order
         }
         let short = shortages(&rows, "available")?;
         if short.is_empty() {
-            return Err(suppressed(sqlx::Error::RowNotFound, id));
+            return Err(Error::suppressed(Order::ENTITY, id));
         }
         // What has run out is in nobody's way.
         let skus: Vec<&Sku> = short.iter().map(|line| &line.sku).collect();
@@ -149,8 +146,8 @@ pub(super) async fn take_back(conn: &mut PgConnection, request: &Return) -> Resu
         .bind(&request.reason)
         .fetch_all(&mut *conn)
         .await
-        .map_err(|error| suppressed(error, id))?;
-    if wrote(&rows)? {
+        .map_err(|error| Error::of_several(error, Order::ENTITY, id))?;
+    if row::wrote(&rows)? {
         return find(conn, id).await;
     }
     let made = sqlx::query_scalar(sql::RETURNED)
@@ -162,10 +159,7 @@ pub(super) async fn take_back(conn: &mut PgConnection, request: &Return) -> Resu
         .await;
     let mut order = match made.map_err(Error::before)? {
         Some(false) => {
-            return Err(Error::IdempotencyMismatch {
-                entity: "return",
-                id: request.id.to_string(),
-            });
+            return Err(Error::another_request("return", request.id, None));
         }
         Some(true) => find(conn, id).await?,
         None => {
@@ -173,7 +167,7 @@ pub(super) async fn take_back(conn: &mut PgConnection, request: &Return) -> Resu
             let paid = rows.first().map_or(Ok(false), |row| row.try_get("paid"))?;
             return Err(match shortages(&rows, "remaining")? {
                 _ if !paid => closed(&order),
-                too_many if too_many.is_empty() => suppressed(sqlx::Error::RowNotFound, id),
+                too_many if too_many.is_empty() => Error::suppressed(Order::ENTITY, id),
                 too_many => Error::ReturnExceedsOrder(too_many),
             });
         }
@@ -206,21 +200,6 @@ async fn arrived(
 fn closed(order: &Order) -> Error {
     let (id, status) = (order.id, order.status);
     Error::OrderClosed { id, status }
-}
-
-/// The error of a statement that fails when it wrote less than it decided.
-fn suppressed(error: sqlx::Error, id: OrderId) -> Error {
-    if is_division_by_zero(&error) || matches!(error, sqlx::Error::RowNotFound) {
-        return Error::Suppressed {
-            entity: Order::ENTITY,
-            id: id.to_string(),
-        };
-    }
-    error.into()
-}
-
-fn wrote(rows: &[PgRow]) -> Result<bool, Error> {
-    Ok(rows.first().map_or(Ok(false), |row| row.try_get("wrote"))?)
 }
 
 /// The lines that ask for more than is there.

@@ -13,19 +13,11 @@ use super::{
 use crate::{
     Version, Versioned,
     inventory::{
-        Adjustment, Error, NewProduct, Page, Product, Quantity, Shortage, Sku, Stock,
+        Adjustment, Error, MovementKind, NewProduct, Page, Product, Quantity, Shortage, Sku, Stock,
         product::check_text,
     },
     postgres::{self, PgRepository},
 };
-
-/// The kinds of movements that are written by [`Products::record`].
-#[derive(Clone, Copy)]
-enum Kind {
-    Count = 6,
-    Edit = 7,
-    Retired = 9,
-}
 
 #[derive(Clone, Debug)]
 pub(super) struct Products {
@@ -66,14 +58,13 @@ impl Products {
     ) -> Result<Product, Error> {
         check_text("name", &changed.name)?;
         let edited = self.entries.update_in(conn, &Entry::of(changed)).await;
-        let (entity, id) = (Product::ENTITY, changed.sku.to_string());
         let edited = edited.map_err(|error| match error {
             // Of the product, to whoever asks: that its entry is a row of its own is our business.
-            postgres::Error::NotFound { .. } => Error::NotFound { entity, id },
-            postgres::Error::Suppressed { .. } => Error::Suppressed { entity, id },
+            postgres::Error::NotFound { .. } => Error::no_product(&changed.sku),
+            postgres::Error::Suppressed { .. } => Error::suppressed(Product::ENTITY, &changed.sku),
             other => other.into(),
         })?;
-        record(conn, &edited, Kind::Edit, 0, token, None).await?;
+        record(conn, &edited, MovementKind::Edit, 0, token, None).await?;
         edited.try_into()
     }
 
@@ -87,7 +78,7 @@ impl Products {
         let mut shelf = self.shelves.lock_in(conn, sku).await?;
         (shelf.retired, shelf.version) = (true, expected);
         let retired = self.shelves.update_in(conn, &shelf).await?;
-        record(conn, &retired, Kind::Retired, 0, token, None).await?;
+        record(conn, &retired, MovementKind::Retired, 0, token, None).await?;
         retired.try_into()
     }
 
@@ -114,7 +105,15 @@ impl Products {
         let delta = counted.get() - shelf.stock;
         (shelf.stock, shelf.version) = (counted.get(), expected);
         let shelf = self.shelves.update_in(conn, &shelf).await?;
-        record(conn, &shelf, Kind::Count, delta, token, Some(reason)).await?;
+        record(
+            conn,
+            &shelf,
+            MovementKind::Count,
+            delta,
+            token,
+            Some(reason),
+        )
+        .await?;
         shelf.try_into()
     }
 }
@@ -123,7 +122,7 @@ impl Products {
 async fn record<G>(
     conn: &mut PgConnection,
     product: &ProductRow<G>,
-    kind: Kind,
+    kind: MovementKind,
     delta: i64,
     token: Uuid,
     reason: Option<&str>,
@@ -131,7 +130,7 @@ async fn record<G>(
     sqlx::query(sql::RECORD)
         .bind(&product.sku)
         .bind(product.version)
-        .bind(kind as i16)
+        .bind(kind.code())
         .bind(product.stock)
         .bind(delta)
         .bind(token)
@@ -255,10 +254,7 @@ async fn adjust_once(conn: &mut PgConnection, adjustment: &Adjustment) -> Result
         return if product.sku == *sku && made == *delta {
             Ok(product)
         } else {
-            Err(Error::IdempotencyMismatch {
-                entity: "adjustment",
-                id: id.to_string(),
-            })
+            Err(Error::another_request("adjustment", id, None))
         };
     }
     let stock: i64 = answer.try_get("old_stock")?;
@@ -274,8 +270,5 @@ async fn adjust_once(conn: &mut PgConnection, adjustment: &Adjustment) -> Result
         return Err(Error::invalid("adjustment", why));
     }
     // It fits and was not written: the work of a trigger or a policy.
-    Err(Error::Suppressed {
-        entity: Product::ENTITY,
-        id: sku.to_string(),
-    })
+    Err(Error::suppressed(Product::ENTITY, sku))
 }

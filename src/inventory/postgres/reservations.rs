@@ -9,24 +9,18 @@ use crate::inventory::{
     Checkout, Cleanup, Error, Quantity, Reservation, ReservationId, Reserve, Shortage, Sku,
     reservation::check_duration,
 };
-use crate::postgres::is_division_by_zero;
 
-/// Tries again after lapsing what has run out; each time somebody else may take what came free.
-const ROUNDS: u32 = 3;
+/// How often what has run out is lapsed for one request; each time somebody else may take what came
+/// free.
+pub(super) const ROUNDS: u32 = 3;
 
 pub(super) async fn find(conn: &mut PgConnection, id: ReservationId) -> Result<Reservation, Error> {
     let rows = sqlx::query(sql::RESERVATION)
         .bind(id.uuid())
         .fetch_all(conn)
         .await;
-    row::reservation(&rows.map_err(Error::before)?)?.ok_or_else(|| missing(id))
-}
-
-fn missing(id: ReservationId) -> Error {
-    Error::NotFound {
-        entity: Reservation::ENTITY,
-        id: id.to_string(),
-    }
+    row::reservation(&rows.map_err(Error::before)?)?
+        .ok_or_else(|| Error::not_found(Reservation::ENTITY, id))
 }
 
 /// The reservation that an earlier call of this request made, by its id or its key.
@@ -45,22 +39,23 @@ pub(super) async fn reserve(
     request: &Reserve,
 ) -> Result<Reservation, Error> {
     request.check()?;
+    let mut refusal = Error::suppressed(Reservation::ENTITY, request.id);
     for _ in 0..ROUNDS {
         let rows = hold(conn, request).await?;
-        let wrote = rows.first().map_or(Ok(false), |row| row.try_get("wrote"))?;
-        if wrote {
+        if row::wrote(&rows)? {
             return find(conn, request.id).await;
         }
         if let Some(stored) = known(conn, request).await? {
             return request.replay(stored);
         }
-        if !judge(&rows)? {
-            break;
+        match judge(&rows)? {
+            Some(short) => refusal = short,
+            None => return Err(Error::suppressed(Reservation::ENTITY, request.id)),
         }
         let skus: Vec<&Sku> = request.lines.iter().map(|(sku, _)| sku).collect();
         lapse(conn, &skus).await?;
     }
-    Err(suppressed(request.id))
+    Err(refusal)
 }
 
 async fn hold(conn: &mut PgConnection, request: &Reserve) -> Result<Vec<PgRow>, Error> {
@@ -78,43 +73,29 @@ async fn hold(conn: &mut PgConnection, request: &Reserve) -> Result<Vec<PgRow>, 
         .bind(orders::micros(request.duration))
         .fetch_all(conn)
         .await
-        .map_err(|error| {
-            if is_division_by_zero(&error) {
-                suppressed(request.id)
-            } else {
-                Error::own_key(error)
-            }
-        })
+        .map_err(|error| Error::of_several(error, Reservation::ENTITY, request.id))
 }
 
-/// Whether all lines can be had once what has run out is lapsed, and some only then; else why not.
-fn judge(rows: &[PgRow]) -> Result<bool, Error> {
-    let (mut short, mut waits) = (Vec::new(), false);
+/// Why not all lines can be had: an error, or what is short only until what has run out is lapsed.
+fn judge(rows: &[PgRow]) -> Result<Option<Error>, Error> {
+    let (mut short, mut waiting) = (Vec::new(), Vec::new());
     for row in rows {
         let (sku, asked): (Sku, i64) = (row.try_get("sku")?, row.try_get("quantity")?);
         let Some(available) = row.try_get::<Option<i64>, _>("available")? else {
             return Err(Error::no_product(&sku));
         };
         let obtainable = available + row.try_get::<i64, _>("expired")?;
-        if obtainable < asked {
-            let asked = Quantity::new(asked).map_err(row::impossible)?;
+        let asked = Quantity::new(asked).map_err(row::impossible)?;
+        if obtainable < asked.get() {
             short.push(Shortage::new(sku, asked, obtainable));
+        } else if available < asked.get() {
+            waiting.push(Shortage::new(sku, asked, available));
         }
-        waits |= available < asked;
     }
-    if short.is_empty() {
-        Ok(waits)
-    } else {
-        Err(Error::InsufficientStock(short))
+    if !short.is_empty() {
+        return Err(Error::InsufficientStock(short));
     }
-}
-
-/// Everything fitted, and nothing was written.
-fn suppressed(id: ReservationId) -> Error {
-    Error::Suppressed {
-        entity: Reservation::ENTITY,
-        id: id.to_string(),
-    }
+    Ok((!waiting.is_empty()).then_some(Error::InsufficientStock(waiting)))
 }
 
 pub(super) async fn extend(

@@ -40,6 +40,11 @@ pub(super) fn price(row: &PgRow) -> Result<Money, Error> {
     money(row, "price")
 }
 
+/// Whether a statement that decides under its locks wrote what it was asked.
+pub(super) fn wrote(rows: &[PgRow]) -> Result<bool, Error> {
+    Ok(rows.first().map_or(Ok(false), |row| row.try_get("wrote"))?)
+}
+
 /// Orders from their rows, one per line, those of one order together.
 pub(super) fn orders(rows: &[PgRow]) -> Result<Vec<Order>, Error> {
     let mut orders = Vec::new();

@@ -1,0 +1,69 @@
+//! Ids that clients make: UUIDs, each a type of its own.
+
+use std::{fmt, str::FromStr};
+
+use uuid::Uuid;
+
+use super::Error;
+
+macro_rules! id {
+    ($(#[$docs:meta])* $name:ident, $what:literal) => {
+        $(#[$docs])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id: UUID version 7 (RFC 9562), so that ids sort by the time they were made.
+            #[must_use]
+            #[expect(
+                clippy::new_without_default,
+                reason = "a default that differs at every call surprises"
+            )]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+
+            /// The UUID.
+            #[must_use]
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self, Error> {
+                text.parse()
+                    .map(Self)
+                    .map_err(|_| Error::invalid($what, format!("{text:?} is not a UUID")))
+            }
+        }
+    };
+}
+
+id! {
+    /// An order's id: a UUID, made by the client before its first attempt.
+    ///
+    /// It is the token by which a checkout takes effect exactly once.
+    OrderId, "order id"
+}
+
+id! {
+    /// A reservation's id: a UUID, made by the client before its first attempt.
+    ///
+    /// It is the token by which a reservation is made exactly once.
+    ReservationId, "reservation id"
+}

@@ -1,0 +1,120 @@
+use super::{Error, Money, Quantity, Sku};
+use crate::Version;
+
+/// The most lines of one request, before those of one product are merged.
+pub(super) const MAX_LINES: usize = 1_000;
+
+/// So many units of one product, if it is still as the buyer saw it.
+///
+/// ```
+/// use optilock::inventory::{Line, Money, Quantity, Sku};
+///
+/// let seen = Money::new(45_000, "MXN".parse()?)?;
+/// let line = Line::new(Sku::new("clay-pot")?, Quantity::ONE).expecting_price(seen);
+/// # let _ = line;
+/// # Ok::<(), optilock::inventory::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Line {
+    pub(crate) sku: Sku,
+    pub(crate) quantity: Quantity,
+    pub(crate) version: Option<Version>,
+    pub(crate) price: Option<Money>,
+}
+
+impl Line {
+    /// `quantity` units of `sku`, whatever the price.
+    pub const fn new(sku: Sku, quantity: Quantity) -> Self {
+        Self {
+            sku,
+            quantity,
+            version: None,
+            price: None,
+        }
+    }
+
+    /// Only if the price is still this: otherwise [`Error::PriceChanged`]. What a shop wants: other
+    /// buyers' purchases don't disturb it.
+    pub const fn expecting_price(mut self, price: Money) -> Self {
+        self.price = Some(price);
+        self
+    }
+
+    /// Only if nothing at all happened to the product: otherwise [`Error::Conflict`]. Every sale
+    /// changes the version, so on a product in demand this refuses often.
+    pub const fn expecting_version(mut self, version: Version) -> Self {
+        self.version = Some(version);
+        self
+    }
+
+    /// The product.
+    #[must_use]
+    pub const fn sku(&self) -> &Sku {
+        &self.sku
+    }
+
+    /// The units wanted.
+    #[must_use]
+    pub const fn quantity(&self) -> Quantity {
+        self.quantity
+    }
+
+    /// The version it depends on, if on any.
+    #[must_use]
+    pub const fn expected_version(&self) -> Option<Version> {
+        self.version
+    }
+
+    /// The price it depends on, if on any.
+    #[must_use]
+    pub const fn expected_price(&self) -> Option<Money> {
+        self.price
+    }
+
+    /// Adds another line of the same product to this one.
+    fn absorb(&mut self, other: &Self) -> Result<(), Error> {
+        if self.version.is_some() && other.version.is_some() && self.version != other.version {
+            return Err(Error::invalid(
+                "checkout",
+                format!("two lines of {} expect different versions", self.sku),
+            ));
+        }
+        if self.price.is_some() && other.price.is_some() && self.price != other.price {
+            return Err(Error::invalid(
+                "checkout",
+                format!("two lines of {} expect different prices", self.sku),
+            ));
+        }
+        self.quantity = Quantity::new(self.quantity.get() + other.quantity.get())?;
+        self.version = self.version.or(other.version);
+        self.price = self.price.or(other.price);
+        Ok(())
+    }
+}
+
+/// The lines, those of one product as one, sorted by SKU. `what` has them, for its errors.
+pub(super) fn merge(
+    what: &'static str,
+    lines: impl IntoIterator<Item = Line>,
+) -> Result<Vec<Line>, Error> {
+    let mut lines: Vec<Line> = lines.into_iter().take(MAX_LINES + 1).collect();
+    if lines.is_empty() {
+        return Err(Error::invalid(what, "has no lines"));
+    }
+    if lines.len() > MAX_LINES {
+        return Err(Error::invalid(
+            what,
+            format!("has more than {MAX_LINES} lines"),
+        ));
+    }
+    lines.sort_by(|a, b| a.sku.cmp(&b.sku));
+    let mut merged: Vec<Line> = Vec::with_capacity(lines.len());
+    for line in lines {
+        match merged.last_mut() {
+            Some(last) if last.sku == line.sku => last.absorb(&line)?,
+            _ => merged.push(line),
+        }
+    }
+    Ok(merged)
+}

@@ -1,0 +1,145 @@
+//! What a checkout asks of the database, statement by statement.
+
+use sqlx::{PgConnection, Row, postgres::PgRow};
+
+use super::{row, sql, time::Time};
+use crate::{
+    Version, Versioned,
+    inventory::{Checkout, Error, Order, OrderLine, Sku, checkout::Facts},
+};
+
+pub(super) fn skus(request: &Checkout) -> Vec<&Sku> {
+    request.lines.iter().map(|line| &line.sku).collect()
+}
+
+/// What an optimistic attempt reads, before it writes and after it lost.
+pub(super) async fn glance(
+    conn: &mut PgConnection,
+    request: &Checkout,
+) -> Result<(Vec<Option<Facts>>, bool), Error> {
+    if request.key.is_some() {
+        return facts(conn, request).await;
+    }
+    let read = sqlx::query(sql::GLANCE)
+        .bind(skus(request))
+        .bind(request.id.uuid());
+    let rows = read.fetch_all(conn).await.map_err(Error::before)?;
+    Ok((facts_of(&rows)?, taken(&rows)?))
+}
+
+pub(super) fn taken(rows: &[PgRow]) -> Result<bool, Error> {
+    Ok(rows.first().map_or(Ok(false), |row| row.try_get("taken"))?)
+}
+
+/// Everything that a refusal depends on.
+pub(super) async fn facts(
+    conn: &mut PgConnection,
+    request: &Checkout,
+) -> Result<(Vec<Option<Facts>>, bool), Error> {
+    let read = sqlx::query(sql::FACTS)
+        .bind(skus(request))
+        .bind(request.customer.as_deref())
+        .bind(request.key.as_deref())
+        .bind(request.id.uuid());
+    let rows = read.fetch_all(conn).await.map_err(Error::before)?;
+    let mut facts = facts_of(&rows)?;
+    for (facts, row) in facts.iter_mut().zip(&rows) {
+        if let Some(facts) = facts {
+            facts.expired = row.try_get("expired")?;
+        }
+    }
+    Ok((facts, taken(&rows)?))
+}
+
+pub(super) fn facts_of(rows: &[PgRow]) -> Result<Vec<Option<Facts>>, Error> {
+    rows.iter().map(row::facts).collect()
+}
+
+pub(super) async fn sell_one(
+    conn: &mut PgConnection,
+    request: &Checkout,
+    version: Option<Version>,
+) -> Result<Option<Order>, Error> {
+    let line = &request.lines[0]; // a checkout has at least one line
+    let sold = sqlx::query(sql::SELL_ONE)
+        .bind(line.sku.as_str())
+        .bind(line.quantity.get())
+        .bind(version)
+        .bind(line.price.map(|price| price.minor()))
+        .bind(line.price.map(|price| price.currency().to_string()))
+        .bind(i64::MAX / line.quantity.get())
+        .bind(request.id.uuid())
+        .bind(request.customer.as_deref())
+        .bind(request.key.as_deref())
+        .fetch_all(conn)
+        .await
+        .map_err(Error::own_key)?;
+    if sold.is_empty() {
+        Ok(None)
+    } else {
+        order(request, &sold).map(Some)
+    }
+}
+
+pub(super) async fn sell_many(
+    conn: &mut PgConnection,
+    request: &Checkout,
+    versions: impl Iterator<Item = Option<Version>>,
+) -> Result<Vec<PgRow>, Error> {
+    let lines = request.lines.iter();
+    let (quantities, prices): (Vec<i64>, Vec<Option<i64>>) = lines
+        .clone()
+        .map(|line| (line.quantity.get(), line.price.map(|price| price.minor())))
+        .unzip();
+    let currencies: Vec<Option<String>> = lines
+        .map(|line| line.price.map(|price| price.currency().to_string()))
+        .collect();
+    let sell = match request.reservation {
+        Some(_) => sql::SELL_HELD,
+        None => sql::SELL_MANY,
+    };
+    let sell = sqlx::query(sell)
+        .bind(skus(request))
+        .bind(quantities)
+        .bind(
+            versions
+                .map(|version| version.map(Version::get))
+                .collect::<Vec<_>>(),
+        )
+        .bind(prices)
+        .bind(currencies)
+        .bind(request.id.uuid())
+        .bind(request.customer.as_deref())
+        .bind(request.key.as_deref());
+    let sell = match request.reservation {
+        Some(id) => sell.bind(id.uuid()),
+        None => sell,
+    };
+    let sold = sell.fetch_all(conn).await;
+    sold.map_err(|error| Error::of_several(error, Order::ENTITY, request.id))
+}
+
+/// The order that [`sql::SELL_MANY`] made, if it did.
+pub(super) fn made(request: &Checkout, rows: &[PgRow]) -> Result<Option<Order>, Error> {
+    if row::wrote(rows)? {
+        order(request, rows).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// The order from the rows of its sale, one per line.
+pub(super) fn order(request: &Checkout, rows: &[PgRow]) -> Result<Order, Error> {
+    let mut lines = Vec::with_capacity(rows.len());
+    for (line, row) in request.lines.iter().zip(rows) {
+        lines.push(OrderLine::new(
+            line.sku.clone(),
+            line.quantity,
+            row::price(row)?,
+        ));
+    }
+    let Time(created_at) = rows[0].try_get("created_at")?; // one row per line, and at least one line
+    let mut order = Order::new(request.id, lines, created_at).ok_or_else(Error::total_too_large)?;
+    order.customer.clone_from(&request.customer);
+    Ok(order)
+}

@@ -1,0 +1,315 @@
+//! Every operation in the caller's transaction: one attempt, which commits nothing.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{PgInventory, audit, checkout, orders, products, reservations};
+use crate::{
+    Version,
+    inventory::{
+        Adjustment, Audit, Checkout, Error, Movement, NewProduct, Order, OrderFilter, OrderId,
+        Page, Product, Reservation, ReservationId, Reserve, Return, Sku, Stock,
+    },
+};
+
+impl PgInventory {
+    /// [`add_product`](crate::inventory::Inventory::add_product) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn add_product_in(
+        &self,
+        conn: &mut PgConnection,
+        new: &NewProduct,
+    ) -> Result<Product, Error> {
+        products::add(conn, new, Uuid::now_v7()).await
+    }
+
+    /// [`product`](crate::inventory::Inventory::product) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn product_in(&self, conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
+        self.products.find(conn, sku).await
+    }
+
+    /// [`products`](crate::inventory::Inventory::products) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn products_in(
+        &self,
+        conn: &mut PgConnection,
+        page: &Page<Sku>,
+    ) -> Result<Vec<Product>, Error> {
+        products::page(conn, page).await
+    }
+
+    /// [`products_of`](crate::inventory::Inventory::products_of) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn products_of_in(
+        &self,
+        conn: &mut PgConnection,
+        skus: &[Sku],
+    ) -> Result<Vec<Product>, Error> {
+        products::of(conn, skus).await
+    }
+
+    /// [`product_at`](crate::inventory::Inventory::product_at) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn product_at_in(
+        &self,
+        conn: &mut PgConnection,
+        sku: &Sku,
+        expected: Version,
+    ) -> Result<Product, Error> {
+        self.products.at(conn, sku, expected).await
+    }
+
+    /// [`update_product`](crate::inventory::Inventory::update_product) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn update_product_in(
+        &self,
+        conn: &mut PgConnection,
+        changed: &Product,
+    ) -> Result<Product, Error> {
+        self.products.edit(conn, changed, Uuid::now_v7()).await
+    }
+
+    /// [`retire_product`](crate::inventory::Inventory::retire_product) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn retire_product_in(
+        &self,
+        conn: &mut PgConnection,
+        sku: &Sku,
+        expected: Version,
+    ) -> Result<(), Error> {
+        self.products
+            .retire(conn, sku, expected, Uuid::now_v7())
+            .await
+            .map(drop)
+    }
+
+    /// [`adjust_stock`](crate::inventory::Inventory::adjust_stock) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn adjust_stock_in(
+        &self,
+        conn: &mut PgConnection,
+        adjustment: &Adjustment,
+    ) -> Result<Product, Error> {
+        products::adjust(conn, adjustment).await
+    }
+
+    /// [`count_stock`](crate::inventory::Inventory::count_stock) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn count_stock_in(
+        &self,
+        conn: &mut PgConnection,
+        sku: &Sku,
+        expected: Version,
+        counted: Stock,
+        reason: &str,
+    ) -> Result<Product, Error> {
+        self.products
+            .count(conn, sku, expected, counted, reason, Uuid::now_v7())
+            .await
+    }
+
+    /// [`checkout`](crate::inventory::Inventory::checkout) in the caller's transaction: order, lines and movements
+    /// commit with the host's own rows, or not at all. Holds the products' locks until then,
+    /// whatever the strategy.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn checkout_in(
+        &self,
+        conn: &mut PgConnection,
+        request: &Checkout,
+    ) -> Result<Order, Error> {
+        request.check()?;
+        checkout::checkout_in(conn, request).await
+    }
+
+    /// [`order`](crate::inventory::Inventory::order) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn order_in(&self, conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
+        orders::find(conn, id).await
+    }
+
+    /// [`orders`](crate::inventory::Inventory::orders) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn orders_in(
+        &self,
+        conn: &mut PgConnection,
+        filter: &OrderFilter,
+        page: &Page<OrderId>,
+    ) -> Result<Vec<Order>, Error> {
+        orders::page(conn, filter, page).await
+    }
+
+    /// [`mark_paid`](crate::inventory::Inventory::mark_paid) in the caller's transaction: with the host's own row of the
+    /// payment.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn mark_paid_in(&self, conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
+        orders::pay(conn, id).await
+    }
+
+    /// [`mark_payment_failed`](crate::inventory::Inventory::mark_payment_failed) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn mark_payment_failed_in(
+        &self,
+        conn: &mut PgConnection,
+        id: OrderId,
+    ) -> Result<Order, Error> {
+        orders::fail(conn, id).await
+    }
+
+    /// [`cancel`](crate::inventory::Inventory::cancel) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn cancel_in(
+        &self,
+        conn: &mut PgConnection,
+        id: OrderId,
+        reason: &str,
+    ) -> Result<Order, Error> {
+        orders::cancel(conn, id, reason).await
+    }
+
+    /// [`revive`](crate::inventory::Inventory::revive) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn revive_in(&self, conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
+        orders::revive(conn, id).await
+    }
+
+    /// [`return_items`](crate::inventory::Inventory::return_items) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn return_items_in(
+        &self,
+        conn: &mut PgConnection,
+        request: &Return,
+    ) -> Result<Order, Error> {
+        orders::take_back(conn, request).await
+    }
+
+    /// [`audit`](crate::inventory::Inventory::audit) in the caller's transaction: at REPEATABLE READ together with books of
+    /// the host's own.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn audit_in(&self, conn: &mut PgConnection) -> Result<Audit, Error> {
+        audit::audit(conn).await
+    }
+
+    /// [`reserve`](crate::inventory::Inventory::reserve) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn reserve_in(
+        &self,
+        conn: &mut PgConnection,
+        request: &Reserve,
+    ) -> Result<Reservation, Error> {
+        reservations::reserve(conn, request).await
+    }
+
+    /// [`reservation`](crate::inventory::Inventory::reservation) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn reservation_in(
+        &self,
+        conn: &mut PgConnection,
+        id: ReservationId,
+    ) -> Result<Reservation, Error> {
+        reservations::find(conn, id).await
+    }
+
+    /// [`extend`](crate::inventory::Inventory::extend) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn extend_in(
+        &self,
+        conn: &mut PgConnection,
+        id: ReservationId,
+        by: Duration,
+    ) -> Result<Reservation, Error> {
+        reservations::extend(conn, id, by).await
+    }
+
+    /// [`release`](crate::inventory::Inventory::release) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn release_in(
+        &self,
+        conn: &mut PgConnection,
+        id: ReservationId,
+    ) -> Result<(), Error> {
+        reservations::release(conn, id).await
+    }
+
+    /// [`movements`](crate::inventory::Inventory::movements) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn movements_in(
+        &self,
+        conn: &mut PgConnection,
+        sku: &Sku,
+        page: &Page<Version>,
+    ) -> Result<Vec<Movement>, Error> {
+        orders::movements(conn, sku, page).await
+    }
+}

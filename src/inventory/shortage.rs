@@ -1,0 +1,40 @@
+use super::{Quantity, Sku};
+
+/// A line that asked for more than there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Shortage {
+    /// The product.
+    pub sku: Sku,
+    /// Units asked for, over all lines of that product.
+    pub requested: Quantity,
+    /// Units that could be had: stock less reservations.
+    pub available: i64,
+}
+
+impl Shortage {
+    /// A shortage.
+    #[must_use]
+    pub const fn new(sku: Sku, requested: Quantity, available: i64) -> Self {
+        Self {
+            sku,
+            requested,
+            available,
+        }
+    }
+}
+
+/// For an error's message.
+pub(super) fn list(shortages: &[Shortage]) -> String {
+    let mut text = String::new();
+    for Shortage {
+        sku,
+        requested,
+        available,
+    } in shortages
+    {
+        let comma = if text.is_empty() { "" } else { ", " };
+        text += &format!("{comma}{requested} of {sku} requested, {available} available");
+    }
+    text
+}
