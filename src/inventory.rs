@@ -29,6 +29,7 @@ mod error;
 mod goods_return;
 mod id;
 mod janitor;
+mod latency;
 mod line;
 mod memory;
 mod money;
@@ -38,10 +39,14 @@ mod page;
 mod postgres;
 mod product;
 mod quantity;
+mod report;
 mod reservation;
+#[cfg(feature = "serde")]
+mod serde;
 mod shortage;
 mod sku;
 mod store;
+mod traffic;
 
 pub use adjustment::Adjustment;
 pub use audit::{Audit, Discrepancy, DiscrepancyKind};
@@ -56,9 +61,12 @@ pub use money::{Currency, Money};
 pub use movement::{Movement, MovementKind};
 pub use order::{Cleanup, Order, OrderFilter, OrderLine, OrderStatus};
 pub use page::Page;
-pub use postgres::{MigrateError, PgInventory, Stats, Strategy, migrate};
+pub use postgres::{
+    Accepted, BoxError, Change, MigrateError, OnAccepted, PgInventory, Stats, Strategy, migrate,
+};
 pub use product::{NewProduct, Product};
 pub use quantity::{Quantity, Stock};
+pub use report::{BestSeller, ContendedProduct, Kpi, KpiKind, NegativeStock, Report, UnpaidOrder};
 pub use reservation::{Hold, HoldState, Reservation, Reserve};
 pub use shortage::Shortage;
 pub use sku::Sku;

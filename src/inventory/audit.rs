@@ -5,6 +5,7 @@ use std::fmt;
 /// The ledger says how each stock came about, the orders say what they hold, the reservations what is
 /// reserved. In good books all of them agree. What does not was written by other code, or by hand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Audit {
     /// Where two numbers disagree; at most [`MAX_DISCREPANCIES`](Self::MAX_DISCREPANCIES), sorted by
@@ -45,6 +46,7 @@ impl fmt::Display for Audit {
 
 /// Two numbers that should be the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Discrepancy {
     /// Which rule is broken.
@@ -89,6 +91,8 @@ impl fmt::Display for Discrepancy {
 
 /// The rules of the books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 #[repr(i16)]
 pub enum DiscrepancyKind {

@@ -1,7 +1,8 @@
 use std::{fmt::Display, time::Duration};
 
 use super::{
-    HoldState, Money, OrderId, OrderStatus, Product, ReservationId, Shortage, Sku, shortage::list,
+    BoxError, HoldState, Money, OrderId, OrderStatus, Product, ReservationId, Shortage, Sku,
+    shortage::list,
 };
 use crate::{
     Class, Classify, Conflict, RetryError, StopReason, Version, Versioned,
@@ -126,6 +127,15 @@ pub enum Error {
         reason: StopReason,
         /// The last attempt's error.
         source: Box<Error>,
+    },
+    /// The host's own [hook](super::OnAccepted) failed, and the sale was undone.
+    #[error("the hook failed for order {id}")]
+    Hook {
+        /// The order that was not made.
+        id: OrderId,
+        /// What the hook said.
+        #[source]
+        source: BoxError,
     },
     /// The database refused for a reason that no retry mends.
     #[error("the database failed")]
@@ -281,7 +291,10 @@ impl Error {
             | Self::ReservationClosed { .. } => 409,
             Self::IdempotencyMismatch { .. } => 422,
             Self::Busy { .. } | Self::Unknown(_) => 503,
-            Self::Suppressed { .. } | Self::Exhausted { .. } | Self::Database(_) => 500,
+            Self::Suppressed { .. }
+            | Self::Exhausted { .. }
+            | Self::Hook { .. }
+            | Self::Database(_) => 500,
         }
     }
 
@@ -305,6 +318,7 @@ impl Error {
             Self::Unknown(_) => "unknown-outcome",
             Self::Busy { .. } => "busy",
             Self::Exhausted { .. } => "exhausted",
+            Self::Hook { .. } => "hook",
             Self::Database(_) => "database",
         }
     }
@@ -372,6 +386,7 @@ impl Classify for Error {
                 retry_after: *retry_after,
             },
             Self::Unknown(_) => Class::Unknown,
+            Self::Hook { source, .. } => source.class(),
             _ => Class::Permanent,
         }
     }

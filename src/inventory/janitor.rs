@@ -49,6 +49,7 @@ pub struct Janitor<I> {
 
 /// What one round of a [`Janitor`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Tidied {
     /// Orders cancelled and holds lapsed, with their units.

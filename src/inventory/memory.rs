@@ -1,5 +1,6 @@
 //! The inventory in memory.
 
+mod report;
 mod shop;
 
 use std::{
@@ -9,17 +10,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 
 use super::{
     Adjustment, Audit, Checkout, Cleanup, Error, Hold, HoldState, Inventory, Movement,
     MovementKind, NewProduct, Order, OrderFilter, OrderId, OrderLine, OrderStatus, Page, Product,
-    Quantity, Reservation, ReservationId, Reserve, Return, Shortage, Sku, Stock, checkout::Facts,
-    product::check_text, reservation::check_duration,
+    Quantity, Report, Reservation, ReservationId, Reserve, Return, Shortage, Sku, Stock,
+    checkout::Facts, product::check_text, reservation::check_duration, traffic::Traffic,
 };
 use crate::{Conflict, Version, Versioned};
 
-use shop::{Cause, Kept, Shop, is_due, next, now, unmoved};
+use shop::{Cause, Kept, Shop, is_due, is_older, next, now, unmoved};
 
 const UNPAID: [OrderStatus; 2] = [OrderStatus::PendingPayment, OrderStatus::PaymentFailed];
 
@@ -30,6 +30,7 @@ const UNPAID: [OrderStatus; 2] = [OrderStatus::PendingPayment, OrderStatus::Paym
 #[derive(Debug, Default)]
 pub struct MemoryInventory {
     shop: Mutex<Shop>,
+    traffic: Traffic,
 }
 
 impl MemoryInventory {
@@ -42,6 +43,62 @@ impl MemoryInventory {
     fn shop(&self) -> MutexGuard<'_, Shop> {
         // Every change is checked before the first write, so a panic leaves nothing half done.
         self.shop.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sell(&self, request: Checkout) -> Result<Order, Error> {
+        request.check()?;
+        let mut shop = self.shop();
+        let key = request
+            .key
+            .clone()
+            .map(|key| (request.customer.clone(), key));
+        let known = key.as_ref().and_then(|key| shop.keys.get(key));
+        let known = shop
+            .orders
+            .get(&request.id)
+            .or_else(|| shop.orders.get(known?));
+        if let Some(stored) = known {
+            return request.replay(stored.order.clone());
+        }
+        if let Some(id) = request.reservation {
+            let reservation = shop.reservation(id)?;
+            reservation.admit(request.customer.as_deref())?;
+        }
+        let mut facts = facts(&shop, &request);
+        request.judge(&facts)?;
+        if request.waits_for_lapses(&facts) {
+            let skus: Vec<&Sku> = request.lines.iter().map(|line| &line.sku).collect();
+            shop.lapse(&skus)?;
+            facts = self::facts(&shop, &request);
+            request.judge(&facts)?;
+        }
+        let mut lines = Vec::with_capacity(facts.len());
+        for (line, facts) in request.lines.iter().zip(facts.into_iter().flatten()) {
+            next(facts.version)?;
+            lines.push(OrderLine::new(line.sku.clone(), line.quantity, facts.price));
+        }
+        let mut order = Order::new(request.id, lines, now()).ok_or_else(Error::total_too_large)?;
+        order.customer = request.customer;
+        let cause = Cause::of(MovementKind::Sale)
+            .with_order(order.id)
+            .with_reservation(request.reservation);
+        for line in &order.lines {
+            let quantity = line.quantity.get();
+            let taken = shop.consume(request.reservation, &line.sku, quantity);
+            let mut product = shop.find(&line.sku)?.clone();
+            product.stock = Stock::new(product.stock.get() - quantity)?;
+            product.reserved = Stock::new(product.reserved.get() - taken)?;
+            shop.put(product, cause)?;
+        }
+        let kept = Kept {
+            order: order.clone(),
+            pending_since: order.created_at,
+        };
+        shop.orders.insert(order.id, kept);
+        if let Some(key) = key {
+            shop.keys.insert(key, order.id);
+        }
+        Ok(order)
     }
 }
 
@@ -203,59 +260,10 @@ impl Inventory for MemoryInventory {
     }
 
     async fn checkout(&self, request: Checkout) -> Result<Order, Error> {
-        request.check()?;
-        let mut shop = self.shop();
-        let key = request
-            .key
-            .clone()
-            .map(|key| (request.customer.clone(), key));
-        let known = key.as_ref().and_then(|key| shop.keys.get(key));
-        let known = shop
-            .orders
-            .get(&request.id)
-            .or_else(|| shop.orders.get(known?));
-        if let Some(stored) = known {
-            return request.replay(stored.order.clone());
-        }
-        if let Some(id) = request.reservation {
-            let reservation = shop.reservation(id)?;
-            reservation.admit(request.customer.as_deref())?;
-        }
-        let mut facts = facts(&shop, &request);
-        request.judge(&facts)?;
-        if request.waits_for_lapses(&facts) {
-            let skus: Vec<&Sku> = request.lines.iter().map(|line| &line.sku).collect();
-            shop.lapse(&skus)?;
-            facts = self::facts(&shop, &request);
-            request.judge(&facts)?;
-        }
-        let mut lines = Vec::with_capacity(facts.len());
-        for (line, facts) in request.lines.iter().zip(facts.into_iter().flatten()) {
-            next(facts.version)?;
-            lines.push(OrderLine::new(line.sku.clone(), line.quantity, facts.price));
-        }
-        let mut order = Order::new(request.id, lines, now()).ok_or_else(Error::total_too_large)?;
-        order.customer = request.customer;
-        let cause = Cause::of(MovementKind::Sale)
-            .with_order(order.id)
-            .with_reservation(request.reservation);
-        for line in &order.lines {
-            let quantity = line.quantity.get();
-            let taken = shop.consume(request.reservation, &line.sku, quantity);
-            let mut product = shop.find(&line.sku)?.clone();
-            product.stock = Stock::new(product.stock.get() - quantity)?;
-            product.reserved = Stock::new(product.reserved.get() - taken)?;
-            shop.put(product, cause)?;
-        }
-        let kept = Kept {
-            order: order.clone(),
-            pending_since: order.created_at,
-        };
-        shop.orders.insert(order.id, kept);
-        if let Some(key) = key {
-            shop.keys.insert(key, order.id);
-        }
-        Ok(order)
+        let clock = self.traffic.clock();
+        let answer = self.sell(request);
+        clock.stop(&answer);
+        answer
     }
 
     async fn order(&self, id: OrderId) -> Result<Order, Error> {
@@ -386,10 +394,7 @@ impl Inventory for MemoryInventory {
 
     async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
         let mut shop = self.shop();
-        let old = |since: DateTime<Utc>| {
-            let age = (now() - since).to_std().unwrap_or_default();
-            age > older_than || older_than.is_zero()
-        };
+        let old = |since| is_older(since, older_than, now());
         let due: Vec<OrderId> = shop
             .orders
             .iter()
@@ -524,6 +529,10 @@ impl Inventory for MemoryInventory {
         let after = |movement: &&Movement| page.after.is_none_or(|after| movement.version > after);
         let asked = ledger.iter().filter(after);
         Ok(asked.take(page.limit() as usize).cloned().collect())
+    }
+
+    async fn report(&self, window: Duration) -> Result<Report, Error> {
+        Ok(self.shop().report(window, &self.traffic.over(window)))
     }
 
     async fn audit(&self) -> Result<Audit, Error> {

@@ -10,6 +10,7 @@ use crate::Version;
 /// A product's movements are numbered by its versions, from 1 without a gap; each `stock_after` is the
 /// sum of the deltas so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Movement {
     /// The product.
@@ -59,6 +60,8 @@ impl Movement {
 
 /// What changed a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 #[repr(i16)]
 pub enum MovementKind {

@@ -26,6 +26,8 @@ use crate::{Version, Versioned};
 /// that does not begin where the order stands is refused with
 /// [`OrderClosed`](super::Error::OrderClosed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum OrderStatus {
     /// Its stock is taken and its payment is awaited.
@@ -63,6 +65,7 @@ impl fmt::Display for OrderStatus {
 
 /// One product of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct OrderLine {
     /// The product.
@@ -90,6 +93,7 @@ impl OrderLine {
 
 /// An order as it stood when it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Order {
     /// Its id.
@@ -203,6 +207,7 @@ impl OrderFilter {
 
 /// What a clean-up did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Cleanup {
     /// Orders cancelled.

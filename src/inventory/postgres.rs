@@ -3,10 +3,12 @@
 mod audit;
 mod call;
 mod checkout;
+mod hook;
 mod migrate;
 mod orders;
 mod product;
 mod products;
+mod report;
 mod reservations;
 mod row;
 mod sale;
@@ -24,11 +26,13 @@ use uuid::Uuid;
 
 use super::{
     Adjustment, Audit, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order,
-    OrderFilter, OrderId, Page, Product, Reservation, ReservationId, Reserve, Return, Sku, Stock,
+    OrderFilter, OrderId, Page, Product, Report, Reservation, ReservationId, Reserve, Return, Sku,
+    Stock, traffic::Traffic,
 };
 use crate::{RetryPolicy, Version};
 
 use call::Call;
+pub use hook::{Accepted, BoxError, Change, OnAccepted};
 pub use migrate::{MigrateError, migrate};
 use products::Products;
 pub use stats::Stats;
@@ -86,7 +90,9 @@ pub struct PgInventory {
     products: Products,
     policy: RetryPolicy,
     strategy: Strategy,
+    hook: hook::Hook,
     stats: Arc<stats::Counters>,
+    traffic: Arc<Traffic>,
 }
 
 impl PgInventory {
@@ -101,7 +107,9 @@ impl PgInventory {
             pool,
             policy: RetryPolicy::new(),
             strategy: Strategy::default(),
+            hook: hook::Hook::default(),
             stats: Arc::default(),
+            traffic: Arc::default(),
         }
     }
 
@@ -115,6 +123,13 @@ impl PgInventory {
     /// How a checkout holds the stock.
     pub const fn with_strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;
+        self
+    }
+
+    /// What is done together with every accepted checkout, in its transaction; that of
+    /// [`checkout_in`](Self::checkout_in), too. A sale is then several round trips.
+    pub fn with_hook(mut self, hook: Arc<dyn OnAccepted>) -> Self {
+        self.hook = hook::Hook(Some(hook));
         self
     }
 
@@ -223,11 +238,10 @@ impl Inventory for PgInventory {
     }
 
     async fn checkout(&self, request: Checkout) -> Result<Order, Error> {
-        request.check()?;
-        self.call("checkout", (), async |call: &mut Call, attempt| {
-            self.checkout_once(call, attempt, &request).await
-        })
-        .await
+        let clock = self.traffic.clock();
+        let answer = self.sell(&clock, &request).await;
+        clock.stop(&answer);
+        answer
     }
 
     async fn order(&self, id: OrderId) -> Result<Order, Error> {
@@ -358,6 +372,14 @@ impl Inventory for PgInventory {
     async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {
         self.read("movements", async |conn: &mut PgConnection, _| {
             orders::movements(conn, sku, &page).await
+        })
+        .await
+    }
+
+    async fn report(&self, window: Duration) -> Result<Report, Error> {
+        let rates = self.traffic.over(window);
+        self.read("report", async |conn: &mut PgConnection, _| {
+            report::report(conn, window, &rates).await
         })
         .await
     }

@@ -8,6 +8,7 @@ use crate::{Version, Versioned};
 /// Its fields may be changed freely: they are a copy. [`update_product`](super::Inventory::update_product)
 /// writes `name` and `price` back and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Product {
     /// Its key.

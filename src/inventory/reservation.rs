@@ -134,6 +134,7 @@ pub(crate) fn check_duration(duration: Duration) -> Result<(), Error> {
 
 /// Units held for a buyer, as it stood when it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Reservation {
     /// Its id.
@@ -199,6 +200,7 @@ impl Reservation {
 
 /// Units of one product that a reservation holds, or held.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Hold {
     /// The product.
@@ -229,6 +231,8 @@ impl Hold {
 
 /// What became of a [`Hold`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum HoldState {
     /// Its units are held.

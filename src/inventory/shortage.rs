@@ -2,6 +2,7 @@ use super::{Quantity, Sku};
 
 /// A line that asked for more than there is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Shortage {
     /// The product.

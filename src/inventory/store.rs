@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{
     Adjustment, Audit, Checkout, Cleanup, Error, Movement, NewProduct, Order, OrderFilter, OrderId,
-    Page, Product, Reservation, ReservationId, Reserve, Return, Sku, Stock,
+    Page, Product, Report, Reservation, ReservationId, Reserve, Return, Sku, Stock,
 };
 use crate::Version;
 
@@ -234,6 +234,16 @@ pub trait Inventory: Send + Sync {
     /// Those of the database.
     async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error>;
 
+    /// How the shop is doing: stock that can't be, orders that nobody pays, what sold best within the
+    /// window, products that change often, and the five figures of [`KpiKind`](super::KpiKind). It reads
+    /// every product and the orders of the window, and blocks nobody: for every minute or so, or a
+    /// replica.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    async fn report(&self, window: Duration) -> Result<Report, Error>;
+
     /// Compares everything that is kept twice, all of one moment: stocks with the ledger, orders with
     /// what it took for them, reservations with what products count as reserved. It reads every row, and
     /// blocks nobody: for the night, or a replica.
@@ -350,6 +360,10 @@ impl<I: Inventory + ?Sized> Inventory for Arc<I> {
 
     async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {
         (**self).movements(sku, page).await
+    }
+
+    async fn report(&self, window: Duration) -> Result<Report, Error> {
+        (**self).report(window).await
     }
 
     async fn audit(&self) -> Result<Audit, Error> {

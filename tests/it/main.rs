@@ -13,12 +13,15 @@ mod audit;
 mod bad_input;
 mod bugs;
 mod bulk;
+#[cfg(feature = "cache")]
+mod cached_stock;
 mod compile_errors;
 mod contract;
 mod dropped;
 mod edges;
 mod exactly_once;
 mod existing_table;
+mod hook;
 mod host_transaction;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -27,6 +30,7 @@ mod modify;
 mod order_life;
 mod order_races;
 mod plans;
+mod report;
 mod reservation_storm;
 mod reservations;
 mod row_types;

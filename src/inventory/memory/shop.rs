@@ -1,6 +1,6 @@
 //! What is behind the lock: products, their ledgers, and orders.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use uuid::Uuid;
@@ -305,6 +305,11 @@ impl Shelf {
 /// Whether a hold's time is up and nobody has ended it.
 pub(super) fn is_due(hold: &Hold, now: DateTime<Utc>) -> bool {
     hold.state == HoldState::Held && hold.expires_at <= now
+}
+
+/// Whether it is that long ago. What is just now is no time ago.
+pub(super) fn is_older(since: DateTime<Utc>, age: Duration, now: DateTime<Utc>) -> bool {
+    (now - since).to_std().unwrap_or_default() >= age
 }
 
 /// To the microsecond, as PostgreSQL keeps it.

@@ -2,16 +2,26 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::{Call, PgInventory, Strategy, orders, reservations, row, sale, sql};
+use super::{Call, PgInventory, Strategy, hook::Hook, orders, reservations, row, sale, sql};
 use crate::{
     Attempt, Class, Conflict, Versioned,
-    inventory::{Checkout, Error, Order, Product, checkout::Facts},
+    inventory::{Checkout, Error, Order, Product, checkout::Facts, traffic::Clock},
     postgres::Failed,
+    retry::Operation,
 };
 
 impl PgInventory {
-    /// One attempt of a checkout.
-    pub(super) async fn checkout_once(
+    /// All attempts of a checkout.
+    pub(super) async fn sell(&self, clock: &Clock<'_>, request: &Checkout) -> Result<Order, Error> {
+        request.check()?;
+        self.call("checkout", (), async |call: &mut Call, attempt| {
+            clock.attempt(attempt);
+            self.sell_once(call, attempt, request).await
+        })
+        .await
+    }
+
+    async fn sell_once(
         &self,
         call: &mut Call,
         attempt: Attempt,
@@ -22,7 +32,7 @@ impl PgInventory {
         {
             return Ok(request.replay(stored)?);
         }
-        match self.sell(call, attempt, request).await {
+        match self.by_strategy(call, attempt, request).await {
             Err(refused) if call.in_doubt && refused.class == Class::Permanent => {
                 let answer = self.settle(request, refused.error).await?;
                 call.in_doubt = false;
@@ -34,25 +44,26 @@ impl PgInventory {
 
     /// By this inventory's strategy; an attempt that locks has one statement lock and decide, in a
     /// transaction at READ COMMITTED if the session's own level is in the way.
-    async fn sell(
+    async fn by_strategy(
         &self,
         call: &mut Call,
         attempt: Attempt,
         request: &Checkout,
     ) -> Result<Order, Failed<Error>> {
+        let hook = &self.hook;
         match self.strategy {
             Strategy::Pessimistic => {
                 self.locking(attempt, &mut async |conn: &mut PgConnection, _| {
                     if request.reservation.is_none() {
                         judge_locked(conn, request).await?;
                     }
-                    checkout_in(conn, request).await
+                    checkout_in(conn, hook, request).await
                 })
                 .await
             }
             _ if attempt.locking() && call.serialized => {
                 self.locking(attempt, &mut async |conn: &mut PgConnection, _| {
-                    checkout_in(conn, request).await
+                    checkout_in(conn, hook, request).await
                 })
                 .await
             }
@@ -60,8 +71,8 @@ impl PgInventory {
                 // What a lost race found is fresh only when nobody waited since.
                 let known = call.facts.take().filter(|_| attempt.number() == 2);
                 let sale = self
-                    .alone(attempt, &mut async |conn: &mut PgConnection, _| {
-                        compare_and_set(conn, request, known.as_deref()).await
+                    .sale(attempt, &mut async |conn: &mut PgConnection, _| {
+                        compare_and_set(conn, hook, request, known.as_deref()).await
                     })
                     .await?;
                 match sale {
@@ -73,15 +84,27 @@ impl PgInventory {
                 }
             }
             _ => {
-                self.alone(
+                self.sale(
                     attempt,
                     &mut async |conn: &mut PgConnection, _| match request.lines.as_slice() {
-                        [_] if request.reservation.is_none() => guarded(conn, request).await,
-                        _ => checkout_in(conn, request).await,
+                        [_] if request.reservation.is_none() => guarded(conn, hook, request).await,
+                        _ => checkout_in(conn, hook, request).await,
                     },
                 )
                 .await
             }
+        }
+    }
+
+    /// An attempt whose statements commit by themselves, or, with a hook, together with what that does.
+    async fn sale<T, F>(&self, attempt: Attempt, op: &mut F) -> Result<T, Failed<Error>>
+    where
+        F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
+    {
+        if self.hook.is_some() {
+            self.locking(attempt, op).await
+        } else {
+            self.alone(attempt, op).await
         }
     }
 
@@ -106,6 +129,7 @@ impl PgInventory {
 /// All lines in one statement that locks, judges and writes. The host's transaction commits it.
 pub(super) async fn checkout_in(
     conn: &mut PgConnection,
+    hook: &Hook,
     request: &Checkout,
 ) -> Result<Order, Error> {
     if request.reservation.is_some() {
@@ -119,7 +143,7 @@ pub(super) async fn checkout_in(
     for _ in 0..reservations::ROUNDS {
         let rows =
             sale::sell_many(conn, request, request.lines.iter().map(|line| line.version)).await?;
-        if let Some(order) = sale::made(request, &rows)? {
+        if let Some(order) = sale::made(conn, hook, request, &rows).await? {
             return Ok(order);
         }
         // A second look in a later snapshot: another call of this request may have been the one that
@@ -149,9 +173,9 @@ pub(super) async fn checkout_in(
 }
 
 /// One line, one statement, one round trip: the guard is in the `UPDATE`'s own `WHERE`.
-async fn guarded(conn: &mut PgConnection, request: &Checkout) -> Result<Order, Error> {
+async fn guarded(conn: &mut PgConnection, hook: &Hook, request: &Checkout) -> Result<Order, Error> {
     let line = &request.lines[0]; // a checkout has at least one line
-    if let Some(order) = sale::sell_one(conn, request, line.version).await? {
+    if let Some(order) = sale::sell_one(conn, hook, request, line.version).await? {
         return Ok(order);
     }
     let (facts, taken) = sale::facts(conn, request).await?;
@@ -160,7 +184,7 @@ async fn guarded(conn: &mut PgConnection, request: &Checkout) -> Result<Order, E
     }
     // The stock came back between the two statements, or will when what has run out is lapsed, or the
     // order is there: decide under the lock.
-    checkout_in(conn, request).await
+    checkout_in(conn, hook, request).await
 }
 
 enum Sale {
@@ -174,6 +198,7 @@ enum Sale {
 /// Read, judge, and write only if every product is still at the version that was read.
 async fn compare_and_set(
     conn: &mut PgConnection,
+    hook: &Hook,
     request: &Checkout,
     known: Option<&[Option<Facts>]>,
 ) -> Result<Sale, Error> {
@@ -182,7 +207,7 @@ async fn compare_and_set(
         None => {
             let (read, taken) = sale::glance(conn, request).await?;
             if taken {
-                return replay(conn, request).await.map(Sale::Made);
+                return replay(conn, hook, request).await.map(Sale::Made);
             }
             read
         }
@@ -193,22 +218,22 @@ async fn compare_and_set(
         if !taken {
             request.judge(&all)?;
         }
-        return checkout_in(conn, request).await.map(Sale::Made);
+        return checkout_in(conn, hook, request).await.map(Sale::Made);
     }
     let versions = read.iter().map(|facts| facts.map(|facts| facts.version));
     let found = if let [_] = request.lines.as_slice() {
         let version = versions.into_iter().next().flatten();
-        if let Some(order) = sale::sell_one(conn, request, version).await? {
+        if let Some(order) = sale::sell_one(conn, hook, request, version).await? {
             return Ok(Sale::Made(order));
         }
         let (found, taken) = sale::glance(conn, request).await?;
         if taken {
-            return replay(conn, request).await.map(Sale::Made);
+            return replay(conn, hook, request).await.map(Sale::Made);
         }
         found
     } else {
         let rows = sale::sell_many(conn, request, versions).await?;
-        if let Some(order) = sale::made(request, &rows)? {
+        if let Some(order) = sale::made(conn, hook, request, &rows).await? {
             return Ok(Sale::Made(order));
         }
         if let Some(stored) = orders::known(conn, request).await? {
@@ -267,11 +292,11 @@ async fn judge_locked(conn: &mut PgConnection, request: &Checkout) -> Result<(),
     }
 }
 
-async fn replay(conn: &mut PgConnection, request: &Checkout) -> Result<Order, Error> {
+async fn replay(conn: &mut PgConnection, hook: &Hook, request: &Checkout) -> Result<Order, Error> {
     match orders::known(conn, request).await? {
         Some(stored) => request.replay(stored),
         // Its key was forgotten in between.
-        None => checkout_in(conn, request).await,
+        None => checkout_in(conn, hook, request).await,
     }
 }
 

@@ -40,6 +40,11 @@ pub(super) fn price(row: &PgRow) -> Result<Money, Error> {
     money(row, "price")
 }
 
+/// What an order comes to.
+pub(super) fn total(row: &PgRow) -> Result<Money, Error> {
+    money(row, "total")
+}
+
 /// Whether a statement that decides under its locks wrote what it was asked.
 pub(super) fn wrote(rows: &[PgRow]) -> Result<bool, Error> {
     Ok(rows.first().map_or(Ok(false), |row| row.try_get("wrote"))?)
@@ -81,7 +86,7 @@ fn order(id: OrderId, first: &PgRow, rows: &[PgRow]) -> Result<Order, Error> {
         .ok_or_else(|| impossible("an order's total does not add up"))?;
     order.customer = first.try_get("customer")?;
     order.status = status(first.try_get("status")?)?;
-    order.total = money(first, "total")?;
+    order.total = total(first)?;
     order.version = first.try_get("version")?;
     order.reason = first.try_get("reason")?;
     Ok(order)

@@ -2,7 +2,11 @@
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use super::{row, sql, time::Time};
+use super::{
+    hook::{Accepted, Change, Hook},
+    row, sql,
+    time::Time,
+};
 use crate::{
     Version, Versioned,
     inventory::{Checkout, Error, Order, OrderLine, Sku, checkout::Facts},
@@ -57,6 +61,7 @@ pub(super) fn facts_of(rows: &[PgRow]) -> Result<Vec<Option<Facts>>, Error> {
 
 pub(super) async fn sell_one(
     conn: &mut PgConnection,
+    hook: &Hook,
     request: &Checkout,
     version: Option<Version>,
 ) -> Result<Option<Order>, Error> {
@@ -71,13 +76,13 @@ pub(super) async fn sell_one(
         .bind(request.id.uuid())
         .bind(request.customer.as_deref())
         .bind(request.key.as_deref())
-        .fetch_all(conn)
+        .fetch_all(&mut *conn)
         .await
         .map_err(Error::own_key)?;
     if sold.is_empty() {
         Ok(None)
     } else {
-        order(request, &sold).map(Some)
+        accept(conn, hook, request, &sold).await.map(Some)
     }
 }
 
@@ -120,16 +125,47 @@ pub(super) async fn sell_many(
 }
 
 /// The order that [`sql::SELL_MANY`] made, if it did.
-pub(super) fn made(request: &Checkout, rows: &[PgRow]) -> Result<Option<Order>, Error> {
+pub(super) async fn made(
+    conn: &mut PgConnection,
+    hook: &Hook,
+    request: &Checkout,
+    rows: &[PgRow],
+) -> Result<Option<Order>, Error> {
     if row::wrote(rows)? {
-        order(request, rows).map(Some)
+        accept(conn, hook, request, rows).await.map(Some)
     } else {
         Ok(None)
     }
 }
 
+/// The order of a sale that was just made, once the host's hook has done its part.
+async fn accept(
+    conn: &mut PgConnection,
+    hook: &Hook,
+    request: &Checkout,
+    rows: &[PgRow],
+) -> Result<Order, Error> {
+    let order = order(request, rows)?;
+    if !hook.is_some() {
+        return Ok(order);
+    }
+    let mut changes = Vec::with_capacity(rows.len());
+    for (line, row) in request.lines.iter().zip(rows) {
+        changes.push(Change::new(
+            line.sku.clone(),
+            line.quantity,
+            row.try_get("new_version")?,
+            row.try_get("new_stock")?,
+            row.try_get("new_reserved")?,
+        ));
+    }
+    let accepted = Accepted::new(order, changes);
+    hook.call(conn, &accepted).await?;
+    Ok(accepted.order)
+}
+
 /// The order from the rows of its sale, one per line.
-pub(super) fn order(request: &Checkout, rows: &[PgRow]) -> Result<Order, Error> {
+fn order(request: &Checkout, rows: &[PgRow]) -> Result<Order, Error> {
     let mut lines = Vec::with_capacity(rows.len());
     for (line, row) in request.lines.iter().zip(rows) {
         lines.push(OrderLine::new(

@@ -90,14 +90,13 @@ pub(super) const ADJUST: &str = concat!(
 /// A checkout of one line, in one round trip. `$1` sku, `$2` quantity, `$3` version?, `$4` price?,
 /// `$5` currency?, `$6` the highest price whose total fits, `$7` order, `$8` customer?, `$9` key?. No
 /// row: refused, ask [`FACTS`] why.
-pub(super) const SELL_ONE: &str = concat!(
-    "WITH u AS (
+pub(super) const SELL_ONE: &str = "WITH u AS (
         UPDATE optilock.products p
         SET stock = p.stock - $2, version = p.version + 1, updated_at = statement_timestamp()
         WHERE p.sku = $1 AND NOT p.retired AND p.stock - p.reserved >= $2
             AND p.version = coalesce($3, p.version) AND p.price = coalesce($4, p.price)
             AND p.currency = coalesce($5, p.currency) AND p.price <= $6
-        RETURNING p.sku, p.version, p.stock, p.price, p.currency),
+        RETURNING p.sku, p.version, p.stock, p.reserved, p.price, p.currency),
     i AS (
         INSERT INTO optilock.orders (id, customer, idempotency_key, total, currency)
         SELECT $7, $8, $9, $2 * u.price, u.currency FROM u RETURNING id),
@@ -107,9 +106,8 @@ pub(super) const SELL_ONE: &str = concat!(
     m AS (
         INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
         SELECT u.sku, u.version, 1, -$2, u.stock, i.id FROM i, u)
-    SELECT u.price, u.currency, ",
-    "statement_timestamp() AS created_at FROM u"
-);
+    SELECT u.price, u.currency, u.version AS new_version, u.stock AS new_stock, u.reserved AS new_reserved,
+        statement_timestamp() AS created_at FROM u";
 
 /// Units of a product in holds that have run out and were not lapsed yet.
 macro_rules! expired {
@@ -183,7 +181,8 @@ macro_rules! sell_many {
             $reservation,
             " FROM i, u)
     SELECT f.sku, f.stock - f.reserved + f.held AS available, f.version, f.price, f.currency,
-        statement_timestamp() AS created_at, CASE WHEN EXISTS (SELECT FROM i)
+        f.version + 1 AS new_version, f.stock - f.quantity AS new_stock,
+        f.reserved - least(f.held, f.quantity) AS new_reserved, statement_timestamp() AS created_at, CASE WHEN EXISTS (SELECT FROM i)
         THEN (1 / ((SELECT count(*) FROM u) = cardinality($1))::int)::bool ELSE false END AS wrote
     FROM f ORDER BY f.sku COLLATE \"C\""
         )

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::{PgInventory, audit, checkout, orders, products, reservations};
+use super::{PgInventory, audit, checkout, orders, products, report, reservations};
 use crate::{
     Version,
     inventory::{
         Adjustment, Audit, Checkout, Error, Movement, NewProduct, Order, OrderFilter, OrderId,
-        Page, Product, Reservation, ReservationId, Reserve, Return, Sku, Stock,
+        Page, Product, Report, Reservation, ReservationId, Reserve, Return, Sku, Stock,
     },
 };
 
@@ -151,7 +151,14 @@ impl PgInventory {
         request: &Checkout,
     ) -> Result<Order, Error> {
         request.check()?;
-        checkout::checkout_in(conn, request).await
+        if !self.hook.is_some() {
+            return checkout::checkout_in(conn, &self.hook, request).await;
+        }
+        // When the hook fails after the sale was written, the caller's transaction loses the sale alone.
+        let mut savepoint = conn.begin().await.map_err(Error::before)?;
+        let order = checkout::checkout_in(&mut savepoint, &self.hook, request).await?;
+        savepoint.commit().await?;
+        Ok(order)
     }
 
     /// [`order`](crate::inventory::Inventory::order) in the caller's transaction.
@@ -297,6 +304,19 @@ impl PgInventory {
         id: ReservationId,
     ) -> Result<(), Error> {
         reservations::release(conn, id).await
+    }
+
+    /// [`report`](crate::inventory::Inventory::report) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn report_in(
+        &self,
+        conn: &mut PgConnection,
+        window: Duration,
+    ) -> Result<Report, Error> {
+        report::report(conn, window, &self.traffic.over(window)).await
     }
 
     /// [`movements`](crate::inventory::Inventory::movements) in the caller's transaction.

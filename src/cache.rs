@@ -1,0 +1,572 @@
+//! Stock as it is shown to shoppers, kept for half a minute.
+//!
+//! Every page view would ask the database what a product has left, and the answer is old before it is
+//! read. [`CachedStock`] asks once per product and half a minute, however many ask at once. It decides
+//! nothing: a sale is decided by [`checkout`](crate::inventory::Inventory::checkout), which never looks
+//! here.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use moka::{
+    future::Cache,
+    ops::compute::{CompResult, Op},
+};
+use tokio::time::Instant;
+
+use crate::{
+    Version, Versioned,
+    inventory::{
+        Adjustment, Audit, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order,
+        OrderFilter, OrderId, Page, Product, Report, Reservation, ReservationId, Reserve, Return,
+        Sku, Stock,
+    },
+};
+
+/// An [`Inventory`] that also knows what to show.
+///
+/// [`display`](Self::display) answers from memory; everything else goes to the inventory behind it, and
+/// what it changed is asked for anew at the next view. So is not what other processes change: they
+/// are seen when [`ttl`](Self::with_ttl) is over. Nor are the `.._in` operations of a transaction of the
+/// host's: [`forget`](Self::forget) those products after its commit.
+///
+/// ```
+/// use optilock::{cache::CachedStock, inventory::{Checkout, Inventory, Line, MemoryInventory, Money, NewProduct, Quantity, Sku, Stock}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::inventory::Error> {
+/// let shop = CachedStock::new(MemoryInventory::new());
+/// let pot = Sku::new("pot")?;
+/// let new = NewProduct::new(pot.clone(), "Pot", Money::new(900, "MXN".parse()?)?);
+/// shop.add_product(new.with_stock(Stock::new(2)?)).await?;
+/// assert_eq!(shop.display(&pot).await?.to_string(), "2 left");
+///
+/// shop.checkout(Checkout::new([Line::new(pot.clone(), Quantity::new(2)?)])?).await?;
+/// assert!(shop.display(&pot).await?.is_sold_out());
+/// # Ok(()) }
+/// ```
+///
+/// # Default
+///
+/// 30 seconds, 10,000 products.
+#[derive(Debug)]
+#[must_use]
+pub struct CachedStock<I> {
+    inventory: I,
+    ttl: Duration,
+    seen: Cache<Sku, Seen>,
+    epochs: Epochs,
+}
+
+/// What was seen of one product.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// `None`: it is not sold.
+    available: Option<i64>,
+    /// When the inventory was asked, and after how many changes.
+    asked: Instant,
+    epoch: u64,
+}
+
+impl<I: Inventory> CachedStock<I> {
+    /// Before this inventory, which may be an `Arc` of one.
+    pub fn new(inventory: I) -> Self {
+        Self::build(inventory, Duration::from_secs(30), 10_000)
+    }
+
+    /// How old what is shown may be. Zero shows what there is.
+    pub fn with_ttl(self, ttl: Duration) -> Self {
+        let products = self.seen.policy().max_capacity().unwrap_or_default();
+        Self::build(self.inventory, ttl, products)
+    }
+
+    /// Of how many products it is kept; of more, those that are viewed most.
+    pub fn with_products(self, products: u64) -> Self {
+        Self::build(self.inventory, self.ttl, products)
+    }
+
+    fn build(inventory: I, ttl: Duration, products: u64) -> Self {
+        // Age is judged by `is_fresh`; here it only frees memory. A thousand years is the most it takes.
+        let kept = ttl.min(Duration::from_secs(365 * 24 * 3_600));
+        Self {
+            inventory,
+            ttl,
+            seen: Cache::builder()
+                .max_capacity(products)
+                .time_to_live(kept)
+                .build(),
+            epochs: Epochs::default(),
+        }
+    }
+
+    /// The inventory behind it.
+    #[must_use]
+    pub const fn inventory(&self) -> &I {
+        &self.inventory
+    }
+
+    /// What to show of this product. However many ask at once, the inventory is asked once.
+    ///
+    /// It is never older than the `ttl`, nor than the last change through this value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when it is not sold, and those of the database.
+    pub async fn display(&self, sku: &Sku) -> Result<DisplayedStock, Error> {
+        // What changes from here on may be shown or not; what has changed must be.
+        let epoch = self.epochs.of(sku);
+        let is_fresh = |seen: &Seen| seen.epoch >= epoch && seen.asked.elapsed() < self.ttl;
+        if let Some(seen) = self.seen.get(sku).await.filter(is_fresh) {
+            return seen.display(sku);
+        }
+        let entry = self.seen.entry_by_ref(sku);
+        let asked = entry.and_try_compute_with(async |seen| {
+            if seen.is_some_and(|seen| is_fresh(seen.value())) {
+                return Ok(Op::Nop); // somebody else has asked meanwhile
+            }
+            let (asked, epoch) = (Instant::now(), self.epochs.of(sku));
+            let available = match self.inventory.product(sku).await {
+                Ok(product) => Some(product.available()),
+                Err(error) if error.is_not_found() => None,
+                Err(error) => return Err(error),
+            };
+            Ok(Op::Put(Seen {
+                available,
+                asked,
+                epoch,
+            }))
+        });
+        match asked.await? {
+            CompResult::Inserted(entry)
+            | CompResult::ReplacedWith(entry)
+            | CompResult::Unchanged(entry) => entry.into_value().display(sku),
+            CompResult::StillNone(_) | CompResult::Removed(_) => Err(missing(sku)),
+        }
+    }
+
+    /// Asks for this product anew at its next view: after a change that this value did not make.
+    pub fn forget(&self, sku: &Sku) {
+        self.epochs.bump(sku);
+    }
+
+    /// The same for all products.
+    pub fn forget_all(&self) {
+        self.epochs.bump_all();
+    }
+
+    /// What a call that begins may change, also when it is dropped midway.
+    const fn changing(&self, what: Changed) -> Changing<'_> {
+        Changing {
+            epochs: &self.epochs,
+            what,
+        }
+    }
+
+    /// A step of an order: which products it has is known when it was made.
+    async fn step(
+        &self,
+        step: impl Future<Output = Result<Order, Error>> + Send,
+    ) -> Result<Order, Error> {
+        let mut changing = self.changing(Changed::Anything);
+        let answer = step.await;
+        match &answer {
+            Ok(order) => changing.what = Changed::skus(order.lines.iter().map(|line| &line.sku)),
+            Err(error) if error.is_unknown() => {}
+            Err(_) => changing.what = Changed::Nothing,
+        }
+        answer
+    }
+}
+
+impl Seen {
+    fn display(self, sku: &Sku) -> Result<DisplayedStock, Error> {
+        let available = self.available.ok_or_else(|| missing(sku))?;
+        Ok(DisplayedStock {
+            available,
+            asked: self.asked,
+        })
+    }
+}
+
+fn missing(sku: &Sku) -> Error {
+    Error::NotFound {
+        entity: Product::ENTITY,
+        id: sku.to_string(),
+    }
+}
+
+/// How many units a product had left a moment ago: for the eyes of shoppers.
+///
+/// Not a [`Stock`](crate::inventory::Stock), and without a [`Version`]: no sale, count or edit can be
+/// made from it.
+#[derive(Clone, Copy, Debug)]
+pub struct DisplayedStock {
+    available: i64,
+    asked: Instant,
+}
+
+impl DisplayedStock {
+    /// Whether there was none left.
+    #[must_use]
+    pub const fn is_sold_out(&self) -> bool {
+        self.available <= 0
+    }
+
+    /// Units that were left, to be shown.
+    #[must_use]
+    pub const fn shown(&self) -> i64 {
+        self.available
+    }
+
+    /// How long ago that was.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.asked.elapsed()
+    }
+}
+
+/// `3 left` or `sold out`
+impl fmt::Display for DisplayedStock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_sold_out() {
+            f.write_str("sold out")
+        } else {
+            write!(f, "{} left", self.available)
+        }
+    }
+}
+
+/// Counts changes, so that an answer that was on its way while something changed is known to be old.
+/// Products with the same hash share a count: one is then asked for that need not be.
+#[derive(Debug)]
+struct Epochs {
+    hasher: RandomState,
+    all: AtomicU64,
+    some: [AtomicU64; Self::SLOTS],
+}
+
+impl Default for Epochs {
+    fn default() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            all: AtomicU64::new(0),
+            some: [const { AtomicU64::new(0) }; Self::SLOTS],
+        }
+    }
+}
+
+impl Epochs {
+    const SLOTS: usize = 1_024;
+
+    fn of(&self, sku: &Sku) -> u64 {
+        self.all.load(SeqCst) + self.slot(sku).load(SeqCst)
+    }
+
+    fn bump(&self, sku: &Sku) {
+        self.slot(sku).fetch_add(1, SeqCst);
+    }
+
+    fn bump_all(&self) {
+        self.all.fetch_add(1, SeqCst);
+    }
+
+    fn slot(&self, sku: &Sku) -> &AtomicU64 {
+        let slot = self.hasher.hash_one(sku) % Self::SLOTS as u64;
+        // Less than SLOTS, so it fits whatever a usize is.
+        &self.some[usize::try_from(slot).unwrap_or(0)]
+    }
+}
+
+#[derive(Debug)]
+enum Changed {
+    Nothing,
+    Products(Vec<Sku>),
+    Anything,
+}
+
+impl Changed {
+    fn skus<'a>(skus: impl IntoIterator<Item = &'a Sku>) -> Self {
+        Self::Products(skus.into_iter().cloned().collect())
+    }
+}
+
+/// Whatever becomes of the call, its products are asked for anew.
+struct Changing<'a> {
+    epochs: &'a Epochs,
+    what: Changed,
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        match &self.what {
+            Changed::Nothing => {}
+            Changed::Products(skus) => skus.iter().for_each(|sku| self.epochs.bump(sku)),
+            Changed::Anything => self.epochs.bump_all(),
+        }
+    }
+}
+
+#[async_trait]
+impl<I: Inventory> Inventory for CachedStock<I> {
+    async fn add_product(&self, new: NewProduct) -> Result<Product, Error> {
+        let _changing = self.changing(Changed::skus([new.sku()]));
+        self.inventory.add_product(new).await
+    }
+
+    async fn product(&self, sku: &Sku) -> Result<Product, Error> {
+        self.inventory.product(sku).await
+    }
+
+    async fn products(&self, page: Page<Sku>) -> Result<Vec<Product>, Error> {
+        self.inventory.products(page).await
+    }
+
+    async fn products_of(&self, skus: &[Sku]) -> Result<Vec<Product>, Error> {
+        self.inventory.products_of(skus).await
+    }
+
+    async fn product_at(&self, sku: &Sku, expected: Version) -> Result<Product, Error> {
+        self.inventory.product_at(sku, expected).await
+    }
+
+    async fn update_product(&self, changed: &Product) -> Result<Product, Error> {
+        self.inventory.update_product(changed).await
+    }
+
+    async fn retire_product(&self, sku: &Sku, expected: Version) -> Result<(), Error> {
+        let _changing = self.changing(Changed::skus([sku]));
+        self.inventory.retire_product(sku, expected).await
+    }
+
+    async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
+        let _changing = self.changing(Changed::skus([adjustment.sku()]));
+        self.inventory.adjust_stock(adjustment).await
+    }
+
+    async fn count_stock(
+        &self,
+        sku: &Sku,
+        expected: Version,
+        counted: Stock,
+        reason: &str,
+    ) -> Result<Product, Error> {
+        let _changing = self.changing(Changed::skus([sku]));
+        self.inventory
+            .count_stock(sku, expected, counted, reason)
+            .await
+    }
+
+    async fn checkout(&self, request: Checkout) -> Result<Order, Error> {
+        let skus = request.lines().iter().map(|line| &line.sku);
+        let _changing = self.changing(Changed::skus(skus));
+        self.inventory.checkout(request).await
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Order, Error> {
+        self.inventory.order(id).await
+    }
+
+    async fn orders(&self, filter: OrderFilter, page: Page<OrderId>) -> Result<Vec<Order>, Error> {
+        self.inventory.orders(filter, page).await
+    }
+
+    async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
+        self.inventory.mark_paid(id).await
+    }
+
+    async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
+        self.inventory.mark_payment_failed(id).await
+    }
+
+    async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
+        self.step(self.inventory.cancel(id, reason)).await
+    }
+
+    async fn revive(&self, id: OrderId) -> Result<Order, Error> {
+        self.step(self.inventory.revive(id)).await
+    }
+
+    async fn return_items(&self, request: Return) -> Result<Order, Error> {
+        self.step(self.inventory.return_items(request)).await
+    }
+
+    async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
+        let mut changing = self.changing(Changed::Anything);
+        let done = self.inventory.cleanup_failed_orders(older_than).await;
+        if done.as_ref().is_ok_and(|done| done.orders == 0) {
+            changing.what = Changed::Nothing;
+        }
+        done
+    }
+
+    async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
+        self.inventory.cleanup_idempotency_keys(older_than).await
+    }
+
+    async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
+        let skus = request.lines().iter().map(|(sku, _)| sku);
+        let _changing = self.changing(Changed::skus(skus));
+        self.inventory.reserve(request).await
+    }
+
+    async fn reservation(&self, id: ReservationId) -> Result<Reservation, Error> {
+        self.inventory.reservation(id).await
+    }
+
+    async fn extend(&self, id: ReservationId, by: Duration) -> Result<Reservation, Error> {
+        self.inventory.extend(id, by).await
+    }
+
+    async fn release(&self, id: ReservationId) -> Result<(), Error> {
+        // What it held is known to the inventory alone.
+        let _changing = self.changing(Changed::Anything);
+        self.inventory.release(id).await
+    }
+
+    async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
+        let mut changing = self.changing(Changed::Anything);
+        let done = self.inventory.cleanup_reservations().await;
+        if done.as_ref().is_ok_and(|done| done.holds == 0) {
+            changing.what = Changed::Nothing;
+        }
+        done
+    }
+
+    async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {
+        self.inventory.movements(sku, page).await
+    }
+
+    async fn report(&self, window: Duration) -> Result<Report, Error> {
+        self.inventory.report(window).await
+    }
+
+    async fn audit(&self) -> Result<Audit, Error> {
+        self.inventory.audit().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::inventory::{Line, MemoryInventory, Money, Quantity};
+
+    async fn shop() -> (CachedStock<MemoryInventory>, Sku) {
+        let shop = CachedStock::new(MemoryInventory::new());
+        let pot = Sku::new("pot").unwrap();
+        let price = Money::new(100, "MXN".parse().unwrap()).unwrap();
+        let new = NewProduct::new(pot.clone(), "Pot", price).with_stock(Stock::new(9).unwrap());
+        shop.add_product(new).await.unwrap();
+        (shop, pot)
+    }
+
+    fn lines(pot: &Sku) -> [(Sku, Quantity); 1] {
+        [(pot.clone(), Quantity::ONE)]
+    }
+
+    fn cart(pot: &Sku) -> Checkout {
+        Checkout::new([Line::new(pot.clone(), Quantity::ONE)]).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_shows_what_was_there_until_its_time_is_over() {
+        let (shop, pot) = shop().await;
+        assert_eq!(shop.display(&pot).await.unwrap().shown(), 9);
+        // As another process does.
+        shop.inventory().checkout(cart(&pot)).await.unwrap();
+        advance(Duration::from_millis(29_999)).await;
+        let shown = shop.display(&pot).await.unwrap();
+        assert_eq!((shown.shown(), shown.age().as_secs()), (9, 29));
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(shop.display(&pot).await.unwrap().shown(), 8);
+        shop.inventory().checkout(cart(&pot)).await.unwrap();
+        shop.forget(&pot);
+        assert_eq!(shop.display(&pot).await.unwrap().shown(), 7);
+        let shop = shop.with_ttl(Duration::ZERO);
+        shop.inventory().checkout(cart(&pot)).await.unwrap();
+        assert_eq!(shop.display(&pot).await.unwrap().to_string(), "6 left");
+    }
+
+    #[tokio::test]
+    async fn what_it_changes_itself_is_shown_at_once() {
+        let (shop, pot) = shop().await;
+        let shown = async |shop: &CachedStock<_>| shop.display(&pot).await.unwrap().shown();
+        assert_eq!(shown(&shop).await, 9);
+        let order = shop.checkout(cart(&pot)).await.unwrap().id;
+        assert_eq!(shown(&shop).await, 8);
+        shop.cancel(order, "changed my mind").await.unwrap();
+        assert_eq!(shown(&shop).await, 9);
+        shop.revive(order).await.unwrap();
+        assert_eq!(shown(&shop).await, 8);
+        shop.mark_paid(order).await.unwrap();
+        let returned = Return::new(order, lines(&pot), "chipped").unwrap();
+        shop.return_items(returned).await.unwrap();
+        assert_eq!(shown(&shop).await, 9);
+        let held = shop
+            .reserve(Reserve::new(lines(&pot)).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(shown(&shop).await, 8);
+        shop.release(held.id).await.unwrap();
+        assert_eq!(shown(&shop).await, 9);
+        let brief = Reserve::new(lines(&pot))
+            .unwrap()
+            .for_duration(Duration::from_micros(1));
+        shop.reserve(brief).await.unwrap();
+        assert_eq!(shown(&shop).await, 8);
+        // A microsecond has passed when the next call of the clock differs.
+        let before = chrono::Utc::now();
+        while chrono::Utc::now() <= before + Duration::from_micros(2) {}
+        shop.cleanup_reservations().await.unwrap();
+        assert_eq!(shown(&shop).await, 9);
+        shop.checkout(cart(&pot)).await.unwrap();
+        assert_eq!(shown(&shop).await, 8);
+        shop.cleanup_failed_orders(Duration::ZERO).await.unwrap();
+        assert_eq!(shown(&shop).await, 9);
+        let delivery = Adjustment::new(pot.clone(), 3, "delivery").unwrap();
+        let product = shop.adjust_stock(delivery).await.unwrap();
+        assert_eq!(shown(&shop).await, 12);
+        let counted = shop.count_stock(&pot, product.version, Stock::new(4).unwrap(), "counted");
+        let product = counted.await.unwrap();
+        assert_eq!(shown(&shop).await, 4);
+        shop.retire_product(&pot, product.version).await.unwrap();
+        assert!(shop.display(&pot).await.unwrap_err().is_not_found());
+        let again = NewProduct::new(pot.clone(), "Pot", product.price);
+        shop.add_product(again).await.unwrap();
+        assert!(shop.display(&pot).await.unwrap().is_sold_out());
+    }
+
+    #[tokio::test]
+    async fn an_answer_from_before_a_change_is_not_shown_after_it() {
+        let (shop, pot) = shop().await;
+        let epoch = shop.epochs.of(&pot);
+        shop.checkout(cart(&pot)).await.unwrap();
+        // A view that asked before the sale, and comes back after it.
+        let late = Seen {
+            available: Some(9),
+            asked: Instant::now(),
+            epoch,
+        };
+        shop.seen.insert(pot.clone(), late).await;
+        assert_eq!(shop.display(&pot).await.unwrap().shown(), 8);
+    }
+
+    #[tokio::test]
+    async fn of_more_products_than_it_keeps_it_forgets_some() {
+        let (shop, pot) = shop().await;
+        let shop = shop.with_products(2);
+        for name in 0..100 {
+            let other = Sku::new(name.to_string()).unwrap();
+            assert!(shop.display(&other).await.unwrap_err().is_not_found());
+        }
+        shop.seen.run_pending_tasks().await;
+        assert!(shop.seen.entry_count() <= 2);
+        assert_eq!(shop.display(&pot).await.unwrap().shown(), 9);
+    }
+}

@@ -1,0 +1,101 @@
+//! The report: its figures and rows, each by a statement of its own.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, Row, postgres::PgRow};
+use uuid::Uuid;
+
+use super::{orders::micros, row, time::Time};
+use crate::inventory::{
+    BestSeller, ContendedProduct, Error, NegativeStock, Report, UnpaidOrder, report::Counts,
+    traffic::Rates,
+};
+
+/// `$1` window in microseconds. By the index of creation times: the database reads the blocks of the
+/// window.
+const ORDERS: &str = "SELECT statement_timestamp() AS made_at, count(*) AS orders,
+        count(*) FILTER (WHERE status IN (1, 3)) AS failed
+    FROM optilock.orders
+    WHERE status <> 4 AND created_at > statement_timestamp() - $1 * interval '1 microsecond'";
+
+/// `$1` rows. Reads every product.
+const NEGATIVE_STOCK: &str = "SELECT sku, stock, reserved, count(*) OVER () AS all
+    FROM optilock.products WHERE stock < greatest(reserved, 0) ORDER BY stock - reserved, sku LIMIT $1";
+
+/// `$1` age in microseconds, `$2` rows.
+const UNPAID: &str = "SELECT id, pending_since, total, currency, count(*) OVER () AS all
+    FROM optilock.orders
+    WHERE status IN (0, 1) AND pending_since <= statement_timestamp() - $1 * interval '1 microsecond'
+    ORDER BY pending_since, id LIMIT $2";
+
+/// `$1` window in microseconds, `$2` rows.
+const BEST_SELLERS: &str = "SELECT l.sku, sum(l.quantity - l.returned)::bigint AS units, count(*) AS orders
+    FROM optilock.orders o JOIN optilock.order_lines l ON l.order_id = o.id
+    WHERE o.status IN (0, 1, 2) AND o.created_at > statement_timestamp() - $1 * interval '1 microsecond'
+    GROUP BY l.sku ORDER BY units DESC, l.sku LIMIT $2";
+
+/// `$1` version, `$2` rows. Reads every product: an index on versions would cost every sale.
+const CONTENDED: &str = "SELECT sku, version FROM optilock.products WHERE version > $1
+    ORDER BY version DESC, sku LIMIT $2";
+
+pub(super) async fn report(
+    conn: &mut PgConnection,
+    window: Duration,
+    rates: &Rates,
+) -> Result<Report, Error> {
+    const ROWS: i64 = Report::ROWS.cast_signed() as i64;
+    // A thousand years: what is subtracted must leave a time that the database can say.
+    let back = micros(window.min(Duration::from_secs(1_000 * 365 * 24 * 3_600)));
+    let orders = sqlx::query(ORDERS).bind(back).fetch_one(&mut *conn).await;
+    let orders = orders.map_err(Error::before)?;
+    let negative = sqlx::query(NEGATIVE_STOCK).bind(ROWS);
+    let negative = negative
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(Error::before)?;
+    let unpaid = sqlx::query(UNPAID).bind(micros(Report::UNPAID_AFTER));
+    let unpaid = unpaid.bind(ROWS).fetch_all(&mut *conn).await;
+    let unpaid = unpaid.map_err(Error::before)?;
+    let sellers = sqlx::query(BEST_SELLERS).bind(back).bind(ROWS);
+    let sellers = sellers.fetch_all(&mut *conn).await.map_err(Error::before)?;
+    let contended = sqlx::query(CONTENDED).bind(Report::CONTENDED_ABOVE);
+    let contended = contended.bind(ROWS).fetch_all(&mut *conn).await;
+    let contended = contended.map_err(Error::before)?;
+
+    let counts = Counts {
+        negative_stock: all(&negative)?,
+        unpaid: all(&unpaid)?,
+        orders: orders.try_get("orders").map(i64::unsigned_abs)?,
+        failed: orders.try_get("failed").map(i64::unsigned_abs)?,
+    };
+    let Time(made_at) = orders.try_get("made_at")?;
+    let mut report = Report::of(made_at, window, counts, rates);
+    report.negative_stock = rows(&negative, |row| {
+        let (stock, reserved) = (row.try_get("stock")?, row.try_get("reserved")?);
+        Ok(NegativeStock::new(row.try_get("sku")?, stock, reserved))
+    })?;
+    report.unpaid = rows(&unpaid, |row| {
+        let Time(since) = row.try_get("pending_since")?;
+        let id: Uuid = row.try_get("id")?;
+        Ok(UnpaidOrder::new(id.into(), since, row::total(row)?))
+    })?;
+    report.best_sellers = rows(&sellers, |row| {
+        let (units, orders) = (row.try_get("units")?, row.try_get("orders")?);
+        Ok(BestSeller::new(row.try_get("sku")?, units, orders))
+    })?;
+    report.contended = rows(&contended, |row| {
+        let (sku, version) = (row.try_get("sku")?, row.try_get("version")?);
+        Ok(ContendedProduct::new(sku, version))
+    })?;
+    Ok(report)
+}
+
+fn rows<T>(rows: &[PgRow], value: impl Fn(&PgRow) -> Result<T, Error>) -> Result<Vec<T>, Error> {
+    rows.iter().map(value).collect()
+}
+
+/// Of all rows, those beyond the limit too.
+fn all(rows: &[PgRow]) -> Result<u64, Error> {
+    let count = rows.first().map_or(Ok(0), |row| row.try_get("all"));
+    Ok(count.map(i64::unsigned_abs)?)
+}

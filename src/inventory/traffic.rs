@@ -1,0 +1,167 @@
+//! How the checkouts of the last hour went, in this process.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{Error, Order, latency::Latency};
+use crate::Attempt;
+
+/// Counts minute by minute, so that what is told of a window is of that window.
+#[derive(Debug)]
+pub(crate) struct Traffic {
+    since: Instant,
+    minutes: Mutex<VecDeque<Minute>>,
+}
+
+#[derive(Debug, Default)]
+struct Minute {
+    /// Of the minutes since the beginning.
+    number: u64,
+    rates: Rates,
+}
+
+/// What is told of a window.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rates {
+    /// How long it really is.
+    pub(crate) covers: Duration,
+    /// Checkouts that were answered, well or not.
+    pub(crate) checkouts: u64,
+    pub(crate) attempts: u64,
+    /// Those whose answer was a conflict.
+    pub(crate) conflicts: u64,
+    pub(crate) latency: Latency,
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self {
+            since: Instant::now(),
+            minutes: Mutex::default(),
+        }
+    }
+}
+
+impl Traffic {
+    /// The minutes that are kept.
+    const MINUTES: u64 = 60;
+
+    /// A checkout begins.
+    pub(crate) fn clock(&self) -> Clock<'_> {
+        Clock {
+            traffic: self,
+            began: Instant::now(),
+            attempts: AtomicU32::new(1),
+        }
+    }
+
+    /// The whole minutes of this window, and the running one: at most an hour, or since the beginning.
+    pub(crate) fn over(&self, window: Duration) -> Rates {
+        let asked = window.as_secs().div_ceil(60).clamp(1, Self::MINUTES);
+        let now = self.since.elapsed();
+        let first = (now.as_secs() / 60).saturating_sub(asked - 1);
+        let mut sum = Rates {
+            covers: now - Duration::from_secs(first * 60),
+            ..Rates::default()
+        };
+        let minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
+        for Minute { rates, .. } in minutes.iter().filter(|minute| minute.number >= first) {
+            sum.checkouts += rates.checkouts;
+            sum.attempts += rates.attempts;
+            sum.conflicts += rates.conflicts;
+            sum.latency.add(&rates.latency);
+        }
+        sum
+    }
+
+    fn record(&self, took: Duration, attempts: u32, conflict: bool) {
+        let number = self.since.elapsed().as_secs() / 60;
+        let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
+        if minutes.back().is_none_or(|last| last.number < number) {
+            minutes.retain(|minute| minute.number + Self::MINUTES > number);
+            minutes.push_back(Minute {
+                number,
+                rates: Rates::default(),
+            });
+        }
+        // Who was held up on the way here counts for the minute that is running now.
+        if let Some(Minute { rates, .. }) = minutes.back_mut() {
+            rates.checkouts += 1;
+            rates.attempts += u64::from(attempts);
+            rates.conflicts += u64::from(conflict);
+            rates.latency.record(took);
+        }
+    }
+}
+
+/// One checkout that is under way.
+#[derive(Debug)]
+pub(crate) struct Clock<'a> {
+    traffic: &'a Traffic,
+    began: Instant,
+    attempts: AtomicU32,
+}
+
+impl Clock<'_> {
+    pub(crate) fn attempt(&self, attempt: Attempt) {
+        self.attempts.store(attempt.number(), Relaxed);
+    }
+
+    /// It was answered so.
+    pub(crate) fn stop(self, answer: &Result<Order, Error>) {
+        let conflict = answer.as_ref().is_err_and(Error::is_conflict);
+        let attempts = self.attempts.into_inner();
+        self.traffic
+            .record(self.began.elapsed(), attempts, conflict);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_window_is_told_of_and_nothing_before_it() {
+        let traffic = Traffic::default();
+        for minute in 0..100 {
+            traffic.record(Duration::from_millis(minute), 2, minute % 2 == 0);
+            advance(MINUTE).await;
+        }
+        // Half a minute into minute 100: nothing was recorded in it yet.
+        advance(MINUTE / 2).await;
+        let all = traffic.over(Duration::MAX);
+        assert_eq!((all.checkouts, all.attempts, all.conflicts), (59, 118, 29));
+        assert_eq!(all.covers, 59 * MINUTE + MINUTE / 2);
+        let last = traffic.over(MINUTE * 5);
+        assert_eq!((last.checkouts, last.conflicts), (4, 2));
+        assert_eq!(last.covers, 4 * MINUTE + MINUTE / 2);
+        assert_eq!(traffic.over(Duration::ZERO).checkouts, 0);
+        assert!(traffic.minutes.lock().unwrap().len() <= 61);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_young_one_covers_its_life() {
+        let traffic = Traffic::default();
+        let clock = traffic.clock();
+        advance(Duration::from_secs(3)).await;
+        clock.attempt(Attempt::FIRST);
+        clock.stop(&Err(Error::invalid("request", "is a test")));
+        let rates = traffic.over(MINUTE * 10);
+        assert_eq!(rates.covers, Duration::from_secs(3));
+        assert_eq!((rates.checkouts, rates.conflicts), (1, 0));
+        let p99 = rates.latency.p99().unwrap();
+        assert!(p99 >= Duration::from_secs(3) && p99 < Duration::from_millis(3_400));
+    }
+}
