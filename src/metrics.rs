@@ -6,6 +6,9 @@
 //! | [`CONFLICTS`] | counter | `entity`, `outcome` | lost races: `absorbed` by a later attempt, or `escaped` to the caller |
 //! | [`ATTEMPTS`] | histogram | `entity` | attempts of an operation that ended, well or not |
 //! | [`UNKNOWN_OUTCOMES`] | counter | `entity` | attempts whose outcome nobody knew |
+//! | [`CLEANED`] | counter | `what` | what a [`Janitor`](crate::inventory::Janitor) did: `orders` cancelled, `holds` lapsed, `units` given back, `keys` forgotten |
+//! | [`CLEANUP_FAILURES`] | counter | `what` | clean-ups of his that failed: of `orders`, `reservations` or `keys` |
+//! | [`KPI`] | gauge | `kpi` | the figures of the last report that [`record`] was given |
 //! | [`TRANSACTION_SECONDS`] | histogram | `outcome` | seconds from `BEGIN` until the transaction was `committed`, `rolled-back` or `unknown` |
 //!
 //! `entity` is what was retried: the name of an operation of the inventory (`checkout`), else the
@@ -26,7 +29,10 @@
 #[cfg(feature = "postgres")]
 use std::time::Duration;
 
-use ::metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
+
+#[cfg(feature = "inventory")]
+use crate::inventory::{Report, Tidied};
 
 /// `optilock_conflicts_total`
 pub const CONFLICTS: &str = "optilock_conflicts_total";
@@ -36,6 +42,12 @@ pub const ATTEMPTS: &str = "optilock_attempts";
 pub const UNKNOWN_OUTCOMES: &str = "optilock_unknown_outcomes_total";
 /// `optilock_transaction_seconds`
 pub const TRANSACTION_SECONDS: &str = "optilock_transaction_seconds";
+/// `optilock_cleaned_total`
+pub const CLEANED: &str = "optilock_cleaned_total";
+/// `optilock_cleanup_failures_total`
+pub const CLEANUP_FAILURES: &str = "optilock_cleanup_failures_total";
+/// `optilock_kpi`
+pub const KPI: &str = "optilock_kpi";
 
 /// Tells the recorder what each of them is, for exporters that show it. Once, after the recorder was
 /// installed.
@@ -56,6 +68,43 @@ pub fn describe() {
         Unit::Seconds,
         "Time from BEGIN to the end of the transaction"
     );
+    describe_counter!(CLEANED, Unit::Count, "What the periodic clean-up did");
+    describe_counter!(CLEANUP_FAILURES, Unit::Count, "Clean-ups that failed");
+    describe_gauge!(
+        KPI,
+        "The figures of the last report: counts, shares from 0 to 1, attempts, and seconds"
+    );
+}
+
+/// Sets the gauge of each figure of this report that is known: for a host that makes one every minute or
+/// so, from one process. What isn't known is NaN, so that no alert goes by an old figure.
+#[cfg(feature = "inventory")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
+pub fn record(report: &Report) {
+    for kpi in &report.kpis {
+        let value = kpi.value.unwrap_or(f64::NAN);
+        ::metrics::gauge!(KPI, "kpi" => kpi.kind.as_str()).set(value);
+    }
+}
+
+#[cfg(feature = "inventory")]
+pub(crate) fn cleaned(done: &Tidied) {
+    let cleanup = done.cleanup;
+    for (what, count) in [
+        ("orders", cleanup.orders),
+        ("holds", cleanup.holds),
+        ("units", cleanup.units),
+        ("keys", done.keys),
+    ] {
+        if count > 0 {
+            counter!(CLEANED, "what" => what).increment(count);
+        }
+    }
+}
+
+#[cfg(feature = "inventory")]
+pub(crate) fn cleanup_failed(what: &'static str) {
+    counter!(CLEANUP_FAILURES, "what" => what).increment(1);
 }
 
 /// A conflict that a later attempt will see to, or that the caller gets.

@@ -91,7 +91,7 @@ impl<I: Inventory> Janitor<I> {
     /// Cleans up, rests, and so on until `stop` is ready: then the clean-up that runs is ended first.
     ///
     /// What fails is told by a `WARN` event with target `optilock::janitor` and tried again in the next
-    /// round; what was done is an `INFO` event.
+    /// round; what was done is an `INFO` event. Feature `metrics` counts both.
     ///
     /// # Panics
     ///
@@ -136,7 +136,7 @@ impl<I: Inventory> Janitor<I> {
     async fn sweep(&self, broom: Broom) {
         match self.sweep_once(broom).await {
             Ok(done) if done == Tidied::default() => {
-                debug!(target: "optilock::janitor", ?broom, "nothing to clean up");
+                debug!(target: "optilock::janitor", what = broom.as_str(), "nothing to clean up");
             }
             Ok(Tidied { cleanup, keys }) => {
                 let Cleanup {
@@ -148,12 +148,22 @@ impl<I: Inventory> Janitor<I> {
             }
             Err(error) => {
                 let error: &(dyn std::error::Error + 'static) = &error;
-                warn!(target: "optilock::janitor", ?broom, error, "a clean-up failed");
+                warn!(target: "optilock::janitor", what = broom.as_str(), error, "a clean-up failed");
             }
         }
     }
 
     async fn sweep_once(&self, broom: Broom) -> Result<Tidied, Error> {
+        let done = self.clean(broom).await;
+        #[cfg(feature = "metrics")]
+        match &done {
+            Ok(done) => crate::metrics::cleaned(done),
+            Err(_) => crate::metrics::cleanup_failed(broom.as_str()),
+        }
+        done
+    }
+
+    async fn clean(&self, broom: Broom) -> Result<Tidied, Error> {
         let mut done = Tidied::default();
         match broom {
             Broom::Orders => {
@@ -179,6 +189,14 @@ enum Broom {
 
 impl Broom {
     const ALL: [Self; 3] = [Self::Orders, Self::Reservations, Self::Keys];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Orders => "orders",
+            Self::Reservations => "reservations",
+            Self::Keys => "keys",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod checkout;
 mod hook;
 mod migrate;
 mod orders;
+mod pace;
 mod product;
 mod products;
 mod report;
@@ -34,6 +35,7 @@ use crate::{RetryPolicy, Version};
 use call::Call;
 pub use hook::{Accepted, BoxError, Change, OnAccepted};
 pub use migrate::{MigrateError, migrate};
+use pace::Pace;
 use products::Products;
 pub use stats::Stats;
 
@@ -91,6 +93,7 @@ pub struct PgInventory {
     policy: RetryPolicy,
     strategy: Strategy,
     hook: hook::Hook,
+    cleanup_pace: Option<u32>,
     stats: Arc<stats::Counters>,
     traffic: Arc<Traffic>,
 }
@@ -100,7 +103,7 @@ impl PgInventory {
     ///
     /// # Default
     ///
-    /// [`RetryPolicy::new`], [`Strategy::Guarded`].
+    /// [`RetryPolicy::new`], [`Strategy::Guarded`], clean-ups at a pace of 20,000 per second.
     pub fn new(pool: PgPool) -> Self {
         Self {
             products: Products::new(&pool),
@@ -108,6 +111,7 @@ impl PgInventory {
             policy: RetryPolicy::new(),
             strategy: Strategy::default(),
             hook: hook::Hook::default(),
+            cleanup_pace: Some(20_000),
             stats: Arc::default(),
             traffic: Arc::default(),
         }
@@ -123,6 +127,16 @@ impl PgInventory {
     /// How a checkout holds the stock.
     pub const fn with_strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;
+        self
+    }
+
+    /// How many orders, holds or keys a clean-up does per second at most, 1 or more; `None` for as many as
+    /// it can. It rests between batches and holds nothing meanwhile.
+    ///
+    /// At the default, 20,000, checkouts beside it keep more than half of their speed on a machine with 2
+    /// cores, which would clean up twice as many alone: `cargo bench --bench checkout`.
+    pub const fn with_cleanup_pace(mut self, per_second: Option<u32>) -> Self {
+        self.cleanup_pace = per_second;
         self
     }
 
@@ -294,7 +308,7 @@ impl Inventory for PgInventory {
     }
 
     async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
-        let mut done = Cleanup::default();
+        let (mut done, mut pace) = (Cleanup::default(), Pace::of(self.cleanup_pace));
         loop {
             // Cancelling what is still unpaid is idempotent, whatever became of an earlier attempt;
             // only the counts would miss its orders.
@@ -307,11 +321,12 @@ impl Inventory for PgInventory {
             if batch.orders < orders::BATCH {
                 return Ok(done);
             }
+            pace.rest(batch.orders).await;
         }
     }
 
     async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
-        let mut done = 0;
+        let (mut done, mut pace) = (0, Pace::of(self.cleanup_pace));
         loop {
             let batch = self
                 .read("clean up keys", async |conn: &mut PgConnection, _| {
@@ -322,6 +337,7 @@ impl Inventory for PgInventory {
             if batch < orders::BATCH {
                 return Ok(done);
             }
+            pace.rest(batch).await;
         }
     }
 
@@ -354,7 +370,7 @@ impl Inventory for PgInventory {
     }
 
     async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
-        let mut done = Cleanup::default();
+        let (mut done, mut pace) = (Cleanup::default(), Pace::of(self.cleanup_pace));
         loop {
             let batch = self
                 .read(
@@ -366,6 +382,7 @@ impl Inventory for PgInventory {
             if batch.holds == 0 {
                 return Ok(done);
             }
+            pace.rest(batch.holds).await;
         }
     }
 

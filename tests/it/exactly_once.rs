@@ -60,8 +60,12 @@ const STRATEGIES: [Strategy; 3] = [
     Strategy::Pessimistic,
 ];
 
-fn carts() -> [Checkout; 2] {
-    [cart(&[("pot", 1)]), cart(&[("pot", 1), ("mug", 1)])]
+fn carts() -> [Checkout; 3] {
+    [
+        cart(&[("pot", 1)]),
+        cart(&[("pot", 1), ("mug", 1)]),
+        cart(&[("pot", 1)]).with_idempotency_key("click"),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread")]

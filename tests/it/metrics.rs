@@ -1,6 +1,6 @@
 //! What the recorder is told, name by name.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use metrics_util::{
     MetricKind,
@@ -8,8 +8,11 @@ use metrics_util::{
 };
 use optilock::{
     Conflict, RetryPolicy, Version,
-    inventory::{Error, Inventory, PgInventory},
-    metrics::{ATTEMPTS, CONFLICTS, TRANSACTION_SECONDS, UNKNOWN_OUTCOMES, describe},
+    inventory::{Error, Inventory, Janitor, MemoryInventory, PgInventory},
+    metrics::{
+        ATTEMPTS, CLEANED, CLEANUP_FAILURES, CONFLICTS, KPI, TRANSACTION_SECONDS, UNKNOWN_OUTCOMES,
+        describe, record,
+    },
     postgres::{self, Bulk, PgRepository, transact},
     with_retry,
 };
@@ -38,7 +41,11 @@ fn recorded(work: impl AsyncFnOnce()) -> BTreeMap<String, Vec<f64>> {
     });
     let mut found = BTreeMap::new();
     for (key, unit, description, value) in snapshotter.snapshot().into_vec() {
-        assert!(unit.is_some() && description.is_some(), "{key:?}");
+        let gauge = matches!(value, DebugValue::Gauge(_));
+        assert!(
+            (unit.is_some() || gauge) && description.is_some(),
+            "{key:?}"
+        );
         let (kind, key) = key.into_parts();
         let labels: Vec<&str> = key.labels().map(metrics::Label::value).collect();
         let name = format!("{} {}", key.name(), labels.join(" "));
@@ -49,7 +56,7 @@ fn recorded(work: impl AsyncFnOnce()) -> BTreeMap<String, Vec<f64>> {
                 vec![values.len() as f64]
             }
             DebugValue::Histogram(values) => values.iter().map(|it| it.0).collect(),
-            DebugValue::Gauge(value) => panic!("a gauge: {name} {value}"),
+            DebugValue::Gauge(value) => vec![value.0],
         };
         assert_eq!(kind == MetricKind::Counter, name.contains("_total"));
         found.insert(name, values);
@@ -168,6 +175,44 @@ fn of_the_inventory() {
             (format!("{ATTEMPTS} checkout"), &[1.0]),
             (format!("{ATTEMPTS} retire product"), &[1.0]),
             (format!("{CONFLICTS} retire product escaped"), &[1.0]),
+        ])
+    );
+}
+
+#[test]
+fn of_the_janitor_and_the_report() {
+    let mut found = recorded(async || {
+        let shop = MemoryInventory::new();
+        add(&shop, "pot", 5).await;
+        shop.checkout(cart(&[("pot", 2)]).with_idempotency_key("key"))
+            .await
+            .unwrap();
+        record(&shop.report(Duration::from_secs(3_600)).await.unwrap());
+        let thorough = |shop: Arc<MemoryInventory>| {
+            let janitor = Janitor::new(shop).with_unpaid_after(Duration::ZERO);
+            janitor.with_keys_after(Duration::ZERO)
+        };
+        thorough(Arc::new(shop)).tidy().await.unwrap();
+        let db = Db::empty().await;
+        let nothing = Arc::new(PgInventory::new(db.pool.clone()));
+        Janitor::new(nothing).tidy().await.unwrap_err();
+    });
+    let seconds = found.remove(&format!("{KPI} checkout-seconds")).unwrap();
+    assert!((0.0..5.0).contains(&seconds[0]));
+    found.retain(|name, _| !name.contains("clean up") && !name.starts_with(TRANSACTION_SECONDS));
+    assert_eq!(
+        found,
+        expected([
+            (format!("{CLEANED} keys"), &[1.0]),
+            (format!("{CLEANED} orders"), &[1.0]),
+            (format!("{CLEANED} units"), &[2.0]),
+            (format!("{CLEANUP_FAILURES} keys"), &[1.0]),
+            (format!("{CLEANUP_FAILURES} orders"), &[1.0]),
+            (format!("{CLEANUP_FAILURES} reservations"), &[1.0]),
+            (format!("{KPI} conflict-rate"), &[0.0]),
+            (format!("{KPI} failed-orders"), &[0.0]),
+            (format!("{KPI} mean-attempts"), &[1.0]),
+            (format!("{KPI} negative-stock"), &[0.0]),
         ])
     );
 }
