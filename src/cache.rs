@@ -31,9 +31,9 @@ use crate::{
 /// An [`Inventory`] that also knows what to show.
 ///
 /// [`display`](Self::display) answers from memory; everything else goes to the inventory behind it, and
-/// what it changed is asked for anew at the next view. So is not what other processes change: they
-/// are seen when [`ttl`](Self::with_ttl) is over. Nor are the `.._in` operations of a transaction of the
-/// host's: [`forget`](Self::forget) those products after its commit.
+/// what it changed is asked for anew at the next view. What other processes change is seen when the
+/// [`ttl`](Self::with_ttl) is over; and what a transaction of the host's changes by `.._in` operations,
+/// unless the host [`forget`](Self::forget)s those products after its commit.
 ///
 /// ```
 /// use optilock::{cache::CachedStock, inventory::{Checkout, Inventory, Line, MemoryInventory, Money, NewProduct, Quantity, Sku, Stock}};
@@ -202,7 +202,7 @@ fn missing(sku: &Sku) -> Error {
 
 /// How many units a product had left a moment ago: for the eyes of shoppers.
 ///
-/// Not a [`Stock`](crate::inventory::Stock), and without a [`Version`]: no sale, count or edit can be
+/// Not a [`Stock`], and without a [`Version`]: no sale, count or edit can be
 /// made from it.
 #[derive(Clone, Copy, Debug)]
 pub struct DisplayedStock {

@@ -1,7 +1,8 @@
 //! The guide: how to think about locking, retrying, transactions and stock.
 //!
 //! Read [`locking`] first. [`retrying`] needs no database. `transactions`, `rows`, `existing_tables`
-//! and `http` are about tables of your own on PostgreSQL, `inventory` is about the shop.
+//! and `http` are about tables of your own on PostgreSQL; `inventory`, `orders`, `reservations` and
+//! `display` about the shop, `operations` about running it.
 
 #[doc = include_str!("guide/locking.md")]
 pub mod locking {}
@@ -33,3 +34,23 @@ pub mod http {}
 #[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
 #[doc = include_str!("guide/inventory.md")]
 pub mod inventory {}
+
+#[cfg(feature = "inventory")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
+#[doc = include_str!("guide/orders.md")]
+pub mod orders {}
+
+#[cfg(feature = "inventory")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
+#[doc = include_str!("guide/reservations.md")]
+pub mod reservations {}
+
+#[cfg(feature = "inventory")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
+#[doc = include_str!("guide/operations.md")]
+pub mod operations {}
+
+#[cfg(feature = "cache")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cache")))]
+#[doc = include_str!("guide/display.md")]
+pub mod display {}

@@ -185,3 +185,10 @@ pub async fn order_count(pool: &PgPool) -> i64 {
         .await
         .expect("orders can be counted")
 }
+
+/// A guide page's blocks of SQL, in order.
+pub fn sql_of<const N: usize>(page: &'static str) -> [&'static str; N] {
+    let blocks = page.split("```sql\n").skip(1);
+    let blocks: Vec<&str> = blocks.filter_map(|it| it.split("```").next()).collect();
+    blocks.try_into().expect("so many blocks of SQL")
+}

@@ -11,7 +11,7 @@ use optilock::{
 };
 use tokio::task::JoinSet;
 
-use crate::db::{Db, assert_quiet};
+use crate::db::{Db, assert_quiet, sql_of};
 
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 struct Account {
@@ -27,10 +27,7 @@ versioned_row! { Account in "shop.accounts" {
 
 /// The page's blocks of SQL, in order.
 fn steps() -> [&'static str; 4] {
-    let page = include_str!("../../src/guide/existing_tables.md");
-    let blocks = page.split("```sql\n").skip(1);
-    let blocks: Vec<&str> = blocks.filter_map(|it| it.split("```").next()).collect();
-    blocks.try_into().expect("four steps in SQL")
+    sql_of(include_str!("../../src/guide/existing_tables.md"))
 }
 
 async fn run(conn: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {

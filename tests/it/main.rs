@@ -27,6 +27,7 @@ mod host_transaction;
 mod metrics;
 mod migrate;
 mod modify;
+mod operations;
 mod order_life;
 mod order_races;
 mod plans;
@@ -37,6 +38,8 @@ mod row_types;
 mod rows;
 mod same_answers;
 mod scenarios;
+#[cfg(feature = "serde")]
+mod serde;
 mod spawned;
 mod storms;
 mod throwaway;
