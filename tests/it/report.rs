@@ -135,6 +135,7 @@ async fn rows_that_want_attention() {
         orders.push(shop.checkout(cart(&[("mug", 1)])).await.unwrap().id);
     }
     shop.mark_paid(orders[24]).await.unwrap();
+    shop.mark_payment_failed(orders[23]).await.unwrap();
     sqlx::raw_sql(
         "DO $$ DECLARE name text; BEGIN
              FOR name IN SELECT conname FROM pg_constraint
@@ -144,6 +145,7 @@ async fn rows_that_want_attention() {
          UPDATE optilock.products SET stock = -1 WHERE sku = 'pot';
          UPDATE optilock.products SET reserved = 80 WHERE sku = 'mug';
          UPDATE optilock.orders SET pending_since = now() - interval '1 hour';
+         INSERT INTO optilock.orders (id, status, total, currency) VALUES (gen_random_uuid(), 4, 0, 'XXX');
          UPDATE optilock.orders SET created_at = now() - interval '2 days' WHERE id = (
              SELECT id FROM optilock.orders WHERE status = 0 ORDER BY id LIMIT 1)",
     )
@@ -166,6 +168,8 @@ async fn rows_that_want_attention() {
     );
     assert_eq!((report.unpaid.len(), report.unpaid_count), (20, 24));
     assert!(orders.contains(&report.unpaid[0].id));
+    // Of 24 orders of that day; the void one is none.
+    assert_eq!(value(&report, KpiKind::FailedOrders), Some(1.0 / 24.0));
     let age = report.made_at - report.unpaid[0].since;
     assert!((3_600..3_700).contains(&age.num_seconds()));
     assert_eq!(
