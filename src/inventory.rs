@@ -62,7 +62,8 @@ pub use movement::{Movement, MovementKind};
 pub use order::{Cleanup, Order, OrderFilter, OrderLine, OrderStatus};
 pub use page::Page;
 pub use postgres::{
-    Accepted, BoxError, Change, MigrateError, OnAccepted, PgInventory, Stats, Strategy, migrate,
+    Accepted, BoxError, Change, CombineOptions, Combined, MigrateError, OnAccepted, PgInventory,
+    Stats, Strategy, migrate,
 };
 pub use product::{NewProduct, Product};
 pub use quantity::{Quantity, Stock};

@@ -21,6 +21,8 @@ pub(crate) enum Contender {
     Pessimistic,
     /// Optilock: one statement that takes the stock if it is there
     Guarded,
+    /// Optilock: the checkouts that wait anyway, in one statement
+    Combined,
     /// Optilock without a database, where none can be had.
     #[value(skip)]
     Memory,
@@ -28,12 +30,13 @@ pub(crate) enum Contender {
 
 impl Contender {
     /// All that run on PostgreSQL, in the order in which they are shown.
-    pub(crate) const ON_POSTGRES: [Self; 5] = [
+    pub(crate) const ON_POSTGRES: [Self; 6] = [
         Self::Naive,
         Self::ForUpdateByHand,
         Self::Optimistic,
         Self::Pessimistic,
         Self::Guarded,
+        Self::Combined,
     ];
 
     /// The strategy of the library that it is, if it is one.
@@ -41,7 +44,7 @@ impl Contender {
         match self {
             Self::Optimistic => Some(Strategy::Optimistic),
             Self::Pessimistic => Some(Strategy::Pessimistic),
-            Self::Guarded => Some(Strategy::Guarded),
+            Self::Guarded | Self::Combined => Some(Strategy::Guarded),
             Self::Naive | Self::ForUpdateByHand | Self::Memory => None,
         }
     }
@@ -56,6 +59,7 @@ impl fmt::Display for Contender {
             Self::Optimistic => "optimistic",
             Self::Pessimistic => "pessimistic",
             Self::Guarded => "guarded",
+            Self::Combined => "combined",
             Self::Memory => "memory",
         })
     }

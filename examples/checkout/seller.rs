@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use optilock::{
-    inventory::{Checkout, Inventory, Line, MemoryInventory, PgInventory, Quantity, Sku},
+    inventory::{Checkout, Combined, Inventory, Line, MemoryInventory, PgInventory, Quantity, Sku},
     sqlx::PgPool,
 };
 
@@ -15,6 +15,7 @@ pub(crate) enum Seller {
     Naive(PgPool),
     ByHand(PgPool),
     Optilock(PgInventory),
+    Combined(Combined),
     Memory(Arc<MemoryInventory>),
 }
 
@@ -42,6 +43,7 @@ impl Seller {
             Self::Naive(pool) => naive::buy(pool, sku).await,
             Self::ByHand(pool) => by_hand::buy(pool, sku).await,
             Self::Optilock(inventory) => checkout(inventory, sku).await,
+            Self::Combined(inventory) => checkout(inventory, sku).await,
             Self::Memory(inventory) => {
                 // It never waits for anything, and would keep other buyers from their turn.
                 tokio::task::yield_now().await;
@@ -52,16 +54,18 @@ impl Seller {
 
     /// Over all that it sold; what is written by hand tries once.
     pub(crate) fn effort(&self) -> Effort {
-        match self {
-            Self::Optilock(inventory) => {
-                let stats = inventory.stats();
-                Effort {
-                    conflicts: stats.conflicts,
-                    attempts_mean: stats.attempts_mean(),
-                    attempts_max: stats.attempts_max,
-                }
-            }
-            Self::Naive(_) | Self::ByHand(_) | Self::Memory(_) => Effort {
+        let stats = match self {
+            Self::Optilock(inventory) => Some(inventory.stats()),
+            Self::Combined(inventory) => Some(inventory.inventory().stats()),
+            Self::Naive(_) | Self::ByHand(_) | Self::Memory(_) => None,
+        };
+        match stats {
+            Some(stats) => Effort {
+                conflicts: stats.conflicts,
+                attempts_mean: stats.attempts_mean(),
+                attempts_max: stats.attempts_max,
+            },
+            None => Effort {
                 conflicts: 0,
                 attempts_mean: 1.0,
                 attempts_max: 1,

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use optilock::{
-    inventory::{Inventory, MemoryInventory, Money, NewProduct, PgInventory, Sku, Stock},
+    inventory::{
+        CombineOptions, Combined, Inventory, MemoryInventory, Money, NewProduct, PgInventory, Sku,
+        Stock,
+    },
     sqlx::{self, PgPool, postgres::PgConnectOptions},
 };
 
@@ -48,7 +51,16 @@ impl Shop {
         match (self, contender.strategy()) {
             (Self::Memory(inventory), _) => Seller::Memory(Arc::clone(inventory)),
             (Self::Postgres(pool), Some(strategy)) => {
-                Seller::Optilock(PgInventory::new(pool.clone()).with_strategy(strategy))
+                let inventory = PgInventory::new(pool.clone()).with_strategy(strategy);
+                if contender == Contender::Combined {
+                    let workers = std::env::var("WORKERS").map_or(2, |w| w.parse().unwrap());
+                    Seller::Combined(Combined::new(
+                        inventory,
+                        CombineOptions::new().with_workers(workers),
+                    ))
+                } else {
+                    Seller::Optilock(inventory)
+                }
             }
             (Self::Postgres(pool), None) if contender == Contender::Naive => {
                 Seller::Naive(pool.clone())

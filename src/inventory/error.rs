@@ -107,14 +107,15 @@ pub enum Error {
     /// It may or may not have taken effect: ask for the order (or the product) before trying again.
     #[error("it is unknown whether it took effect")]
     Unknown(#[source] Box<Error>),
-    /// The database is overloaded or away, and nothing happened: try again later.
-    #[error("the database is busy")]
+    /// The database is overloaded or away, or too many wait for it already, and nothing happened: try
+    /// again later.
+    #[error("{}", if source.is_some() { "the database is busy" } else { "too many checkouts wait" })]
     Busy {
         /// When to try again, if that is known.
         retry_after: Option<Duration>,
-        /// What the database said.
+        /// What the database said, if it was asked.
         #[source]
-        source: sqlx::Error,
+        source: Option<sqlx::Error>,
     },
     /// Every attempt that the policy allows has failed.
     #[error("gave up after {attempts} attempt{} in {elapsed:.1?}: {reason}", if *attempts == 1 { "" } else { "s" })]
@@ -152,6 +153,15 @@ impl Error {
 
     pub(crate) fn total_too_large() -> Self {
         Self::invalid("checkout", "has a total beyond the largest amount")
+    }
+
+    /// Nobody asked the database: too many wait for it.
+    pub(crate) const fn queue_full(retry_after: Option<Duration>) -> Self {
+        let source = None;
+        Self::Busy {
+            retry_after,
+            source,
+        }
     }
 
     pub(crate) fn not_found(entity: &'static str, id: impl Display) -> Self {
@@ -216,7 +226,7 @@ impl Error {
             Class::Conflict => Self::Serialization(error),
             Class::Busy { retry_after } => Self::Busy {
                 retry_after,
-                source: error,
+                source: Some(error),
             },
             Class::Unknown => Self::Unknown(Box::new(Self::Database(error))),
             Class::Permanent if is_out_of_range(&error) => Self::invalid(
@@ -346,7 +356,7 @@ impl From<postgres::Error> for Error {
                 source,
             } => Self::Busy {
                 retry_after,
-                source,
+                source: Some(source),
             },
             Row::Unknown(source) => Self::Unknown(Box::new(Self::Database(source))),
             Row::Database(source) => Self::before(source),

@@ -3,6 +3,7 @@
 mod audit;
 mod call;
 mod checkout;
+mod combine;
 mod hook;
 mod migrate;
 mod orders;
@@ -33,6 +34,7 @@ use super::{
 use crate::{RetryPolicy, Version};
 
 use call::Call;
+pub use combine::{CombineOptions, Combined};
 pub use hook::{Accepted, BoxError, Change, OnAccepted};
 pub use migrate::{MigrateError, migrate};
 use pace::Pace;
@@ -253,7 +255,7 @@ impl Inventory for PgInventory {
 
     async fn checkout(&self, request: Checkout) -> Result<Order, Error> {
         let clock = self.traffic.clock();
-        let answer = self.sell(&clock, &request).await;
+        let answer = self.sell(&clock, &request, false).await;
         clock.stop(&answer);
         answer
     }

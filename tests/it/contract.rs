@@ -5,8 +5,8 @@ use std::time::Duration;
 use optilock::{
     Version,
     inventory::{
-        Adjustment, Checkout, Error, Inventory, Line, MemoryInventory, NewProduct, OrderId,
-        OrderStatus, Page, PgInventory, Shortage, Sku, Strategy,
+        Adjustment, Checkout, CombineOptions, Combined, Error, Inventory, Line, MemoryInventory,
+        NewProduct, OrderId, OrderStatus, Page, PgInventory, Shortage, Sku, Strategy,
     },
 };
 use uuid::Uuid;
@@ -674,6 +674,26 @@ macro_rules! on_postgres {
             assert_books(&db.pool).await;
         }
     )*};
+}
+
+macro_rules! combined {
+    ($($name:ident: $options:expr, under $default:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            let db = Db::with(Default::$default, 4).await;
+            let shop = Combined::new(PgInventory::new(db.pool.clone()), $options);
+            fulfil(&shop).await;
+            shop.shutdown().await;
+            assert_books(&db.pool).await;
+        }
+    )*};
+}
+
+combined! {
+    combined_under_read_committed: CombineOptions::new(), under ReadCommitted;
+    batched_under_read_committed: CombineOptions::new().always(), under ReadCommitted;
+    batched_under_repeatable_read: CombineOptions::new().always(), under RepeatableRead;
+    batched_under_serializable: CombineOptions::new().always(), under Serializable;
 }
 
 on_postgres! {

@@ -3,8 +3,9 @@
 use optilock::{
     Version,
     inventory::{
-        Adjustment, Checkout, Error, Inventory, Line, MemoryInventory, NewProduct, Order, OrderId,
-        Page, PgInventory, Product, Reservation, Reserve, Return, Strategy,
+        Adjustment, Checkout, CombineOptions, Combined, Error, Inventory, Line, MemoryInventory,
+        NewProduct, Order, OrderId, Page, PgInventory, Product, Reservation, Reserve, Return,
+        Strategy,
     },
 };
 use proptest::{
@@ -356,12 +357,15 @@ fn as_in_memory() {
         Strategy::Pessimistic,
     ]
     .map(|strategy| PgInventory::new(db.pool.clone()).with_strategy(strategy));
+    let batched = Combined::new(shops[0].clone(), CombineOptions::new().always());
+    let shops = shops.iter().map(|shop| shop as &dyn Inventory);
+    let shops: Vec<&dyn Inventory> = shops.chain([&batched as &dyn Inventory]).collect();
     let mut runner = TestRunner::new(proptest::test_runner::Config {
         cases: 48,
         ..Default::default()
     });
     let outcome = runner.run(&vec(op(), 1..60), |ops| {
-        for shop in &shops {
+        for &shop in &shops {
             let (case, memory) = (Uuid::now_v7(), MemoryInventory::new());
             for op in &ops {
                 let (expected, found) = runtime.block_on(async {

@@ -28,6 +28,23 @@ pub(super) struct Call<L = ()> {
     pub(super) facts: Option<Vec<Option<Facts>>>,
 }
 
+impl<L> Call<L> {
+    pub(super) const fn new(lent: L) -> Self {
+        Self {
+            lent,
+            in_doubt: false,
+            look_first: false,
+            serialized: false,
+            facts: None,
+        }
+    }
+
+    /// Something may have taken effect.
+    pub(super) const fn doubt(&mut self) {
+        (self.in_doubt, self.look_first) = (true, true);
+    }
+}
+
 /// A refusal is final: an expected version that moved on never comes back.
 impl From<Error> for Failed<Error> {
     fn from(error: Error) -> Self {
@@ -57,13 +74,7 @@ impl PgInventory {
             .with_label(label)
             .with_unknown_retried(true);
         let mut run = Run::new(&policy);
-        let mut call = Call {
-            lent,
-            in_doubt: false,
-            look_first: false,
-            serialized: false,
-            facts: None,
-        };
+        let mut call = Call::new(lent);
         let mut conflicts = 0;
         loop {
             let number = run.attempt().number();
@@ -76,7 +87,7 @@ impl PgInventory {
                 Err(failed) => failed,
             };
             match failed.class {
-                Class::Unknown => (call.in_doubt, call.look_first) = (true, true),
+                Class::Unknown => call.doubt(),
                 Class::Conflict => conflicts += 1,
                 _ => {}
             }
@@ -113,7 +124,8 @@ impl PgInventory {
     {
         let mut conn = self.acquire().await?;
         let result = op(&mut conn, attempt).await;
-        if matches!(&result, Err(Error::Busy { source, .. }) if is_read_only(source)) {
+        if matches!(&result, Err(Error::Busy { source: Some(source), .. }) if is_read_only(source))
+        {
             conn.close_on_drop();
         }
         Ok(result?)
@@ -219,7 +231,7 @@ fn settled(error: Error, class: Class) -> Error {
         (Error::Unknown(source), Class::Busy { retry_after }) => match *source {
             Error::Database(source) => Error::Busy {
                 retry_after,
-                source,
+                source: Some(source),
             },
             other => other,
         },

@@ -11,14 +11,28 @@ use crate::{
 };
 
 impl PgInventory {
-    /// All attempts of a checkout.
-    pub(super) async fn sell(&self, clock: &Clock<'_>, request: &Checkout) -> Result<Order, Error> {
+    /// All attempts of a checkout. `in_doubt`: one was made before, whose outcome is unknown.
+    pub(super) async fn sell(
+        &self,
+        clock: &Clock<'_>,
+        request: &Checkout,
+        in_doubt: bool,
+    ) -> Result<Order, Error> {
         request.check()?;
         self.call("checkout", (), async |call: &mut Call, attempt| {
             clock.attempt(attempt);
+            if in_doubt && attempt.number() == 1 {
+                call.doubt();
+            }
             self.sell_once(call, attempt, request).await
         })
         .await
+    }
+
+    /// The first attempt of a checkout, and no other.
+    pub(super) async fn sell_at_once(&self, request: &Checkout) -> Result<Order, Failed<Error>> {
+        let mut call = Call::new(());
+        self.by_strategy(&mut call, Attempt::FIRST, request).await
     }
 
     async fn sell_once(

@@ -1,0 +1,279 @@
+//! Many checkouts in one statement.
+
+mod plan;
+mod queue;
+mod serve;
+mod write;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::PgInventory;
+use crate::{
+    Version,
+    inventory::{
+        Adjustment, Audit, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order,
+        OrderFilter, OrderId, Page, Product, Report, Reservation, ReservationId, Reserve, Return,
+        Sku, Stock,
+    },
+};
+
+use queue::{Answer, Queue, Refused};
+
+/// A [`PgInventory`] for the hour in which everybody wants the same product.
+///
+/// Checkouts that wait for each other anyway are gathered and written by one statement, each with its
+/// own order, its own row in the ledger and its own answer: one lock and one flush of the disk for all
+/// of them. A batch is whatever came while the last one was written, so nobody waits for others to come.
+/// Everything else goes to the inventory behind it.
+///
+/// Cheap to clone; clones share the queue.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Combined {
+    queue: Arc<Queue>,
+}
+
+/// How a [`Combined`] gathers.
+///
+/// # Default
+///
+/// Batches of 256, a queue of 10,000.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct CombineOptions {
+    batch: usize,
+    queue: usize,
+    workers: usize,
+    always: bool,
+}
+
+impl Default for CombineOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl CombineOptions {
+    /// The most lines of a batch of several carts.
+    const LINES: usize = 2_000;
+
+    /// The defaults.
+    pub const fn new() -> Self {
+        Self {
+            batch: 256,
+            queue: 10_000,
+            workers: 2,
+            always: false,
+        }
+    }
+
+    /// The most checkouts of one batch: 1 to 1,000.
+    pub const fn with_batch(mut self, checkouts: usize) -> Self {
+        self.batch = match checkouts {
+            0 => 1,
+            1_000.. => 1_000,
+            checkouts => checkouts,
+        };
+        self
+    }
+
+    /// How many checkouts may wait. Beyond that they are refused with [`Error::Busy`].
+    pub const fn with_queue(mut self, checkouts: usize) -> Self {
+        self.queue = checkouts;
+        self
+    }
+
+    /// By the batch's statement also for one checkout, so that tests can tell what it answers.
+    #[doc(hidden)]
+    pub const fn always(mut self) -> Self {
+        self.always = true;
+        self
+    }
+
+    #[doc(hidden)]
+    pub const fn with_workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+}
+
+impl Combined {
+    /// Gathers the checkouts of this inventory.
+    pub fn new(inventory: PgInventory, options: CombineOptions) -> Self {
+        Self {
+            queue: Arc::new(Queue::new(inventory, options)),
+        }
+    }
+
+    /// The inventory behind it.
+    #[must_use]
+    pub fn inventory(&self) -> &PgInventory {
+        &self.queue.inventory
+    }
+
+    /// How many checkouts wait for a batch.
+    #[must_use]
+    pub fn queue_depth(&self) -> usize {
+        self.queue.depth()
+    }
+
+    /// Serves who waits and refuses who comes, with [`Error::Busy`]. Returns when the last one is
+    /// answered.
+    pub async fn shutdown(&self) {
+        self.queue.close().await;
+    }
+
+    async fn sell(&self, request: Checkout) -> Result<Order, Error> {
+        let inventory = &self.queue.inventory;
+        request.check()?;
+        let clock = inventory.traffic.clock();
+        if request.reservation.is_some() || inventory.hook.is_some() {
+            let answer = inventory.sell(&clock, &request, false).await;
+            clock.stop(&answer);
+            return answer;
+        }
+        let request = Arc::new(request);
+        let answer = match self.queue.join(Arc::clone(&request)) {
+            Err(Refused::Closed) => Err(Error::queue_full(None)),
+            Err(Refused::Full { retry_after }) => Err(Error::queue_full(Some(retry_after))),
+            Ok(answered) => {
+                let answer = match answered.await {
+                    Ok(answer) => answer,
+                    // Its worker is gone, and may have sent it before.
+                    Err(_) => Answer::Alone { in_doubt: true },
+                };
+                match answer {
+                    Answer::Here(answer) => {
+                        inventory.stats.succeeded(1, 0);
+                        answer
+                    }
+                    Answer::Alone { in_doubt } => {
+                        Box::pin(inventory.sell(&clock, &request, in_doubt)).await
+                    }
+                }
+            }
+        };
+        clock.stop(&answer);
+        answer
+    }
+}
+
+#[async_trait]
+impl Inventory for Combined {
+    async fn add_product(&self, new: NewProduct) -> Result<Product, Error> {
+        self.inventory().add_product(new).await
+    }
+
+    async fn product(&self, sku: &Sku) -> Result<Product, Error> {
+        self.inventory().product(sku).await
+    }
+
+    async fn products(&self, page: Page<Sku>) -> Result<Vec<Product>, Error> {
+        self.inventory().products(page).await
+    }
+
+    async fn products_of(&self, skus: &[Sku]) -> Result<Vec<Product>, Error> {
+        self.inventory().products_of(skus).await
+    }
+
+    async fn product_at(&self, sku: &Sku, expected: Version) -> Result<Product, Error> {
+        self.inventory().product_at(sku, expected).await
+    }
+
+    async fn update_product(&self, changed: &Product) -> Result<Product, Error> {
+        self.inventory().update_product(changed).await
+    }
+
+    async fn retire_product(&self, sku: &Sku, expected: Version) -> Result<(), Error> {
+        self.inventory().retire_product(sku, expected).await
+    }
+
+    async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
+        self.inventory().adjust_stock(adjustment).await
+    }
+
+    async fn count_stock(
+        &self,
+        sku: &Sku,
+        expected: Version,
+        counted: Stock,
+        reason: &str,
+    ) -> Result<Product, Error> {
+        let inventory = self.inventory();
+        inventory.count_stock(sku, expected, counted, reason).await
+    }
+
+    async fn checkout(&self, request: Checkout) -> Result<Order, Error> {
+        self.sell(request).await
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Order, Error> {
+        self.inventory().order(id).await
+    }
+
+    async fn orders(&self, filter: OrderFilter, page: Page<OrderId>) -> Result<Vec<Order>, Error> {
+        self.inventory().orders(filter, page).await
+    }
+
+    async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
+        self.inventory().mark_paid(id).await
+    }
+
+    async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
+        self.inventory().mark_payment_failed(id).await
+    }
+
+    async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
+        self.inventory().cancel(id, reason).await
+    }
+
+    async fn revive(&self, id: OrderId) -> Result<Order, Error> {
+        self.inventory().revive(id).await
+    }
+
+    async fn return_items(&self, request: Return) -> Result<Order, Error> {
+        self.inventory().return_items(request).await
+    }
+
+    async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
+        self.inventory().cleanup_failed_orders(older_than).await
+    }
+
+    async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
+        self.inventory().cleanup_idempotency_keys(older_than).await
+    }
+
+    async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
+        self.inventory().reserve(request).await
+    }
+
+    async fn reservation(&self, id: ReservationId) -> Result<Reservation, Error> {
+        self.inventory().reservation(id).await
+    }
+
+    async fn extend(&self, id: ReservationId, by: Duration) -> Result<Reservation, Error> {
+        self.inventory().extend(id, by).await
+    }
+
+    async fn release(&self, id: ReservationId) -> Result<(), Error> {
+        self.inventory().release(id).await
+    }
+
+    async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
+        self.inventory().cleanup_reservations().await
+    }
+
+    async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {
+        self.inventory().movements(sku, page).await
+    }
+
+    async fn report(&self, window: Duration) -> Result<Report, Error> {
+        self.inventory().report(window).await
+    }
+
+    async fn audit(&self) -> Result<Audit, Error> {
+        self.inventory().audit().await
+    }
+}

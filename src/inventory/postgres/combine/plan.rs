@@ -1,0 +1,108 @@
+//! What becomes of a batch, decided in memory in the order of arrival.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::{
+    Version,
+    inventory::{Checkout, Money, OrderLine, Sku, checkout::Facts},
+};
+
+/// What is known of the products, by the last answer of the database.
+pub(super) type Known = HashMap<Sku, Facts>;
+
+/// Who gets what, as far as is known. The database has the last word.
+#[derive(Debug, Default)]
+pub(super) struct Plan<'a> {
+    /// In the order of arrival.
+    pub(super) accepted: Vec<Accepted<'a>>,
+    pub(super) taken: BTreeMap<&'a Sku, Taken>,
+}
+
+#[derive(Debug)]
+pub(super) struct Accepted<'a> {
+    /// Which of the batch.
+    pub(super) index: usize,
+    pub(super) request: &'a Checkout,
+    pub(super) total: Money,
+    /// One per line.
+    pub(super) prices: Vec<Money>,
+}
+
+impl Accepted<'_> {
+    pub(super) fn lines(&self) -> Vec<OrderLine> {
+        let lines = self.request.lines.iter().zip(&self.prices);
+        lines
+            .map(|(line, price)| OrderLine::new(line.sku.clone(), line.quantity, *price))
+            .collect()
+    }
+}
+
+/// What all of them take of one product.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    pub(super) units: i64,
+    pub(super) price: Money,
+    /// Where the product must still be, if somebody depends on its version.
+    pub(super) pinned: Option<Version>,
+}
+
+/// Judges each request against the products as those before it leave them: all of it, or nothing. Who is
+/// not accepted has to ask for himself; so has whoever comes with an id or a key that is in the batch
+/// already.
+pub(super) fn plan<'a>(requests: &'a [&'a Checkout], known: &Known) -> Plan<'a> {
+    let mut plan = Plan::default();
+    let mut now: HashMap<&Sku, Facts> = HashMap::new();
+    let (mut ids, mut keys) = (HashSet::new(), HashSet::new());
+    let mut facts = Vec::new();
+    for (index, &request) in requests.iter().enumerate() {
+        let key = request.key.as_deref();
+        let named = key.map(|key| (request.customer.as_deref().unwrap_or_default(), key));
+        if ids.contains(&request.id) || named.is_some_and(|named| keys.contains(&named)) {
+            continue;
+        }
+        facts.clear();
+        facts.extend(request.lines.iter().map(|line| {
+            let now = now.get(&line.sku).or_else(|| known.get(&line.sku));
+            now.copied()
+        }));
+        if request.judge(&facts).is_err() {
+            continue;
+        }
+        let prices: Vec<Money> = facts.iter().flatten().map(|facts| facts.price).collect();
+        let after: Option<Vec<Version>> = facts
+            .iter()
+            .flatten()
+            .map(|facts| facts.version.next())
+            .collect();
+        let (Ok(total), Some(after)) = (request.total(prices.iter().copied()), after) else {
+            continue;
+        };
+        for ((line, facts), after) in request.lines.iter().zip(facts.iter().flatten()).zip(after) {
+            let began = known.get(&line.sku).map(|facts| facts.version);
+            let taken = plan.taken.entry(&line.sku).or_insert(Taken {
+                units: 0,
+                price: facts.price,
+                pinned: None,
+            });
+            taken.units += line.quantity.get();
+            if line.version.is_some() {
+                taken.pinned = began;
+            }
+            let left = Facts {
+                available: facts.available - line.quantity.get(),
+                version: after,
+                ..*facts
+            };
+            now.insert(&line.sku, left);
+        }
+        ids.insert(request.id);
+        keys.extend(named);
+        plan.accepted.push(Accepted {
+            index,
+            request,
+            total,
+            prices,
+        });
+    }
+    plan
+}

@@ -1,0 +1,199 @@
+//! A worker: batch after batch, until nobody waits.
+
+use std::{
+    sync::{MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{
+    plan::{self, Known, Plan},
+    queue::{Answer, Queue, Shift, Waiting},
+    write::{self, Written},
+};
+use crate::{
+    Attempt, Class, Classify,
+    inventory::{Checkout, Error, Order, Sku},
+    postgres::Failed,
+};
+
+/// More products than this are not remembered between batches.
+const REMEMBERED: usize = 100_000;
+
+pub(super) async fn work(mut shift: Shift) {
+    while let Some(batch) = shift.next() {
+        let (began, count) = (Instant::now(), batch.len());
+        serve(shift.queue(), batch).await;
+        shift.served(count, began);
+        // Who was answered may come again before the next batch is taken.
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn serve(queue: &Queue, mut batch: Vec<Waiting>) {
+    if batch.len() == 1
+        && !queue.options.always
+        && let Some(only) = batch.pop()
+    {
+        return serve_one(queue, only).await;
+    }
+    let mut open: Vec<Option<Waiting>> = batch.into_iter().map(Some).collect();
+    // Twice as planned from what is known, and then under locks.
+    let mut in_doubt = false;
+    for attempt in 1..=3 {
+        let requests: Vec<&Checkout> = requests(&open);
+        let sold = if attempt < 3 {
+            try_at_once(queue, &requests).await
+        } else {
+            try_locked(queue, &requests).await
+        };
+        match sold {
+            Ok(Some(sold)) => {
+                for (index, order) in sold {
+                    if let Some(waiting) = open[index].take() {
+                        drop(waiting.answer.send(Answer::Here(Ok(order))));
+                    }
+                }
+                break;
+            }
+            Ok(None) => {}
+            Err(failed) if failed.class == Class::Conflict => {}
+            Err(failed) => {
+                in_doubt = failed.class == Class::Unknown;
+                break;
+            }
+        }
+    }
+    for waiting in open.into_iter().flatten() {
+        drop(waiting.answer.send(Answer::Alone { in_doubt }));
+    }
+}
+
+fn requests(open: &[Option<Waiting>]) -> Vec<&Checkout> {
+    open.iter()
+        .flatten()
+        .map(|waiting| &*waiting.request)
+        .collect()
+}
+
+/// As without a queue: a statement of its own.
+async fn serve_one(queue: &Queue, waiting: Waiting) {
+    let answer = match queue.inventory.sell_at_once(&waiting.request).await {
+        Ok(order) => Answer::Here(Ok(order)),
+        Err(refused) if refused.class == Class::Permanent => Answer::Here(Err(refused.error)),
+        Err(failed) => Answer::Alone {
+            in_doubt: failed.class == Class::Unknown,
+        },
+    };
+    drop(waiting.answer.send(answer));
+}
+
+/// The orders that were made, and whose they are.
+type Sold = Vec<(usize, Order)>;
+
+fn known(queue: &Queue) -> MutexGuard<'_, Known> {
+    queue.known.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is known of these products, and those of which nothing is.
+fn recall<'a>(queue: &Queue, requests: &[&'a Checkout]) -> (Known, Vec<&'a Sku>) {
+    let all = known(queue);
+    let (mut some, mut cold) = (Known::new(), Vec::new());
+    for line in requests.iter().flat_map(|request| &request.lines) {
+        if some.contains_key(&line.sku) {
+            continue;
+        }
+        match all.get(&line.sku) {
+            Some(facts) => drop(some.insert(line.sku.clone(), *facts)),
+            None => cold.push(&line.sku),
+        }
+    }
+    cold.sort_unstable();
+    cold.dedup();
+    (some, cold)
+}
+
+fn remember(queue: &Queue, requests: &[&Checkout], learnt: Known, plan: &Plan<'_>) {
+    let mut all = known(queue);
+    if all.len() + learnt.len() > REMEMBERED {
+        all.clear();
+    }
+    all.extend(learnt);
+    // Who was refused was so by what may be old: it is read anew for the next one.
+    let mut accepted = plan.accepted.iter().map(|it| it.index).peekable();
+    for (index, request) in requests.iter().enumerate() {
+        if accepted.next_if_eq(&index).is_none() {
+            for line in &request.lines {
+                all.remove(&line.sku);
+            }
+        }
+    }
+}
+
+async fn try_at_once(queue: &Queue, requests: &[&Checkout]) -> Result<Option<Sold>, Failed<Error>> {
+    let (mut known, cold) = recall(queue, requests);
+    let mut conn = queue.inventory.acquire().await?;
+    if !cold.is_empty() {
+        write::read(&mut conn, &cold, &mut known).await?;
+    }
+    let plan = plan::plan(requests, &known);
+    let written = if plan.accepted.is_empty() {
+        Ok(Some(Vec::new()))
+    } else {
+        let written = write::write(&mut conn, &plan, &mut known).await;
+        written.map(|written| sold(&plan, written))
+    };
+    remember(queue, requests, known, &plan);
+    written.map_err(|error| {
+        let class = error.class();
+        Failed::new(error, class)
+    })
+}
+
+/// In a transaction that locks all of its products first.
+async fn try_locked(queue: &Queue, requests: &[&Checkout]) -> Result<Option<Sold>, Failed<Error>> {
+    let (_, mut skus) = recall(queue, requests);
+    let lines = requests.iter().flat_map(|request| &request.lines);
+    skus.extend(lines.map(|line| &line.sku));
+    skus.sort_unstable();
+    skus.dedup();
+    queue
+        .inventory
+        .locking(Attempt::FIRST, &mut async |conn: &mut PgConnection, _| {
+            let mut known = Known::new();
+            write::lock(conn, &skus, &mut known).await?;
+            let plan = plan::plan(requests, &known);
+            if plan.accepted.is_empty() {
+                return Ok(Some(Vec::new()));
+            }
+            let written = write::write(conn, &plan, &mut known).await?;
+            Ok(sold(&plan, written))
+        })
+        .await
+}
+
+fn sold(plan: &Plan<'_>, written: Written) -> Option<Sold> {
+    let Written::All {
+        created_at,
+        left_out,
+    } = written
+    else {
+        return None;
+    };
+    Some(made(plan, created_at, &left_out))
+}
+
+fn made(plan: &Plan<'_>, created_at: DateTime<Utc>, left_out: &[Uuid]) -> Sold {
+    let made = plan.accepted.iter();
+    made.filter(|accepted| !left_out.contains(&accepted.request.id.uuid()))
+        .filter_map(|accepted| {
+            // Its total was found to fit.
+            let mut order = Order::new(accepted.request.id, accepted.lines(), created_at)?;
+            order.customer.clone_from(&accepted.request.customer);
+            Some((accepted.index, order))
+        })
+        .collect()
+}

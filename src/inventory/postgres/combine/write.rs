@@ -1,0 +1,192 @@
+//! A batch in one statement.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, Row, postgres::PgRow};
+use uuid::Uuid;
+
+use super::plan::{Known, Plan};
+use crate::{
+    Version, Versioned,
+    inventory::{
+        Error, Order, Sku,
+        postgres::{row, time::Time},
+    },
+};
+
+/// Writes every order of a batch if the products still are as it was planned. `$1` skus, `$2` units
+/// taken, `$3` prices, `$4` currencies, `$5` versions where somebody depends on one; `$6` orders, `$7`
+/// customers, `$8` keys, `$9` totals, `$10` currencies; of the lines in the order of arrival `$11` orders,
+/// `$12` skus, `$13` quantities.
+///
+/// One row per product with its facts under the lock, before the batch. `ok` tells whether it was
+/// written. An order whose id or key is taken is left out, with its lines, and named in `left_out`; the
+/// first row has those. The division fails the statement when the rows updated are not the rows asked.
+const BATCH: &str = "WITH e AS MATERIALIZED (
+        SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[])
+            AS e (sku, units, price, currency, version)),
+    k AS MATERIALIZED (
+        SELECT p.sku, p.stock, p.reserved, p.version, p.price, p.currency FROM optilock.products p
+        WHERE p.sku = ANY ($1) AND NOT p.retired ORDER BY p.sku FOR NO KEY UPDATE),
+    g AS MATERIALIZED (
+        SELECT count(*) = cardinality($1) AND bool_and(k.stock - k.reserved >= e.units
+            AND k.price = e.price AND k.currency = e.currency
+            AND k.version = coalesce(e.version, k.version)) AS ok
+        FROM k JOIN e ON e.sku = k.sku),
+    i AS (
+        INSERT INTO optilock.orders (id, customer, idempotency_key, total, currency)
+        SELECT o.id, o.customer, o.key, o.total, o.currency
+        FROM unnest($6::uuid[], $7::text[], $8::text[], $9::bigint[], $10::text[])
+            AS o (id, customer, key, total, currency), g WHERE g.ok
+        ON CONFLICT DO NOTHING RETURNING id),
+    n AS MATERIALIZED (
+        SELECT o.id, k.sku, o.quantity, k.price, k.reserved, k.version + row_number() OVER w AS version,
+            k.stock - sum(o.quantity) OVER w AS after
+        FROM unnest($11::uuid[], $12::text[], $13::bigint[]) WITH ORDINALITY AS o (id, sku, quantity, at)
+        JOIN i ON i.id = o.id JOIN k ON k.sku = o.sku
+        WINDOW w AS (PARTITION BY k.sku ORDER BY o.at ROWS UNBOUNDED PRECEDING)),
+    l AS (
+        INSERT INTO optilock.order_lines (order_id, sku, quantity, price)
+        SELECT id, sku, quantity, price FROM n),
+    m AS (
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
+        SELECT sku, version, 1, -quantity, after, id FROM n),
+    t AS MATERIALIZED (SELECT DISTINCT ON (sku) sku, version, after, reserved FROM n ORDER BY sku, version DESC),
+    u AS (
+        UPDATE optilock.products p
+        SET stock = t.after, reserved = t.reserved, version = t.version, updated_at = statement_timestamp()
+        FROM t WHERE p.sku = t.sku AND p.sku = ANY ($1) RETURNING p.sku)
+    SELECT k.sku, k.stock - k.reserved AS available, k.version, k.price, k.currency,
+        statement_timestamp() AS created_at, g.ok
+            AND (1 / ((SELECT count(*) FROM u) = (SELECT count(*) FROM t))::int)::bool AS ok,
+        CASE WHEN g.ok AND row_number() OVER () = 1 AND (SELECT count(*) FROM i) < cardinality($6)
+            THEN ARRAY(SELECT id FROM unnest($6) AS id EXCEPT SELECT id FROM i) END AS left_out
+    FROM k, g";
+
+/// The facts of these products, before a batch. `$1` skus.
+const FACTS: &str = "SELECT sku, stock - reserved AS available, version, price, currency
+    FROM optilock.products WHERE sku = ANY ($1) AND NOT retired";
+
+/// The same, locked. `$1` skus.
+const LOCKED: &str = "SELECT sku, stock - reserved AS available, version, price, currency
+    FROM optilock.products WHERE sku = ANY ($1) AND NOT retired ORDER BY sku FOR NO KEY UPDATE";
+
+/// What the database made of a batch.
+pub(super) enum Written {
+    /// But for those whose id or key was taken.
+    All {
+        created_at: DateTime<Utc>,
+        left_out: Vec<Uuid>,
+    },
+    /// A product was not as it was planned.
+    Nothing,
+}
+
+/// Writes the plan, and learns how the products are.
+pub(super) async fn write(
+    conn: &mut PgConnection,
+    plan: &Plan<'_>,
+    known: &mut Known,
+) -> Result<Written, Error> {
+    let (mut skus, mut units, mut prices, mut currencies, mut versions) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (sku, taken) in &plan.taken {
+        skus.push(sku.as_str());
+        units.push(taken.units);
+        prices.push(taken.price.minor());
+        currencies.push(taken.price.currency().to_string());
+        versions.push(taken.pinned.map(Version::get));
+    }
+    let mut orders: Vec<_> = plan.accepted.iter().collect();
+    // Two processes with the same requests take them in the same order.
+    orders.sort_unstable_by_key(|accepted| accepted.request.id);
+    let ids: Vec<Uuid> = orders.iter().map(|it| it.request.id.uuid()).collect();
+    let customers = orders.iter().map(|it| it.request.customer.as_deref());
+    let keys = orders.iter().map(|it| it.request.key.as_deref());
+    let totals = orders.iter().map(|it| it.total.minor());
+    let paid_in = orders.iter().map(|it| it.total.currency().to_string());
+    let (mut of, mut line_skus, mut quantities) = (Vec::new(), Vec::new(), Vec::new());
+    for accepted in &plan.accepted {
+        for line in &accepted.request.lines {
+            of.push(accepted.request.id.uuid());
+            line_skus.push(line.sku.as_str());
+            quantities.push(line.quantity.get());
+        }
+    }
+    let rows = sqlx::query(BATCH)
+        .bind(&skus)
+        .bind(units)
+        .bind(prices)
+        .bind(currencies)
+        .bind(versions)
+        .bind(ids)
+        .bind(customers.collect::<Vec<_>>())
+        .bind(keys.collect::<Vec<_>>())
+        .bind(totals.collect::<Vec<_>>())
+        .bind(paid_in.collect::<Vec<_>>())
+        .bind(of)
+        .bind(line_skus)
+        .bind(quantities)
+        .fetch_all(conn)
+        .await
+        .map_err(|error| Error::of_several(error, Order::ENTITY, "of a batch"))?;
+    for sku in plan.taken.keys() {
+        known.remove(*sku);
+    }
+    learn(&rows, known)?;
+    let Some(first) = rows.first() else {
+        return Ok(Written::Nothing);
+    };
+    if !first.try_get("ok")? {
+        return Ok(Written::Nothing);
+    }
+    let Time(created_at) = first.try_get("created_at")?;
+    let left_out: Option<Vec<Uuid>> = first.try_get("left_out")?;
+    let left_out = left_out.unwrap_or_default();
+    // From how they were to how they are.
+    for accepted in &plan.accepted {
+        if left_out.contains(&accepted.request.id.uuid()) {
+            continue;
+        }
+        for line in &accepted.request.lines {
+            if let Some(facts) = known.get_mut(&line.sku)
+                && let Some(next) = facts.version.next()
+            {
+                facts.available -= line.quantity.get();
+                facts.version = next;
+            }
+        }
+    }
+    Ok(Written::All {
+        created_at,
+        left_out,
+    })
+}
+
+/// Reads how these products are.
+pub(super) async fn read(
+    conn: &mut PgConnection,
+    skus: &[&Sku],
+    known: &mut Known,
+) -> Result<(), Error> {
+    let rows = sqlx::query(FACTS).bind(skus).fetch_all(conn).await;
+    learn(&rows.map_err(Error::before)?, known)
+}
+
+/// Locks them until the transaction ends, and reads.
+pub(super) async fn lock(
+    conn: &mut PgConnection,
+    skus: &[&Sku],
+    known: &mut Known,
+) -> Result<(), Error> {
+    let rows = sqlx::query(LOCKED).bind(skus).fetch_all(conn).await?;
+    learn(&rows, known)
+}
+
+fn learn(rows: &[PgRow], known: &mut Known) -> Result<(), Error> {
+    for row in rows {
+        if let Some(facts) = row::facts(row)? {
+            known.insert(row.try_get("sku")?, facts);
+        }
+    }
+    Ok(())
+}
