@@ -61,6 +61,8 @@ pub use money::{Currency, Money};
 pub use movement::{Movement, MovementKind};
 pub use order::{Cleanup, Order, OrderFilter, OrderLine, OrderStatus};
 pub use page::Page;
+#[doc(hidden)]
+pub use postgres::BATCH;
 pub use postgres::{
     Accepted, BoxError, Change, CombineOptions, Combined, MigrateError, OnAccepted, PgInventory,
     Stats, Strategy, migrate,

@@ -56,11 +56,11 @@ mod version;
 mod write;
 
 pub use bulk::Bulk;
-#[cfg(feature = "inventory")]
-pub(crate) use classify::is_division_by_zero;
 pub(crate) use classify::{
     Phase, class_in, is_forbidden, is_out_of_range, is_read_only, is_unique_violation,
 };
+#[cfg(feature = "inventory")]
+pub(crate) use classify::{is_division_by_zero, is_lock_timeout};
 pub use error::Error;
 pub(crate) use failed::Failed;
 pub use options::{Isolation, TransactOptions};

@@ -53,11 +53,7 @@ impl Shop {
             (Self::Postgres(pool), Some(strategy)) => {
                 let inventory = PgInventory::new(pool.clone()).with_strategy(strategy);
                 if contender == Contender::Combined {
-                    let workers = std::env::var("WORKERS").map_or(2, |w| w.parse().unwrap());
-                    Seller::Combined(Combined::new(
-                        inventory,
-                        CombineOptions::new().with_workers(workers),
-                    ))
+                    Seller::Combined(Combined::new(inventory, CombineOptions::new()))
                 } else {
                     Seller::Optilock(inventory)
                 }

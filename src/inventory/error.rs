@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     Class, Classify, Conflict, RetryError, StopReason, Version, Versioned,
-    postgres::{self, Phase, class_in, is_division_by_zero, is_out_of_range, is_unique_violation},
+    postgres::{
+        self, Phase, class_in, is_division_by_zero, is_lock_timeout, is_out_of_range,
+        is_unique_violation,
+    },
 };
 
 /// Why an inventory did not do what it was asked.
@@ -274,6 +277,11 @@ impl Error {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         matches!(self.root(), Self::Busy { .. })
+    }
+
+    /// Somebody else holds the lock for longer than the statement waits.
+    pub(crate) fn is_lock_timeout(&self) -> bool {
+        matches!(self, Self::Busy { source: Some(source), .. } if is_lock_timeout(source))
     }
 
     /// The HTTP status (RFC 9110) that tells a client the same.

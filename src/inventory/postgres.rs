@@ -34,6 +34,8 @@ use super::{
 use crate::{RetryPolicy, Version};
 
 use call::Call;
+#[doc(hidden)]
+pub use combine::BATCH;
 pub use combine::{CombineOptions, Combined};
 pub use hook::{Accepted, BoxError, Change, OnAccepted};
 pub use migrate::{MigrateError, migrate};

@@ -87,6 +87,12 @@ pub(crate) fn is_division_by_zero(error: &sqlx::Error) -> bool {
     has_code(error, "22012")
 }
 
+/// A lock was not to be had in the time allowed.
+#[cfg(feature = "inventory")]
+pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    has_code(error, "55P03")
+}
+
 /// The role lacks a privilege.
 pub(crate) fn is_forbidden(error: &sqlx::Error) -> bool {
     has_code(error, "42501")

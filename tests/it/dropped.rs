@@ -10,8 +10,8 @@ use std::{
 use optilock::{
     RetryPolicy, Version,
     inventory::{
-        Adjustment, Error, Inventory, OrderFilter, OrderId, Page, PgInventory, Reserve, Return,
-        Strategy,
+        Adjustment, CombineOptions, Combined, Error, Inventory, OrderFilter, OrderId, Page,
+        PgInventory, Reserve, Return, Strategy,
     },
     migrate,
     postgres::{
@@ -117,6 +117,13 @@ async fn after_every_poll() {
             .await;
         }
     }
+    let combined = Combined::new(shop.clone(), CombineOptions::new().always());
+    sweep(&db, &pool, "combined checkout", || {
+        let request = cart(&[("pot", 1), ("mug", 1)]);
+        Box::pin(async { combined.checkout(request).await.map(drop).unwrap() })
+    })
+    .await;
+    combined.shutdown().await;
     sweep(&db, &pool, "transact", || {
         Box::pin(async {
             let request = cart(&[("pot", 1), ("mug", 1)]);

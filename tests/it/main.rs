@@ -15,6 +15,7 @@ mod bugs;
 mod bulk;
 #[cfg(feature = "cache")]
 mod cached_stock;
+mod combined;
 mod compile_errors;
 mod contract;
 mod dropped;

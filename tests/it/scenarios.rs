@@ -20,7 +20,10 @@ const STRATEGIES: [Strategy; 3] = [
 ];
 
 /// Sends all requests at the same moment.
-pub async fn race(shop: &PgInventory, requests: Vec<Checkout>) -> Vec<Result<Order, Error>> {
+pub async fn race<I: Inventory + Clone + 'static>(
+    shop: &I,
+    requests: Vec<Checkout>,
+) -> Vec<Result<Order, Error>> {
     let start = Arc::new(Barrier::new(requests.len()));
     let mut buyers = JoinSet::new();
     for request in requests {

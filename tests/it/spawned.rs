@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 use optilock::{
     Conflict, RetryPolicy, Version,
     inventory::{
-        Adjustment, Error, Inventory, MemoryInventory, OrderFilter, OrderId, Page, PgInventory,
-        Quantity, Reserve, Return,
+        Adjustment, CombineOptions, Combined, Error, Inventory, MemoryInventory, OrderFilter,
+        OrderId, Page, PgInventory, Quantity, Reserve, Return,
     },
     migrate,
     postgres::{self, Bulk, TransactOptions, transact, transact_with},
@@ -71,7 +71,14 @@ async fn inventories() {
         .unwrap()
         .unwrap();
     let shop = PgInventory::new(db.pool.clone());
+    let combined = Combined::new(shop.clone(), CombineOptions::new());
     tokio::spawn(everything(Arc::new(shop))).await.unwrap();
+    let other = Db::new().await;
+    let other = Combined::new(PgInventory::new(other.pool.clone()), CombineOptions::new());
+    tokio::spawn(everything(Arc::new(other))).await.unwrap();
+    tokio::spawn(async move { combined.shutdown().await })
+        .await
+        .unwrap();
     tokio::spawn(everything(Arc::new(MemoryInventory::new())))
         .await
         .unwrap();

@@ -19,7 +19,9 @@ use crate::{
     },
 };
 
-use queue::{Answer, Queue, Refused};
+use queue::{Answer, Queue, Turn};
+#[doc(hidden)]
+pub use write::BATCH;
 
 /// A [`PgInventory`] for the hour in which everybody wants the same product.
 ///
@@ -45,7 +47,6 @@ pub struct Combined {
 pub struct CombineOptions {
     batch: usize,
     queue: usize,
-    workers: usize,
     always: bool,
 }
 
@@ -64,7 +65,6 @@ impl CombineOptions {
         Self {
             batch: 256,
             queue: 10_000,
-            workers: 2,
             always: false,
         }
     }
@@ -91,12 +91,6 @@ impl CombineOptions {
         self.always = true;
         self
     }
-
-    #[doc(hidden)]
-    pub const fn with_workers(mut self, workers: usize) -> Self {
-        self.workers = workers;
-        self
-    }
 }
 
 impl Combined {
@@ -108,7 +102,6 @@ impl Combined {
     }
 
     /// The inventory behind it.
-    #[must_use]
     pub fn inventory(&self) -> &PgInventory {
         &self.queue.inventory
     }
@@ -130,15 +123,16 @@ impl Combined {
         request.check()?;
         let clock = inventory.traffic.clock();
         if request.reservation.is_some() || inventory.hook.is_some() {
-            let answer = inventory.sell(&clock, &request, false).await;
+            let answer = Box::pin(inventory.sell(&clock, &request, false)).await;
             clock.stop(&answer);
             return answer;
         }
         let request = Arc::new(request);
-        let answer = match self.queue.join(Arc::clone(&request)) {
-            Err(Refused::Closed) => Err(Error::queue_full(None)),
-            Err(Refused::Full { retry_after }) => Err(Error::queue_full(Some(retry_after))),
-            Ok(answered) => {
+        let answer = match self.queue.join(&request) {
+            Turn::Closed => Err(Error::queue_full(None)),
+            Turn::Full { retry_after } => Err(Error::queue_full(Some(retry_after))),
+            Turn::Alone(_alone) => Box::pin(inventory.sell(&clock, &request, false)).await,
+            Turn::Wait(answered) => {
                 let answer = match answered.await {
                     Ok(answer) => answer,
                     // Its worker is gone, and may have sent it before.

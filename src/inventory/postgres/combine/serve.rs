@@ -1,12 +1,13 @@
 //! A worker: batch after batch, until nobody waits.
 
 use std::{
-    sync::{MutexGuard, PoisonError},
-    time::Instant,
+    sync::{Arc, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, pool::PoolConnection};
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{
@@ -20,34 +21,53 @@ use crate::{
     postgres::Failed,
 };
 
+type Connection = PoolConnection<Postgres>;
+
 /// More products than this are not remembered between batches.
 const REMEMBERED: usize = 100_000;
 
+/// How long a batch waits for its locks, as its statement says.
+const LOCKS_WITHIN: Duration = Duration::from_millis(500);
+
 pub(super) async fn work(mut shift: Shift) {
+    let mut conn = None;
     while let Some(batch) = shift.next() {
         let (began, count) = (Instant::now(), batch.len());
-        serve(shift.queue(), batch).await;
+        serve(shift.queue(), &mut conn, batch).await;
         shift.served(count, began);
+        // A connection that has made a batch is quicker at the next, unless somebody else waits for it.
+        let pool = &shift.queue().inventory.pool;
+        if pool.num_idle() == 0 && pool.size() >= pool.options().get_max_connections() {
+            conn = None;
+        }
         // Who was answered may come again before the next batch is taken.
         tokio::task::yield_now().await;
     }
 }
 
-async fn serve(queue: &Queue, mut batch: Vec<Waiting>) {
+async fn serve(queue: &Arc<Queue>, conn: &mut Option<Connection>, mut batch: Vec<Waiting>) {
     if batch.len() == 1
         && !queue.options.always
         && let Some(only) = batch.pop()
     {
-        return serve_one(queue, only).await;
+        *conn = None; // it takes one itself
+        let one = tokio::spawn(serve_one(Arc::clone(queue), only));
+        if timeout(LOCKS_WITHIN, one).await.is_err() {
+            queue.part(); // it goes on by itself
+        }
+        return;
     }
     let mut open: Vec<Option<Waiting>> = batch.into_iter().map(Some).collect();
+    let requests: Vec<Arc<Checkout>> = requests(&open);
+    let requests: Vec<&Checkout> = requests.iter().map(|request| &**request).collect();
     // Twice as planned from what is known, and then under locks.
-    let mut in_doubt = false;
+    let mut doubtful = Vec::new();
     for attempt in 1..=3 {
-        let requests: Vec<&Checkout> = requests(&open);
         let sold = if attempt < 3 {
-            try_at_once(queue, &requests).await
+            let careful = attempt > 1 || queue.careful.load(Relaxed);
+            try_at_once(queue, conn, &requests, careful).await
         } else {
+            *conn = None;
             try_locked(queue, &requests).await
         };
         match sold {
@@ -60,27 +80,53 @@ async fn serve(queue: &Queue, mut batch: Vec<Waiting>) {
                 break;
             }
             Ok(None) => {}
-            Err(failed) if failed.class == Class::Conflict => {}
-            Err(failed) => {
-                in_doubt = failed.class == Class::Unknown;
-                break;
+            Err(Lost { error, sent }) => {
+                *conn = None;
+                match error.class {
+                    // A key that is taken, most likely, and where there is one there are more.
+                    Class::Conflict => queue.careful.store(true, Relaxed),
+                    Class::Unknown => doubtful = sent,
+                    _ if error.error.is_lock_timeout() => queue.part(),
+                    _ => {}
+                }
+                if error.class != Class::Conflict {
+                    break;
+                }
             }
         }
     }
-    for waiting in open.into_iter().flatten() {
-        drop(waiting.answer.send(Answer::Alone { in_doubt }));
+    for (index, waiting) in open.into_iter().enumerate() {
+        if let Some(waiting) = waiting {
+            let in_doubt = doubtful.contains(&index);
+            drop(waiting.answer.send(Answer::Alone { in_doubt }));
+        }
     }
 }
 
-fn requests(open: &[Option<Waiting>]) -> Vec<&Checkout> {
+/// A batch that failed, and those of it whose orders had been sent.
+struct Lost {
+    error: Failed<Error>,
+    sent: Vec<usize>,
+}
+
+impl From<Error> for Lost {
+    fn from(error: Error) -> Self {
+        // Nothing was sent yet.
+        let (error, sent) = (Failed::before_commit(error), Vec::new());
+        Self { error, sent }
+    }
+}
+
+fn requests(open: &[Option<Waiting>]) -> Vec<Arc<Checkout>> {
     open.iter()
         .flatten()
-        .map(|waiting| &*waiting.request)
+        .map(|waiting| Arc::clone(&waiting.request))
         .collect()
 }
 
 /// As without a queue: a statement of its own.
-async fn serve_one(queue: &Queue, waiting: Waiting) {
+async fn serve_one(queue: Arc<Queue>, waiting: Waiting) {
+    let _alone = queue.let_go(&waiting.request);
     let answer = match queue.inventory.sell_at_once(&waiting.request).await {
         Ok(order) => Answer::Here(Ok(order)),
         Err(refused) if refused.class == Class::Permanent => Answer::Here(Err(refused.error)),
@@ -133,28 +179,45 @@ fn remember(queue: &Queue, requests: &[&Checkout], learnt: Known, plan: &Plan<'_
     }
 }
 
-async fn try_at_once(queue: &Queue, requests: &[&Checkout]) -> Result<Option<Sold>, Failed<Error>> {
+async fn try_at_once(
+    queue: &Queue,
+    conn: &mut Option<Connection>,
+    requests: &[&Checkout],
+    careful: bool,
+) -> Result<Option<Sold>, Lost> {
     let (mut known, cold) = recall(queue, requests);
-    let mut conn = queue.inventory.acquire().await?;
+    let conn = match conn {
+        Some(conn) => conn,
+        None => conn.insert(queue.inventory.acquire().await?),
+    };
     if !cold.is_empty() {
-        write::read(&mut conn, &cold, &mut known).await?;
+        write::read(conn, &cold, &mut known).await?;
     }
     let plan = plan::plan(requests, &known);
     let written = if plan.accepted.is_empty() {
         Ok(Some(Vec::new()))
     } else {
-        let written = write::write(&mut conn, &plan, &mut known).await;
+        let written = write::write(conn, &plan, careful, &mut known).await;
+        if let Ok(Written::All { left_out, .. }) = &written
+            && left_out.is_empty()
+            && careful
+        {
+            queue.careful.store(false, Relaxed);
+        }
         written.map(|written| sold(&plan, written))
     };
     remember(queue, requests, known, &plan);
     written.map_err(|error| {
         let class = error.class();
-        Failed::new(error, class)
+        Lost {
+            error: Failed::new(error, class),
+            sent: plan.accepted.iter().map(|it| it.index).collect(),
+        }
     })
 }
 
 /// In a transaction that locks all of its products first.
-async fn try_locked(queue: &Queue, requests: &[&Checkout]) -> Result<Option<Sold>, Failed<Error>> {
+async fn try_locked(queue: &Queue, requests: &[&Checkout]) -> Result<Option<Sold>, Lost> {
     let (_, mut skus) = recall(queue, requests);
     let lines = requests.iter().flat_map(|request| &request.lines);
     skus.extend(lines.map(|line| &line.sku));
@@ -169,10 +232,14 @@ async fn try_locked(queue: &Queue, requests: &[&Checkout]) -> Result<Option<Sold
             if plan.accepted.is_empty() {
                 return Ok(Some(Vec::new()));
             }
-            let written = write::write(conn, &plan, &mut known).await?;
+            let written = write::write(conn, &plan, true, &mut known).await?;
             Ok(sold(&plan, written))
         })
         .await
+        .map_err(|error| Lost {
+            error,
+            sent: (0..requests.len()).collect(),
+        })
 }
 
 fn sold(plan: &Plan<'_>, written: Written) -> Option<Sold> {
