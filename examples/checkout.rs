@@ -194,6 +194,12 @@ async fn play(
         };
         let bar = progress();
         report.flood = flood.run(shop, &contenders(Part::Flood), &bar).await?;
+        let combined = contenders(Part::Flood).contains(&Contender::Combined);
+        if let Some(buyers) = options.crowd().filter(|_| combined) {
+            let flood = Flood { buyers, ..flood };
+            let rows = flood.run(shop, &[Contender::Combined], &bar).await?;
+            report.flood.extend(rows);
+        }
         bar.finish_and_clear();
         let products = match flood.skus {
             1 => "one product".to_owned(),

@@ -94,7 +94,10 @@ impl Flood {
     ) -> Result<Arc<[Sku]>, Fault> {
         let mut skus = Vec::new();
         for number in 1..=self.skus {
-            let sku = Sku::new(format!("flood-{name}{contender:?}-{number}"))?;
+            let sku = Sku::new(format!(
+                "flood-{}-{name}{contender:?}-{number}",
+                self.buyers
+            ))?;
             shop.add_product(contender, &sku, self.stock).await?;
             skus.push(sku);
         }

@@ -14,7 +14,8 @@ use crate::{contender::Contender, fault::Fault};
 #[derive(Debug, Parser)]
 #[command(name = "checkout")]
 pub(crate) struct Options {
-    /// Buyers at the same time, each with a connection: 1 to 256 [default: race 64, flood 32]
+    /// Buyers at the same time, each with a connection: 1 to 256 [default: race 64, flood 32, and
+    /// combined by 256 who share the connections]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=256))]
     buyers: Option<u32>,
 
@@ -98,6 +99,16 @@ impl Options {
                 Part::Race => 64,
                 Part::Flood => 32,
             })),
+        }
+    }
+
+    /// Buyers of a last row, in which combined shows what more of them do for it: by default. They share
+    /// the connections of the others.
+    pub(crate) const fn crowd(&self) -> Option<u32> {
+        if self.buyers.is_none() {
+            Some(256)
+        } else {
+            None
         }
     }
 

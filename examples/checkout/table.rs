@@ -36,6 +36,7 @@ pub(crate) fn race(rows: &[Raced]) -> String {
 pub(crate) fn flood(rows: &[Flooded]) -> String {
     let mut table = table(&[
         "strategy",
+        "buyers",
         "orders/s",
         "x for\nupdate",
         "p50\nms",
@@ -48,6 +49,7 @@ pub(crate) fn flood(rows: &[Flooded]) -> String {
     for row in rows {
         table.add_row(vec![
             Cell::new(row.strategy),
+            number(row.buyers),
             number(grouped(row.orders_per_second)),
             number(ratio(rows, row).map_or("-".to_owned(), |ratio| format!("{ratio:.2}"))),
             number(format!("{:.2}", row.p50_ms)),

@@ -1,0 +1,405 @@
+//! Checkouts of one unit by every strategy, over so many buyers and products. Everybody writes the same
+//! rows, ledger and idempotency keys included, over 32 connections: with one for each of 256 buyers a
+//! server of 2 cores spends its time on switching between them.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
+use criterion::{BenchmarkId, Criterion, Throughput};
+use optilock::{
+    inventory::{
+        BATCH, Checkout, CombineOptions, Combined, Inventory, Line, Money, NewProduct, OrderId,
+        PgInventory, Quantity, Sku, Stock, Strategy,
+    },
+    postgres::pool_options,
+    sqlx::{self, PgPool},
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinSet,
+};
+use uuid::Uuid;
+
+use crate::{
+    median,
+    support::{Server, database::Database},
+};
+
+const BUYERS: [u64; 6] = [1, 2, 8, 32, 128, 256];
+const PRODUCTS: [u64; 3] = [1, 10, 1_000];
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Way {
+    ByHand,
+    Optimistic,
+    Pessimistic,
+    Guarded,
+    Combined,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::ByHand,
+        Self::Optimistic,
+        Self::Pessimistic,
+        Self::Guarded,
+        Self::Combined,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::ByHand => "for update by hand",
+            Self::Optimistic => "optimistic",
+            Self::Pessimistic => "pessimistic",
+            Self::Guarded => "guarded",
+            Self::Combined => "combined",
+        }
+    }
+}
+
+/// Orders per second of each way, by so many buyers of so many products.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) products: u64,
+    pub(crate) buyers: u64,
+    pub(crate) rates: [f64; Way::ALL.len()],
+}
+
+/// When a turn ends.
+#[derive(Clone, Copy)]
+enum End {
+    /// After so many orders of each buyer.
+    Orders(u64),
+    At(Instant),
+}
+
+struct Shop {
+    pool: PgPool,
+    inventory: PgInventory,
+    combined: Combined,
+}
+
+impl Shop {
+    async fn buy(&self, way: Way, sku: &Sku) {
+        let key = Uuid::now_v7().to_string();
+        if way == Way::ByHand {
+            let bought = by_hand(&self.pool, sku, &key).await;
+            return bought.expect("there is plenty");
+        }
+        let line = Line::new(sku.clone(), Quantity::ONE);
+        let request = Checkout::new([line]).expect("a cart");
+        let request = request.with_customer("buyer").with_idempotency_key(key);
+        let by = |strategy| self.inventory.clone().with_strategy(strategy);
+        let order = match way {
+            Way::Optimistic => by(Strategy::Optimistic).checkout(request).await,
+            Way::Pessimistic => by(Strategy::Pessimistic).checkout(request).await,
+            Way::Combined => self.combined.checkout(request).await,
+            _ => self.inventory.checkout(request).await,
+        };
+        order.expect("there is plenty, and conflicts don't escape");
+    }
+}
+
+/// What one writes by hand.
+async fn by_hand(pool: &PgPool, sku: &Sku, key: &str) -> Result<(), sqlx::Error> {
+    let id = OrderId::new().uuid();
+    let mut transaction = pool.begin().await?;
+    let (available, price, currency): (i64, i64, String) = sqlx::query_as(
+        "SELECT stock - reserved, price, currency FROM optilock.products
+         WHERE sku = $1 AND NOT retired FOR UPDATE",
+    )
+    .bind(sku.as_str())
+    .fetch_one(&mut *transaction)
+    .await?;
+    assert!(available >= 1, "there is plenty");
+    let (version, stock): (i64, i64) = sqlx::query_as(
+        "UPDATE optilock.products SET stock = stock - 1, version = version + 1, updated_at = now()
+         WHERE sku = $1 RETURNING version, stock",
+    )
+    .bind(sku.as_str())
+    .fetch_one(&mut *transaction)
+    .await?;
+    sqlx::query(
+        "INSERT INTO optilock.orders (id, customer, idempotency_key, total, currency)
+         VALUES ($1, 'buyer', $2, $3, $4)",
+    )
+    .bind(id)
+    .bind(key)
+    .bind(price)
+    .bind(&currency)
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query(
+        "INSERT INTO optilock.order_lines (order_id, sku, quantity, price) VALUES ($1, $2, 1, $3)",
+    )
+    .bind(id)
+    .bind(sku.as_str())
+    .bind(price)
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query(
+        "INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
+         VALUES ($1, $2, 1, -1, $3, $4)",
+    )
+    .bind(sku.as_str())
+    .bind(version)
+    .bind(stock)
+    .bind(id)
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await
+}
+
+struct Bench {
+    runtime: Runtime,
+    shop: Arc<Shop>,
+    /// For each way its own, so that none works on what another has left.
+    skus: Vec<Arc<[Sku]>>,
+    database: Option<Database>,
+}
+
+impl Bench {
+    fn open(server: &Server) -> Self {
+        let runtime = Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let (shop, skus, database) = runtime.block_on(async {
+            let database = server.create_database("checkouts").await;
+            let database = database.expect("a database of our own");
+            let pool = pool_options()
+                .max_connections(32)
+                .min_connections(32)
+                .acquire_timeout(Duration::from_secs(60))
+                .connect_with(database.options())
+                .await
+                .expect("the database can be reached");
+            optilock::migrate(&pool).await.expect("migrations apply");
+            let inventory = PgInventory::new(pool.clone());
+            let mut skus = Vec::new();
+            for way in Way::ALL {
+                let mut own = Vec::new();
+                for number in 0..PRODUCTS[PRODUCTS.len() - 1] {
+                    let sku = Sku::new(format!("{way:?}-{number:04}")).expect("a SKU");
+                    let price = Money::new(100, "MXN".parse().expect("a currency"));
+                    let new = NewProduct::new(sku, "Pot", price.expect("a price"));
+                    let added = inventory.add_product(new.with_stock(Stock::MAX)).await;
+                    own.push(added.expect("a new product").sku);
+                }
+                skus.push(Arc::from(own));
+            }
+            let combined = Combined::new(inventory.clone(), CombineOptions::new());
+            let shop = Shop {
+                pool,
+                inventory,
+                combined,
+            };
+            (Arc::new(shop), skus, database)
+        });
+        Self {
+            runtime,
+            shop,
+            skus,
+            database: Some(database),
+        }
+    }
+
+    /// How many orders, in what time.
+    fn turn(&self, way: Way, buyers: u64, products: u64, end: End) -> (u64, Duration) {
+        let skus = &self.skus[Way::ALL
+            .iter()
+            .position(|it| *it == way)
+            .expect("one of them")];
+        let orders = Arc::new(AtomicU64::new(0));
+        let start = Instant::now();
+        self.runtime.block_on(async {
+            let mut crowd = JoinSet::new();
+            for buyer in 0..buyers {
+                let (shop, skus) = (Arc::clone(&self.shop), Arc::clone(skus));
+                let orders = Arc::clone(&orders);
+                crowd.spawn(async move {
+                    let mut at = buyer * 7_919;
+                    let mut made = 0;
+                    loop {
+                        match end {
+                            End::Orders(most) if made == most => break,
+                            End::At(end) if Instant::now() >= end => break,
+                            _ => {}
+                        }
+                        at = at.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        let sku = &skus[((at >> 33) % products) as usize];
+                        shop.buy(way, sku).await;
+                        made += 1;
+                    }
+                    orders.fetch_add(made, Relaxed);
+                });
+            }
+            crowd.join_all().await;
+        });
+        (orders.load(Relaxed), start.elapsed())
+    }
+
+    fn measure(&self, criterion: &mut Criterion) {
+        for products in PRODUCTS {
+            let mut group = criterion.benchmark_group(format!("checkout of {products} products"));
+            group
+                .sample_size(10)
+                .measurement_time(Duration::from_secs(1))
+                .warm_up_time(Duration::from_millis(100));
+            for buyers in BUYERS {
+                group.throughput(Throughput::Elements(buyers));
+                for way in Way::ALL {
+                    let id = BenchmarkId::new(way.name(), buyers);
+                    group.bench_function(id, |bencher| {
+                        bencher.iter_custom(|times| {
+                            self.turn(way, buyers, products, End::Orders(times)).1
+                        });
+                    });
+                }
+            }
+            group.finish();
+        }
+    }
+
+    fn compare(&self, products: u64, buyers: u64, rounds: usize, turn: Duration) -> Measured {
+        let mut rates = Way::ALL.map(|_| Vec::new());
+        for _ in 0..rounds {
+            for (way, rates) in Way::ALL.into_iter().zip(&mut rates) {
+                let (orders, took) =
+                    self.turn(way, buyers, products, End::At(Instant::now() + turn));
+                rates.push(orders as f64 / took.as_secs_f64());
+            }
+        }
+        Measured {
+            products,
+            buyers,
+            rates: rates.map(|mut rates| median(&mut rates)),
+        }
+    }
+
+    /// The statement behind `combined` on one connection, with everything made beforehand.
+    fn batches_alone(&self, batches: usize) -> f64 {
+        const SIZE: usize = 256;
+        let sku = self.skus[4][0].as_str();
+        let made: Vec<(Vec<Uuid>, Vec<String>)> = (0..batches)
+            .map(|_| {
+                let ids = (0..SIZE).map(|_| Uuid::now_v7()).collect();
+                (ids, (0..SIZE).map(|_| Uuid::now_v7().to_string()).collect())
+            })
+            .collect();
+        self.runtime.block_on(async {
+            let mut conn = self.shop.pool.acquire().await.expect("a connection");
+            let start = Instant::now();
+            for (ids, keys) in &made {
+                let batch = sqlx::query(BATCH)
+                    .bind([sku])
+                    .bind([SIZE as i64])
+                    .bind([100_i64])
+                    .bind(["MXN"])
+                    .bind([None::<i64>])
+                    .bind(ids)
+                    .bind([Some("buyer"); SIZE])
+                    .bind(keys)
+                    .bind([100_i64; SIZE])
+                    .bind(["MXN"; SIZE])
+                    .bind(ids)
+                    .bind([sku; SIZE])
+                    .bind([1_i64; SIZE]);
+                batch.fetch_all(&mut *conn).await.expect("it is written");
+            }
+            (batches * SIZE) as f64 / start.elapsed().as_secs_f64()
+        })
+    }
+
+    fn close(mut self) {
+        let database = self.database.take().expect("closed once");
+        self.runtime.block_on(async {
+            self.shop.combined.shutdown().await;
+            let audit = self.shop.inventory.audit().await;
+            let audit = audit.expect("the books can be read");
+            assert!(audit.is_clean(), "{audit}");
+            self.shop.pool.close().await;
+            let removed = database.remove().await;
+            removed.expect("our own database can be dropped");
+        });
+    }
+}
+
+fn table(products: u64, measured: &[&Measured]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    let title = match products {
+        1 => "one product, buyers".to_owned(),
+        _ => format!("{products} products, buyers"),
+    };
+    let mut header = vec![title, "by hand\norders/s".to_owned()];
+    let others = &Way::ALL[1..];
+    header.extend(
+        others
+            .iter()
+            .map(|way| format!("{}\nx by hand", way.name())),
+    );
+    header.extend([
+        "combined\norders/s".to_owned(),
+        "combined\nx guarded".to_owned(),
+    ]);
+    table.set_header(header);
+    for row in measured {
+        let [by_hand, .., guarded, combined] = row.rates;
+        let mut cells = vec![row.buyers.to_string(), format!("{by_hand:.0}")];
+        cells.extend(
+            row.rates[1..]
+                .iter()
+                .map(|rate| format!("{:.2}", rate / by_hand)),
+        );
+        cells.push(format!("{combined:.0}"));
+        cells.push(format!("{:.2}", combined / guarded));
+        table.add_row(cells);
+    }
+    for column in table.column_iter_mut() {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// By criterion itself for those that the filter lets through, and then the tables.
+pub(crate) fn run(
+    criterion: &mut Criterion,
+    server: &Server,
+    rounds: usize,
+    only_a_test: bool,
+) -> Vec<Measured> {
+    let bench = Bench::open(server);
+    bench.measure(criterion);
+    let mut measured = Vec::new();
+    let turn = Duration::from_millis(if only_a_test { 20 } else { 400 });
+    if rounds > 0 {
+        for products in PRODUCTS {
+            for buyers in BUYERS {
+                measured.push(bench.compare(products, buyers, rounds, turn));
+            }
+            let rows = measured.iter().filter(|row| row.products == products);
+            println!("{}", table(products, &rows.collect::<Vec<_>>()));
+        }
+        let mut alone: Vec<f64> = Vec::new();
+        let mut combined: Vec<f64> = Vec::new();
+        for _ in 0..rounds {
+            alone.push(bench.batches_alone(if only_a_test { 1 } else { 100 }));
+            let (orders, took) =
+                bench.turn(Way::Combined, 256, 1, End::At(Instant::now() + turn * 3));
+            combined.push(orders as f64 / took.as_secs_f64());
+        }
+        let (alone, combined) = (median(&mut alone), median(&mut combined));
+        println!(
+            "The batch's statement alone, by one connection, 256 at a time: {alone:.0} orders/s. \
+             Combined, 256 buyers: {combined:.0}, {:.2} of that.",
+            combined / alone
+        );
+    }
+    bench.close();
+    measured
+}
