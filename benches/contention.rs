@@ -2,14 +2,16 @@
 //! hand.
 //!
 //! `cargo bench --bench contention` ends with tables of ratios; `-- tables` prints them alone, `--
-//! --quick` within five minutes with criterion's own figures, and `-- tables chart` draws
-//! `benches/contention.svg`. The tables are measured in turns, so that a machine that changes its pace
+//! --quick` within five minutes with criterion's own figures, and `-- chart` draws
+//! `benches/contention.svg` from them. The tables are measured in turns, so that a machine that changes its pace
 //! does so for everybody. The server is durable, as in production.
 
 #[path = "contention/chart.rs"]
 mod chart;
 #[path = "contention/checkouts.rs"]
 mod checkouts;
+#[path = "contention/network.rs"]
+mod network;
 #[path = "contention/rows.rs"]
 mod rows;
 #[path = "../examples/support/postgres.rs"]

@@ -18,7 +18,7 @@ use optilock::{
         PgInventory, Quantity, Sku, Stock, Strategy,
     },
     postgres::pool_options,
-    sqlx::{self, PgPool},
+    sqlx::{self, PgPool, postgres::PgConnectOptions},
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -27,7 +27,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    median,
+    median, network,
     support::{Server, database::Database},
 };
 
@@ -164,6 +164,24 @@ struct Bench {
     database: Option<Database>,
 }
 
+impl Shop {
+    async fn open(options: PgConnectOptions) -> Self {
+        let pool = pool_options()
+            .max_connections(32)
+            .min_connections(32)
+            .acquire_timeout(Duration::from_secs(60))
+            .connect_with(options)
+            .await
+            .expect("the database can be reached");
+        let inventory = PgInventory::new(pool.clone());
+        Self {
+            pool,
+            combined: Combined::new(inventory.clone(), CombineOptions::new()),
+            inventory,
+        }
+    }
+}
+
 impl Bench {
     fn open(server: &Server) -> Self {
         let runtime = Builder::new_multi_thread().enable_all().build();
@@ -171,15 +189,9 @@ impl Bench {
         let (shop, skus, database) = runtime.block_on(async {
             let database = server.create_database("checkouts").await;
             let database = database.expect("a database of our own");
-            let pool = pool_options()
-                .max_connections(32)
-                .min_connections(32)
-                .acquire_timeout(Duration::from_secs(60))
-                .connect_with(database.options())
-                .await
-                .expect("the database can be reached");
-            optilock::migrate(&pool).await.expect("migrations apply");
-            let inventory = PgInventory::new(pool.clone());
+            let shop = Shop::open(database.options()).await;
+            let migrated = optilock::migrate(&shop.pool).await;
+            migrated.expect("migrations apply");
             let mut skus = Vec::new();
             for way in Way::ALL {
                 let mut own = Vec::new();
@@ -187,17 +199,11 @@ impl Bench {
                     let sku = Sku::new(format!("{way:?}-{number:04}")).expect("a SKU");
                     let price = Money::new(100, "MXN".parse().expect("a currency"));
                     let new = NewProduct::new(sku, "Pot", price.expect("a price"));
-                    let added = inventory.add_product(new.with_stock(Stock::MAX)).await;
+                    let added = shop.inventory.add_product(new.with_stock(Stock::MAX)).await;
                     own.push(added.expect("a new product").sku);
                 }
                 skus.push(Arc::from(own));
             }
-            let combined = Combined::new(inventory.clone(), CombineOptions::new());
-            let shop = Shop {
-                pool,
-                inventory,
-                combined,
-            };
             (Arc::new(shop), skus, database)
         });
         Self {
@@ -210,6 +216,17 @@ impl Bench {
 
     /// How many orders, in what time.
     fn turn(&self, way: Way, buyers: u64, products: u64, end: End) -> (u64, Duration) {
+        self.turn_at(&self.shop, way, buyers, products, end)
+    }
+
+    fn turn_at(
+        &self,
+        shop: &Arc<Shop>,
+        way: Way,
+        buyers: u64,
+        products: u64,
+        end: End,
+    ) -> (u64, Duration) {
         let skus = &self.skus[Way::ALL
             .iter()
             .position(|it| *it == way)
@@ -219,7 +236,7 @@ impl Bench {
         self.runtime.block_on(async {
             let mut crowd = JoinSet::new();
             for buyer in 0..buyers {
-                let (shop, skus) = (Arc::clone(&self.shop), Arc::clone(skus));
+                let (shop, skus) = (Arc::clone(shop), Arc::clone(skus));
                 let orders = Arc::clone(&orders);
                 crowd.spawn(async move {
                     let mut at = buyer * 7_919;
@@ -315,6 +332,58 @@ impl Bench {
         })
     }
 
+    /// The same over a network: what costs more round trips loses more.
+    fn over_a_network(&self, rounds: usize, turn: Duration) -> Table {
+        const WAYS: [Way; 3] = [Way::ByHand, Way::Guarded, Way::Combined];
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED);
+        let title = "one product, 256 buyers:\nround trip".to_owned();
+        let mut header = vec![title];
+        header.extend(WAYS.iter().map(|way| format!("{}\norders/s", way.name())));
+        header.extend(
+            WAYS[1..]
+                .iter()
+                .map(|way| format!("{}\nx by hand", way.name())),
+        );
+        table.set_header(header);
+        let options = self.database.as_ref().expect("not closed yet").options();
+        for micros in [0, 500, 2_000] {
+            let shop = if micros == 0 {
+                Arc::clone(&self.shop)
+            } else {
+                let far = network::between(options.clone(), Duration::from_micros(micros));
+                Arc::new(self.runtime.block_on(Shop::open(far)))
+            };
+            let mut rates = WAYS.map(|_| Vec::new());
+            for _ in 0..rounds {
+                for (way, rates) in WAYS.into_iter().zip(&mut rates) {
+                    let end = End::At(Instant::now() + turn);
+                    let (orders, took) = self.turn_at(&shop, way, 256, 1, end);
+                    rates.push(orders as f64 / took.as_secs_f64());
+                }
+            }
+            let rates = rates.map(|mut rates| median(&mut rates));
+            let mut cells = vec![match micros {
+                0 => "none added".to_owned(),
+                _ => format!("{} ms", micros as f64 / 1_000.0),
+            }];
+            cells.extend(rates.iter().map(|rate| format!("{rate:.0}")));
+            cells.extend(
+                rates[1..]
+                    .iter()
+                    .map(|rate| format!("{:.1}", rate / rates[0])),
+            );
+            table.add_row(cells);
+            if micros > 0 {
+                self.runtime.block_on(shop.pool.close());
+            }
+        }
+        for column in table.column_iter_mut() {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+
     fn close(mut self) {
         let database = self.database.take().expect("closed once");
         self.runtime.block_on(async {
@@ -399,6 +468,7 @@ pub(crate) fn run(
              Combined, 256 buyers: {combined:.0}, {:.2} of that.",
             combined / alone
         );
+        println!("{}", bench.over_a_network(rounds.min(3), turn * 3));
     }
     bench.close();
     measured
