@@ -1,8 +1,11 @@
-//! The clean-up of unpaid orders, alone, and beside checkouts of other products.
+//! What a checkout costs: by the lines of its cart, by the size of the catalogue, beside pgbench; a
+//! reservation; and the clean-up of unpaid orders, alone, and beside checkouts of other products.
 //!
-//! `cargo bench --bench checkout` ends with a table; `-- tables` prints it alone. The server is durable,
+//! `cargo bench --bench checkout` ends with tables; `-- tables` prints them alone. The server is durable,
 //! as in production.
 
+#[path = "checkout/pgbench.rs"]
+mod pgbench;
 #[path = "../examples/support/postgres.rs"]
 mod support;
 
@@ -17,7 +20,9 @@ use std::{
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use criterion::{Criterion, Throughput};
 use optilock::{
-    inventory::{Checkout, Inventory, Line, Money, NewProduct, PgInventory, Quantity, Sku, Stock},
+    inventory::{
+        Checkout, Inventory, Line, Money, NewProduct, PgInventory, Quantity, Reserve, Sku, Stock,
+    },
     postgres::pool_options,
     sqlx::{self, AssertSqlSafe, PgPool},
 };
@@ -81,8 +86,8 @@ impl Bench {
             let database = server.create_database("checkout").await;
             let database = database.expect("a database of our own");
             let pool = pool_options()
-                .max_connections(16)
-                .min_connections(16)
+                .max_connections(32)
+                .min_connections(32)
                 .acquire_timeout(Duration::from_secs(60))
                 .connect_with(database.options())
                 .await
@@ -183,8 +188,161 @@ impl Bench {
         })
     }
 
+    /// The mean time of one, by one client.
+    fn time(&self, times: u64, mut one: impl AsyncFnMut(u64)) -> Duration {
+        let start = Instant::now();
+        self.runtime.block_on(async {
+            for number in 0..times {
+                one(number).await;
+            }
+        });
+        start.elapsed() / u32::try_from(times.max(1)).expect("not so many")
+    }
+
+    async fn buy(&self, number: u64, lines: u64) {
+        let lines = (0..lines).map(|line| {
+            let sku = sku("other", (number * 31 + line * 41) % OTHERS);
+            Line::new(sku, Quantity::ONE)
+        });
+        let cart = Checkout::new(lines).expect("a cart");
+        self.shop.checkout(cart).await.expect("there is plenty");
+    }
+
+    async fn reserve_and_release(&self, number: u64) {
+        let held = [(sku("other", number % OTHERS), Quantity::ONE)];
+        let held = Reserve::new(held).expect("a reservation");
+        let held = self.shop.reserve(held).await.expect("there is plenty");
+        self.shop.release(held.id).await.expect("it is there");
+    }
+
+    /// Beside a catalogue of a million.
+    fn fill(&self, products: u64) {
+        let fill = format!(
+            "INSERT INTO optilock.products (sku, name, price, currency, stock)
+                 SELECT 'filling-' || n, 'Pot', 100, 'MXN', 9 FROM generate_series(1, {products}) AS n;
+             INSERT INTO optilock.movements (sku, version, kind, delta, stock_after)
+                 SELECT 'filling-' || n, 1, 8, 9, 9 FROM generate_series(1, {products}) AS n"
+        );
+        self.runtime.block_on(async {
+            let filled = sqlx::raw_sql(AssertSqlSafe(fill)).execute(&self.pool).await;
+            filled.expect("products can be made");
+            for tidy in ["VACUUM (ANALYZE)", "CHECKPOINT"] {
+                let tidied = sqlx::raw_sql(tidy).execute(&self.pool).await;
+                tidied.expect("our own database can be tidied");
+            }
+        });
+    }
+
+    /// Over 32 connections and as many products as there are others; orders per second.
+    fn sell_over_32(&self, length: Duration) -> f64 {
+        let sold = Arc::new(AtomicU64::new(0));
+        let start = Instant::now();
+        self.runtime.block_on(async {
+            let mut buyers = JoinSet::new();
+            for buyer in 0..32 {
+                let (shop, sold) = (self.shop.clone(), Arc::clone(&sold));
+                buyers.spawn(async move {
+                    let mut at: u64 = buyer;
+                    while start.elapsed() < length {
+                        at = at.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        let line = Line::new(sku("other", (at >> 33) % OTHERS), Quantity::ONE);
+                        let cart = Checkout::new([line]).expect("a cart");
+                        shop.checkout(cart).await.expect("there is plenty");
+                        sold.fetch_add(1, Relaxed);
+                    }
+                });
+            }
+            buyers.join_all().await;
+        });
+        sold.load(Relaxed) as f64 / start.elapsed().as_secs_f64()
+    }
+
+    /// In turns: what one costs, and how many times the first.
+    fn costs(&self, rounds: usize, times: u64, filling: u64) {
+        const LINES: [u64; 3] = [1, 5, 20];
+        let in_ms = |time: Duration| time.as_secs_f64() * 1_000.0;
+        let mut carts = LINES.map(|_| Vec::new());
+        let (mut reserved, mut large) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            for (lines, times_of) in LINES.into_iter().zip(&mut carts) {
+                let time = self.time(times, async |number| self.buy(number, lines).await);
+                times_of.push(in_ms(time));
+            }
+            let time = self.time(times, async |number| self.reserve_and_release(number).await);
+            reserved.push(in_ms(time));
+        }
+        self.fill(filling);
+        // Plans are made anew, and what is needed is read into memory.
+        self.time(times, async |number| self.buy(number, 1).await);
+        for _ in 0..rounds {
+            let time = self.time(times, async |number| self.buy(number, 1).await);
+            large.push(in_ms(time));
+        }
+        let first = median(carts[0].clone());
+        let mut table = table(&["one client", "ms", "ratio"]);
+        let mut row = |name: String, times: Vec<f64>| {
+            let time = median(times);
+            table.add_row([name, format!("{time:.3}"), format!("{:.2}", time / first)]);
+        };
+        for (lines, times) in LINES.into_iter().zip(carts) {
+            row(format!("checkout, lines: {lines}"), times);
+        }
+        row("reserve and release a line".to_owned(), reserved);
+        row(
+            format!("checkout of a line, {filling} products more"),
+            large,
+        );
+        println!("{}", aligned(table));
+    }
+
+    /// In turns with pgbench, if there is one.
+    fn beside_pgbench(&self, rounds: usize, seconds: u64) {
+        let url = self.database.as_ref().expect("not closed yet").url();
+        let (mut ours, mut its, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            let Some(pgbench) = pgbench::orders_per_second(url, seconds) else {
+                println!("There is no pgbench here to compare with.");
+                return;
+            };
+            let guarded = self.sell_over_32(Duration::from_secs(seconds));
+            its.push(pgbench);
+            ours.push(guarded);
+            ratios.push(guarded / pgbench);
+        }
+        let mut table = table(&["32 connections, 1,000 products", "orders/s", "ratio"]);
+        let mut row = |name: &str, rates, ratio: f64| {
+            table.add_row([
+                name.to_owned(),
+                format!("{:.0}", median(rates)),
+                format!("{ratio:.2}"),
+            ]);
+        };
+        row("pgbench, the same statement", its, 1.0);
+        row("guarded", ours, median(ratios));
+        println!("{}", aligned(table));
+    }
+
     fn measure(&self, criterion: &mut Criterion) {
         const ORDERS: u64 = 1_000;
+        let mut group = criterion.benchmark_group("one client");
+        group
+            .sample_size(10)
+            .measurement_time(Duration::from_secs(2));
+        let many = |times: u64| u32::try_from(times).expect("not so many");
+        for lines in [1, 5, 20] {
+            group.bench_function(format!("checkout, lines: {lines}"), |bencher| {
+                bencher.iter_custom(|times| {
+                    self.time(times, async |number| self.buy(number, lines).await) * many(times)
+                });
+            });
+        }
+        group.bench_function("reserve and release a line", |bencher| {
+            bencher.iter_custom(|times| {
+                self.time(times, async |number| self.reserve_and_release(number).await)
+                    * many(times)
+            });
+        });
+        group.finish();
         let mut group = criterion.benchmark_group("clean-up");
         group
             .sample_size(10)
@@ -210,13 +368,11 @@ impl Bench {
         let rounds: Vec<Round> = (0..rounds).map(|_| self.round(orders, PACE)).collect();
         let figure = |of: fn(&Round) -> f64| median(rounds.iter().map(of).collect());
         let share = figure(|round| round.sold_beside / round.sold_alone);
-        let mut table = Table::new();
-        table.load_style(UTF8_FULL_CONDENSED);
         let title = format!(
             "clean-up of {orders} unpaid orders, median of {} rounds",
             rounds.len()
         );
-        table.set_header([&title, "orders/s", "ratio"]);
+        let mut table = table(&[&title, "orders/s", "ratio"]);
         let rows = [
             (
                 "clean-up alone, as fast as it can",
@@ -243,10 +399,7 @@ impl Bench {
             let ratio = ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
             table.add_row([name.to_owned(), format!("{rate:.0}"), ratio]);
         }
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        println!("{table}");
+        println!("{}", aligned(table));
     }
 
     fn close(mut self) {
@@ -257,6 +410,20 @@ impl Bench {
             removed.expect("our own database can be dropped");
         });
     }
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    table.set_header(header);
+    table
+}
+
+fn aligned(mut table: Table) -> Table {
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
 }
 
 fn sku(kind: &str, number: u64) -> Sku {
@@ -280,8 +447,12 @@ fn main() {
         println!("{}", server.version());
         if asked("--test") {
             bench.compare(1, 2_000);
+            bench.beside_pgbench(1, 1);
+            bench.costs(1, 10, 1_000);
         } else {
             bench.compare(5, 100_000);
+            bench.beside_pgbench(5, 4);
+            bench.costs(5, 400, 1_000_000);
         }
     }
     bench.close();

@@ -61,12 +61,12 @@ pub use money::{Currency, Money};
 pub use movement::{Movement, MovementKind};
 pub use order::{Cleanup, Order, OrderFilter, OrderLine, OrderStatus};
 pub use page::Page;
-#[doc(hidden)]
-pub use postgres::BATCH;
 pub use postgres::{
     Accepted, BoxError, Change, CombineOptions, Combined, MigrateError, OnAccepted, PgInventory,
     Stats, Strategy, migrate,
 };
+#[doc(hidden)]
+pub use postgres::{BATCH, SELL_ONE};
 pub use product::{NewProduct, Product};
 pub use quantity::{Quantity, Stock};
 pub use report::{BestSeller, ContendedProduct, Kpi, KpiKind, NegativeStock, Report, UnpaidOrder};

@@ -41,6 +41,8 @@ pub use hook::{Accepted, BoxError, Change, OnAccepted};
 pub use migrate::{MigrateError, migrate};
 use pace::Pace;
 use products::Products;
+#[doc(hidden)]
+pub use sql::SELL_ONE;
 pub use stats::Stats;
 
 /// How a checkout holds the stock between looking and taking.

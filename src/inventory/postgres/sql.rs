@@ -90,7 +90,8 @@ pub(super) const ADJUST: &str = concat!(
 /// A checkout of one line, in one round trip. `$1` sku, `$2` quantity, `$3` version?, `$4` price?,
 /// `$5` currency?, `$6` the highest price whose total fits, `$7` order, `$8` customer?, `$9` key?. No
 /// row: refused, ask [`FACTS`] why.
-pub(super) const SELL_ONE: &str = "WITH u AS (
+#[doc(hidden)] // for the benches, which give it to pgbench
+pub const SELL_ONE: &str = "WITH u AS (
         UPDATE optilock.products p
         SET stock = p.stock - $2, version = p.version + 1, updated_at = statement_timestamp()
         WHERE p.sku = $1 AND NOT p.retired AND p.stock - p.reserved >= $2
