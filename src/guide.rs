@@ -1,8 +1,8 @@
 //! The guide: how to think about locking, retrying, transactions and stock.
 //!
 //! Read [`locking`] first. [`retrying`] needs no database. `transactions`, `rows`, `existing_tables`
-//! and `http` are about tables of your own on PostgreSQL; `inventory`, `orders`, `reservations` and
-//! `display` about the shop, `operations` about running it.
+//! and `http` are about tables of your own on PostgreSQL; `inventory`, `orders`, `reservations`,
+//! `flash_sales` and `display` about the shop, `operations` and `tuning` about running it.
 
 #[doc = include_str!("guide/locking.md")]
 pub mod locking {}
@@ -49,6 +49,16 @@ pub mod reservations {}
 #[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
 #[doc = include_str!("guide/operations.md")]
 pub mod operations {}
+
+#[cfg(feature = "inventory")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
+#[doc = include_str!("guide/flash_sales.md")]
+pub mod flash_sales {}
+
+#[cfg(feature = "inventory")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
+#[doc = include_str!("guide/tuning.md")]
+pub mod tuning {}
 
 #[cfg(feature = "cache")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cache")))]
