@@ -42,8 +42,8 @@ CREATE TABLE optilock.orders (
     -- Since when it has awaited payment: its creation, or the last time it was revived.
     pending_since timestamptz NOT NULL DEFAULT statement_timestamp()
 );
--- For reports of the last days. Orders come in the order of their time, so a few bytes per block do, and
--- a sale hardly pays for it.
+-- For reports of the last days: skips the blocks that hold older orders only. A few bytes per block, so
+-- that a sale hardly pays for it.
 CREATE INDEX orders_created ON optilock.orders USING brin (created_at);
 -- For the clean-up of unpaid orders.
 CREATE INDEX orders_unpaid ON optilock.orders (pending_since) WHERE status IN (0, 1);

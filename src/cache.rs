@@ -8,7 +8,10 @@
 use std::{
     fmt,
     hash::{BuildHasher, RandomState},
-    sync::atomic::{AtomicU64, Ordering::SeqCst},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -33,7 +36,8 @@ use crate::{
 /// [`display`](Self::display) answers from memory; everything else goes to the inventory behind it, and
 /// what it changed is asked for anew at the next view. What other processes change is seen when the
 /// [`ttl`](Self::with_ttl) is over; and what a transaction of the host's changes by `.._in` operations,
-/// unless the host [`forget`](Self::forget)s those products after its commit.
+/// unless the host [`forget`](Self::forget)s those products after its commit. A checkout that is refused
+/// has its products asked for anew, too: that they ran out may be news.
 ///
 /// ```
 /// use optilock::{cache::CachedStock, inventory::{Checkout, Inventory, Line, MemoryInventory, Money, NewProduct, Quantity, Sku, Stock}};
@@ -61,6 +65,8 @@ pub struct CachedStock<I> {
     ttl: Duration,
     seen: Cache<Sku, Seen>,
     epochs: Epochs,
+    /// When the inventory last failed.
+    failed: Mutex<Option<Instant>>,
 }
 
 /// What was seen of one product.
@@ -91,7 +97,7 @@ impl<I: Inventory> CachedStock<I> {
     }
 
     fn build(inventory: I, ttl: Duration, products: u64) -> Self {
-        // Age is judged by `is_fresh`; here it only frees memory. A thousand years is the most it takes.
+        // Age is judged by `is_fresh`; here it only frees memory. A year will do.
         let kept = ttl.min(Duration::from_secs(365 * 24 * 3_600));
         Self {
             inventory,
@@ -101,6 +107,7 @@ impl<I: Inventory> CachedStock<I> {
                 .time_to_live(kept)
                 .build(),
             epochs: Epochs::default(),
+            failed: Mutex::default(),
         }
     }
 
@@ -124,29 +131,55 @@ impl<I: Inventory> CachedStock<I> {
         if let Some(seen) = self.seen.get(sku).await.filter(is_fresh) {
             return seen.display(sku);
         }
+        if self.ttl.is_zero() {
+            return self.ask(sku).await?.display(sku);
+        }
+        let came = Instant::now();
         let entry = self.seen.entry_by_ref(sku);
         let asked = entry.and_try_compute_with(async |seen| {
             if seen.is_some_and(|seen| is_fresh(seen.value())) {
                 return Ok(Op::Nop); // somebody else has asked meanwhile
             }
-            let (asked, epoch) = (Instant::now(), self.epochs.of(sku));
-            let available = match self.inventory.product(sku).await {
-                Ok(product) => Some(product.available()),
-                Err(error) if error.is_not_found() => None,
-                Err(error) => return Err(error),
-            };
-            Ok(Op::Put(Seen {
-                available,
-                asked,
-                epoch,
-            }))
+            if self.failed().is_some_and(|failed| failed >= came) {
+                return Ok(Op::Nop); // somebody else has failed meanwhile
+            }
+            match self.ask(sku).await {
+                Ok(seen) => Ok(Op::Put(seen)),
+                Err(error) => {
+                    *self.failed() = Some(Instant::now());
+                    Err(error)
+                }
+            }
         });
         match asked.await? {
             CompResult::Inserted(entry)
             | CompResult::ReplacedWith(entry)
-            | CompResult::Unchanged(entry) => entry.into_value().display(sku),
-            CompResult::StillNone(_) | CompResult::Removed(_) => Err(missing(sku)),
+            | CompResult::Unchanged(entry)
+                if is_fresh(entry.value()) =>
+            {
+                entry.into_value().display(sku)
+            }
+            // Those who waited for one who failed don't wait for each other too.
+            _ => self.ask(sku).await?.display(sku),
         }
+    }
+
+    async fn ask(&self, sku: &Sku) -> Result<Seen, Error> {
+        let (asked, epoch) = (Instant::now(), self.epochs.of(sku));
+        let available = match self.inventory.product(sku).await {
+            Ok(product) => Some(product.available()),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Seen {
+            available,
+            asked,
+            epoch,
+        })
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for this product anew at its next view: after a change that this value did not make.
@@ -176,7 +209,8 @@ impl<I: Inventory> CachedStock<I> {
         let answer = step.await;
         match &answer {
             Ok(order) => changing.what = Changed::skus(order.lines.iter().map(|line| &line.sku)),
-            Err(error) if error.is_unknown() => {}
+            // It may have taken effect; or holds that had run out were lapsed, and it was refused all the same.
+            Err(error) if error.is_unknown() || error.is_insufficient_stock() => {}
             Err(_) => changing.what = Changed::Nothing,
         }
         answer
@@ -423,8 +457,10 @@ impl<I: Inventory> Inventory for CachedStock<I> {
     }
 
     async fn release(&self, id: ReservationId) -> Result<(), Error> {
-        // What it held is known to the inventory alone.
-        let _changing = self.changing(Changed::Anything);
+        let mut changing = self.changing(Changed::Anything);
+        if let Ok(held) = self.inventory.reservation(id).await {
+            changing.what = Changed::skus(held.holds.iter().map(|hold| &hold.sku));
+        }
         self.inventory.release(id).await
     }
 

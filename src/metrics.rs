@@ -6,7 +6,7 @@
 //! | [`CONFLICTS`] | counter | `entity`, `outcome` | lost races: `absorbed` by a later attempt, or `escaped` to the caller |
 //! | [`ATTEMPTS`] | histogram | `entity` | attempts of an operation that ended, well or not |
 //! | [`UNKNOWN_OUTCOMES`] | counter | `entity` | attempts whose outcome nobody knew |
-//! | [`CLEANED`] | counter | `what` | what a [`Janitor`](crate::inventory::Janitor) did: `orders` cancelled, `holds` lapsed, `units` given back, `keys` forgotten |
+//! | [`CLEANED`] | counter | `what` | what a [`Janitor`](crate::inventory::Janitor) did: `orders` cancelled, `holds` lapsed, `units` given back, `keys` forgotten; not what one did before it failed |
 //! | [`CLEANUP_FAILURES`] | counter | `what` | clean-ups of his that failed: of `orders`, `reservations` or `keys` |
 //! | [`KPI`] | gauge | `kpi` | the figures of the last report that [`record`] was given |
 //! | [`TRANSACTION_SECONDS`] | histogram | `outcome` | seconds from `BEGIN` until the transaction was `committed`, `rolled-back` or `unknown` |

@@ -110,9 +110,13 @@ pub enum Error {
     /// It may or may not have taken effect: ask for the order (or the product) before trying again.
     #[error("it is unknown whether it took effect")]
     Unknown(#[source] Box<Error>),
-    /// The database is overloaded or away, or too many wait for it already, and nothing happened: try
-    /// again later.
-    #[error("{}", if source.is_some() { "the database is busy" } else { "too many checkouts wait" })]
+    /// The database is overloaded or away, too many wait for it already, or this process is about to end;
+    /// and nothing happened: try again later.
+    #[error("{}", match (source, retry_after) {
+        (Some(_), _) => "the database is busy",
+        (None, Some(_)) => "too many checkouts wait",
+        (None, None) => "no more checkouts are taken",
+    })]
     Busy {
         /// When to try again, if that is known.
         retry_after: Option<Duration>,
@@ -158,8 +162,8 @@ impl Error {
         Self::invalid("checkout", "has a total beyond the largest amount")
     }
 
-    /// Nobody asked the database: too many wait for it.
-    pub(crate) const fn queue_full(retry_after: Option<Duration>) -> Self {
+    /// Nobody asked the database: too many wait for it or, without a time, nobody is let in any more.
+    pub(crate) const fn not_queued(retry_after: Option<Duration>) -> Self {
         let source = None;
         Self::Busy {
             retry_after,
@@ -252,7 +256,11 @@ impl Error {
     /// Somebody else won.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self.root(), Self::Conflict(_) | Self::Serialization(_))
+        match self.root() {
+            Self::Conflict(_) | Self::Serialization(_) => true,
+            Self::Hook { source, .. } => source.class() == Class::Conflict,
+            _ => false,
+        }
     }
 
     /// There is no such thing.
@@ -276,7 +284,11 @@ impl Error {
     /// The database was busy; nothing happened.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        matches!(self.root(), Self::Busy { .. })
+        match self.root() {
+            Self::Busy { .. } => true,
+            Self::Hook { source, .. } => matches!(source.class(), Class::Busy { .. }),
+            _ => false,
+        }
     }
 
     /// Somebody else holds the lock for longer than the statement waits.
@@ -293,10 +305,15 @@ impl Error {
     /// | 409 | `Conflict`, `Serialization`, `AlreadyExists`, `PriceChanged`, `StockHeld`, `OrderClosed`, `ReservationClosed`, `ReturnExceedsOrder`, and `Exhausted` by conflicts |
     /// | 422 | `IdempotencyMismatch` |
     /// | 503 | `Busy`, `Unknown`, and `Exhausted` by a busy database |
-    /// | 500 | everything else |
+    /// | 500 | everything else; `Hook` by what it failed with: 409 a conflict, 503 a busy database |
     #[must_use]
     pub fn http_status(&self) -> u16 {
         match self.root() {
+            Self::Hook { source, .. } => match source.class() {
+                Class::Conflict => 409,
+                Class::Busy { .. } | Class::Unknown => 503,
+                Class::Permanent => 500,
+            },
             Self::Invalid { .. } | Self::InsufficientStock(_) => 400,
             Self::NotFound { .. } => 404,
             Self::Conflict(_)
@@ -309,10 +326,7 @@ impl Error {
             | Self::ReservationClosed { .. } => 409,
             Self::IdempotencyMismatch { .. } => 422,
             Self::Busy { .. } | Self::Unknown(_) => 503,
-            Self::Suppressed { .. }
-            | Self::Exhausted { .. }
-            | Self::Hook { .. }
-            | Self::Database(_) => 500,
+            Self::Suppressed { .. } | Self::Exhausted { .. } | Self::Database(_) => 500,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::pin, time::Duration};
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
 use super::{Cleanup, Error, Inventory};
@@ -37,7 +37,7 @@ use super::{Cleanup, Error, Inventory};
 /// |---|---|
 /// | interval | 60 s, a tenth more or less at random |
 /// | orders are unpaid after | 30 minutes |
-/// | idempotency keys are forgotten after | 7 days |
+/// | idempotency keys are forgotten after | 7 days; looked for once an hour, as that reads all orders |
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Janitor<I> {
@@ -46,6 +46,9 @@ pub struct Janitor<I> {
     unpaid_after: Duration,
     keys_after: Duration,
 }
+
+/// Finding old keys reads all orders: an index by their age would cost every sale more.
+const KEYS_EVERY: Duration = Duration::from_secs(3_600);
 
 /// What one round of a [`Janitor`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,10 +72,13 @@ impl<I: Inventory> Janitor<I> {
         }
     }
 
-    /// How long it rests between two rounds, at least a second. A tenth more or less at random, so that
+    /// How long it rests between two rounds, a second to a year. A tenth more or less at random, so that
     /// processes that were started together don't meet.
     pub fn with_interval(mut self, interval: Duration) -> Self {
-        self.interval = interval.max(Duration::from_secs(1));
+        self.interval = interval.clamp(
+            Duration::from_secs(1),
+            Duration::from_secs(365 * 24 * 3_600),
+        );
         self
     }
 
@@ -89,6 +95,7 @@ impl<I: Inventory> Janitor<I> {
     }
 
     /// Cleans up, rests, and so on until `stop` is ready: then the clean-up that runs is ended first.
+    /// Dropping it instead is safe at any time.
     ///
     /// What fails is told by a `WARN` event with target `optilock::janitor` and tried again in the next
     /// round; what was done is an `INFO` event. Feature `metrics` counts both.
@@ -98,9 +105,16 @@ impl<I: Inventory> Janitor<I> {
     /// Outside of a tokio runtime with its timer enabled.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
+        let mut keys_due = Instant::now();
         loop {
             // A broom at a time, to be stopped in between.
             for broom in Broom::ALL {
+                if let Broom::Keys = broom {
+                    if Instant::now() < keys_due {
+                        continue;
+                    }
+                    keys_due = Instant::now() + KEYS_EVERY;
+                }
                 self.sweep(broom).await;
                 if timeout(Duration::ZERO, stop.as_mut()).await.is_ok() {
                     return;

@@ -315,16 +315,17 @@ impl Inventory for PgInventory {
 
     async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
         let (mut done, mut pace) = (Cleanup::default(), Pace::of(self.cleanup_pace));
+        let size = pace.batch(orders::BATCH);
         loop {
             // Cancelling what is still unpaid is idempotent, whatever became of an earlier attempt;
             // only the counts would miss its orders.
             let batch = self
                 .read("clean up orders", async |conn: &mut PgConnection, _| {
-                    orders::sweep(conn, older_than).await
+                    orders::sweep(conn, older_than, size).await
                 })
                 .await?;
             done = done.plus(batch);
-            if batch.orders < orders::BATCH {
+            if batch.orders < size {
                 return Ok(done);
             }
             pace.rest(batch.orders).await;
@@ -333,14 +334,15 @@ impl Inventory for PgInventory {
 
     async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
         let (mut done, mut pace) = (0, Pace::of(self.cleanup_pace));
+        let size = pace.batch(orders::BATCH);
         loop {
             let batch = self
                 .read("clean up keys", async |conn: &mut PgConnection, _| {
-                    orders::forget_keys(conn, older_than).await
+                    orders::forget_keys(conn, older_than, size).await
                 })
                 .await?;
             done += batch;
-            if batch < orders::BATCH {
+            if batch < size {
                 return Ok(done);
             }
             pace.rest(batch).await;
@@ -377,11 +379,12 @@ impl Inventory for PgInventory {
 
     async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
         let (mut done, mut pace) = (Cleanup::default(), Pace::of(self.cleanup_pace));
+        let size = pace.batch(orders::BATCH);
         loop {
             let batch = self
                 .read(
                     "clean up reservations",
-                    async |conn: &mut PgConnection, _| reservations::sweep(conn).await,
+                    async |conn: &mut PgConnection, _| reservations::sweep(conn, size).await,
                 )
                 .await?;
             done = done.plus(batch);

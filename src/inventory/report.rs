@@ -29,7 +29,7 @@ pub struct Report {
     /// database refuses them: somebody took its checks away.
     pub negative_stock: Vec<NegativeStock>,
     /// Orders that have awaited payment for longer than [`Report::UNPAID_AFTER`], the oldest first; at
-    /// most [`Report::ROWS`]. More than a few: no [`Janitor`](super::Janitor) runs.
+    /// most [`Report::ROWS`]. If their number grows, no [`Janitor`](super::Janitor) runs.
     pub unpaid: Vec<UnpaidOrder>,
     /// All of those, also the ones that are not listed.
     pub unpaid_count: u64,
@@ -86,7 +86,7 @@ impl Kpi {
     }
 }
 
-/// `conflict rate 0.012 (goal 0.01, alert above 0.05)`
+/// `conflict-rate 0.012 (goal 0.01, alert above 0.05)`
 impl fmt::Display for Kpi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -192,16 +192,19 @@ pub struct NegativeStock {
     pub stock: i64,
     /// Units held of them.
     pub reserved: i64,
+    /// The version that a count of the shelf wants: the product itself can't be read.
+    pub version: Version,
 }
 
 impl NegativeStock {
     /// A row of a report.
     #[must_use]
-    pub const fn new(sku: Sku, stock: i64, reserved: i64) -> Self {
+    pub const fn new(sku: Sku, stock: i64, reserved: i64, version: Version) -> Self {
         Self {
             sku,
             stock,
             reserved,
+            version,
         }
     }
 }

@@ -75,7 +75,8 @@ impl Reserve {
     }
 
     /// With a key that names this request among its customer's, as
-    /// [`Checkout::with_idempotency_key`](super::Checkout::with_idempotency_key) has it.
+    /// [`Checkout::with_idempotency_key`](super::Checkout::with_idempotency_key) has it; but it is never
+    /// forgotten: a new reservation wants a new key.
     #[must_use]
     pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());

@@ -33,7 +33,7 @@ struct Minute {
 pub(crate) struct Rates {
     /// How long it really is.
     pub(crate) covers: Duration,
-    /// Checkouts that were answered, well or not.
+    /// Checkouts that ended, well or not.
     pub(crate) checkouts: u64,
     pub(crate) attempts: u64,
     /// Those whose answer was a conflict.
@@ -60,6 +60,7 @@ impl Traffic {
             traffic: self,
             began: Instant::now(),
             attempts: AtomicU32::new(1),
+            conflict: false,
         }
     }
 
@@ -108,6 +109,16 @@ pub(crate) struct Clock<'a> {
     traffic: &'a Traffic,
     began: Instant,
     attempts: AtomicU32,
+    conflict: bool,
+}
+
+/// Also when its caller gave up waiting: whoever does so waited for long.
+impl Drop for Clock<'_> {
+    fn drop(&mut self) {
+        let attempts = *self.attempts.get_mut();
+        let took = self.began.elapsed();
+        self.traffic.record(took, attempts, self.conflict);
+    }
 }
 
 impl Clock<'_> {
@@ -116,11 +127,8 @@ impl Clock<'_> {
     }
 
     /// It was answered so.
-    pub(crate) fn stop(self, answer: &Result<Order, Error>) {
-        let conflict = answer.as_ref().is_err_and(Error::is_conflict);
-        let attempts = self.attempts.into_inner();
-        self.traffic
-            .record(self.began.elapsed(), attempts, conflict);
+    pub(crate) fn stop(mut self, answer: &Result<Order, Error>) {
+        self.conflict = answer.as_ref().is_err_and(Error::is_conflict);
     }
 }
 

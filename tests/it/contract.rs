@@ -552,6 +552,9 @@ async fn cleans_up(shop: &dyn Inventory) {
         0,
         "too young"
     );
+    let never = shop.cleanup_failed_orders(Duration::MAX).await.unwrap();
+    let forgotten = shop.cleanup_idempotency_keys(Duration::MAX).await.unwrap();
+    assert_eq!((never.orders, forgotten), (0, 0));
     let cleanup = shop.cleanup_failed_orders(Duration::ZERO).await.unwrap();
     assert!(cleanup.orders >= 2 && cleanup.units >= 6, "{cleanup:?}");
     assert_eq!(

@@ -8,7 +8,10 @@ use std::sync::{
 use async_trait::async_trait;
 use optilock::{
     RetryPolicy,
-    inventory::{Accepted, BoxError, Error, Inventory, OnAccepted, PgInventory, Reserve, Strategy},
+    inventory::{
+        Accepted, BoxError, CombineOptions, Combined, Error, Inventory, OnAccepted, PgInventory,
+        Reserve, Strategy,
+    },
     postgres::transact,
     sqlx::{self, PgConnection, PgPool},
 };
@@ -194,24 +197,65 @@ async fn in_the_hosts_transaction_a_refusal_undoes_the_sale_alone() {
 }
 
 /// Of all buyers, one takes the stock below the threshold.
+async fn told_once(db: &Db, shop: Arc<dyn Inventory>) {
+    add(&*shop, "pot", 60).await;
+    let mut buyers = tokio::task::JoinSet::new();
+    for buyer in 0..40 {
+        let shop = Arc::clone(&shop);
+        buyers.spawn(async move {
+            let units = 1 + buyer % 3;
+            shop.checkout(cart(&[("pot", units)])).await.is_ok()
+        });
+    }
+    let sold = buyers.join_all().await.into_iter().filter(|sold| *sold);
+    let told = rows(&db.pool).await;
+    assert_eq!(told.len(), sold.count());
+    let below = |(_, quantity, _, stock, _): &&Row| *stock < 5 && stock + quantity >= 5;
+    assert_eq!(told.iter().filter(below).count(), 1);
+    assert_books(&db.pool).await;
+}
+
 #[tokio::test]
 async fn low_stock_is_told_once() {
     for strategy in STRATEGIES {
         let (db, shop, _) = shop(strategy).await;
-        add(&shop, "pot", 60).await;
-        let mut buyers = tokio::task::JoinSet::new();
-        for buyer in 0..40 {
-            let shop = shop.clone();
-            buyers.spawn(async move {
-                let units = 1 + buyer % 3;
-                shop.checkout(cart(&[("pot", units)])).await.is_ok()
-            });
-        }
-        let sold = buyers.join_all().await.into_iter().filter(|sold| *sold);
-        let told = rows(&db.pool).await;
-        assert_eq!(told.len(), sold.count());
-        let below = |(_, quantity, _, stock, _): &&Row| *stock < 5 && stock + quantity >= 5;
-        assert_eq!(told.iter().filter(below).count(), 1, "{strategy:?}");
-        assert_books(&db.pool).await;
+        told_once(&db, Arc::new(shop)).await;
     }
+    let (db, shop, _) = shop(Strategy::Guarded).await;
+    told_once(&db, Arc::new(Combined::new(shop, CombineOptions::new()))).await;
+}
+
+/// A transaction that the host began in SQL, which sqlx knows nothing of; and none at all.
+#[tokio::test]
+async fn in_a_transaction_of_plain_sql_and_outside_of_one() {
+    let (db, shop, _) = shop(Strategy::Guarded).await;
+    add(&shop, "pot", 10).await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    sqlx::raw_sql("BEGIN").execute(&mut *conn).await.unwrap();
+    let request = cart(&[("pot", 1)]);
+    shop.checkout_in(&mut conn, &request).await.unwrap();
+    sqlx::raw_sql("ROLLBACK").execute(&mut *conn).await.unwrap();
+    assert_eq!(rows(&db.pool).await, []);
+    let refused = shop.checkout_in(&mut conn, &request).await.unwrap_err();
+    assert_eq!(refused.code(), "database");
+    assert_eq!(
+        (stock_of(&shop, "pot").await, rows(&db.pool).await),
+        (10, vec![])
+    );
+    drop(conn);
+    assert_books(&db.pool).await;
+}
+
+#[test]
+fn a_hooks_error_is_told_by_its_class() {
+    let hook = |source: BoxError| Error::Hook {
+        id: optilock::inventory::OrderId::new(),
+        source,
+    };
+    let busy = hook(sqlx::Error::PoolTimedOut.into());
+    assert!(busy.is_busy() && !busy.is_conflict() && busy.http_status() == 503);
+    let version = optilock::Version::FIRST;
+    let lost = hook(optilock::Conflict::new("account", 7, version, version).into());
+    assert!(lost.is_conflict() && lost.http_status() == 409);
+    assert_eq!(hook("barred".into()).http_status(), 500);
 }

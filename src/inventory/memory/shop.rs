@@ -122,12 +122,17 @@ impl Shop {
         lines: impl IntoIterator<Item = (&'a Sku, i64)>,
         cause: Cause<'_>,
     ) -> Result<(), Error> {
+        let mut changed = Vec::new();
         for (sku, delta) in lines {
             let Some(shelf) = self.products.get(sku) else {
                 return Err(Error::no_product(sku));
             };
             let mut product = shelf.product.clone();
             product.stock = Stock::new(product.stock.get() + delta)?;
+            next(product.version)?;
+            changed.push(product);
+        }
+        for product in changed {
             self.put(product, cause)?;
         }
         Ok(())

@@ -28,9 +28,20 @@ pub use write::BATCH;
 /// Checkouts that wait for each other anyway are gathered and written by one statement, each with its
 /// own order, its own row in the ledger and its own answer: one lock and one flush of the disk for all
 /// of them. A batch is whatever came while the last one was written, so nobody waits for others to come.
-/// Everything else goes to the inventory behind it.
+/// Everything else goes to the inventory behind it. Who buys what nobody else is buying goes by himself, so
+/// it may stand before every inventory: [`flash_sales`](crate::guide::flash_sales) tells more.
 ///
-/// Cheap to clone; clones share the queue.
+/// Cheap to clone; clones share the queue. Checkouts want a tokio runtime with its timer enabled.
+///
+/// ```no_run
+/// use optilock::inventory::{CombineOptions, Combined, PgInventory};
+///
+/// # async fn doc(pool: sqlx::PgPool) {
+/// let shop = Combined::new(PgInventory::new(pool), CombineOptions::new());
+/// // .. an `Inventory` like any other, until the process ends ..
+/// shop.shutdown().await;
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Combined {
@@ -122,15 +133,10 @@ impl Combined {
         let inventory = &self.queue.inventory;
         request.check()?;
         let clock = inventory.traffic.clock();
-        if request.reservation.is_some() || inventory.hook.is_some() {
-            let answer = Box::pin(inventory.sell(&clock, &request, false)).await;
-            clock.stop(&answer);
-            return answer;
-        }
         let request = Arc::new(request);
         let answer = match self.queue.join(&request) {
-            Turn::Closed => Err(Error::queue_full(None)),
-            Turn::Full { retry_after } => Err(Error::queue_full(Some(retry_after))),
+            Turn::Closed => Err(Error::not_queued(None)),
+            Turn::Full { retry_after } => Err(Error::not_queued(Some(retry_after))),
             Turn::Alone(_alone) => Box::pin(inventory.sell(&clock, &request, false)).await,
             Turn::Wait(answered) => {
                 let answer = match answered.await {

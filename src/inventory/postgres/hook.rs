@@ -115,7 +115,7 @@ impl Change {
     }
 
     /// Whether this sale was the one that took the units on hand below `threshold`. Of all sales until
-    /// the next delivery it is one.
+    /// units come back it is one. What an adjustment, a count or a revived order takes tells no hook.
     #[must_use]
     pub const fn went_below(&self, threshold: i64) -> bool {
         self.stock < threshold && self.stock + self.quantity.get() >= threshold

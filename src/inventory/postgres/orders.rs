@@ -227,10 +227,14 @@ pub(super) async fn void(conn: &mut PgConnection, id: OrderId) -> Result<bool, E
 pub(super) const BATCH: u64 = 2_000;
 
 /// Cancels a batch of orders unpaid for so long.
-pub(super) async fn sweep(conn: &mut PgConnection, older_than: Duration) -> Result<Cleanup, Error> {
+pub(super) async fn sweep(
+    conn: &mut PgConnection,
+    older_than: Duration,
+    batch: u64,
+) -> Result<Cleanup, Error> {
     let swept = sqlx::query(sql::SWEEP)
         .bind(micros(older_than))
-        .bind(BATCH.cast_signed())
+        .bind(batch.cast_signed())
         .fetch_one(conn)
         .await?;
     let count = |column| swept.try_get(column).map(i64::unsigned_abs);
@@ -241,17 +245,20 @@ pub(super) async fn sweep(conn: &mut PgConnection, older_than: Duration) -> Resu
 pub(super) async fn forget_keys(
     conn: &mut PgConnection,
     older_than: Duration,
+    batch: u64,
 ) -> Result<u64, Error> {
     let forgotten = sqlx::query(sql::FORGET_KEYS)
         .bind(micros(older_than))
-        .bind(BATCH.cast_signed())
+        .bind(batch.cast_signed())
         .execute(conn)
         .await?;
     Ok(forgotten.rows_affected())
 }
 
+/// At most a thousand years: what is subtracted must leave a time that the database can say.
 pub(super) fn micros(age: Duration) -> i64 {
-    i64::try_from(age.as_micros()).unwrap_or(i64::MAX)
+    const LONGEST: Duration = Duration::from_secs(1_000 * 365 * 24 * 3_600);
+    i64::try_from(age.min(LONGEST).as_micros()).unwrap_or(i64::MAX)
 }
 
 pub(super) async fn movements(

@@ -157,9 +157,9 @@ pub(super) async fn lapse(conn: &mut PgConnection, skus: &[&Sku]) -> Result<Clea
 }
 
 /// Gives back what has run out, a batch of it.
-pub(super) async fn sweep(conn: &mut PgConnection) -> Result<Cleanup, Error> {
+pub(super) async fn sweep(conn: &mut PgConnection, batch: u64) -> Result<Cleanup, Error> {
     let lapsed = sqlx::query(sql::LAPSE_DUE)
-        .bind(orders::BATCH.cast_signed())
+        .bind(batch.cast_signed())
         .fetch_one(conn)
         .await?;
     count(&lapsed)

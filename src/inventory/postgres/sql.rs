@@ -505,7 +505,7 @@ pub(super) const RETURNED: &str = "SELECT order_id = $2 AND skus = $3 AND quanti
     FROM optilock.returns WHERE id = $1";
 
 /// Forgets one batch of keys, whichever are found first: an index by age would cost every sale more
-/// than this costs once a day. `$1` age in microseconds, `$2` batch.
+/// than it costs to read all orders every now and then. `$1` age in microseconds, `$2` batch.
 pub(super) const FORGET_KEYS: &str = "UPDATE optilock.orders SET idempotency_key = NULL
     WHERE id = ANY (ARRAY(
         SELECT id FROM optilock.orders

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{PgInventory, audit, checkout, orders, products, report, reservations};
@@ -140,7 +140,7 @@ impl PgInventory {
 
     /// [`checkout`](crate::inventory::Inventory::checkout) in the caller's transaction: order, lines and movements
     /// commit with the host's own rows, or not at all. Holds the products' locks until then,
-    /// whatever the strategy.
+    /// whatever the strategy. With a [hook](PgInventory::with_hook) it wants to be in a transaction.
     ///
     /// # Errors
     ///
@@ -155,9 +155,21 @@ impl PgInventory {
             return checkout::checkout_in(conn, &self.hook, request).await;
         }
         // When the hook fails after the sale was written, the caller's transaction loses the sale alone.
-        let mut savepoint = conn.begin().await.map_err(Error::before)?;
-        let order = checkout::checkout_in(&mut savepoint, &self.hook, request).await?;
-        savepoint.commit().await?;
+        // In plain SQL: sqlx does not count a transaction that the caller began in SQL. Outside of one the
+        // server refuses a savepoint, and the sale has nothing that it could go with.
+        sqlx::raw_sql("SAVEPOINT optilock_sale")
+            .execute(&mut *conn)
+            .await
+            .map_err(Error::before)?;
+        let sold = checkout::checkout_in(conn, &self.hook, request).await;
+        let end = if sold.is_ok() {
+            "RELEASE SAVEPOINT optilock_sale"
+        } else {
+            "ROLLBACK TO SAVEPOINT optilock_sale"
+        };
+        let ended = sqlx::raw_sql(end).execute(conn).await;
+        let order = sold?;
+        ended.map_err(Error::before)?;
         Ok(order)
     }
 

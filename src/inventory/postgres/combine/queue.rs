@@ -136,7 +136,10 @@ impl Queue {
         if state.closed {
             return Turn::Closed;
         }
-        let apart = state.apart_until.is_some_and(|end| Instant::now() < end);
+        // What no batch can do, or none can now.
+        let apart = request.reservation.is_some()
+            || self.inventory.hook.is_some()
+            || state.apart_until.is_some_and(|end| Instant::now() < end);
         let cool = || {
             let room = state.waiting.is_empty() && state.alone.len() < Self::ALONE;
             room && !self.options.always && !state.meets(request)

@@ -91,9 +91,11 @@ const CAREFUL_BATCH: &str = batch! {
 const FACTS: &str = "SELECT sku, stock - reserved AS available, version, price, currency
     FROM optilock.products WHERE sku = ANY ($1) AND NOT retired";
 
-/// The same, locked. `$1` skus.
+/// The same, locked, if that is done in half a second. `$1` skus.
 const LOCKED: &str = "SELECT sku, stock - reserved AS available, version, price, currency
-    FROM optilock.products WHERE sku = ANY ($1) AND NOT retired ORDER BY sku FOR NO KEY UPDATE";
+    FROM optilock.products
+    WHERE sku = ANY ($1) AND NOT retired AND (SELECT set_config('lock_timeout', '500ms', true)) IS NOT NULL
+    ORDER BY sku FOR NO KEY UPDATE";
 
 /// What the database made of a batch.
 pub(super) enum Written {
