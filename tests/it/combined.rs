@@ -244,6 +244,40 @@ async fn one_key_from_200_callers_over_four_queues() {
     }
 }
 
+/// Two of one batch expect the same version: the first of them changes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_is_judged_at_its_turn() {
+    let (db, _) = shop(Default::ReadCommitted).await;
+    let shop = Combined::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
+    add(&shop, "pot", 100).await;
+    let mut tx = db.pool.begin().await.unwrap();
+    let inventory = shop.inventory();
+    inventory
+        .checkout_in(&mut tx, &cart(&[("pot", 1)]))
+        .await
+        .unwrap();
+    let first = spawn(&shop, cart(&[("pot", 1)]));
+    until_somebody_waits(&db).await;
+    let expecting = || {
+        let line = Line::new(sku("pot"), units(1));
+        let line = line.expecting_version(optilock::Version::new(3).unwrap());
+        Checkout::new([line]).unwrap()
+    };
+    let waiting = buyers(&shop, [expecting(), expecting()]);
+    until_queued(&shop, 2).await;
+    tx.commit().await.unwrap();
+    first.await.unwrap().unwrap();
+    let mut conflicts = 0;
+    for buyer in waiting {
+        if let Err(refused) = buyer.await.unwrap() {
+            assert!(refused.is_conflict(), "{refused:?}");
+            conflicts += 1;
+        }
+    }
+    assert_eq!((conflicts, order_count(&db.pool).await), (1, 3));
+    assert_books(&db.pool).await;
+}
+
 /// A trigger of the host's refuses one customer's order.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poisoned_request_fails_alone() {
