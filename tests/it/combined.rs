@@ -449,7 +449,9 @@ async fn spawn_checkout(shop: Combined) {
 /// default.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_kills() {
-    let seconds = std::env::var("OPTILOCK_KILL_SECONDS").map_or(2, |text| text.parse().unwrap());
+    let asked = std::env::var("OPTILOCK_KILL_SECONDS").ok();
+    let alone = asked.is_some();
+    let seconds = asked.map_or(2, |text| text.parse().unwrap());
     let db = Db::new().await;
     let pool = pool_options(32).connect_with(db.database.options()).await;
     let shop = Combined::new(PgInventory::new(pool.unwrap()), OPTIONS);
@@ -529,8 +531,12 @@ async fn a_storm_of_kills() {
     println!(
         "orders in a second: {before} before, {recovered} and {again} after the last kill; {unknown} unknown"
     );
-    // Alone it is all of what it was; beside other tests it is whatever they leave.
-    assert!(again > before / 10, "{before} before, {again} afterwards");
+    // Beside other tests a third of what it was; alone, within a second of the last kill, most of it.
+    assert!(again > before / 3, "{before} before, {again} afterwards");
+    assert!(
+        !alone || recovered > before / 2,
+        "{before} before, {recovered} in the second afterwards"
+    );
     let audit = PgInventory::new(
         pool_options(1)
             .connect_with(db.database.options())

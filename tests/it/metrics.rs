@@ -8,7 +8,9 @@ use metrics_util::{
 };
 use optilock::{
     Conflict, RetryPolicy, Version,
-    inventory::{Error, Inventory, Janitor, MemoryInventory, PgInventory},
+    inventory::{
+        CombineOptions, Combined, Error, Inventory, Janitor, MemoryInventory, PgInventory,
+    },
     metrics::{
         ATTEMPTS, CLEANED, CLEANUP_FAILURES, CONFLICTS, KPI, TRANSACTION_SECONDS, UNKNOWN_OUTCOMES,
         describe, record,
@@ -161,6 +163,8 @@ fn of_the_inventory() {
         let shop = PgInventory::new(db.pool.clone());
         add(&shop, "pot", 5).await;
         shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+        let combined = Combined::new(shop.clone(), CombineOptions::new().always());
+        combined.checkout(cart(&[("pot", 1)])).await.unwrap();
         let stale = shop.retire_product(&sku("pot"), Version::FIRST).await;
         assert!(stale.unwrap_err().is_conflict());
         let again = shop.add_product(new_product("pot", 1)).await;
@@ -172,7 +176,7 @@ fn of_the_inventory() {
         found,
         expected([
             (format!("{ATTEMPTS} add product"), &[1.0, 1.0]),
-            (format!("{ATTEMPTS} checkout"), &[1.0]),
+            (format!("{ATTEMPTS} checkout"), &[1.0, 1.0]),
             (format!("{ATTEMPTS} retire product"), &[1.0]),
             (format!("{CONFLICTS} retire product escaped"), &[1.0]),
         ])

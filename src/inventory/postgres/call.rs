@@ -6,10 +6,13 @@ use uuid::Uuid;
 use super::{PgInventory, products};
 use crate::{
     Attempt, Class, Classify,
-    inventory::{Error, Product, checkout::Facts},
+    inventory::{Error, Order, Product, checkout::Facts},
     postgres::{Failed, READ_COMMITTED, attempt, is_read_only},
     retry::{Operation, Run},
 };
+
+/// What a checkout is called in events and metrics.
+pub(super) const CHECKOUT: &str = "checkout";
 
 /// What the attempts of one call hand on to each other.
 #[derive(Debug)]
@@ -110,6 +113,20 @@ impl PgInventory {
                 });
             }
         }
+    }
+
+    /// A checkout that a batch answered, at its first attempt.
+    pub(super) fn count_one(&self, answer: &Result<Order, Error>) {
+        self.stats.succeeded(1, 0);
+        #[cfg(feature = "metrics")]
+        {
+            crate::metrics::attempts(CHECKOUT, 1);
+            if answer.as_ref().is_err_and(Error::is_conflict) {
+                crate::metrics::conflict(CHECKOUT, true);
+            }
+        }
+        #[cfg(not(feature = "metrics"))]
+        let _ = answer;
     }
 
     /// A connection for one attempt.

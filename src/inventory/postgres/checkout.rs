@@ -2,7 +2,9 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::{Call, PgInventory, Strategy, hook::Hook, orders, reservations, row, sale, sql};
+use super::{
+    Call, PgInventory, Strategy, call::CHECKOUT, hook::Hook, orders, reservations, row, sale, sql,
+};
 use crate::{
     Attempt, Class, Conflict, Versioned,
     inventory::{Checkout, Error, Order, Product, checkout::Facts, traffic::Clock},
@@ -19,7 +21,7 @@ impl PgInventory {
         in_doubt: bool,
     ) -> Result<Order, Error> {
         request.check()?;
-        self.call("checkout", (), async |call: &mut Call, attempt| {
+        self.call(CHECKOUT, (), async |call: &mut Call, attempt| {
             clock.attempt(attempt);
             if in_doubt && attempt.number() == 1 {
                 call.doubt();

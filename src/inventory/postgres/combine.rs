@@ -146,7 +146,7 @@ impl Combined {
                 };
                 match answer {
                     Answer::Here(answer) => {
-                        inventory.stats.succeeded(1, 0);
+                        inventory.count_one(&answer);
                         answer
                     }
                     Answer::Alone { in_doubt } => {

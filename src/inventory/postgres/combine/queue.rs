@@ -92,6 +92,16 @@ pub(super) struct Alone {
     request: Arc<Checkout>,
 }
 
+impl Alone {
+    fn begin(queue: &Arc<Queue>, state: &mut State, request: &Arc<Checkout>) -> Self {
+        state.alone.push(Arc::clone(request));
+        Self {
+            queue: Arc::clone(queue),
+            request: Arc::clone(request),
+        }
+    }
+}
+
 impl Drop for Alone {
     fn drop(&mut self) {
         let mut state = self.queue.state();
@@ -145,11 +155,7 @@ impl Queue {
             room && !self.options.always && !state.meets(request)
         };
         if apart || cool() {
-            state.alone.push(Arc::clone(request));
-            return Turn::Alone(Alone {
-                queue: Arc::clone(self),
-                request: Arc::clone(request),
-            });
+            return Turn::Alone(Alone::begin(self, &mut state, request));
         }
         if state.waiting.len() >= self.options.queue {
             // Unknown as long as nothing was served: then a second is a guess.
@@ -172,11 +178,7 @@ impl Queue {
 
     /// One that was in the queue goes by itself.
     pub(super) fn let_go(self: &Arc<Self>, request: &Arc<Checkout>) -> Alone {
-        self.state().alone.push(Arc::clone(request));
-        Alone {
-            queue: Arc::clone(self),
-            request: Arc::clone(request),
-        }
+        Alone::begin(self, &mut self.state(), request)
     }
 
     /// Somebody else holds what a batch needs: whoever needs something else is not to wait for it.

@@ -218,9 +218,8 @@ async fn try_at_once(
 
 /// In a transaction that locks all of its products first.
 async fn try_locked(queue: &Queue, requests: &[&Checkout]) -> Result<Option<Sold>, Lost> {
-    let (_, mut skus) = recall(queue, requests);
     let lines = requests.iter().flat_map(|request| &request.lines);
-    skus.extend(lines.map(|line| &line.sku));
+    let mut skus: Vec<&Sku> = lines.map(|line| &line.sku).collect();
     skus.sort_unstable();
     skus.dedup();
     queue

@@ -13,18 +13,27 @@ use crate::{
     },
 };
 
+/// It waits for locks for half a second at most: a transaction that holds one product for long must not
+/// hold up who wants another. For the statement alone, or the transaction that it is in.
+macro_rules! locks_within {
+    () => {
+        "set_config('lock_timeout', '500ms', true)"
+    };
+}
+
 /// Writes every order of a batch if the products still are as it was planned. `$1` skus, `$2` units
 /// taken, `$3` prices, `$4` currencies, `$5` versions where somebody depends on one; `$6` orders, `$7`
 /// customers, `$8` keys, `$9` totals, `$10` currencies; of the lines in the order of arrival `$11` orders,
 /// `$12` skus, `$13` quantities.
 ///
 /// One row per product with its facts under the lock, before the batch. `ok` tells whether it was
-/// written. It waits for locks for half a second at most: a transaction that holds one product for long must
-/// not hold up who wants another. The division fails the statement when the rows updated are not the rows asked.
+/// written. The division fails the statement when the rows updated are not the rows asked.
 macro_rules! batch {
     (taken: $taken:literal, of: $of:literal, left_out: $left_out:literal) => {
         concat!(
-            "WITH z AS MATERIALIZED (SELECT set_config('lock_timeout', '500ms', true) AS z),
+            "WITH z AS MATERIALIZED (SELECT ",
+            locks_within!(),
+            " AS z),
     e AS MATERIALIZED (
         SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[])
             AS e (sku, units, price, currency, version)),
@@ -92,10 +101,12 @@ const FACTS: &str = "SELECT sku, stock - reserved AS available, version, price, 
     FROM optilock.products WHERE sku = ANY ($1) AND NOT retired";
 
 /// The same, locked, if that is done in half a second. `$1` skus.
-const LOCKED: &str = "SELECT sku, stock - reserved AS available, version, price, currency
-    FROM optilock.products
-    WHERE sku = ANY ($1) AND NOT retired AND (SELECT set_config('lock_timeout', '500ms', true)) IS NOT NULL
-    ORDER BY sku FOR NO KEY UPDATE";
+const LOCKED: &str = concat!(
+    "SELECT sku, stock - reserved AS available, version, price, currency
+    FROM optilock.products WHERE sku = ANY ($1) AND NOT retired AND (SELECT ",
+    locks_within!(),
+    ") IS NOT NULL ORDER BY sku FOR NO KEY UPDATE"
+);
 
 /// What the database made of a batch.
 pub(super) enum Written {
