@@ -1,0 +1,156 @@
+//! Everything but the view goes to the inventory behind it, and is known to change what it changes.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{CachedStock, epochs::Changed};
+use crate::{
+    Version,
+    inventory::{
+        Adjustment, Audit, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order,
+        OrderFilter, OrderId, Page, Product, Report, Reservation, ReservationId, Reserve, Return,
+        Sku, Stock,
+    },
+};
+
+#[async_trait]
+impl<I: Inventory> Inventory for CachedStock<I> {
+    async fn add_product(&self, new: NewProduct) -> Result<Product, Error> {
+        let _changing = self.changing(Changed::skus([new.sku()]));
+        self.inventory.add_product(new).await
+    }
+
+    async fn product(&self, sku: &Sku) -> Result<Product, Error> {
+        self.inventory.product(sku).await
+    }
+
+    async fn products(&self, page: Page<Sku>) -> Result<Vec<Product>, Error> {
+        self.inventory.products(page).await
+    }
+
+    async fn products_of(&self, skus: &[Sku]) -> Result<Vec<Product>, Error> {
+        self.inventory.products_of(skus).await
+    }
+
+    async fn product_at(&self, sku: &Sku, expected: Version) -> Result<Product, Error> {
+        self.inventory.product_at(sku, expected).await
+    }
+
+    async fn update_product(&self, changed: &Product) -> Result<Product, Error> {
+        self.inventory.update_product(changed).await
+    }
+
+    async fn retire_product(&self, sku: &Sku, expected: Version) -> Result<(), Error> {
+        let _changing = self.changing(Changed::skus([sku]));
+        self.inventory.retire_product(sku, expected).await
+    }
+
+    async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
+        let _changing = self.changing(Changed::skus([adjustment.sku()]));
+        self.inventory.adjust_stock(adjustment).await
+    }
+
+    async fn count_stock(
+        &self,
+        sku: &Sku,
+        expected: Version,
+        counted: Stock,
+        reason: &str,
+    ) -> Result<Product, Error> {
+        let _changing = self.changing(Changed::skus([sku]));
+        self.inventory
+            .count_stock(sku, expected, counted, reason)
+            .await
+    }
+
+    async fn checkout(&self, request: Checkout) -> Result<Order, Error> {
+        let skus = request.lines().iter().map(|line| &line.sku);
+        let _changing = self.changing(Changed::skus(skus));
+        self.inventory.checkout(request).await
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Order, Error> {
+        self.inventory.order(id).await
+    }
+
+    async fn orders(&self, filter: OrderFilter, page: Page<OrderId>) -> Result<Vec<Order>, Error> {
+        self.inventory.orders(filter, page).await
+    }
+
+    async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
+        self.inventory.mark_paid(id).await
+    }
+
+    async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
+        self.inventory.mark_payment_failed(id).await
+    }
+
+    async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
+        self.step(self.inventory.cancel(id, reason)).await
+    }
+
+    async fn revive(&self, id: OrderId) -> Result<Order, Error> {
+        self.step(self.inventory.revive(id)).await
+    }
+
+    async fn return_items(&self, request: Return) -> Result<Order, Error> {
+        self.step(self.inventory.return_items(request)).await
+    }
+
+    async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
+        let mut changing = self.changing(Changed::Anything);
+        let done = self.inventory.cleanup_failed_orders(older_than).await;
+        if done.as_ref().is_ok_and(|done| done.orders == 0) {
+            changing.what = Changed::Nothing;
+        }
+        done
+    }
+
+    async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
+        self.inventory.cleanup_idempotency_keys(older_than).await
+    }
+
+    async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
+        let skus = request.lines().iter().map(|(sku, _)| sku);
+        let _changing = self.changing(Changed::skus(skus));
+        self.inventory.reserve(request).await
+    }
+
+    async fn reservation(&self, id: ReservationId) -> Result<Reservation, Error> {
+        self.inventory.reservation(id).await
+    }
+
+    async fn extend(&self, id: ReservationId, by: Duration) -> Result<Reservation, Error> {
+        self.inventory.extend(id, by).await
+    }
+
+    async fn release(&self, id: ReservationId) -> Result<(), Error> {
+        let mut changing = self.changing(Changed::Anything);
+        if let Ok(held) = self.inventory.reservation(id).await {
+            changing.what = Changed::skus(held.holds.iter().map(|hold| &hold.sku));
+        }
+        self.inventory.release(id).await
+    }
+
+    async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
+        let mut changing = self.changing(Changed::Anything);
+        let done = self.inventory.cleanup_reservations().await;
+        if done.as_ref().is_ok_and(|done| done.holds == 0) {
+            changing.what = Changed::Nothing;
+        }
+        done
+    }
+
+    async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {
+        self.inventory.movements(sku, page).await
+    }
+
+    async fn report(&self, window: Duration) -> Result<Report, Error> {
+        self.inventory.report(window).await
+    }
+
+    async fn audit(&self) -> Result<Audit, Error> {
+        self.inventory.audit().await
+    }
+}

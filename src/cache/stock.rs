@@ -1,0 +1,336 @@
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use moka::{
+    future::Cache,
+    ops::compute::{CompResult, Op},
+};
+use tokio::time::Instant;
+
+use super::{
+    DisplayedStock,
+    epochs::{Changed, Changing, Epochs},
+};
+use crate::inventory::{Error, Inventory, Order, Sku};
+
+/// An [`Inventory`] that also knows what to show.
+///
+/// [`display`](Self::display) answers from memory; everything else goes to the inventory behind it, and
+/// what it changed is asked for anew at the next view. What other processes change is seen when the
+/// [`ttl`](Self::with_ttl) is over; and what a transaction of the host's changes by `.._in` operations,
+/// unless the host [`forget`](Self::forget)s those products after its commit. A checkout that is refused
+/// has its products asked for anew, too: that they ran out may be news.
+///
+/// ```
+/// use optilock::{cache::CachedStock, inventory::{Checkout, Inventory, Line, MemoryInventory, Money, NewProduct, Quantity, Sku, Stock}};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), optilock::inventory::Error> {
+/// let shop = CachedStock::new(MemoryInventory::new());
+/// let pot = Sku::new("pot")?;
+/// let new = NewProduct::new(pot.clone(), "Pot", Money::new(900, "MXN".parse()?)?);
+/// shop.add_product(new.with_stock(Stock::new(2)?)).await?;
+/// assert_eq!(shop.display(&pot).await?.to_string(), "2 left");
+///
+/// shop.checkout(Checkout::new([Line::new(pot.clone(), Quantity::new(2)?)])?).await?;
+/// assert!(shop.display(&pot).await?.is_sold_out());
+/// # Ok(()) }
+/// ```
+///
+/// # Default
+///
+/// 30 seconds, 10,000 products.
+#[derive(Debug)]
+#[must_use]
+pub struct CachedStock<I> {
+    pub(super) inventory: I,
+    ttl: Duration,
+    seen: Cache<Sku, Seen>,
+    epochs: Epochs,
+    /// When the inventory last failed.
+    failed: Mutex<Option<Instant>>,
+}
+
+/// What was seen of one product.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// `None`: it is not sold.
+    available: Option<i64>,
+    /// When the inventory was asked, and after how many changes.
+    asked: Instant,
+    epoch: u64,
+}
+
+impl<I: Inventory> CachedStock<I> {
+    /// Before this inventory, which may be an `Arc` of one.
+    pub fn new(inventory: I) -> Self {
+        Self::build(inventory, Duration::from_secs(30), 10_000)
+    }
+
+    /// How old what is shown may be. Zero shows what there is.
+    pub fn with_ttl(self, ttl: Duration) -> Self {
+        let products = self.seen.policy().max_capacity().unwrap_or_default();
+        Self::build(self.inventory, ttl, products)
+    }
+
+    /// Of how many products it is kept; of more, those that are viewed most.
+    pub fn with_products(self, products: u64) -> Self {
+        Self::build(self.inventory, self.ttl, products)
+    }
+
+    fn build(inventory: I, ttl: Duration, products: u64) -> Self {
+        // Age is judged by `is_fresh`; here it only frees memory. A year will do.
+        let kept = ttl.min(Duration::from_secs(365 * 24 * 3_600));
+        Self {
+            inventory,
+            ttl,
+            seen: Cache::builder()
+                .max_capacity(products)
+                .time_to_live(kept)
+                .build(),
+            epochs: Epochs::default(),
+            failed: Mutex::default(),
+        }
+    }
+
+    /// The inventory behind it.
+    #[must_use]
+    pub const fn inventory(&self) -> &I {
+        &self.inventory
+    }
+
+    /// What to show of this product. However many ask at once, the inventory is asked once.
+    ///
+    /// It is never older than the `ttl`, nor than the last change through this value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when it is not sold, and those of the database.
+    pub async fn display(&self, sku: &Sku) -> Result<DisplayedStock, Error> {
+        // What changes from here on may be shown or not; what has changed must be.
+        let epoch = self.epochs.of(sku);
+        let is_fresh = |seen: &Seen| seen.epoch >= epoch && seen.asked.elapsed() < self.ttl;
+        if let Some(seen) = self.seen.get(sku).await.filter(is_fresh) {
+            return seen.display(sku);
+        }
+        if self.ttl.is_zero() {
+            return self.ask(sku).await?.display(sku);
+        }
+        let came = Instant::now();
+        let entry = self.seen.entry_by_ref(sku);
+        let asked = entry.and_try_compute_with(async |seen| {
+            if seen.is_some_and(|seen| is_fresh(seen.value())) {
+                return Ok(Op::Nop); // somebody else has asked meanwhile
+            }
+            if self.failed().is_some_and(|failed| failed >= came) {
+                return Ok(Op::Nop); // somebody else has failed meanwhile
+            }
+            match self.ask(sku).await {
+                Ok(seen) => Ok(Op::Put(seen)),
+                Err(error) => {
+                    *self.failed() = Some(Instant::now());
+                    Err(error)
+                }
+            }
+        });
+        match asked.await? {
+            CompResult::Inserted(entry)
+            | CompResult::ReplacedWith(entry)
+            | CompResult::Unchanged(entry)
+                if is_fresh(entry.value()) =>
+            {
+                entry.into_value().display(sku)
+            }
+            // Those who waited for one who failed don't wait for each other too.
+            _ => self.ask(sku).await?.display(sku),
+        }
+    }
+
+    async fn ask(&self, sku: &Sku) -> Result<Seen, Error> {
+        let (asked, epoch) = (Instant::now(), self.epochs.of(sku));
+        let available = match self.inventory.product(sku).await {
+            Ok(product) => Some(product.available()),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Seen {
+            available,
+            asked,
+            epoch,
+        })
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for this product anew at its next view: after a change that this value did not make.
+    pub fn forget(&self, sku: &Sku) {
+        self.epochs.bump(sku);
+    }
+
+    /// The same for all products.
+    pub fn forget_all(&self) {
+        self.epochs.bump_all();
+    }
+
+    /// What a call that begins may change, also when it is dropped midway.
+    pub(super) const fn changing(&self, what: Changed) -> Changing<'_> {
+        Changing {
+            epochs: &self.epochs,
+            what,
+        }
+    }
+
+    /// A step of an order: which products it has is known when it was made.
+    pub(super) async fn step(
+        &self,
+        step: impl Future<Output = Result<Order, Error>> + Send,
+    ) -> Result<Order, Error> {
+        let mut changing = self.changing(Changed::Anything);
+        let answer = step.await;
+        match &answer {
+            Ok(order) => changing.what = Changed::skus(order.lines.iter().map(|line| &line.sku)),
+            // It may have taken effect; or holds that had run out were lapsed, and it was refused all the same.
+            Err(error) if error.is_unknown() || error.is_insufficient_stock() => {}
+            Err(_) => changing.what = Changed::Nothing,
+        }
+        answer
+    }
+}
+
+impl Seen {
+    fn display(self, sku: &Sku) -> Result<DisplayedStock, Error> {
+        let available = self.available.ok_or_else(|| Error::no_product(sku))?;
+        Ok(DisplayedStock {
+            available,
+            asked: self.asked,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::inventory::{
+        Adjustment, Checkout, Line, MemoryInventory, Money, NewProduct, Quantity, Reserve, Return,
+        Stock,
+    };
+
+    async fn shop() -> (CachedStock<MemoryInventory>, Sku) {
+        let shop = CachedStock::new(MemoryInventory::new());
+        let pot = Sku::new("pot").unwrap();
+        let price = Money::new(100, "MXN".parse().unwrap()).unwrap();
+        let new = NewProduct::new(pot.clone(), "Pot", price).with_stock(Stock::new(9).unwrap());
+        shop.add_product(new).await.unwrap();
+        (shop, pot)
+    }
+
+    fn lines(pot: &Sku) -> [(Sku, Quantity); 1] {
+        [(pot.clone(), Quantity::ONE)]
+    }
+
+    fn cart(pot: &Sku) -> Checkout {
+        Checkout::new([Line::new(pot.clone(), Quantity::ONE)]).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_shows_what_was_there_until_its_time_is_over() {
+        let (shop, pot) = shop().await;
+        assert_eq!(shop.display(&pot).await.unwrap().shown(), 9);
+        // As another process does.
+        shop.inventory().checkout(cart(&pot)).await.unwrap();
+        advance(Duration::from_millis(29_999)).await;
+        let shown = shop.display(&pot).await.unwrap();
+        assert_eq!((shown.shown(), shown.age().as_secs()), (9, 29));
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(shop.display(&pot).await.unwrap().shown(), 8);
+        shop.inventory().checkout(cart(&pot)).await.unwrap();
+        shop.forget(&pot);
+        assert_eq!(shop.display(&pot).await.unwrap().shown(), 7);
+        let shop = shop.with_ttl(Duration::ZERO);
+        shop.inventory().checkout(cart(&pot)).await.unwrap();
+        assert_eq!(shop.display(&pot).await.unwrap().to_string(), "6 left");
+    }
+
+    #[tokio::test]
+    async fn what_it_changes_itself_is_shown_at_once() {
+        let (shop, pot) = shop().await;
+        let shown = async |shop: &CachedStock<_>| shop.display(&pot).await.unwrap().shown();
+        assert_eq!(shown(&shop).await, 9);
+        let order = shop.checkout(cart(&pot)).await.unwrap().id;
+        assert_eq!(shown(&shop).await, 8);
+        shop.cancel(order, "changed my mind").await.unwrap();
+        assert_eq!(shown(&shop).await, 9);
+        shop.revive(order).await.unwrap();
+        assert_eq!(shown(&shop).await, 8);
+        shop.mark_paid(order).await.unwrap();
+        let returned = Return::new(order, lines(&pot), "chipped").unwrap();
+        shop.return_items(returned).await.unwrap();
+        assert_eq!(shown(&shop).await, 9);
+        let held = shop
+            .reserve(Reserve::new(lines(&pot)).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(shown(&shop).await, 8);
+        shop.release(held.id).await.unwrap();
+        assert_eq!(shown(&shop).await, 9);
+        let brief = Reserve::new(lines(&pot))
+            .unwrap()
+            .for_duration(Duration::from_micros(1));
+        shop.reserve(brief).await.unwrap();
+        assert_eq!(shown(&shop).await, 8);
+        // A microsecond has passed when the next call of the clock differs.
+        let before = chrono::Utc::now();
+        while chrono::Utc::now() <= before + Duration::from_micros(2) {}
+        shop.cleanup_reservations().await.unwrap();
+        assert_eq!(shown(&shop).await, 9);
+        shop.checkout(cart(&pot)).await.unwrap();
+        assert_eq!(shown(&shop).await, 8);
+        shop.cleanup_failed_orders(Duration::ZERO).await.unwrap();
+        assert_eq!(shown(&shop).await, 9);
+        let delivery = Adjustment::new(pot.clone(), 3, "delivery").unwrap();
+        let product = shop.adjust_stock(delivery).await.unwrap();
+        assert_eq!(shown(&shop).await, 12);
+        let counted = shop.count_stock(&pot, product.version, Stock::new(4).unwrap(), "counted");
+        let product = counted.await.unwrap();
+        assert_eq!(shown(&shop).await, 4);
+        shop.retire_product(&pot, product.version).await.unwrap();
+        assert!(shop.display(&pot).await.unwrap_err().is_not_found());
+        let again = NewProduct::new(pot.clone(), "Pot", product.price);
+        shop.add_product(again).await.unwrap();
+        assert!(shop.display(&pot).await.unwrap().is_sold_out());
+    }
+
+    #[tokio::test]
+    async fn an_answer_from_before_a_change_is_not_shown_after_it() {
+        let (shop, pot) = shop().await;
+        let epoch = shop.epochs.of(&pot);
+        shop.checkout(cart(&pot)).await.unwrap();
+        // A view that asked before the sale, and comes back after it.
+        let late = Seen {
+            available: Some(9),
+            asked: Instant::now(),
+            epoch,
+        };
+        shop.seen.insert(pot.clone(), late).await;
+        assert_eq!(shop.display(&pot).await.unwrap().shown(), 8);
+    }
+
+    #[tokio::test]
+    async fn of_more_products_than_it_keeps_it_forgets_some() {
+        let (shop, pot) = shop().await;
+        let shop = shop.with_products(2);
+        for name in 0..100 {
+            let other = Sku::new(name.to_string()).unwrap();
+            assert!(shop.display(&other).await.unwrap_err().is_not_found());
+        }
+        shop.seen.run_pending_tasks().await;
+        assert!(shop.seen.entry_count() <= 2);
+        assert_eq!(shop.display(&pot).await.unwrap().shown(), 9);
+    }
+}
