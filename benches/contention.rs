@@ -6,6 +6,8 @@
 //! `benches/contention.svg` from them. The tables are measured in turns, so that a machine that changes its pace
 //! does so for everybody. The server is durable, as in production.
 
+#[path = "../examples/support/by_hand.rs"]
+mod by_hand;
 #[path = "contention/chart.rs"]
 mod chart;
 #[path = "contention/checkouts.rs"]

@@ -14,8 +14,8 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use optilock::{
     inventory::{
-        BATCH, Checkout, CombineOptions, Combined, Inventory, Line, Money, NewProduct, OrderId,
-        PgInventory, Quantity, Sku, Stock, Strategy,
+        BATCH, Checkout, CombineOptions, Combined, Inventory, Line, Money, NewProduct, PgInventory,
+        Quantity, Sku, Stock, Strategy,
     },
     postgres::pool_options,
     sqlx::{self, PgPool, postgres::PgConnectOptions},
@@ -27,7 +27,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    median, network,
+    by_hand, median, network,
     support::{Server, database::Database},
 };
 
@@ -89,8 +89,9 @@ impl Shop {
     async fn buy(&self, way: Way, sku: &Sku) {
         let key = Uuid::now_v7().to_string();
         if way == Way::ByHand {
-            let bought = by_hand(&self.pool, sku, &key).await;
-            return bought.expect("there is plenty");
+            let bought = by_hand::order(&self.pool, sku, Some(("buyer", &key))).await;
+            assert!(bought.expect("the database answers"), "there is plenty");
+            return;
         }
         let line = Line::new(sku.clone(), Quantity::ONE);
         let request = Checkout::new([line]).expect("a cart");
@@ -104,56 +105,6 @@ impl Shop {
         };
         order.expect("there is plenty, and conflicts don't escape");
     }
-}
-
-/// What one writes by hand.
-async fn by_hand(pool: &PgPool, sku: &Sku, key: &str) -> Result<(), sqlx::Error> {
-    let id = OrderId::new().uuid();
-    let mut transaction = pool.begin().await?;
-    let (available, price, currency): (i64, i64, String) = sqlx::query_as(
-        "SELECT stock - reserved, price, currency FROM optilock.products
-         WHERE sku = $1 AND NOT retired FOR UPDATE",
-    )
-    .bind(sku.as_str())
-    .fetch_one(&mut *transaction)
-    .await?;
-    assert!(available >= 1, "there is plenty");
-    let (version, stock): (i64, i64) = sqlx::query_as(
-        "UPDATE optilock.products SET stock = stock - 1, version = version + 1, updated_at = now()
-         WHERE sku = $1 RETURNING version, stock",
-    )
-    .bind(sku.as_str())
-    .fetch_one(&mut *transaction)
-    .await?;
-    sqlx::query(
-        "INSERT INTO optilock.orders (id, customer, idempotency_key, total, currency)
-         VALUES ($1, 'buyer', $2, $3, $4)",
-    )
-    .bind(id)
-    .bind(key)
-    .bind(price)
-    .bind(&currency)
-    .execute(&mut *transaction)
-    .await?;
-    sqlx::query(
-        "INSERT INTO optilock.order_lines (order_id, sku, quantity, price) VALUES ($1, $2, 1, $3)",
-    )
-    .bind(id)
-    .bind(sku.as_str())
-    .bind(price)
-    .execute(&mut *transaction)
-    .await?;
-    sqlx::query(
-        "INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
-         VALUES ($1, $2, 1, -1, $3, $4)",
-    )
-    .bind(sku.as_str())
-    .bind(version)
-    .bind(stock)
-    .bind(id)
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await
 }
 
 struct Bench {

@@ -61,6 +61,17 @@ pub struct Tidied {
     pub keys: u64,
 }
 
+impl Tidied {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            cleanup: self.cleanup.plus(other.cleanup),
+            keys: self.keys + other.keys,
+        }
+    }
+}
+
 impl<I: Inventory> Janitor<I> {
     /// A janitor of this inventory, which may be an `Arc` of one.
     pub const fn new(inventory: I) -> Self {
@@ -137,10 +148,7 @@ impl<I: Inventory> Janitor<I> {
         let mut failed = None;
         for broom in Broom::ALL {
             match self.sweep_once(broom).await {
-                Ok(done) => {
-                    all.cleanup = all.cleanup.plus(done.cleanup);
-                    all.keys += done.keys;
-                }
+                Ok(done) => all = all.plus(done),
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
@@ -255,6 +263,26 @@ mod tests {
         running.await.unwrap();
         // Three rounds after the first, within 200 s.
         assert_eq!(cancelled, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_are_looked_for_once_an_hour() {
+        let shop = shop().await;
+        let janitor = Janitor::new(Arc::clone(&shop)).with_keys_after(Duration::ZERO);
+        let running = tokio::spawn(async move {
+            janitor.run(sleep(Duration::from_secs(4_000))).await;
+        });
+        let known = async || {
+            let again = shop.checkout(cart().with_idempotency_key("key")).await;
+            again.unwrap().replayed
+        };
+        sleep(Duration::from_secs(67)).await;
+        assert!(!known().await);
+        sleep(Duration::from_secs(3_000)).await;
+        assert!(known().await, "forgotten within the hour");
+        sleep(Duration::from_secs(700)).await;
+        assert!(!known().await, "known for longer than an hour");
+        running.await.unwrap();
     }
 
     #[tokio::test]

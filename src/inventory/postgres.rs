@@ -17,6 +17,7 @@ mod sale;
 mod sku;
 mod sql;
 mod stats;
+mod sweep;
 mod time;
 mod within;
 
@@ -39,11 +40,11 @@ pub use combine::BATCH;
 pub use combine::{CombineOptions, Combined};
 pub use hook::{Accepted, BoxError, Change, OnAccepted};
 pub use migrate::{MigrateError, migrate};
-use pace::Pace;
 use products::Products;
 #[doc(hidden)]
 pub use sql::SELL_ONE;
 pub use stats::Stats;
+use sweep::Sweep;
 
 /// How a checkout holds the stock between looking and taking.
 ///
@@ -314,39 +315,11 @@ impl Inventory for PgInventory {
     }
 
     async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
-        let (mut done, mut pace) = (Cleanup::default(), Pace::of(self.cleanup_pace));
-        let size = pace.batch(orders::BATCH);
-        loop {
-            // Cancelling what is still unpaid is idempotent, whatever became of an earlier attempt;
-            // only the counts would miss its orders.
-            let batch = self
-                .read("clean up orders", async |conn: &mut PgConnection, _| {
-                    orders::sweep(conn, older_than, size).await
-                })
-                .await?;
-            done = done.plus(batch);
-            if batch.orders < size {
-                return Ok(done);
-            }
-            pace.rest(batch.orders).await;
-        }
+        Ok(self.sweep(Sweep::Orders { older_than }).await?.cleanup)
     }
 
     async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
-        let (mut done, mut pace) = (0, Pace::of(self.cleanup_pace));
-        let size = pace.batch(orders::BATCH);
-        loop {
-            let batch = self
-                .read("clean up keys", async |conn: &mut PgConnection, _| {
-                    orders::forget_keys(conn, older_than, size).await
-                })
-                .await?;
-            done += batch;
-            if batch < size {
-                return Ok(done);
-            }
-            pace.rest(batch).await;
-        }
+        Ok(self.sweep(Sweep::Keys { older_than }).await?.keys)
     }
 
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
@@ -378,21 +351,7 @@ impl Inventory for PgInventory {
     }
 
     async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
-        let (mut done, mut pace) = (Cleanup::default(), Pace::of(self.cleanup_pace));
-        let size = pace.batch(orders::BATCH);
-        loop {
-            let batch = self
-                .read(
-                    "clean up reservations",
-                    async |conn: &mut PgConnection, _| reservations::sweep(conn, size).await,
-                )
-                .await?;
-            done = done.plus(batch);
-            if batch.holds == 0 {
-                return Ok(done);
-            }
-            pace.rest(batch.holds).await;
-        }
+        Ok(self.sweep(Sweep::Reservations).await?.cleanup)
     }
 
     async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {

@@ -221,11 +221,6 @@ pub(super) async fn void(conn: &mut PgConnection, id: OrderId) -> Result<bool, E
     Ok(voided.rows_affected() == 1)
 }
 
-/// The most orders that one statement changes: enough to be quick (35,000 orders/s by 2,000, 31,000 by
-/// 500, and beside checkouts these keep 0.73 and 0.59 of their speed), few enough that who buys one of
-/// their products waits for less than a tenth of a second.
-pub(super) const BATCH: u64 = 2_000;
-
 /// Cancels a batch of orders unpaid for so long.
 pub(super) async fn sweep(
     conn: &mut PgConnection,
