@@ -10,7 +10,8 @@ use std::{
 
 use optilock::{
     inventory::{
-        Adjustment, Checkout, CombineOptions, Combined, Error, Inventory, Line, Order, PgInventory,
+        Adjustment, Checkout, CombineOptions, Combined, Error, Inventory, Line, Order, OrderStatus,
+        PgInventory,
     },
     sqlx::{self, Connection},
 };
@@ -21,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    db::{Db, Default, assert_books, deadlocks, order_count, pool_options},
+    db::{Db, Default, assert_books, deadlocks, drop_checks, order_count, pool_options},
     exactly_once::until_somebody_waits,
     goods::{add, cart, pesos, sku, stock_of, units},
     proxy::{Cut, Proxy},
@@ -207,6 +208,83 @@ async fn a_batch_whose_connection_dies_takes_effect_once() {
         assert_eq!(order_count(&db.pool).await, 15, "{cut:?}");
         assert_books(&db.pool).await;
     }
+}
+
+/// The batch is on its way, its only request is asked for alone and refused, the stock comes back, the
+/// batch arrives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_a_lost_batch_is_final() {
+    let db = Db::new().await;
+    let proxy = Proxy::new(&db).await;
+    let direct = PgInventory::new(db.pool.clone());
+    let shop = Combined::new(PgInventory::new(proxy.pool(4).await), OPTIONS.always());
+    add(&direct, "pot", 3).await;
+    // From here on two units are known to be there.
+    shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+    let mut tx = db.pool.begin().await.unwrap();
+    direct
+        .checkout_in(&mut tx, &cart(&[("pot", 2)]))
+        .await
+        .unwrap();
+    let request = cart(&[("pot", 1)]);
+    let (release, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let late = Cut::Late(release.clone(), done.clone());
+    proxy.trap(request.order_id().uuid().as_bytes(), late);
+    let buyer = spawn(&shop, request.clone());
+    until_somebody_waits(&db).await;
+    assert!(!proxy.armed(), "it is the second attempt that waits");
+    tx.commit().await.unwrap();
+    let refused = buyer.await.unwrap().unwrap_err();
+    assert!(refused.is_insufficient_stock(), "{refused:?}");
+    let delivery = Adjustment::new(sku("pot"), 5, "delivery").unwrap();
+    direct.adjust_stock(delivery).await.unwrap();
+    release.notify_one();
+    done.notified().await;
+    assert_eq!(stock_of(&direct, "pot").await, 5);
+    let void = direct.order(request.order_id()).await.unwrap();
+    assert_eq!(void.status, OrderStatus::Void);
+    assert_eq!(order_count(&db.pool).await, 2);
+    assert_books(&db.pool).await;
+}
+
+/// What a queue knows is from its own last batch. Others sell, count and edit meanwhile; and the tables'
+/// checks are not what keeps it right.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_may_be_old() {
+    let (db, _) = shop(Default::ReadCommitted).await;
+    let direct = PgInventory::new(db.pool.clone());
+    let shop = Combined::new(direct.clone(), OPTIONS.always());
+    drop_checks(&db.pool).await;
+    add(&direct, "pot", 10).await;
+    shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+    direct.checkout(cart(&[("pot", 8)])).await.unwrap();
+    // Nine are known to be there, and one is.
+    let answers = race(&shop, (0..3).map(|_| cart(&[("pot", 1)])).collect()).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+
+    let delivery = Adjustment::new(sku("pot"), 10, "delivery").unwrap();
+    direct.adjust_stock(delivery).await.unwrap();
+    shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+    let known = direct.product(&sku("pot")).await.unwrap();
+    let mut edited = known.clone();
+    edited.price = pesos(2_000);
+    direct.update_product(&edited).await.unwrap();
+    let line = || Line::new(sku("pot"), units(1));
+    let stale = shop.checkout(Checkout::new([line().expecting_version(known.version)]).unwrap());
+    assert!(stale.await.unwrap_err().is_conflict());
+    shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+    direct
+        .update_product(&direct.product(&sku("pot")).await.unwrap())
+        .await
+        .unwrap();
+    let mut edited = direct.product(&sku("pot")).await.unwrap();
+    edited.price = pesos(3_000);
+    direct.update_product(&edited).await.unwrap();
+    let stale = shop.checkout(Checkout::new([line().expecting_price(pesos(2_000))]).unwrap());
+    assert_eq!(stale.await.unwrap_err().code(), "price-changed");
+    let order = shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+    assert_eq!(order.total, pesos(3_000));
+    assert_books(&db.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

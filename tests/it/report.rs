@@ -9,7 +9,7 @@ use optilock::{
 };
 
 use crate::{
-    db::Db,
+    db::{Db, drop_checks},
     goods::{add, cart, sku, units},
 };
 
@@ -136,13 +136,9 @@ async fn rows_that_want_attention() {
     }
     shop.mark_paid(orders[24]).await.unwrap();
     shop.mark_payment_failed(orders[23]).await.unwrap();
+    drop_checks(&db.pool).await;
     sqlx::raw_sql(
-        "DO $$ DECLARE name text; BEGIN
-             FOR name IN SELECT conname FROM pg_constraint
-                 WHERE conrelid = 'optilock.products'::regclass AND contype = 'c'
-             LOOP EXECUTE format('ALTER TABLE optilock.products DROP CONSTRAINT %I', name); END LOOP;
-         END $$;
-         UPDATE optilock.products SET stock = -1 WHERE sku = 'pot';
+        "UPDATE optilock.products SET stock = -1 WHERE sku = 'pot';
          UPDATE optilock.products SET reserved = 80 WHERE sku = 'mug';
          UPDATE optilock.orders SET pending_since = now() - interval '1 hour';
          INSERT INTO optilock.orders (id, status, total, currency) VALUES (gen_random_uuid(), 4, 0, 'XXX');

@@ -106,3 +106,102 @@ pub(super) fn plan<'a>(requests: &'a [&'a Checkout], known: &Known) -> Plan<'a> 
     }
     plan
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::{Line, Quantity};
+
+    fn sku(name: &str) -> Sku {
+        Sku::new(name).unwrap()
+    }
+
+    fn cart(lines: &[(&str, i64)]) -> Checkout {
+        let lines = lines.iter();
+        let lines = lines.map(|(name, units)| Line::new(sku(name), Quantity::new(*units).unwrap()));
+        Checkout::new(lines).unwrap()
+    }
+
+    fn known(products: &[(&str, i64)]) -> Known {
+        let price = Money::new(100, "MXN".parse().unwrap()).unwrap();
+        let facts = |available| Facts {
+            available,
+            expired: 0,
+            version: Version::FIRST,
+            price,
+        };
+        let products = products.iter();
+        products
+            .map(|(name, units)| (sku(name), facts(*units)))
+            .collect()
+    }
+
+    fn accepted(requests: &[Checkout], known: &Known) -> Vec<usize> {
+        let requests: Vec<&Checkout> = requests.iter().collect();
+        let plan = plan(&requests, known);
+        plan.accepted
+            .iter()
+            .map(|accepted| accepted.index)
+            .collect()
+    }
+
+    #[test]
+    fn each_is_judged_by_what_those_before_it_leave() {
+        let known = known(&[("jug", 1), ("pot", 5)]);
+        let requests = [
+            cart(&[("pot", 3)]),
+            cart(&[("pot", 3)]),
+            cart(&[("jug", 1), ("pot", 1)]),
+            cart(&[("jug", 1)]),
+            cart(&[("vase", 1)]),
+            cart(&[("pot", 1)]),
+        ];
+        assert_eq!(accepted(&requests, &known), [0, 2, 5]);
+        let requests: Vec<&Checkout> = requests.iter().collect();
+        let plan = plan(&requests, &known);
+        let taken: Vec<_> = plan
+            .taken
+            .iter()
+            .map(|(sku, it)| (sku.as_str(), it.units))
+            .collect();
+        assert_eq!(taken, [("jug", 1), ("pot", 5)]);
+    }
+
+    #[test]
+    fn a_version_is_that_of_its_turn_and_pins_that_of_the_first() {
+        let known = known(&[("pot", 5)]);
+        let expecting = |version| {
+            let line = Line::new(sku("pot"), Quantity::ONE);
+            Checkout::new([line.expecting_version(Version::new(version).unwrap())]).unwrap()
+        };
+        let requests = [
+            cart(&[("pot", 1)]),
+            expecting(2),
+            expecting(2),
+            expecting(3),
+        ];
+        assert_eq!(accepted(&requests, &known), [0, 1, 3]);
+        let requests: Vec<&Checkout> = requests.iter().collect();
+        let pinned = plan(&requests, &known).taken[&sku("pot")].pinned;
+        assert_eq!(pinned, Some(Version::FIRST));
+    }
+
+    #[test]
+    fn of_two_with_one_id_or_one_key_the_first_is_in_the_batch() {
+        let known = known(&[("pot", 9)]);
+        let keyed = |customer: &str| {
+            cart(&[("pot", 1)])
+                .with_customer(customer)
+                .with_idempotency_key("key")
+        };
+        let first = cart(&[("pot", 1)]);
+        let requests = [
+            first.clone(),
+            first,
+            keyed("ana"),
+            keyed("ana"),
+            keyed("eva"),
+        ];
+        assert_eq!(accepted(&requests, &known), [0, 2, 4]);
+    }
+}
