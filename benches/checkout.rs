@@ -21,7 +21,8 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use criterion::{Criterion, Throughput};
 use optilock::{
     inventory::{
-        Checkout, Inventory, Line, Money, NewProduct, PgInventory, Quantity, Reserve, Sku, Stock,
+        Checkout, CombineOptions, Combined, Inventory, Line, Money, NewProduct, OrderId,
+        PgInventory, Quantity, Reserve, Sku, Stock,
     },
     postgres::pool_options,
     sqlx::{self, AssertSqlSafe, PgPool},
@@ -295,6 +296,64 @@ impl Bench {
         println!("{}", aligned(table));
     }
 
+    /// So many orders of one product, and 256 callers who cancel them; how many per second.
+    fn cancel(&self, shop: &Arc<dyn Inventory>, orders: usize) -> f64 {
+        const CALLERS: usize = 256;
+        let each = |ids: &[OrderId]| {
+            ids.chunks(ids.len().div_ceil(CALLERS))
+                .map(Vec::from)
+                .collect()
+        };
+        self.runtime.block_on(async {
+            let combined = Combined::new(self.shop.clone(), CombineOptions::new());
+            let mut buyers = JoinSet::new();
+            for _ in 0..orders {
+                let combined = combined.clone();
+                let line = Line::new(sku("other", 0), Quantity::ONE);
+                let cart = Checkout::new([line]).expect("a cart");
+                buyers.spawn(
+                    async move { combined.checkout(cart).await.expect("there is plenty").id },
+                );
+            }
+            let ids: Vec<Vec<OrderId>> = each(&buyers.join_all().await);
+            let start = Instant::now();
+            let mut callers = JoinSet::new();
+            for ids in ids {
+                let shop = Arc::clone(shop);
+                callers.spawn(async move {
+                    for id in ids {
+                        shop.cancel(id, "refunded").await.expect("it is unpaid");
+                    }
+                });
+            }
+            callers.join_all().await;
+            orders as f64 / start.elapsed().as_secs_f64()
+        })
+    }
+
+    /// In turns: refunds of a hot product, by statements of their own and in batches.
+    fn refunds(&self, rounds: usize, orders: usize) {
+        let alone: Arc<dyn Inventory> = Arc::new(self.shop.clone());
+        let options = CombineOptions::new();
+        let combined: Arc<dyn Inventory> = Arc::new(Combined::new(self.shop.clone(), options));
+        let (mut by_itself, mut in_batches) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            by_itself.push(self.cancel(&alone, orders));
+            in_batches.push(self.cancel(&combined, orders * 9));
+        }
+        let (by_itself, in_batches) = (median(by_itself), median(in_batches));
+        let mut table = table(&[
+            "256 callers cancel orders of one product",
+            "orders/s",
+            "ratio",
+        ]);
+        for (name, rate) in [("each by itself", by_itself), ("combined", in_batches)] {
+            let ratio = rate / by_itself;
+            table.add_row([name.to_owned(), format!("{rate:.0}"), format!("{ratio:.2}")]);
+        }
+        println!("{}", aligned(table));
+    }
+
     /// In turns with pgbench, if there is one.
     fn beside_pgbench(&self, rounds: usize, seconds: u64) {
         let url = self.database.as_ref().expect("not closed yet").url();
@@ -448,10 +507,12 @@ fn main() {
         if asked("--test") {
             bench.compare(1, 2_000);
             bench.beside_pgbench(1, 1);
+            bench.refunds(1, 256);
             bench.costs(1, 10, 1_000);
         } else {
             bench.compare(5, 100_000);
             bench.beside_pgbench(5, 4);
+            bench.refunds(5, 2_000);
             bench.costs(5, 400, 1_000_000);
         }
     }

@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{RetryPolicy, Version};
 
-use call::Call;
+use call::{CANCEL, Call};
 #[doc(hidden)]
 pub use combine::BATCH;
 pub use combine::{CombineOptions, Combined};
@@ -294,7 +294,7 @@ impl Inventory for PgInventory {
     }
 
     async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
-        self.transition("cancel", async |conn: &mut PgConnection, _| {
+        self.transition(CANCEL, async |conn: &mut PgConnection, _| {
             orders::cancel(conn, id, reason).await
         })
         .await

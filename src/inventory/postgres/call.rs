@@ -6,13 +6,15 @@ use uuid::Uuid;
 use super::{PgInventory, products};
 use crate::{
     Attempt, Class, Classify,
-    inventory::{Error, Order, Product, checkout::Facts},
+    inventory::{Error, Product, checkout::Facts},
     postgres::{Failed, READ_COMMITTED, attempt, is_read_only},
     retry::{Operation, Run},
 };
 
 /// What a checkout is called in events and metrics.
 pub(super) const CHECKOUT: &str = "checkout";
+/// And a cancel.
+pub(super) const CANCEL: &str = "cancel";
 
 /// What the attempts of one call hand on to each other.
 #[derive(Debug)]
@@ -115,23 +117,31 @@ impl PgInventory {
         }
     }
 
-    /// A checkout that a batch answered, at its first attempt.
-    pub(super) fn count_one(&self, answer: &Result<Order, Error>) {
+    /// An operation that a batch answered, at its first attempt.
+    pub(super) fn count_one(&self, label: &'static str, refused: Option<&Error>) {
         self.stats.succeeded(1, 0);
         #[cfg(feature = "metrics")]
         {
-            crate::metrics::attempts(CHECKOUT, 1);
-            if answer.as_ref().is_err_and(Error::is_conflict) {
-                crate::metrics::conflict(CHECKOUT, true);
+            crate::metrics::attempts(label, 1);
+            if refused.is_some_and(Error::is_conflict) {
+                crate::metrics::conflict(label, true);
             }
         }
         #[cfg(not(feature = "metrics"))]
-        let _ = answer;
+        let _ = (label, refused);
     }
 
     /// A connection for one attempt.
     pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
         self.pool.acquire().await.map_err(Error::before)
+    }
+
+    /// A connection that has made a batch is quicker at the next, unless somebody else waits for it.
+    pub(super) fn let_go_if_wanted(&self, conn: &mut Option<PoolConnection<Postgres>>) {
+        let pool = &self.pool;
+        if pool.num_idle() == 0 && pool.size() >= pool.options().get_max_connections() {
+            *conn = None;
+        }
     }
 
     /// One attempt outside a transaction: each statement commits by itself.

@@ -1,5 +1,6 @@
 //! Many checkouts in one statement.
 
+mod cancels;
 mod plan;
 mod queue;
 mod serve;
@@ -19,6 +20,8 @@ use crate::{
     },
 };
 
+use super::call::CHECKOUT;
+use cancels::Cancels;
 use queue::{Answer, Queue, Turn};
 #[doc(hidden)]
 pub use write::BATCH;
@@ -28,7 +31,7 @@ pub use write::BATCH;
 /// Checkouts that wait for each other anyway are gathered and written by one statement, each with its
 /// own order, its own row in the ledger and its own answer: one lock and one flush of the disk for all
 /// of them. A batch is whatever came while the last one was written, so nobody waits for others to come.
-/// Everything else goes to the inventory behind it. Who buys what nobody else is buying goes by himself, so
+/// So are cancels, when many come at once. Everything else goes to the inventory behind it. Who buys what nobody else is buying goes by himself, so
 /// it may stand before every inventory: [`flash_sales`](crate::guide::flash_sales) tells more.
 ///
 /// Cheap to clone; clones share the queue. Checkouts want a tokio runtime with its timer enabled.
@@ -46,7 +49,11 @@ pub use write::BATCH;
 #[must_use]
 pub struct Combined {
     queue: Arc<Queue>,
+    cancels: Arc<Cancels>,
 }
+
+/// After a batch that could not get its locks in time, everybody goes alone for so long.
+const APART: Duration = Duration::from_secs(1);
 
 /// How a [`Combined`] gathers.
 ///
@@ -108,6 +115,7 @@ impl Combined {
     /// Gathers the checkouts of this inventory.
     pub fn new(inventory: PgInventory, options: CombineOptions) -> Self {
         Self {
+            cancels: Arc::new(Cancels::new(inventory.clone(), options)),
             queue: Arc::new(Queue::new(inventory, options)),
         }
     }
@@ -123,10 +131,11 @@ impl Combined {
         self.queue.depth()
     }
 
-    /// Serves who waits and refuses who comes, with [`Error::Busy`]. Returns when the last one is
-    /// answered.
+    /// Serves who waits, and refuses whoever comes to buy, with [`Error::Busy`]. Returns when the last one
+    /// is answered.
     pub async fn shutdown(&self) {
         self.queue.close().await;
+        self.cancels.idle().await;
     }
 
     async fn sell(&self, request: Checkout) -> Result<Order, Error> {
@@ -146,7 +155,7 @@ impl Combined {
                 };
                 match answer {
                     Answer::Here(answer) => {
-                        inventory.count_one(&answer);
+                        inventory.count_one(CHECKOUT, answer.as_ref().err());
                         answer
                     }
                     Answer::Alone { in_doubt } => {
@@ -226,7 +235,7 @@ impl Inventory for Combined {
     }
 
     async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
-        self.inventory().cancel(id, reason).await
+        self.cancels.cancel(id, reason).await
     }
 
     async fn revive(&self, id: OrderId) -> Result<Order, Error> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
+use uuid::Uuid;
 
 use super::{reservations, row, sql};
 use crate::{
@@ -95,11 +96,31 @@ pub(super) async fn cancel(
             .bind(reason)
             .fetch_one(&mut *conn)
             .await?;
-        let moved = cancelled.try_get::<i64, _>("orders")? == 1;
+        let moved = cancelled.try_get("cancelled")?;
         if let Some(order) = arrived(conn, id, UNPAID, OrderStatus::Cancelled, moved).await? {
             return Ok(order);
         }
     }
+}
+
+/// Those of these orders that could be cancelled, each for its reason; no order twice. With somebody
+/// else's step in the way the rest have to be told one by one.
+pub(super) async fn cancel_many(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+    reasons: &[&str],
+) -> Result<Vec<Order>, Error> {
+    let cancelled = sqlx::query(sql::CANCEL_MANY)
+        .bind(ids)
+        .bind(reasons)
+        .fetch_one(&mut *conn)
+        .await?;
+    let cancelled: Vec<Uuid> = cancelled.try_get("cancelled")?;
+    let rows = sqlx::query(sql::ORDERS_OF)
+        .bind(cancelled)
+        .fetch_all(conn)
+        .await;
+    row::orders(&rows.map_err(Error::before)?)
 }
 
 pub(super) async fn revive(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {

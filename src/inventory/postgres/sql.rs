@@ -5,6 +5,15 @@
 //! and an `UPDATE` that joins by key alone and sets what was decided (all others). A guard on the
 //! target row behind a locking CTE would see the old snapshot.
 
+/// A batch waits for locks for half a second at most: a transaction that holds one product for long must
+/// not hold up who wants another. For the statement alone, or the transaction that it is in.
+macro_rules! locks_within {
+    () => {
+        "set_config('lock_timeout', '500ms', true)"
+    };
+}
+pub(super) use locks_within;
+
 macro_rules! product {
     () => {
         "p.sku, p.name, p.price, p.currency, p.stock, p.reserved, p.version, p.revision, p.retired,
@@ -402,6 +411,9 @@ macro_rules! order {
 /// An order, one row per line. `$1` order.
 pub(super) const ORDER: &str = concat!(order!(), "WHERE o.id = $1 ORDER BY l.sku");
 
+/// `$1` orders.
+pub(super) const ORDERS_OF: &str = concat!(order!(), "WHERE o.id = ANY ($1) ORDER BY o.id, l.sku");
+
 /// The order that a checkout may have made before. `$1` order, `$2` customer?, `$3` key?.
 pub(super) const KNOWN: &str = concat!(
     order!(),
@@ -523,9 +535,9 @@ pub(super) const VOID: &str =
     ON CONFLICT DO NOTHING";
 
 /// Cancels orders and gives their stock back, each give-back a change of its own. `$orders` chooses and
-/// locks them; then products by SKU.
+/// locks them; then products by SKU. `$answer` may tell of those orders `x` and their lines `b`.
 macro_rules! cancel {
-    ($orders:literal, reason: $reason:literal) => {
+    ($orders:expr, reason: $reason:literal, answer: $answer:literal) => {
         concat!(
             "WITH x AS MATERIALIZED (SELECT id FROM optilock.orders WHERE status IN (0, 1) AND ",
             $orders,
@@ -551,18 +563,34 @@ macro_rules! cancel {
         UPDATE optilock.products p
         SET stock = t.after, reserved = t.reserved, version = t.version, updated_at = statement_timestamp()
         FROM (SELECT DISTINCT ON (sku) * FROM s ORDER BY sku, version DESC) t WHERE p.sku = t.sku)
-    SELECT (SELECT count(*) FROM x) AS orders, (SELECT coalesce(sum(quantity), 0)::bigint FROM b) AS units"
+    SELECT ",
+            $answer
         )
     };
 }
 
 /// `$1` order, `$2` reason.
-pub(super) const CANCEL: &str = cancel!("id = $1 FOR NO KEY UPDATE", reason: "$2");
+pub(super) const CANCEL: &str = cancel!(
+    "id = $1 FOR NO KEY UPDATE",
+    reason: "$2",
+    answer: "EXISTS (SELECT FROM x) AS cancelled"
+);
+
+/// Each for a reason of its own; no order twice. `$1` orders, `$2` reasons. Waits for locks like a batch
+/// of checkouts.
+pub(super) const CANCEL_MANY: &str = cancel!(
+    concat!(
+        "id = ANY ($1) AND (SELECT ", locks_within!(), ") IS NOT NULL ORDER BY id FOR NO KEY UPDATE"
+    ),
+    reason: "(SELECT r.reason FROM unnest($1, $2::text[]) AS r (order_id, reason) WHERE r.order_id = id)",
+    answer: "ARRAY(SELECT id FROM x) AS cancelled"
+);
 
 /// One batch of those that have awaited payment too long. `$1` age in microseconds, `$2` batch. Orders
 /// that somebody holds are skipped.
 pub(super) const SWEEP: &str = cancel!(
     "pending_since <= statement_timestamp() - $1 * interval '1 microsecond'
         ORDER BY pending_since LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
-    reason: "'expired'"
+    reason: "'expired'",
+    answer: "(SELECT count(*) FROM x) AS orders, (SELECT coalesce(sum(quantity), 0)::bigint FROM b) AS units"
 );

@@ -14,7 +14,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{CombineOptions, plan::Known, serve};
+use super::{APART, CombineOptions, plan::Known, serve};
 use crate::inventory::{Checkout, Error, Order, PgInventory, Sku};
 
 /// One checkout in the queue.
@@ -120,9 +120,6 @@ impl Queue {
     /// a queue; by 2 they were a quarter slower, by 8 thirty-two of them were.
     const ALONE: usize = 4;
 
-    /// After a batch that could not get its locks in time.
-    const APART: Duration = Duration::from_secs(1);
-
     pub(super) fn new(inventory: PgInventory, options: CombineOptions) -> Self {
         Self {
             inventory,
@@ -186,7 +183,7 @@ impl Queue {
 
     /// Somebody else holds what a batch needs: whoever needs something else is not to wait for it.
     pub(super) fn part(&self) {
-        self.state().apart_until = Some(Instant::now() + Self::APART);
+        self.state().apart_until = Some(Instant::now() + APART);
     }
 
     fn is_done(&self) -> bool {

@@ -35,11 +35,7 @@ pub(super) async fn work(mut shift: Shift) {
         let (began, count) = (Instant::now(), batch.len());
         serve(shift.queue(), &mut conn, batch).await;
         shift.served(count, began);
-        // A connection that has made a batch is quicker at the next, unless somebody else waits for it.
-        let pool = &shift.queue().inventory.pool;
-        if pool.num_idle() == 0 && pool.size() >= pool.options().get_max_connections() {
-            conn = None;
-        }
+        shift.queue().inventory.let_go_if_wanted(&mut conn);
         // Who was answered may come again before the next batch is taken.
         tokio::task::yield_now().await;
     }

@@ -9,17 +9,9 @@ use crate::{
     Version, Versioned,
     inventory::{
         Error, Order, Sku,
-        postgres::{row, time::Time},
+        postgres::{row, sql::locks_within, time::Time},
     },
 };
-
-/// It waits for locks for half a second at most: a transaction that holds one product for long must not
-/// hold up who wants another. For the statement alone, or the transaction that it is in.
-macro_rules! locks_within {
-    () => {
-        "set_config('lock_timeout', '500ms', true)"
-    };
-}
 
 /// Writes every order of a batch if the products still are as it was planned. `$1` skus, `$2` units
 /// taken, `$3` prices, `$4` currencies, `$5` versions where somebody depends on one; `$6` orders, `$7`

@@ -1,0 +1,216 @@
+//! Cancels that wait for each other anyway: one statement for all of them.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use sqlx::{Postgres, pool::PoolConnection};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
+use uuid::Uuid;
+
+use super::{APART, CombineOptions};
+use crate::inventory::{
+    Error, Inventory, Order, OrderId, PgInventory,
+    postgres::{call::CANCEL, orders},
+    product::check_text,
+};
+
+/// The cancels of one [`Combined`](super::Combined).
+#[derive(Debug)]
+pub(super) struct Cancels {
+    inventory: PgInventory,
+    options: CombineOptions,
+    state: Mutex<State>,
+    done: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Waiting>,
+    /// So many went alone, and are not back.
+    alone: usize,
+    /// Somebody serves.
+    busy: bool,
+    /// Until then everybody goes alone.
+    apart_until: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    id: OrderId,
+    reason: String,
+    answer: oneshot::Sender<Order>,
+}
+
+impl Cancels {
+    /// So many may go alone at once. Which products an order has is not known before it is read, so more
+    /// than that may be in each other's way.
+    const ALONE: usize = 4;
+
+    pub(super) fn new(inventory: PgInventory, options: CombineOptions) -> Self {
+        Self {
+            inventory,
+            options,
+            state: Mutex::default(),
+            done: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that panics is done under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn cancel(
+        self: &Arc<Self>,
+        id: OrderId,
+        reason: &str,
+    ) -> Result<Order, Error> {
+        check_text("reason", reason)?;
+        let _alone = match self.join(id, reason) {
+            Turn::Alone(alone) => alone,
+            Turn::Wait(answered) => match answered.await {
+                Ok(order) => {
+                    self.inventory.count_one(CANCEL, None);
+                    return Ok(order);
+                }
+                // No batch could do it. If one did all the same, and its answer was lost, the next one
+                // is that it is done.
+                Err(_) => Alone::begin(self, &mut self.state()),
+            },
+        };
+        self.inventory.cancel(id, reason).await
+    }
+
+    fn join(self: &Arc<Self>, id: OrderId, reason: &str) -> Turn {
+        let mut state = self.state();
+        let apart = state.apart_until.is_some_and(|end| Instant::now() < end);
+        let cool = !state.busy && state.alone < Self::ALONE && !self.options.always;
+        if apart || cool || state.waiting.len() >= self.options.queue {
+            return Turn::Alone(Alone::begin(self, &mut state));
+        }
+        let (answer, answered) = oneshot::channel();
+        let reason = reason.to_owned();
+        state.waiting.push_back(Waiting { id, reason, answer });
+        if !state.busy {
+            state.busy = true;
+            drop(state);
+            tokio::spawn(work(Shift(Arc::clone(self))));
+        }
+        Turn::Wait(answered)
+    }
+
+    /// As many as fit in a batch, no order twice; `None` when nobody waits, and then nobody serves.
+    fn next(&self) -> Option<Vec<Waiting>> {
+        let mut state = self.state();
+        let (mut batch, mut ids) = (Vec::new(), HashSet::new());
+        while batch.len() < self.options.batch
+            && let Some(first) = state.waiting.pop_front()
+        {
+            if first.answer.is_closed() {
+                continue;
+            }
+            if !ids.insert(first.id) {
+                state.waiting.push_front(first);
+                break;
+            }
+            batch.push(first);
+        }
+        state.busy = !batch.is_empty();
+        state.busy.then_some(batch)
+    }
+
+    /// Returns when everybody is served.
+    pub(super) async fn idle(&self) {
+        loop {
+            let done = self.done.notified();
+            let idle = {
+                let state = self.state();
+                !state.busy && state.alone == 0
+            };
+            if idle {
+                return;
+            }
+            done.await;
+        }
+    }
+}
+
+/// Where a cancel goes.
+enum Turn {
+    Alone(Alone),
+    Wait(oneshot::Receiver<Order>),
+}
+
+/// One that goes by itself.
+struct Alone(Arc<Cancels>);
+
+impl Alone {
+    fn begin(cancels: &Arc<Cancels>, state: &mut State) -> Self {
+        state.alone += 1;
+        Self(Arc::clone(cancels))
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.0.state().alone -= 1;
+        self.0.done.notify_waiters();
+    }
+}
+
+/// The worker's time at work. However it ends, whoever waits goes by himself, and the next one begins anew.
+struct Shift(Arc<Cancels>);
+
+impl Drop for Shift {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.busy = false;
+        let left = mem::take(&mut state.waiting);
+        drop(state);
+        drop(left);
+        self.0.done.notify_waiters();
+    }
+}
+
+async fn work(shift: Shift) {
+    let cancels = &shift.0;
+    let mut conn = None;
+    while let Some(batch) = cancels.next() {
+        if let Err(lost) = serve(cancels, &mut conn, batch).await {
+            conn = None;
+            if lost.is_lock_timeout() {
+                cancels.state().apart_until = Some(Instant::now() + APART);
+            }
+        }
+        cancels.inventory.let_go_if_wanted(&mut conn);
+    }
+}
+
+/// Whoever gets no answer has to go by himself.
+async fn serve(
+    cancels: &Cancels,
+    conn: &mut Option<PoolConnection<Postgres>>,
+    batch: Vec<Waiting>,
+) -> Result<(), Error> {
+    let conn = match conn {
+        Some(conn) => conn,
+        None => conn.insert(cancels.inventory.acquire().await?),
+    };
+    let ids: Vec<Uuid> = batch.iter().map(|it| it.id.uuid()).collect();
+    let reasons: Vec<&str> = batch.iter().map(|it| &*it.reason).collect();
+    let orders = orders::cancel_many(conn, &ids, &reasons).await?;
+    let mut orders: HashMap<OrderId, Order> =
+        orders.into_iter().map(|order| (order.id, order)).collect();
+    for waiting in batch {
+        if let Some(order) = orders.remove(&waiting.id) {
+            drop(waiting.answer.send(order));
+        }
+    }
+    Ok(())
+}
