@@ -305,7 +305,8 @@ impl Bench {
                 .collect()
         };
         self.runtime.block_on(async {
-            let combined = Combined::new(self.shop.clone(), CombineOptions::new());
+            let options = CombineOptions::new().with_queue(orders);
+            let combined = Combined::new(self.shop.clone(), options);
             let mut buyers = JoinSet::new();
             for _ in 0..orders {
                 let combined = combined.clone();

@@ -159,6 +159,6 @@ async fn when_locks_are_held_everybody_goes_alone_for_a_while() {
     };
     queue.part();
     assert!(matches!(queue.join(&cart("pot")), Turn::Alone(_)));
-    tokio::time::advance(Queue::APART).await;
+    tokio::time::advance(APART).await;
     drop((waits(queue.join(&cart("pot"))), first, shift));
 }
