@@ -1,0 +1,58 @@
+//! The shop's own tables, beside those of the inventory.
+
+use optilock::{
+    inventory::{Inventory, Money, NewProduct, Page, Sku, Stock},
+    sqlx::{self, AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgConnectOptions},
+};
+
+/// The database on a server of yours.
+pub const NAME: &str = "optilock_storefront";
+
+/// Carts, and where orders go. Money as the inventory has it: minor units and a currency.
+const TABLES: &str = include_str!("tables.sql");
+
+/// SKU, name, price in centavos, stock.
+const GOODS: [(&str, &str, i64, i64); 6] = [
+    ("alebrije", "Alebrije, a fox with wings", 189_000, 3),
+    ("basket", "Palm basket", 32_000, 40),
+    ("black-vase", "Black clay vase", 64_000, 8),
+    ("clay-pot", "Clay pot", 45_000, 100),
+    ("mezcal-cup", "Mezcal cup", 9_500, 60),
+    ("rug", "Wool rug from Teotitlán", 540_000, 1),
+];
+
+type Error = Box<dyn std::error::Error>;
+
+/// Makes it on this server, unless it is there.
+///
+/// # Errors
+///
+/// Whatever the database says.
+pub async fn make(server: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    let mut conn = PgConnection::connect_with(server).await?;
+    let there = sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(NAME);
+    if there.fetch_optional(&mut conn).await?.is_none() {
+        let create = AssertSqlSafe(format!("CREATE DATABASE {NAME}"));
+        sqlx::raw_sql(create).execute(&mut conn).await?;
+    }
+    conn.close().await
+}
+
+/// Makes the tables that are missing, and the goods of a shop that has none.
+///
+/// # Errors
+///
+/// Whatever the database says.
+pub async fn prepare(pool: &PgPool, inventory: &impl Inventory) -> Result<(), Error> {
+    sqlx::raw_sql(TABLES).execute(pool).await?;
+    if inventory.products(Page::first(1)).await?.is_empty() {
+        for (sku, name, price, stock) in GOODS {
+            let price = Money::new(price, "MXN".parse()?)?;
+            let product = NewProduct::new(Sku::new(sku)?, name, price);
+            inventory
+                .add_product(product.with_stock(Stock::new(stock)?))
+                .await?;
+        }
+    }
+    Ok(())
+}

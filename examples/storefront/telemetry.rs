@@ -1,0 +1,102 @@
+//! What the shop tells of itself: events to the terminal, figures to Prometheus.
+
+use std::{sync::OnceLock, time::Instant};
+
+use axum::{
+    extract::{MatchedPath, Request},
+    http::header,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use optilock::metrics::{
+    ATTEMPTS, CLEANED, CLEANUP_FAILURES, CONFLICTS, TRANSACTION_SECONDS, UNKNOWN_OUTCOMES,
+};
+use tracing_subscriber::EnvFilter;
+
+pub const REQUESTS: &str = "http_requests_total";
+pub const REQUEST_SECONDS: &str = "http_request_duration_seconds";
+pub const QUEUE_DEPTH: &str = "storefront_queue_depth";
+pub const CONNECTIONS: &str = "storefront_pool_connections";
+
+const SECONDS: [f64; 12] = [
+    0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+];
+
+/// Events as lines of text; as JSON with `LOG_FORMAT=json`. `RUST_LOG` says how much.
+pub fn log() {
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("warn,storefront=info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if std::env::var("LOG_FORMAT").is_ok_and(|format| format == "json") {
+        log.json().init();
+    } else {
+        log.init();
+    }
+}
+
+/// The recorder of this process, installed by whoever asks first.
+pub fn metrics() -> &'static PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER.get_or_init(|| {
+        let attempts = &[1.0, 2.0, 3.0, 5.0, 10.0];
+        let builder = PrometheusBuilder::new();
+        let builder = [
+            (ATTEMPTS, &attempts[..]),
+            (TRANSACTION_SECONDS, &SECONDS),
+            (REQUEST_SECONDS, &SECONDS),
+        ]
+        .into_iter()
+        .try_fold(builder, |builder, (name, buckets)| {
+            builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)
+        });
+        let handle = builder.and_then(PrometheusBuilder::install_recorder);
+        let handle = handle.expect("no other recorder was installed");
+        describe();
+        handle
+    })
+}
+
+fn describe() {
+    optilock::metrics::describe();
+    describe_counter!(REQUESTS, "Requests answered");
+    describe_histogram!(REQUEST_SECONDS, "Time to answer a request");
+    describe_gauge!(QUEUE_DEPTH, "Checkouts that wait for a batch");
+    describe_gauge!(CONNECTIONS, "Connections to the database");
+    // From the start, so that the first one of each is an increase that an alert can see.
+    for outcome in ["absorbed", "escaped"] {
+        counter!(CONFLICTS, "entity" => "checkout", "outcome" => outcome).increment(0);
+    }
+    counter!(UNKNOWN_OUTCOMES, "entity" => "checkout").increment(0);
+    for what in ["orders", "holds", "units", "keys"] {
+        counter!(CLEANED, "what" => what).increment(0);
+    }
+    for what in ["orders", "reservations", "keys"] {
+        counter!(CLEANUP_FAILURES, "what" => what).increment(0);
+    }
+}
+
+/// Counts and times a request, by its route: an id never becomes a label.
+pub async fn count(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
+    let method = request.method().to_string();
+    let began = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_u16().to_string();
+    histogram!(REQUEST_SECONDS, "method" => method.clone(), "route" => route.clone())
+        .record(began.elapsed());
+    counter!(REQUESTS, "method" => method, "route" => route, "status" => status).increment(1);
+    response
+}
+
+pub async fn expose() -> Response {
+    let text = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
+    (text, metrics().render()).into_response()
+}

@@ -1,0 +1,146 @@
+// The cart: its lines, and what has changed since they were put in.
+
+import { announce, el, find, setText } from "./dom.js";
+import { picture } from "./pictures.js";
+import { money, words } from "./words.js";
+
+const lines = new Map(); // by sku
+
+// `actions` has setQuantity(sku, quantity), acceptPrice(item), take(item)
+// and remove(item).
+export function showCart(cart, actions) {
+  for (const item of cart.items) {
+    if (!lines.has(item.sku)) {
+      const line = makeLine(item, actions);
+      lines.set(item.sku, line);
+      find("cart-items").append(line.root);
+    }
+    lines.get(item.sku).update(item);
+  }
+  removeOthers(cart.items);
+
+  const count = cart.items.reduce((sum, item) => sum + item.quantity, 0);
+  setText(find("cart-link"), words.cartLink(count));
+  find("cart-empty").hidden = count > 0;
+  find("cart-total-line").hidden = !cart.total;
+  if (cart.total) setText(find("cart-total"), money(cart.total));
+}
+
+export function focusLine(sku) {
+  lines.get(sku)?.focus();
+}
+
+function removeOthers(items) {
+  const skus = new Set(items.map((item) => item.sku));
+  for (const [sku, line] of lines) {
+    if (skus.has(sku)) continue;
+    const hadFocus = line.root.contains(document.activeElement);
+    line.root.remove();
+    lines.delete(sku);
+    // The focus must not fall back to the top of the page.
+    if (hadFocus) find("cart-title").focus();
+  }
+}
+
+function makeLine({ sku, name }, actions) {
+  let item;
+  const price = el("p", { class: "cart-price" });
+  const sum = el("p", { class: "cart-sum" });
+  const notes = el("div", { class: "cart-notes" });
+  const quantity = el("input", { type: "number", min: 1, step: 1, inputmode: "numeric", "aria-label": words.quantityOf(name) });
+  const less = el("button", { type: "button", "aria-label": words.lessOf(name), onclick: () => step(-1) }, "\u2212");
+  const more = el("button", { type: "button", "aria-label": words.moreOf(name), onclick: () => step(1) }, "+");
+  const remove = el("button", { type: "button", class: "quiet", "aria-label": words.removeName(name), onclick: () => actions.remove(item) }, words.remove);
+  const root = el("li", { class: "cart-item", "data-testid": `cart-item-${sku}` },
+    picture(sku, name),
+    el("div", { class: "cart-text" }, el("h3", {}, name), price),
+    sum,
+    el("div", { class: "stepper" }, less, quantity, more),
+    remove,
+    notes);
+
+  quantity.addEventListener("change", () => change(quantity.valueAsNumber));
+
+  function step(by) {
+    change(quantity.valueAsNumber + by);
+  }
+
+  function change(wanted) {
+    // An empty or strange input goes back to what the cart says.
+    const valid = Number.isInteger(wanted) && wanted >= 1;
+    quantity.value = valid ? wanted : item.quantity;
+    less.disabled = quantity.valueAsNumber <= 1;
+    if (valid) actions.setQuantity(sku, wanted);
+  }
+
+  function update(newItem) {
+    if (item) tellChange(item, newItem);
+    item = newItem;
+    quantity.value = item.quantity;
+    less.disabled = item.quantity <= 1;
+    price.replaceChildren(...priceOf(item));
+    setText(sum, money(times(item.price, item.quantity)));
+    showNotes(item);
+  }
+
+  // The notes are built anew only when they differ. Otherwise a poll would
+  // take the focus from a button in them.
+  let shown = "";
+  function showNotes(current) {
+    const { price_changed, short, available, current_price } = current;
+    const wanted = JSON.stringify([price_changed && current_price, short && available]);
+    if (wanted === shown) return;
+    shown = wanted;
+    const hadFocus = notes.contains(document.activeElement);
+    notes.replaceChildren(...notesOf(current, actions));
+    if (hadFocus) quantity.focus();
+  }
+
+  return { root, update, focus: () => quantity.focus() };
+}
+
+function priceOf(item) {
+  if (!item.price_changed || !item.current_price) return [`${money(item.price)} ${words.each}`];
+  return [
+    el("span", { class: "visually-hidden" }, `${words.oldPrice}: `),
+    el("s", {}, money(item.price)),
+    " ",
+    el("span", { class: "visually-hidden" }, `${words.newPrice}: `),
+    el("strong", { class: "new-price" }, money(item.current_price)),
+    ` ${words.each}`,
+  ];
+}
+
+function notesOf(item, actions) {
+  const { sku, name, available } = item;
+  const notes = [];
+  if (item.short) {
+    const text = available > 0 ? words.lineShort(available) : words.lineGone;
+    const take = el("button", {
+      type: "button",
+      "data-testid": `take-${sku}`,
+      "aria-label": words.takeOf(available, name),
+      onclick: () => actions.take(item),
+    }, words.take(available));
+    notes.push(el("p", { class: "note" }, el("span", {}, text), ...(available > 0 ? [take] : [])));
+  }
+  if (item.price_changed && item.current_price) {
+    const accept = el("button", {
+      type: "button",
+      "data-testid": `accept-price-${sku}`,
+      "aria-label": words.acceptPriceOf(name),
+      onclick: () => actions.acceptPrice(item),
+    }, words.acceptPrice);
+    notes.push(el("p", { class: "note" }, el("span", {}, words.priceChanged), accept));
+  }
+  return notes;
+}
+
+function tellChange(before, now) {
+  if (!before.short && now.short) announce(words.lineNowShort(now.name));
+  if (!before.price_changed && now.price_changed) announce(words.lineNewPrice(now.name));
+}
+
+function times(price, quantity) {
+  return { ...price, minor: price.minor * quantity };
+}

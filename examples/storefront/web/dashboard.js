@@ -1,0 +1,210 @@
+// The dashboard: follows the events of the server and draws each tick.
+
+import { call, listen, signIn } from "./api.js";
+import { drawLines, makeBar } from "./charts.js";
+import { announce, el, find, setText } from "./dom.js";
+import { startRaceForm } from "./race.js";
+import { number, translatePage, words } from "./words.js";
+
+const WINDOW_SECONDS = 120;
+
+// A tick comes each second. After that much silence the connection is dead,
+// even if the browser has not noticed.
+const SILENCE_MS = 6000;
+const MAX_PAUSE_MS = 10_000;
+
+let ticks = []; // those of the last two minutes
+
+// --- The stream ---
+
+async function follow() {
+  let pause = 1000;
+  for (;;) {
+    await readTicks(() => { pause = 1000; });
+    setConnection("reconnecting");
+    await sleep(pause);
+    pause = Math.min(pause * 2, MAX_PAUSE_MS);
+  }
+}
+
+// Returns when the stream has ended, for whatever reason.
+async function readTicks(onAlive) {
+  const stop = new AbortController();
+  let watchdog = setTimeout(() => stop.abort(), SILENCE_MS);
+  try {
+    await signInAsAdmin();
+    await listen("GET", "/api/dashboard/events", {
+      signal: stop.signal,
+      onEvent(name, tick) {
+        clearTimeout(watchdog);
+        watchdog = setTimeout(() => stop.abort(), SILENCE_MS);
+        if (name !== "tick") return;
+        onAlive();
+        setConnection("live");
+        showTick(tick);
+      },
+    });
+  } catch (problem) {
+    console.info("The stream of ticks has ended:", problem.message);
+  } finally {
+    clearTimeout(watchdog);
+  }
+}
+
+// The demo has no passwords. A real dashboard would ask for one.
+async function signInAsAdmin() {
+  const users = await call("GET", "/api/demo/users");
+  signIn(users.find(({ admin }) => admin)?.token);
+}
+
+function setConnection(state) {
+  const note = find("connection");
+  note.dataset.state = state;
+  setText(note, words[state]);
+}
+
+function sleep(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+// --- A tick ---
+
+function showTick(tick) {
+  const time = Date.parse(tick.at);
+  ticks.push({ ...tick, time });
+  ticks = ticks.filter((old) => old.time >= time - WINDOW_SECONDS * 1000);
+  showKpis(tick.kpis);
+  showStock(tick.products);
+  showNumbers(tick);
+  drawCharts();
+}
+
+function drawCharts() {
+  if (ticks.length === 0) return;
+  const { time: end, orders_per_second, latency_ms } = ticks.at(-1);
+  const points = (pick) => ticks.map((tick) => ({ time: tick.time, value: pick(tick) }));
+
+  setText(find("orders-now"), number(orders_per_second, { maximumFractionDigits: 1 }));
+  drawLines(find("chart-orders"), {
+    end,
+    seconds: WINDOW_SECONDS,
+    lines: [{ className: "line-a", points: points((tick) => tick.orders_per_second) }],
+  });
+
+  find("latency-now").replaceChildren(
+    el("span", { class: "key-a" }, `p50 ${milliseconds(latency_ms?.p50)}`), " ",
+    el("span", { class: "key-b" }, `p99 ${milliseconds(latency_ms?.p99)}`));
+  drawLines(find("chart-latency"), {
+    end,
+    seconds: WINDOW_SECONDS,
+    lines: [
+      { className: "line-a", points: points((tick) => tick.latency_ms?.p50 ?? null) },
+      { className: "line-b", points: points((tick) => tick.latency_ms?.p99 ?? null) },
+    ],
+  });
+}
+
+function milliseconds(value) {
+  return Number.isFinite(value) ? `${number(value, { maximumFractionDigits: 1 })} ms` : "\u2013";
+}
+
+function showNumbers(tick) {
+  const texts = {
+    absorbed: tick.conflicts.absorbed,
+    escaped: tick.conflicts.escaped,
+    queue: tick.queue_depth,
+    checkouts: tick.checkouts,
+    sold: tick.sold,
+    refused: tick.refused,
+    attempts: tick.attempts_mean,
+  };
+  for (const [id, value] of Object.entries(texts)) {
+    setText(find(id), Number.isFinite(value) ? number(value) : "\u2013");
+  }
+}
+
+// --- Goals ---
+
+const tiles = new Map(); // by kind
+
+// How the value of each kind is written.
+const formats = {
+  "conflict-rate": (value) => number(value, { style: "percent", maximumFractionDigits: 1 }),
+  "checkout-seconds": (value) => `${number(value, { maximumFractionDigits: 3 })} s`,
+};
+
+function showKpis(kpis) {
+  for (const kpi of kpis) {
+    if (!tiles.has(kpi.kind)) {
+      const tile = makeTile(kpi.kind);
+      tiles.set(kpi.kind, tile);
+      find("kpis").append(tile.root);
+    }
+    tiles.get(kpi.kind).update(kpi);
+  }
+}
+
+function makeTile(kind) {
+  const name = words.kpi[kind] ?? kind;
+  const format = formats[kind] ?? ((value) => number(value));
+  const state = el("p", { class: "kpi-state" });
+  const value = el("p", { class: "kpi-value" });
+  const limits = el("p", { class: "kpi-limits" });
+  const root = el("li", { class: "kpi", "data-testid": `kpi-${kind}` }, el("h3", {}, name), value, state, limits);
+
+  let before = null;
+  function update(kpi) {
+    const now = kpi.value === null ? "none" : kpi.alert ? "alert" : "ok";
+    root.dataset.state = now;
+    setText(value, kpi.value === null ? "\u2013" : format(kpi.value));
+    // A sign and a word: the colour alone would not tell everybody.
+    setText(state, { none: words.noData, alert: `\u25b2 ${words.alert}`, ok: `\u2713 ${words.ok}` }[now]);
+    setText(limits, `${words.goal}:\u00a0${format(kpi.goal)} \u00b7 ${words.threshold}:\u00a0${format(kpi.threshold)}`);
+    if (before && before !== now && now === "alert") announce(words.kpiAlert(name));
+    if (before === "alert" && now === "ok") announce(words.kpiOk(name));
+    before = now;
+  }
+
+  return { root, update };
+}
+
+// --- Stock ---
+
+const bars = new Map(); // by sku
+let most = 1; // the largest stock seen, so that the bars keep their scale
+
+function showStock(products) {
+  most = Math.max(most, ...products.map(({ stock }) => stock));
+  for (const product of products) {
+    if (!bars.has(product.sku)) {
+      const bar = makeStockBar(product);
+      bars.set(product.sku, bar);
+      find("stock").append(bar.root);
+    }
+    bars.get(product.sku).update(product);
+  }
+  for (const [sku, bar] of bars) {
+    if (products.some((product) => product.sku === sku)) continue;
+    bar.root.remove();
+    bars.delete(sku);
+  }
+}
+
+function makeStockBar({ name }) {
+  const bar = makeBar();
+  const count = el("span", { class: "stock-count" });
+  const root = el("li", {}, el("span", { class: "stock-name" }, name), count, bar.root);
+  function update({ stock, reserved }) {
+    setText(count, stock === 0 ? words.soldOut : words.stockOf(stock, reserved));
+    bar.update(stock, reserved, most);
+  }
+  return { root, update };
+}
+
+// --- Start ---
+
+translatePage();
+startRaceForm();
+new ResizeObserver(drawCharts).observe(find("chart-orders"));
+setConnection("connecting");
+follow();

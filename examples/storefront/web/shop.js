@@ -1,0 +1,269 @@
+// The shop: keeps what the page knows, and answers what the shopper does.
+
+import { call, signIn } from "./api.js";
+import * as attempt from "./attempt.js";
+import { focusLine, showCart } from "./cart.js";
+import { fillAddress, setBusy, showForm, showServerErrors, startCheckout, submit } from "./checkout.js";
+import { announce, el, find, setText } from "./dom.js";
+import { canRetry, explain, explainCheckout } from "./failures.js";
+import { hideMessage, showMessage } from "./message.js";
+import { hideConfirmation, isConfirmed, showConfirmation, showOrders } from "./orders.js";
+import { available, showProducts } from "./products.js";
+import { money, translatePage, words } from "./words.js";
+
+const API = "/api/marketplace";
+const POLL_MS = 3000;
+const EMPTY_CART = { items: [], total: null, changed: false };
+
+let user = null; // the token of the shopper
+let products = new Map(); // by sku
+let cart = EMPTY_CART;
+let buying = false;
+let changesWaiting = 0;
+
+const nameOf = (sku) => products.get(sku)?.name ?? cart.items.find((item) => item.sku === sku)?.name ?? sku;
+const quantityInCart = (sku) => cart.items.find((item) => item.sku === sku)?.quantity ?? 0;
+
+// Everything about the cart is done one after the other. So two quick clicks
+// cannot overtake each other, and a change of the shopper waits for its turn.
+let line = Promise.resolve();
+function inTurn(work) {
+  const result = line.then(work);
+  line = result.catch(() => {});
+  return result;
+}
+
+// --- Products ---
+
+let loadingProducts = false;
+async function refreshProducts() {
+  if (loadingProducts) return;
+  loadingProducts = true;
+  try {
+    const list = await call("GET", `${API}/products?limit=100`);
+    products = new Map(list.map((product) => [product.sku, product]));
+    showProducts(list, addToCart);
+    setProductsNote(list.length === 0 ? words.noProducts : "");
+  } catch {
+    setProductsNote(words.notLive);
+  } finally {
+    loadingProducts = false;
+  }
+}
+
+function setProductsNote(text) {
+  const note = find("products-note");
+  setText(note, text);
+  note.classList.toggle("visually-hidden", text === "");
+}
+
+// Asks only while somebody is looking.
+async function poll() {
+  if (document.visibilityState === "visible") {
+    await refreshProducts();
+    if (cartIsOld()) await inTurn(loadCart).catch(() => {});
+  }
+  setTimeout(poll, POLL_MS);
+}
+
+// Has a product of the cart changed since the cart was loaded?
+function cartIsOld() {
+  return cart.items.some((item) => {
+    const product = products.get(item.sku);
+    if (!product) return false;
+    return available(product) !== item.available || product.price.minor !== item.current_price?.minor;
+  });
+}
+
+// --- Cart ---
+
+async function loadCart() {
+  setCart(await call("GET", `${API}/cart/items`));
+}
+
+function setCart(newCart) {
+  cart = newCart;
+  // The last change shows the cart. An earlier one would put back a number
+  // that the shopper has changed meanwhile.
+  if (changesWaiting > 0) return;
+  showCart(cart, { setQuantity, acceptPrice, take, remove });
+  // After an unknown outcome the cart may be empty because it was bought.
+  // The shopper must still be able to retry.
+  showForm(cart.items.length > 0 || attempt.open(user)?.outcome === "unknown");
+}
+
+function addToCart(sku, quantity) {
+  return changeCart(() => putItem(sku, quantityInCart(sku) + quantity), () => tellLine(sku));
+}
+
+function setQuantity(sku, quantity) {
+  return changeCart(() => putItem(sku, quantity), () => tellLine(sku));
+}
+
+function take({ sku, available: rest }) {
+  return changeCart(() => putItem(sku, rest), () => tellLine(sku));
+}
+
+function acceptPrice({ sku, quantity }) {
+  return changeCart(() => putItem(sku, quantity), () => focusLine(sku));
+}
+
+function remove({ sku, name }) {
+  const path = `${API}/cart/items/${encodeURIComponent(sku)}`;
+  return changeCart(() => call("DELETE", path), () => announce(words.cartRemoved(name)));
+}
+
+async function putItem(sku, quantity) {
+  const before = cart.items.find((item) => item.sku === sku);
+  cart = await call("POST", `${API}/cart/items`, { body: { sku, quantity } });
+  tellPrice(before, cart.items.find((item) => item.sku === sku));
+  return cart;
+}
+
+async function changeCart(send, then) {
+  changesWaiting += 1;
+  try {
+    const newCart = await inTurn(send).finally(() => { changesWaiting -= 1; });
+    attempt.changed(user);
+    hideConfirmation();
+    setCart(newCart);
+    then();
+  } catch (problem) {
+    showMessage(explain(problem));
+    setCart(cart); // puts the shown quantity back
+  }
+}
+
+function tellLine(sku) {
+  announce(words.cartNow(nameOf(sku), quantityInCart(sku), cart.total ? money(cart.total) : ""));
+}
+
+// Each change of a quantity takes today's price. Tell it when the shopper has
+// not seen that price in the cart yet.
+function tellPrice(before, after) {
+  if (!before || !after) return;
+  const seen = before.current_price ?? before.price;
+  if (seen.minor !== after.price.minor) showMessage([words.priceTaken(after.name, money(after.price))]);
+}
+
+// --- Checkout ---
+
+async function buy(address) {
+  // The button is disabled meanwhile. This also stops the Enter key.
+  if (buying) return;
+  setBuying(true);
+  hideMessage();
+  hideConfirmation();
+  try {
+    bought(await inTurn(() => sendCheckout(address)));
+  } catch (problem) {
+    notBought(problem);
+  }
+  await refreshAll();
+}
+
+function sendCheckout(address) {
+  const headers = { "Idempotency-Key": attempt.begin(user, address) };
+  return call("POST", `${API}/checkout`, { headers, body: { shipping_address: address } });
+}
+
+function bought(order) {
+  attempt.finish(user);
+  setBuying(false);
+  setCart(EMPTY_CART);
+  showConfirmation(order, act).focus();
+}
+
+function notBought(problem) {
+  if (problem.status === 400 || problem.status === 409) attempt.refused(user);
+  if (problem.status === 422) attempt.finish(user);
+  setBuying(false);
+  showServerErrors(problem.details.errors ?? []);
+  const retry = canRetry(problem) ? submit : null;
+  showMessage(explainCheckout(problem, nameOf), { retry, wait: problem.retryAfter });
+}
+
+function setBuying(now) {
+  buying = now;
+  setBusy(now);
+  // Nobody changes the cart or the shopper while the order is on its way.
+  find("cart-items").inert = now;
+  find("shop-as").disabled = now;
+}
+
+// The page was reloaded in the middle of a checkout. The stored key makes it
+// safe to ask again, but it is the shopper who decides.
+function offerOpenAttempt() {
+  const pending = attempt.open(user);
+  if (!pending) return;
+  fillAddress(pending.address);
+  if (pending.outcome === "unknown") showMessage([words.interrupted, words.retryIsSafe], { retry: submit });
+}
+
+// --- Orders ---
+
+async function loadOrders() {
+  showOrders(await call("GET", `${API}/orders`), nameOf, act);
+}
+
+// Pays or cancels an order.
+async function act(order, what) {
+  try {
+    const body = what === "cancel" ? {} : undefined;
+    const now = await call("POST", `${API}/orders/${order.id}/${what}`, { body });
+    announce(words.statuses[now.status]);
+    // The button that was pressed goes away, so the focus needs a new place.
+    const title = isConfirmed(now) ? showConfirmation(now, act) : find("orders-title");
+    title.focus();
+  } catch (problem) {
+    showMessage(explain(problem));
+  }
+  await refreshAll();
+}
+
+// What the page shows is only a picture of the server's state. When one part
+// cannot be loaded now, the old one stays until the next time.
+async function refreshAll() {
+  await Promise.allSettled([refreshProducts(), inTurn(loadCart), inTurn(loadOrders)]);
+}
+
+// --- Users ---
+
+async function loadUsers() {
+  const users = await call("GET", "/api/demo/users");
+  const shoppers = users.filter(({ admin }) => !admin);
+  const select = find("shop-as");
+  select.replaceChildren(...shoppers.map(({ name, token }) => el("option", { value: token }, name)));
+  const known = sessionStorage.getItem("barro.user");
+  if (shoppers.some(({ token }) => token === known)) select.value = known;
+  select.addEventListener("change", () => shopAs(select.value));
+  await shopAs(select.value);
+}
+
+async function shopAs(token) {
+  hideMessage();
+  hideConfirmation();
+  sessionStorage.setItem("barro.user", token);
+  await inTurn(() => {
+    user = token;
+    signIn(token);
+  });
+  await refreshAll();
+  offerOpenAttempt();
+}
+
+// --- Start ---
+
+async function start() {
+  translatePage();
+  setText(find("cart-link"), words.cartLink(0));
+  startCheckout({ onBuy: buy, onEdit: () => attempt.changed(user) });
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") refreshProducts();
+  });
+  await refreshProducts();
+  poll();
+  await loadUsers().catch((problem) => showMessage(explain(problem)));
+}
+
+start();
