@@ -2,7 +2,8 @@
 //!
 //! Read [`locking`] first. [`retrying`] needs no database. `transactions`, `rows`, `existing_tables`
 //! and `http` are about tables of your own on PostgreSQL; `inventory`, `orders`, `reservations`,
-//! `flash_sales` and `display` about the shop, `operations` and `tuning` about running it.
+//! `flash_sales` and `display` about the shop, `operations` and `tuning` about running it. Three are by
+//! role, for the shop that is among the examples: `front_end`, `sre` and `tech_leads`.
 
 #[doc = include_str!("guide/locking.md")]
 pub mod locking {}
@@ -64,3 +65,18 @@ pub mod tuning {}
 #[cfg_attr(docsrs, doc(cfg(feature = "cache")))]
 #[doc = include_str!("guide/display.md")]
 pub mod display {}
+
+#[cfg(feature = "inventory")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
+#[doc = include_str!("guide/front_end.md")]
+pub mod front_end {}
+
+#[cfg(feature = "inventory")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
+#[doc = include_str!("guide/sre.md")]
+pub mod sre {}
+
+#[cfg(feature = "inventory")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
+#[doc = include_str!("guide/tech_leads.md")]
+pub mod tech_leads {}

@@ -8,10 +8,11 @@ use axum::{
     http::{HeaderMap, StatusCode, request::Parts},
 };
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::problem::Problem;
 
-/// A body of JSON.
+/// A body of JSON: an object. By itself serde takes an array for one as well.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
@@ -19,11 +20,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match axum::Json::from_request(request, state).await {
-            Ok(axum::Json(body)) => Ok(Self(body)),
-            Err(rejection) => Err(refused(&rejection)),
-        }
+        let body = axum::Json::<Map<String, Value>>::from_request(request, state).await;
+        let axum::Json(body) = body.map_err(|rejection| refused(&rejection))?;
+        let body = T::deserialize(Value::Object(body));
+        body.map(Self)
+            .map_err(|error| unprocessable(error.to_string()))
     }
+}
+
+fn unprocessable(why: String) -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "unprocessable",
+        "The body is not as it should be",
+        why,
+    )
 }
 
 fn refused(rejection: &JsonRejection) -> Problem {
@@ -31,7 +42,7 @@ fn refused(rejection: &JsonRejection) -> Problem {
     let (code, title) = match status {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported-media-type", "JSON, please"),
         StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "Too large"),
-        StatusCode::UNPROCESSABLE_ENTITY => ("unprocessable", "The body is not as it should be"),
+        StatusCode::UNPROCESSABLE_ENTITY => return unprocessable(rejection.body_text()),
         _ => return Problem::invalid(rejection.body_text()),
     };
     Problem::new(status, code, title, rejection.body_text())

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use optilock::inventory::Error;
+use optilock::{Class, Classify, inventory::Error};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -175,18 +175,28 @@ impl From<Error> for Problem {
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             return Self::internal(&error);
         }
-        let title = match error {
-            Error::InsufficientStock(_) => "There is not enough",
-            Error::PriceChanged { .. } => "The price has changed",
-            Error::Conflict(_) | Error::Serialization(_) => "Somebody else was faster",
-            Error::NotFound { .. } => "Not found",
-            Error::OrderClosed { .. } | Error::ReservationClosed { .. } => "Too late for that",
-            Error::Busy { .. } => "Too busy",
-            Error::IdempotencyMismatch { .. } => return Self::idempotency_mismatch(),
-            Error::Unknown(_) => return Self::unknown_outcome(),
+        let code = error.code();
+        let title = match code {
+            "insufficient-stock" => "There is not enough",
+            "price-changed" => "The price has changed",
+            "conflict" => "Somebody else was faster",
+            "not-found" => "Not found",
+            "order-closed" | "reservation-closed" => "Too late for that",
+            "busy" => "Too busy",
+            "idempotency-mismatch" => return Self::idempotency_mismatch(),
+            "unknown-outcome" => return Self::unknown_outcome(),
             _ => "This can't be right",
         };
-        let problem = Self::new(status, error.code(), title, error.to_string());
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let wait = match error.class() {
+                Class::Busy { retry_after } => retry_after,
+                _ => None,
+            };
+            let detail = "Nothing was done. Try again a little later.";
+            let problem = Self::new(status, code, title, detail);
+            return problem.retry_after(wait.unwrap_or(Duration::from_secs(1)));
+        }
+        let problem = Self::new(status, code, title, error.to_string());
         match error {
             Error::InsufficientStock(short) => problem.with("short", short),
             Error::PriceChanged {
@@ -198,9 +208,6 @@ impl From<Error> for Problem {
                 .with("expected", expected)
                 .with("actual", actual),
             Error::Conflict(conflict) => problem.with_all(json!(conflict)),
-            Error::Busy { retry_after, .. } => {
-                problem.retry_after(retry_after.unwrap_or(Duration::from_secs(1)))
-            }
             _ => problem,
         }
     }

@@ -202,7 +202,7 @@ async fn optilock(shop: &Shop, race: Race, events: &Events) -> Result<Outcome, B
     })
     .await?;
     let prize = inventory.product(&sku).await?;
-    inventory.retire_product(&sku, prize.revision).await?;
+    inventory.retire_product(&sku, prize.version).await?;
     Ok(Outcome {
         sold,
         stock_after: prize.stock.get(),

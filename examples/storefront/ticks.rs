@@ -142,13 +142,14 @@ pub async fn events(
     Sse::new(until_stopped(&shop, ticks)).keep_alive(KeepAlive::default())
 }
 
-/// A stream of events that ends when the shop does.
+/// A stream of events that ends early when the shop does.
 pub fn until_stopped<S: Stream>(shop: &Shop, stream: S) -> impl Stream<Item = S::Item> + use<S> {
     let stopped = WatchStream::new(shop.stopped.clone()).map(|stopped| match stopped {
         true => None,
         false => Some(None),
     });
     let stream = stream.map(|item| Some(Some(item)));
+    let stream = stream.chain(tokio_stream::once(None));
     stopped
         .merge(stream)
         .take_while(Option::is_some)

@@ -42,6 +42,7 @@ mod scenarios;
 #[cfg(feature = "serde")]
 mod serde;
 mod spawned;
+mod storefront;
 mod storms;
 mod throwaway;
 mod transact;

@@ -79,7 +79,8 @@ function makeLine({ sku, name }, actions) {
     quantity.value = item.quantity;
     less.disabled = item.quantity <= 1;
     price.replaceChildren(...priceOf(item));
-    setText(sum, money(times(item.price, item.quantity)));
+    // As in the total, at today's price.
+    setText(sum, money(times(item.current_price ?? item.price, item.quantity)));
     showNotes(item);
   }
 

@@ -128,8 +128,10 @@ function showNumbers(tick) {
 const tiles = new Map(); // by kind
 
 // How the value of each kind is written.
+const percent = (value) => number(value, { style: "percent", maximumFractionDigits: 1 });
 const formats = {
-  "conflict-rate": (value) => number(value, { style: "percent", maximumFractionDigits: 1 }),
+  "conflict-rate": percent,
+  "failed-orders": percent,
   "checkout-seconds": (value) => `${number(value, { maximumFractionDigits: 3 })} s`,
 };
 

@@ -5,6 +5,9 @@ import { money, time, words } from "./words.js";
 
 const NEWEST = 10;
 
+// The end of the id. Its beginning is the time: there neighbours are alike.
+const shortNumber = ({ id }) => `#${id.slice(-8)}`;
+
 // `act(order, "pay" | "cancel")` is called by the buttons.
 export function showConfirmation(order, act) {
   const box = find("confirmation");
@@ -36,7 +39,7 @@ export function showOrders(orders, nameOf, act) {
   find("orders-empty").hidden = orders.length > 0;
   const items = orders.slice(0, NEWEST).map((order) => el("li", { class: "order" },
     el("p", { class: "order-head" },
-      el("strong", { title: order.id }, `#${order.id.slice(0, 8)}`), " ",
+      el("strong", { title: order.id }, shortNumber(order)), " ",
       el("time", { datetime: order.created_at }, time(order.created_at))),
     el("p", { class: "order-lines" }, linesOf(order, nameOf)),
     el("p", { class: "order-total" }, el("strong", {}, money(order.total))),
@@ -55,7 +58,7 @@ function statusOf(order) {
 
 function buttonsFor(order, act) {
   if (order.status !== "pending-payment") return [];
-  const number = `#${order.id.slice(0, 8)}`;
+  const number = shortNumber(order);
   const button = (what, style) => el("button", {
     type: "button",
     class: style,

@@ -1,5 +1,5 @@
-// Draws a small picture for a product: a pot, a cup, a plate, a rug or a
-// carved figure. The same sku always gets the same picture.
+// Draws a small picture for a product: a pot, a cup, a plate, a basket, a rug
+// or a carved figure. The same sku always gets the same picture.
 
 import { svg } from "./dom.js";
 
@@ -8,6 +8,7 @@ const kinds = [
   { draw: drawFigure, hints: ["alebrije", "figur", "animal", "jaguar", "cat", "wood", "copal"] },
   { draw: drawCup, hints: ["cup", "mug", "taza", "jarr", "jug", "mezcal", "copita"] },
   { draw: drawPlate, hints: ["plate", "plato", "bowl", "comal", "dish", "tray"] },
+  { draw: drawBasket, hints: ["basket", "canasta", "tenate", "palm"] },
   { draw: drawPot, hints: ["pot", "olla", "vase", "florero", "clay", "barro", "cantaro"] },
 ];
 
@@ -17,7 +18,7 @@ const palettes = [
   { colours: ["#2f3e78", "#1c2650", "#e9dcc0", "#c8643c"], hints: ["blue", "azul", "indigo"] },
   { colours: ["#3b3634", "#1f1c1b", "#c9bfb2", "#b5502f"], hints: ["black", "negro", "negra"] },
   { colours: ["#3f7463", "#234539", "#f2e3c6", "#c2452d"], hints: ["green", "verde"] },
-  { colours: ["#c58a2b", "#7a4d12", "#fff1d2", "#2f3e78"], hints: ["yellow", "amarill", "gold"] },
+  { colours: ["#c58a2b", "#7a4d12", "#fff1d2", "#2f3e78"], hints: ["yellow", "amarill", "gold", "palm"] },
   { colours: ["#8c3a5b", "#551e36", "#f6dcd4", "#d79a2b"], hints: ["pink", "rosa", "grana"] },
 ];
 
@@ -83,6 +84,21 @@ function drawPlate([main, dark, light, accent], seed) {
       transform: `rotate(${(360 / petals) * i} 100 72)`,
     })),
     svg("circle", { cx: 100, cy: 72, r: 9, fill: dark }),
+  ];
+}
+
+function drawBasket([main, dark, light, accent], seed) {
+  const rows = [62, 78, 94, 110, 126];
+  return [
+    svg("path", { d: "M56 52 C56 4 144 4 144 52", stroke: dark, "stroke-width": 8, fill: "none" }),
+    svg("path", { d: "M46 52 H154 L138 124 Q136 134 126 134 H74 Q64 134 62 124 Z", fill: main }),
+    svg("path", { d: "M128 52 H154 L138 124 Q136 134 126 134 H112 Z", fill: dark, opacity: 0.3 }),
+    // The weave: each row is moved by half a step.
+    ...rows.map((y, i) => svg("path", {
+      d: `M${53 + i * 3.4} ${y} H${147 - i * 3.4}`, stroke: i === 2 ? accent : light,
+      "stroke-width": 6, "stroke-dasharray": `${8 + (seed % 2)} 7`, "stroke-dashoffset": i % 2 ? 7 : 0,
+    })),
+    svg("rect", { x: 42, y: 46, width: 116, height: 10, rx: 5, fill: dark }),
   ];
 }
 

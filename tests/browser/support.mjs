@@ -1,0 +1,240 @@
+// Starts the storefront and the browser, opens pages, and asks the API.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+import { chromium } from "playwright-core";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const binary = path.resolve(here, process.env.STOREFRONT || "../../target/release/examples/storefront");
+const screenshots = process.env.SCREENSHOTS;
+
+// A directory with pages to be tried instead of those in the program.
+const pages = process.env.PAGES;
+
+const START_MS = 60_000;
+const STOP_MS = 20_000;
+const WAIT_MS = 15_000;
+
+let server;
+let browser;
+let origin;
+
+// --- Start and stop ---
+
+export async function start() {
+  origin = await startServer();
+  const root = process.getuid?.() === 0;
+  browser = await chromium.launch({
+    executablePath: findChromium(),
+    chromiumSandbox: !root,
+    args: [
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
+
+export async function stop() {
+  await browser?.close().catch(() => {});
+  await stopServer();
+}
+
+// Ctrl-C, or whoever runs the tests has lost patience.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  process.once(signal, () => stop().finally(() => process.exit(1)));
+}
+process.on("exit", () => server?.kill("SIGTERM"));
+
+function startServer() {
+  if (!existsSync(binary)) {
+    throw new Error(`There is no ${binary}: run "cargo build --release --example storefront" first, or set STOREFRONT.`);
+  }
+  // Without DATABASE_URL it starts a throwaway database, and removes it when it ends.
+  const env = { ...process.env };
+  delete env.DATABASE_URL;
+  server = spawn(binary, ["--address", "127.0.0.1:0"], { env, stdio: ["ignore", "pipe", "pipe"] });
+  let log = "";
+  server.stderr.on("data", (text) => { log = (log + text).slice(-4000); });
+  return new Promise((resolve, reject) => {
+    const fail = (why) => reject(new Error(`The storefront ${why}.\n${log}`));
+    const timer = setTimeout(() => fail(`said no address within ${START_MS / 1000} s`), START_MS);
+    server.once("error", (error) => fail(`cannot be started: ${error.message}`));
+    server.once("exit", (code, signal) => fail(`ended (${code ?? signal})`));
+    createInterface(server.stdout).on("line", (line) => {
+      const address = line.match(/^shop\s+(http:\S+)\/$/)?.[1];
+      if (!address) return;
+      clearTimeout(timer);
+      resolve(address);
+    });
+  });
+}
+
+async function stopServer() {
+  if (!server?.pid || server.exitCode !== null || server.signalCode !== null) return;
+  const ended = new Promise((resolve) => server.once("exit", resolve));
+  server.kill("SIGTERM");
+  const timer = setTimeout(() => server.kill("SIGKILL"), STOP_MS);
+  await ended;
+  clearTimeout(timer);
+}
+
+function findChromium() {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM;
+  const directories = (process.env.PATH ?? "").split(path.delimiter);
+  for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
+    const found = directories.map((directory) => path.join(directory, name)).find((file) => existsSync(file));
+    if (found) return found;
+  }
+  throw new Error("There is no Chromium: install it, or set CHROMIUM to its path.");
+}
+
+// --- Sessions ---
+
+const sessions = [];
+
+// A new browser window with nothing remembered. `mayFail` lists the paths
+// whose loads may fail; any other error on the console fails the test.
+export async function open(where = "/", { as, mayFail = [], ...options } = {}) {
+  const context = await browser.newContext({
+    baseURL: origin,
+    locale: "en-US",
+    viewport: { width: 1280, height: 900 },
+    ...options,
+  });
+  context.setDefaultTimeout(WAIT_MS);
+  await context.addInitScript(() => {
+    addEventListener("securitypolicyviolation", (event) => {
+      console.error(`Content-Security-Policy: ${event.violatedDirective} ${event.blockedURI}`);
+    });
+  });
+  if (pages) await servePages(context);
+
+  const page = await context.newPage();
+  const session = { context, errors: [] };
+  sessions.push(session);
+  page.on("pageerror", (error) => session.errors.push(error.stack));
+  page.on("console", (message) => {
+    if (message.type() !== "error") return;
+    const { pathname } = new URL(message.location().url || origin);
+    const expected = message.text().startsWith("Failed to load resource") && mayFail.includes(pathname);
+    if (!expected) session.errors.push(`${message.text()} (${pathname})`);
+  });
+
+  await page.goto(where);
+  if (where === "/") {
+    await see(page.getByTestId("shop-as").locator("option").first(), "attached");
+    if (as) await page.getByTestId("shop-as").selectOption({ label: as });
+  }
+  return page;
+}
+
+// What the consoles of all open pages have said since the last call.
+export function consoleErrors() {
+  return sessions.flatMap(({ errors }) => errors.splice(0));
+}
+
+export async function closeAll() {
+  const errors = consoleErrors();
+  for (const { context } of sessions.splice(0)) await context.close();
+  assert.deepEqual(errors, [], "errors on the console");
+}
+
+// The headers stay those of the server.
+async function servePages(context) {
+  const names = { "/": "index.html", "/dashboard": "dashboard.html" };
+  const isPage = (url) => url.pathname in names || url.pathname.startsWith("/assets/");
+  await context.route(isPage, async (route) => {
+    const { pathname } = new URL(route.request().url());
+    const file = path.join(pages, names[pathname] ?? path.basename(pathname));
+    await route.fulfill({ response: await route.fetch(), body: readFileSync(file) });
+  });
+}
+
+// Full pages, for people to look at.
+export async function screenshot(page, name) {
+  if (!screenshots) return;
+  mkdirSync(screenshots, { recursive: true });
+  await page.screenshot({ path: path.join(screenshots, `${name}.png`), fullPage: true });
+}
+
+// --- Waiting ---
+
+export function see(locator, state = "visible") {
+  return locator.waitFor({ state });
+}
+
+// Asks again until the answer is the right one.
+export async function eventually(what, ask, isRight) {
+  const end = Date.now() + WAIT_MS;
+  for (;;) {
+    const answer = await ask();
+    if (isRight(answer)) return answer;
+    assert.ok(Date.now() < end, `${what}: still ${JSON.stringify(answer)}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+// A promise, and what resolves it.
+export function gate() {
+  let release;
+  const opened = new Promise((resolve) => { release = resolve; });
+  return { opened, release };
+}
+
+// --- The API ---
+
+const API = "/api/marketplace";
+const tokens = { Ana: "demo-ana", Luis: "demo-luis", admin: "demo-admin" };
+
+export async function api(who, method, where, { body, headers } = {}) {
+  const response = await fetch(`${origin}${API}${where}`, {
+    method,
+    headers: { Authorization: `Bearer ${tokens[who]}`, "Content-Type": "application/json", ...headers },
+    body: body && JSON.stringify(body),
+  });
+  const answer = await response.json();
+  assert.ok(response.ok, `${method} ${where}: ${response.status} ${JSON.stringify(answer)}`);
+  return { answer, etag: response.headers.get("ETag") };
+}
+
+export async function product(sku) {
+  return (await api("admin", "GET", `/products/${sku}`)).answer;
+}
+
+export async function addStock(sku, delta) {
+  const body = { delta, reason: delta > 0 ? "delivery" : "count" };
+  await api("admin", "POST", `/products/${sku}/stock`, { body });
+}
+
+export async function setAvailable(sku, wanted) {
+  const { stock, reserved } = await product(sku);
+  const delta = wanted - (stock - reserved);
+  if (delta !== 0) await addStock(sku, delta);
+}
+
+export async function setPrice(sku, minor) {
+  const { answer, etag } = await api("admin", "GET", `/products/${sku}`);
+  const body = { name: answer.name, price: { ...answer.price, minor } };
+  await api("admin", "PUT", `/products/${sku}`, { body, headers: { "If-Match": etag } });
+}
+
+export async function emptyCart(who) {
+  await api(who, "DELETE", "/cart/items");
+}
+
+export async function orderIds(who) {
+  return (await api(who, "GET", "/orders")).answer.map(({ id }) => id);
+}
+
+export async function order(who, id) {
+  return (await api(who, "GET", `/orders/${id}`)).answer;
+}
