@@ -579,6 +579,39 @@ async fn a_held_order_holds_up_no_other_cancel() {
     assert_books(&db.pool).await;
 }
 
+/// A payment that is about to commit: what it leaves is what counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_waits_for_a_payment() {
+    let (db, direct) = shop(Default::ReadCommitted).await;
+    let shop = Combined::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
+    add(&shop, "pot", 9).await;
+    let id = direct.checkout(cart(&[("pot", 1)])).await.unwrap().id;
+    let mut payment = db.pool.begin().await.unwrap();
+    shop.inventory()
+        .mark_paid_in(&mut payment, id)
+        .await
+        .unwrap();
+    let cancel = tokio::spawn({
+        let shop = shop.clone();
+        async move { shop.cancel(id, "changed my mind").await }
+    });
+    until_somebody_waits(&db).await;
+    payment.commit().await.unwrap();
+    let refused = cancel.await.unwrap().unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            Error::OrderClosed {
+                status: OrderStatus::Paid,
+                ..
+            }
+        ),
+        "{refused:?}"
+    );
+    assert_eq!(stock_of(&shop, "pot").await, 8);
+    assert_books(&db.pool).await;
+}
+
 /// Cancels, payments and clean-ups of the same orders: each order ends once.
 #[tokio::test(flavor = "multi_thread")]
 async fn cancels_race_payments_and_clean_ups() {
