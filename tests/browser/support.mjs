@@ -27,10 +27,11 @@ let origin;
 // --- Start and stop ---
 
 export async function start() {
+  const executablePath = findChromium();
   origin = await startServer();
   const root = process.getuid?.() === 0;
   browser = await chromium.launch({
-    executablePath: findChromium(),
+    executablePath,
     chromiumSandbox: !root,
     args: [
       "--disable-gpu",
@@ -48,12 +49,6 @@ export async function stop() {
   await stopServer();
 }
 
-// Ctrl-C, or whoever runs the tests has lost patience.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
-  process.once(signal, () => stop().finally(() => process.exit(1)));
-}
-process.on("exit", () => server?.kill("SIGTERM"));
-
 function startServer() {
   if (!existsSync(binary)) {
     throw new Error(`There is no ${binary}: run "cargo build --release --example storefront" first, or set STOREFRONT.`);
@@ -62,6 +57,10 @@ function startServer() {
   const env = { ...process.env };
   delete env.DATABASE_URL;
   server = spawn(binary, ["--address", "127.0.0.1:0"], { env, stdio: ["ignore", "pipe", "pipe"] });
+  if (server.pid) {
+    const guard = guardOf(server.pid);
+    server.once("exit", () => guard.kill("SIGKILL"));
+  }
   let log = "";
   server.stderr.on("data", (text) => { log = (log + text).slice(-4000); });
   return new Promise((resolve, reject) => {
@@ -76,6 +75,16 @@ function startServer() {
       resolve(address);
     });
   });
+}
+
+// Ends the server when these tests are gone, whatever ended them: then the
+// pipe is closed, and `cat` ends.
+function guardOf(pid) {
+  const script = 'cat; kill -TERM "$0"';
+  const child = spawn("sh", ["-c", script, String(pid)], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
+  child.unref();
+  child.stdin.unref();
+  return child;
 }
 
 async function stopServer() {
@@ -159,11 +168,11 @@ async function servePages(context) {
   });
 }
 
-// Full pages, for people to look at.
+// Full pages, for people to look at. What fades is shown at its end.
 export async function screenshot(page, name) {
   if (!screenshots) return;
   mkdirSync(screenshots, { recursive: true });
-  await page.screenshot({ path: path.join(screenshots, `${name}.png`), fullPage: true });
+  await page.screenshot({ path: path.join(screenshots, `${name}.png`), fullPage: true, animations: "disabled" });
 }
 
 // --- Waiting ---
