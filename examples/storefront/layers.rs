@@ -99,10 +99,12 @@ async fn identify(request: Request, next: Next) -> Response {
     let id = Uuid::now_v7();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!("request", %id, %method, path);
-    let mut response = REQUEST_ID
-        .scope(id, next.run(request))
-        .instrument(span)
-        .await;
+    let answered = async {
+        let response = next.run(request).await;
+        tracing::debug!(status = response.status().as_u16(), "answered");
+        response
+    };
+    let mut response = REQUEST_ID.scope(id, answered).instrument(span).await;
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         headers.insert("x-request-id", id);

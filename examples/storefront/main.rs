@@ -25,6 +25,9 @@ use support::{Durability, Server, Source, signal::interrupted};
 /// What is still being answered has so long when the program is told to end.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// And then the rest: a statement that waits for somebody else's lock would hold us for as long as that.
+const CLOSE: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     telemetry::log();
     let options = Options::parse();
@@ -70,10 +73,17 @@ async fn run(options: &Options, server: &Server) -> Result<(), Box<dyn Error>> {
     if timeout(DRAIN, serving).await.is_err() {
         warn!("not everybody was served within {DRAIN:?}");
     }
-    shop.inventory.shutdown().await;
-    janitor.await?;
-    ticker.await?;
-    pool.close().await;
+    let closing = async {
+        shop.inventory.shutdown().await;
+        janitor.await?;
+        ticker.await?;
+        pool.close().await;
+        Ok::<(), tokio::task::JoinError>(())
+    };
+    match timeout(CLOSE, closing).await {
+        Ok(closed) => closed?,
+        Err(_) => warn!("the database still has something of ours in hand"),
+    }
     Ok(())
 }
 

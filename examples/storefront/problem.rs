@@ -123,8 +123,7 @@ impl Problem {
     }
 
     pub fn idempotency_mismatch() -> Self {
-        let detail = "This Idempotency-Key belongs to a checkout with another cart or address. \
-            Use a new one for a new checkout.";
+        let detail = "This Idempotency-Key was used before, for something else. Use a new one.";
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency-mismatch",
@@ -174,6 +173,11 @@ impl From<Error> for Problem {
             StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             return Self::internal(&error);
+        }
+        // Whatever it was that did not stop.
+        let mut error = error;
+        while let Error::Exhausted { source, .. } = error {
+            error = *source;
         }
         let code = error.code();
         let title = match code {

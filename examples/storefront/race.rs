@@ -29,21 +29,17 @@ pub fn is_prize(sku: &Sku) -> bool {
     sku.as_str().starts_with(PRIZE)
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Race {
-    #[serde(default = "buyers")]
+pub struct Wanted {
+    buyers: Option<u32>,
+    units: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Race {
     buyers: u32,
-    #[serde(default = "units")]
     units: u32,
-}
-
-const fn buyers() -> u32 {
-    50
-}
-
-const fn units() -> u32 {
-    10
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -73,8 +69,12 @@ type Events = mpsc::Sender<Event>;
 pub async fn start(
     State(shop): State<Shop>,
     _: Admin,
-    body::Json(race): body::Json<Race>,
+    body::Json(wanted): body::Json<Wanted>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let race = Race {
+        buyers: wanted.buyers.unwrap_or(50),
+        units: wanted.units.unwrap_or(10),
+    };
     if !(1..=500).contains(&race.buyers) || race.units > race.buyers {
         return Err(Problem::invalid(
             "buyers: 1 to 500; units: 0 to as many as buyers",

@@ -24,10 +24,11 @@ const SECONDS: [f64; 12] = [
     0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 ];
 
-/// Events as lines of text; as JSON with `LOG_FORMAT=json`. `RUST_LOG` says how much.
+/// Events as lines of text; as JSON with `LOG_FORMAT=json`. `RUST_LOG` says how much: with
+/// `storefront=debug` each request, too.
 pub fn log() {
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("warn,storefront=info"));
+        .unwrap_or_else(|_| EnvFilter::new("warn,storefront=info,optilock=info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

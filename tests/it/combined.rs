@@ -502,7 +502,7 @@ async fn cancels_of_one_product_share_statements() {
         let transactions = cancelling_transactions(&db).await;
         assert!(
             transactions < 100,
-            "{transactions} transactions for 200 cancels"
+            "{default:?}: {transactions} transactions for 200 cancels"
         );
         let stocks = (stock_of(&shop, "jug").await, stock_of(&shop, "pot").await);
         assert_eq!(stocks, (200, 400));

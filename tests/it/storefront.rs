@@ -549,7 +549,7 @@ async fn whoever_is_killed_sells_nothing_twice() {
 async fn the_race_and_the_dashboard_are_told_as_they_happen() {
     let open = Open::new().await;
     let client = &open.client;
-    let race = json!({ "buyers": 60, "units": 10 });
+    let race = json!({ "buyers": 60, "units": null });
     let race = client.post("/api/race", ADMIN, &race).send().await.unwrap();
     let told = race.text().await.unwrap();
     assert_eq!(told.matches("event: answer").count(), 120, "{told}");

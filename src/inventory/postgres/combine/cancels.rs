@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use sqlx::{Postgres, pool::PoolConnection};
+use sqlx::{PgConnection, Postgres, pool::PoolConnection};
 use tokio::{
     sync::{Notify, oneshot},
     time::Instant,
@@ -14,10 +14,13 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{APART, CombineOptions};
-use crate::inventory::{
-    Error, Inventory, Order, OrderId, PgInventory,
-    postgres::{call::CANCEL, orders},
-    product::check_text,
+use crate::{
+    Attempt,
+    inventory::{
+        Error, Inventory, Order, OrderId, PgInventory,
+        postgres::{call::CANCEL, orders},
+        product::check_text,
+    },
 };
 
 /// The cancels of one [`Combined`](super::Combined).
@@ -198,13 +201,24 @@ async fn serve(
     conn: &mut Option<PoolConnection<Postgres>>,
     batch: Vec<Waiting>,
 ) -> Result<(), Error> {
-    let conn = match conn {
-        Some(conn) => conn,
-        None => conn.insert(cancels.inventory.acquire().await?),
-    };
     let ids: Vec<Uuid> = batch.iter().map(|it| it.id.uuid()).collect();
     let reasons: Vec<&str> = batch.iter().map(|it| &*it.reason).collect();
-    let orders = orders::cancel_many(conn, &ids, &reasons).await?;
+    let inventory = &cancels.inventory;
+    let at_once = match conn {
+        Some(conn) => conn,
+        None => conn.insert(inventory.acquire().await?),
+    };
+    let orders = match orders::cancel_many(at_once, &ids, &reasons).await {
+        // As the session's isolation level may have it: under READ COMMITTED a batch waits its turn.
+        Err(lost) if lost.is_conflict() => {
+            *conn = None;
+            let mut again =
+                async |conn: &mut PgConnection, _| orders::cancel_many(conn, &ids, &reasons).await;
+            let done = inventory.locking(Attempt::FIRST, &mut again).await;
+            done.map_err(|failed| failed.error)?
+        }
+        done => done?,
+    };
     let mut orders: HashMap<OrderId, Order> =
         orders.into_iter().map(|order| (order.id, order)).collect();
     for waiting in batch {
