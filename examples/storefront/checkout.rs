@@ -95,14 +95,16 @@ pub async fn buy(
 ) -> Result<Response, Problem> {
     let key = body::idempotency_key(&headers)?;
     wanted.shipping_address.check()?;
+    // The cart is read first. A checkout that has ended empties it and leaves its delivery, both at once:
+    // whoever finds an empty cart finds the delivery.
     let items = cart::items(&shop.pool, &user.name).await?;
-    // A checkout that has ended empties the cart and leaves its delivery, both at once: whoever finds an
-    // empty cart finds the delivery. With something in it, the inventory knows the key.
-    if items.is_empty()
-        && let Some(key) = &key
+    if let Some(key) = &key
         && let Some(made) = Delivery::by_key(&shop.pool, &user.name, key).await?
     {
         let mut order = shop.inventory.order(made.order_id()).await?;
+        if !items.is_empty() && !same(&items, &order) {
+            return Err(Problem::idempotency_mismatch());
+        }
         order.replayed = true;
         return answer(order, made, &wanted.shipping_address);
     }
@@ -133,6 +135,15 @@ pub async fn buy(
     )
     .await?;
     answer(order, delivery, address)
+}
+
+/// Whether it is what was bought.
+fn same(items: &[Item], order: &Order) -> bool {
+    let bought = |item: &Item| {
+        let mut lines = order.lines.iter();
+        lines.any(|line| (&line.sku, line.quantity) == (&item.sku, item.quantity))
+    };
+    items.len() == order.lines.len() && items.iter().all(bought)
 }
 
 fn answer(order: Order, delivery: Delivery, address: &Address) -> Result<Response, Problem> {

@@ -90,9 +90,9 @@ async fn report(shop: &Shop) -> Result<Vec<Kpi>, Error> {
 }
 
 async fn tick(shop: &Shop, kpis: &[Kpi], sold_before: &mut u64) -> Result<Arc<str>, Error> {
-    let (busy, idle) = (shop.pool.size(), shop.pool.num_idle());
-    gauge!(telemetry::CONNECTIONS, "state" => "idle").set(idle as f64);
-    gauge!(telemetry::CONNECTIONS, "state" => "busy").set(f64::from(busy) - idle as f64);
+    let (all, idle) = (f64::from(shop.pool.size()), shop.pool.num_idle() as f64);
+    gauge!(telemetry::CONNECTIONS, "state" => "idle").set(idle);
+    gauge!(telemetry::CONNECTIONS, "state" => "busy").set(all - idle);
     let queue_depth = shop.inventory.queue_depth();
     gauge!(telemetry::QUEUE_DEPTH).set(queue_depth as f64);
 

@@ -485,6 +485,7 @@ async fn cancels_of_one_product_share_statements() {
         for bought in buyers(&shop, (0..200).map(|_| cart(&[("jug", 1), ("pot", 2)]))) {
             orders.push(bought.await.unwrap().unwrap().id);
         }
+        let calls = shop.inventory().stats().calls;
         let mut cancels = JoinSet::new();
         for (number, id) in orders.into_iter().enumerate() {
             let shop = shop.clone();
@@ -499,6 +500,7 @@ async fn cancels_of_one_product_share_statements() {
             });
         }
         cancels.join_all().await;
+        assert_eq!(shop.inventory().stats().calls - calls, 200);
         let transactions = cancelling_transactions(&db).await;
         assert!(
             transactions < 100,

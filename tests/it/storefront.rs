@@ -175,6 +175,19 @@ async fn a_cart_becomes_one_order_however_often_it_is_asked_for() {
     problem(elsewhere, 422, "idempotency-mismatch").await;
     client.put_into_cart(ANA, "basket", 1).await;
     problem(client.checkout(ANA, "key-1"), 422, "idempotency-mismatch").await;
+    // Also when the inventory has forgotten the key, which it does in time.
+    let forgotten = open.shop.inventory.cleanup_idempotency_keys(Duration::ZERO);
+    assert_eq!(forgotten.await.unwrap(), 1);
+    problem(client.checkout(ANA, "key-1"), 422, "idempotency-mismatch").await;
+    let bought = ["clay-pot", "rug"];
+    for (sku, quantity) in bought.into_iter().zip([2, 1]) {
+        client.put_into_cart(ANA, sku, quantity).await;
+    }
+    let path = "/api/marketplace/cart/items/basket";
+    let out = client.ask(Method::DELETE, path).bearer_auth(ANA);
+    body(out.send().await.unwrap(), 200).await;
+    let again = client.checkout(ANA, "key-1").send().await.unwrap();
+    assert_eq!(body(again, 201).await["id"], order["id"], "the same cart");
 
     let found = client.get(&location).bearer_auth(ANA).send().await.unwrap();
     assert_eq!(body(found, 200).await["total"]["minor"], 630_000);

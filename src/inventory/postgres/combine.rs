@@ -1,4 +1,4 @@
-//! Many checkouts in one statement.
+//! Many checkouts, or cancels, in one statement.
 
 mod cancels;
 mod plan;
@@ -31,8 +31,9 @@ pub use write::BATCH;
 /// Checkouts that wait for each other anyway are gathered and written by one statement, each with its
 /// own order, its own row in the ledger and its own answer: one lock and one flush of the disk for all
 /// of them. A batch is whatever came while the last one was written, so nobody waits for others to come.
-/// So are cancels, when many come at once. Everything else goes to the inventory behind it. Who buys what nobody else is buying goes by himself, so
-/// it may stand before every inventory: [`flash_sales`](crate::guide::flash_sales) tells more.
+/// Who buys what nobody else is buying goes by himself, so it may stand before every inventory. Cancels are
+/// gathered in the same way; everything else goes to the inventory behind it.
+/// [`flash_sales`](crate::guide::flash_sales) tells more.
 ///
 /// Cheap to clone; clones share the queue. Checkouts want a tokio runtime with its timer enabled.
 ///

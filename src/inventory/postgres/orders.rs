@@ -103,8 +103,8 @@ pub(super) async fn cancel(
     }
 }
 
-/// Those of these orders that could be cancelled, each for its reason; no order twice. With somebody
-/// else's step in the way the rest have to be told one by one.
+/// Cancels those of these orders that are unpaid, each for its reason; no order twice. What became of the
+/// others has to be asked one by one.
 pub(super) async fn cancel_many(
     conn: &mut PgConnection,
     ids: &[Uuid],

@@ -411,7 +411,7 @@ macro_rules! order {
 /// An order, one row per line. `$1` order.
 pub(super) const ORDER: &str = concat!(order!(), "WHERE o.id = $1 ORDER BY l.sku");
 
-/// `$1` orders.
+/// Those of these orders that there are. `$1` orders.
 pub(super) const ORDERS_OF: &str = concat!(order!(), "WHERE o.id = ANY ($1) ORDER BY o.id, l.sku");
 
 /// The order that a checkout may have made before. `$1` order, `$2` customer?, `$3` key?.

@@ -103,29 +103,9 @@ impl Cancels {
         if !state.busy {
             state.busy = true;
             drop(state);
-            tokio::spawn(work(Shift(Arc::clone(self))));
+            tokio::spawn(work(Shift::begin(Arc::clone(self))));
         }
         Turn::Wait(answered)
-    }
-
-    /// As many as fit in a batch, no order twice; `None` when nobody waits, and then nobody serves.
-    fn next(&self) -> Option<Vec<Waiting>> {
-        let mut state = self.state();
-        let (mut batch, mut ids) = (Vec::new(), HashSet::new());
-        while batch.len() < self.options.batch
-            && let Some(first) = state.waiting.pop_front()
-        {
-            if first.answer.is_closed() {
-                continue;
-            }
-            if !ids.insert(first.id) {
-                state.waiting.push_front(first);
-                break;
-            }
-            batch.push(first);
-        }
-        state.busy = !batch.is_empty();
-        state.busy.then_some(batch)
     }
 
     /// Returns when everybody is served.
@@ -168,24 +148,64 @@ impl Drop for Alone {
 }
 
 /// The worker's time at work. However it ends, whoever waits goes by himself, and the next one begins anew.
-struct Shift(Arc<Cancels>);
+struct Shift {
+    cancels: Arc<Cancels>,
+    over: bool,
+}
+
+impl Shift {
+    const fn begin(cancels: Arc<Cancels>) -> Self {
+        let over = false;
+        Self { cancels, over }
+    }
+
+    /// As many as fit in a batch, no order twice. `None` when nobody waits: then this shift is over, and
+    /// the next one may have begun.
+    fn next(&mut self) -> Option<Vec<Waiting>> {
+        let mut state = self.cancels.state();
+        let (mut batch, mut ids) = (Vec::new(), HashSet::new());
+        while batch.len() < self.cancels.options.batch
+            && let Some(first) = state.waiting.pop_front()
+        {
+            if first.answer.is_closed() {
+                continue;
+            }
+            if !ids.insert(first.id) {
+                state.waiting.push_front(first);
+                break;
+            }
+            batch.push(first);
+        }
+        if batch.is_empty() {
+            state.busy = false;
+            self.over = true;
+            drop(state);
+            self.cancels.done.notify_waiters();
+            return None;
+        }
+        Some(batch)
+    }
+}
 
 impl Drop for Shift {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        if self.over {
+            return;
+        }
+        let mut state = self.cancels.state();
         state.busy = false;
         let left = mem::take(&mut state.waiting);
         drop(state);
         drop(left);
-        self.0.done.notify_waiters();
+        self.cancels.done.notify_waiters();
     }
 }
 
-async fn work(shift: Shift) {
-    let cancels = &shift.0;
+async fn work(mut shift: Shift) {
+    let cancels = Arc::clone(&shift.cancels);
     let mut conn = None;
-    while let Some(batch) = cancels.next() {
-        if let Err(lost) = serve(cancels, &mut conn, batch).await {
+    while let Some(batch) = shift.next() {
+        if let Err(lost) = serve(&cancels, &mut conn, batch).await {
             conn = None;
             if lost.is_lock_timeout() {
                 cancels.state().apart_until = Some(Instant::now() + APART);
@@ -227,4 +247,48 @@ async fn serve(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::postgres::PgPoolOptions;
+
+    use super::*;
+
+    /// Before a database that is not there.
+    fn cancels() -> Arc<Cancels> {
+        let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(10));
+        let pool = pool.connect_lazy("postgres://nobody@localhost:1/nothing");
+        let inventory = PgInventory::new(pool.unwrap());
+        Arc::new(Cancels::new(inventory, CombineOptions::new().always()))
+    }
+
+    // On one thread: the worker that `join` spawns has no turn.
+    #[tokio::test]
+    async fn a_shift_that_is_over_ends_no_other() {
+        let cancels = cancels();
+        cancels.state().busy = true;
+        let mut first = Shift::begin(Arc::clone(&cancels));
+        assert!(first.next().is_none());
+        let waiting = cancels.join(OrderId::new(), "changed my mind");
+        drop(first);
+        let state = cancels.state();
+        assert!(state.busy && state.waiting.len() == 1);
+        drop((state, waiting));
+    }
+
+    #[tokio::test]
+    async fn a_shift_that_breaks_off_lets_everybody_go() {
+        let cancels = cancels();
+        cancels.state().busy = true;
+        let shift = Shift::begin(Arc::clone(&cancels));
+        let Turn::Wait(answered) = cancels.join(OrderId::new(), "changed my mind") else {
+            panic!("somebody serves");
+        };
+        drop(shift);
+        answered.await.unwrap_err();
+        cancels.idle().await;
+    }
 }
