@@ -168,11 +168,11 @@ async fn play(pool: &PgPool) -> Result<(), BoxError> {
     let delivery = NewProduct::new(Sku::new("vase")?, "vase", price).with_stock(Stock::new(12)?);
     let vase = shop.add_product(delivery).await?.sku;
     let policy = RetryPolicy::new();
-    let undone = transact(pool, &policy, async |conn, _| {
+    let undone = transact(pool, &policy, async |tx| {
         let line = Line::new(vase.clone(), Quantity::new(5)?);
-        let order = shop.checkout_in(conn, &Checkout::new([line])?).await?;
+        let order = shop.checkout_in(tx, &Checkout::new([line])?).await?;
         let deliver = sqlx::query("INSERT INTO shop.deliveries (order_id) VALUES ($1)");
-        let delivered = deliver.bind(order.id.uuid()).execute(conn).await;
+        let delivered = deliver.bind(order.id.uuid()).execute(&mut **tx).await;
         delivered.map(drop).map_err(Error::Database)
     });
     let undone = undone.await.expect_err("a delivery needs an address");

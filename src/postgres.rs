@@ -19,14 +19,14 @@
 //!
 //! # async fn doc(pool: sqlx::PgPool) -> Result<(), Box<dyn std::error::Error>> {
 //! let seats = PgRepository::<Seat>::new(pool.clone());
-//! let taken = transact(&pool, &RetryPolicy::new(), async |conn, _attempt| {
-//!     let mut seat = seats.get_in(conn, &7).await?;
+//! let taken = transact(&pool, &RetryPolicy::new(), async |tx| {
+//!     let mut seat = seats.get_in(tx, &7).await?;
 //!     if seat.taken {
 //!         return Ok(false);
 //!     }
 //!     seat.taken = true;
-//!     seats.update_in(conn, &seat).await?; // refused if somebody was faster, and tried again
-//!     sqlx::query("INSERT INTO theatre.tickets (seat) VALUES (7)").execute(&mut *conn).await?;
+//!     seats.update_in(tx, &seat).await?; // refused if another writer was faster, and tried again
+//!     sqlx::query("INSERT INTO theatre.tickets (seat) VALUES (7)").execute(&mut **tx).await?;
 //!     Ok::<_, Error>(true)
 //! })
 //! .await?;
@@ -42,14 +42,13 @@ mod classify;
 mod error;
 mod failed;
 mod heat;
+mod lease;
 mod modify;
-mod options;
 mod pool;
 mod repository;
 mod row;
 mod sql;
-mod transact;
-mod unit;
+mod transaction;
 mod verdict;
 mod verify;
 mod version;
@@ -57,18 +56,19 @@ mod write;
 
 pub use bulk::Bulk;
 pub(crate) use classify::{
-    Phase, class_in, is_forbidden, is_out_of_range, is_read_only, is_unique_violation,
+    Judgement, Phase, Situation, advice, class_in, class_of_unknown, is_forbidden, is_out_of_range,
+    is_read_only, is_stale_plan, is_unique_violation,
 };
 #[cfg(feature = "inventory")]
 pub(crate) use classify::{is_division_by_zero, is_lock_timeout};
 pub use error::Error;
 pub(crate) use failed::Failed;
-pub use options::{Isolation, TransactOptions};
-pub use pool::pool_options;
+pub(crate) use lease::{Lease, OfSqlx, on_connection};
+pub use pool::{PoolOptions, pool_options};
 pub use repository::PgRepository;
 pub use row::PgVersioned;
-pub use transact::{transact, transact_with};
-pub(crate) use unit::{READ_COMMITTED, attempt};
+pub use transaction::{Isolation, TransactOptions, Tx, TxOperation, transact, transact_with};
+pub(crate) use transaction::{READ_COMMITTED, attempt};
 pub use verdict::Verdict;
 
 /// For what [`versioned_row!`](crate::versioned_row) expands to, and nobody else.

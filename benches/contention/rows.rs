@@ -142,8 +142,8 @@ impl Bank {
                     transaction.commit().await?;
                 }
                 Way::InsertByTransact => {
-                    let noted = transact(&self.pool, &POLICY, async |conn, _| {
-                        sqlx::query(NOTE).bind("a note").execute(conn).await
+                    let noted = transact(&self.pool, &POLICY, async |tx| {
+                        sqlx::query(NOTE).bind("a note").execute(&mut **tx).await
                     });
                     noted.await.expect("a note is a note");
                 }
@@ -165,10 +165,10 @@ impl Bank {
                     self.count(updated.await.expect("conflicts don't escape").into());
                 }
                 Way::LockInTransact => {
-                    let locked = transact(&self.pool, &POLICY, async |conn, attempt| {
-                        let read = self.accounts.lock_in(conn, &id).await?.plus_one();
-                        let written = self.accounts.update_in(conn, &read).await;
-                        written.map(|_| attempt.number())
+                    let locked = transact(&self.pool, &POLICY, async |tx| {
+                        let read = self.accounts.lock_in(tx, &id).await?.plus_one();
+                        let written = self.accounts.update_in(tx, &read).await;
+                        written.map(|_| tx.attempt().number())
                     });
                     self.count(locked.await.expect("conflicts don't escape").into());
                 }

@@ -77,23 +77,23 @@ impl Way {
 
 async fn in_a_transaction(bank: &Bank) -> Result<(u32, i64), Fault> {
     let (from, to) = bank.pair();
-    let moved = transact(&bank.pool, &POLICY, async |conn, attempt| {
+    let moved = transact(&bank.pool, &POLICY, async |tx| {
         // In the order of their ids, whoever pays: otherwise two transfers deadlock.
-        let first = bank.accounts.lock_in(conn, &from.min(to)).await?;
-        let second = bank.accounts.lock_in(conn, &from.max(to)).await?;
+        let first = bank.accounts.lock_in(tx, &from.min(to)).await?;
+        let second = bank.accounts.lock_in(tx, &from.max(to)).await?;
         let (mut payer, mut payee) = if from < to {
             (first, second)
         } else {
             (second, first)
         };
         if payer.cents == 0 {
-            return Ok((attempt.number(), 0));
+            return Ok((tx.attempt().number(), 0));
         }
         payer.cents -= 1;
         payee.cents += 1;
-        bank.accounts.update_in(conn, &payer).await?;
-        bank.accounts.update_in(conn, &payee).await?;
-        Ok::<_, Error>((attempt.number(), 2))
+        bank.accounts.update_in(tx, &payer).await?;
+        bank.accounts.update_in(tx, &payee).await?;
+        Ok::<_, Error>((tx.attempt().number(), 2))
     });
     Ok(moved.await?)
 }

@@ -1,4 +1,4 @@
-use std::{fmt::Display, time::Duration};
+use std::{fmt::Display, io, time::Duration};
 
 use super::{
     BoxError, HoldState, Money, OrderId, OrderStatus, Product, ReservationId, Shortage, Sku,
@@ -7,8 +7,8 @@ use super::{
 use crate::{
     Class, Classify, Conflict, RetryError, StopReason, Version, Versioned,
     postgres::{
-        self, Phase, class_in, is_division_by_zero, is_lock_timeout, is_out_of_range,
-        is_unique_violation,
+        self, OfSqlx, Phase, advice, class_in, class_of_unknown, is_division_by_zero,
+        is_lock_timeout, is_out_of_range, is_unique_violation,
     },
 };
 
@@ -146,7 +146,7 @@ pub enum Error {
         source: BoxError,
     },
     /// The database refused for a reason that no retry mends.
-    #[error("the database failed")]
+    #[error("{}", advice(.0))]
     Database(#[source] sqlx::Error),
 }
 
@@ -278,7 +278,22 @@ impl Error {
     /// It may or may not have taken effect.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
-        matches!(self.root(), Self::Unknown(_))
+        match self.root() {
+            Self::Unknown(_) => true,
+            Self::Hook { source, .. } => source.class() == Class::Unknown,
+            _ => false,
+        }
+    }
+
+    /// The error of sqlx's, if there is one.
+    #[must_use]
+    pub fn as_sqlx(&self) -> Option<&sqlx::Error> {
+        match self.root() {
+            Self::Serialization(source) | Self::Database(source) => Some(source),
+            Self::Busy { source, .. } => source.as_ref(),
+            Self::Unknown(source) => source.as_sqlx(),
+            _ => None,
+        }
     }
 
     /// The database was busy; nothing happened.
@@ -380,13 +395,28 @@ impl From<postgres::Error> for Error {
                 retry_after,
                 source: Some(source),
             },
-            Row::Unknown(source) => Self::Unknown(Box::new(Self::Database(source))),
+            Row::Unknown(source) => {
+                let source = source
+                    .downcast()
+                    .map_or_else(|other| sqlx::Error::Io(io::Error::other(other)), |it| *it);
+                Self::Unknown(Box::new(Self::Database(source)))
+            }
             Row::Database(source) => Self::before(source),
             refused @ (Row::RepeatedId { .. }
             | Row::TooManyRows { .. }
             | Row::VersionExhausted { .. }
             | Row::Unfit { .. }) => Self::invalid("request", refused.to_string()),
         }
+    }
+}
+
+impl OfSqlx for Error {
+    fn before(error: sqlx::Error) -> Self {
+        Self::before(error)
+    }
+
+    fn as_sqlx(&self) -> Option<&sqlx::Error> {
+        self.as_sqlx()
     }
 }
 
@@ -417,7 +447,12 @@ impl Classify for Error {
             Self::Busy { retry_after, .. } => Class::Busy {
                 retry_after: *retry_after,
             },
-            Self::Unknown(_) => Class::Unknown,
+            // By what is known of its connection where it is asked.
+            Self::Unknown(source) => match &**source {
+                Self::Database(source) => class_of_unknown(source),
+                _ => Class::Unknown,
+            },
+            Self::Database(source) => source.class(),
             Self::Hook { source, .. } => source.class(),
             _ => Class::Permanent,
         }

@@ -84,9 +84,9 @@ pub enum Strategy {
 /// let order = shop.checkout(cart.clone()).await?;
 ///
 /// // Or together with the host's own rows:
-/// let order = optilock::postgres::transact(&pool, &RetryPolicy::new(), async |conn, _| {
-///     let order = shop.checkout_in(conn, &cart).await?;
-///     sqlx::query("INSERT INTO deliveries (order_id) VALUES ($1)").bind(order.id.uuid()).execute(conn).await?;
+/// let order = optilock::postgres::transact(&pool, &RetryPolicy::new(), async |tx| {
+///     let order = shop.checkout_in(tx, &cart).await?;
+///     sqlx::query("INSERT INTO deliveries (order_id) VALUES ($1)").bind(order.id.uuid()).execute(&mut **tx).await?;
 ///     Ok::<_, Error>(order)
 /// })
 /// .await?;

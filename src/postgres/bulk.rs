@@ -9,7 +9,7 @@ use sqlx::{
 
 use super::{
     Error, PgRepository, PgVersioned, READ_COMMITTED, Verdict, attempt,
-    repository::{add, released, unencodable},
+    repository::{add, unencodable},
     sql::SUPPRESSED,
     write::counted,
 };
@@ -63,9 +63,8 @@ impl<T: PgVersioned> PgRepository<T> {
     /// [`Error::VersionExhausted`] when one is at the last version. In these cases nothing is written.
     /// [`Error::Unknown`] when the connection was lost meanwhile.
     pub async fn update_all(&self, rows: &[T], mode: Bulk) -> Result<Vec<Verdict<T>>, Error> {
-        let mut conn = self.acquire().await?;
-        let result = self.update_all_alone(&mut conn, rows, mode).await;
-        let result = match released(conn, result) {
+        let at_once = async |conn: &mut PgConnection| self.update_all_alone(conn, rows, mode).await;
+        let result = match self.run(at_once).await {
             Err(Error::Serialization(_)) => {
                 let mut op =
                     async |conn: &mut PgConnection, _| self.update_all_in(conn, rows, mode).await;

@@ -1,5 +1,7 @@
 //! What an sqlx error means: the one place that knows SQLSTATEs.
 
+use std::cell::Cell;
+
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::{Class, Classify};
@@ -10,58 +12,181 @@ use crate::{Class, Classify};
 pub(crate) enum Phase {
     /// Nothing has been asked to take effect: connecting, reading, or a statement before `COMMIT`.
     Before,
-    /// `COMMIT`, or a statement that commits by itself.
+    /// `COMMIT`, or a statement that commits directly.
     Commit,
 }
 
-/// As for a statement that commits by itself: a connection lost during it is
-/// [`Class::Unknown`]. [`transact`](super::transact()) knows the phase and does better.
+/// When an error came, which is part of what it means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Situation {
+    pub(crate) phase: Phase,
+    /// A limit for statements that the crate set with `BEGIN` has passed: a cancelled statement may have
+    /// been cancelled by it.
+    pub(crate) timed_out: bool,
+}
+
+/// What an error means in a situation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judgement {
+    pub(crate) class: Class,
+    /// What the connection has prepared no longer fits the schema.
+    pub(crate) stale_plan: bool,
+}
+
+thread_local! {
+    static SITUATION: Cell<Situation> = const { Cell::new(Situation::UNKNOWN) };
+    static STALE_PLAN: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Situation {
+    /// Nothing is known: as for a statement that commits directly.
+    const UNKNOWN: Self = Self {
+        phase: Phase::Commit,
+        timed_out: false,
+    };
+
+    pub(crate) fn current() -> Self {
+        SITUATION.get()
+    }
+
+    /// Asks `error` for its class, in which the classes of sqlx's errors are those of this situation: a
+    /// host's error hands the question on to the sqlx error inside, and says of itself what it always
+    /// says.
+    pub(crate) fn judge<E: Classify>(self, error: &E) -> Judgement {
+        struct Restored(Situation);
+        impl Drop for Restored {
+            fn drop(&mut self) {
+                SITUATION.set(self.0);
+            }
+        }
+        let _restored = Restored(SITUATION.replace(self));
+        STALE_PLAN.set(false);
+        Judgement {
+            class: error.class(),
+            stale_plan: STALE_PLAN.get(),
+        }
+    }
+
+    /// The class of an sqlx error in this situation.
+    pub(crate) fn class(self, error: &sqlx::Error) -> Class {
+        let lost = match self.phase {
+            Phase::Before => BUSY,
+            Phase::Commit => Class::Unknown,
+        };
+        match error {
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => lost,
+            sqlx::Error::PoolTimedOut => BUSY,
+            sqlx::Error::Database(_) if is_stale_plan(error) => {
+                STALE_PLAN.set(true);
+                BUSY
+            }
+            sqlx::Error::Database(error) => {
+                let fatal = error
+                    .try_downcast_ref::<PgDatabaseError>()
+                    .is_some_and(|error| {
+                        matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)
+                    });
+                match error.code().as_deref().unwrap_or_default() {
+                    "57014" if self.timed_out => BUSY,
+                    code => of_code(code, fatal, lost),
+                }
+            }
+            _ => Class::Permanent,
+        }
+    }
+}
+
+const BUSY: Class = Class::Busy { retry_after: None };
+
+/// As for a statement that commits directly: a connection lost during it is [`Class::Unknown`].
+/// [`transact`](super::transact()) knows the phase and does better.
 ///
 /// | Error | Class |
 /// |---|---|
 /// | `40001` serialization failure, `40P01` deadlock | `Conflict` |
-/// | `55P03`, `57014`, `57P03`, class `53`, `25006`, pool timed out | `Busy` |
-/// | I/O, protocol, class `08`, `57P01`, `57P02`, `25P03`, `40003`, severity `FATAL` or `PANIC` | `Unknown` |
-/// | everything else | `Permanent` |
+/// | `55P03`, `57P03`, class `53`, `25006`, pool timed out; `0A000` of a prepared statement that no longer fits the schema | `Busy` |
+/// | I/O, protocol, class `08`, `57P01`, `57P02`, `25P03`, `40003`, other errors of severity `FATAL` or `PANIC` | `Unknown` |
+/// | everything else, also `57014`: a statement that was cancelled; and a login that the server refuses (class `28`, `3D000`) | `Permanent` |
 impl Classify for sqlx::Error {
     fn class(&self) -> Class {
-        class_in(self, Phase::Commit)
+        Situation::current().class(self)
     }
 }
 
 /// The class of `error` in `phase`.
 pub(crate) fn class_in(error: &sqlx::Error, phase: Phase) -> Class {
-    let lost = match phase {
-        Phase::Before => Class::Busy { retry_after: None },
-        Phase::Commit => Class::Unknown,
-    };
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => lost,
-        sqlx::Error::PoolTimedOut => Class::Busy { retry_after: None },
-        sqlx::Error::Database(error) => {
-            let fatal = error
-                .try_downcast_ref::<PgDatabaseError>()
-                .is_some_and(|error| {
-                    matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic)
-                });
-            of_code(error.code().as_deref().unwrap_or_default(), fatal, lost)
-        }
-        _ => Class::Permanent,
+    let timed_out = false;
+    Situation { phase, timed_out }.class(error)
+}
+
+/// The class of an outcome that was unknown where `error` came: a connection that was lost is judged by
+/// the situation in which it is asked, and nothing else is.
+pub(crate) fn class_of_unknown(error: &sqlx::Error) -> Class {
+    match class_in(error, Phase::Commit) {
+        Class::Unknown => Situation::current().class(error),
+        _ => Class::Unknown,
     }
 }
 
 /// PostgreSQL's error codes, appendix A of its manual. Codes come before severity: a full server
-/// (`53300`) or one that is starting (`57P03`) says so with `FATAL`, yet has done nothing.
+/// (`53300`) or one that is starting (`57P03`) says so with `FATAL`, yet has done nothing. So does a server
+/// that refuses a login, and will refuse the next one.
 fn of_code(code: &str, fatal: bool, lost: Class) -> Class {
     match code {
         "40001" | "40P01" => Class::Conflict,
-        "55P03" | "57014" | "57P03" | "25006" => Class::Busy { retry_after: None },
+        "55P03" | "57P03" | "25006" => BUSY,
         "08007" | "40003" => Class::Unknown,
         "57P01" | "57P02" | "25P03" => lost,
-        _ if code.starts_with("53") => Class::Busy { retry_after: None },
-        _ if code.starts_with("08") || fatal => lost,
+        _ if code.starts_with("53") => BUSY,
+        _ if code.starts_with("08") => lost,
+        _ if is_refused_login(code) => Class::Permanent,
+        _ if fatal => lost,
         _ => Class::Permanent,
     }
+}
+
+/// Wrong credentials, no such database, a missing privilege, or a setting that the server does not know.
+fn is_refused_login(code: &str) -> bool {
+    ["28", "3D", "42", "22"]
+        .iter()
+        .any(|class| code.starts_with(class))
+}
+
+/// What to say of an error that no retry helps.
+pub(crate) fn advice(error: &sqlx::Error) -> &'static str {
+    let Some(error) = error.as_database_error() else {
+        return match error {
+            sqlx::Error::PoolClosed => "the pool is closed",
+            _ => "the database failed",
+        };
+    };
+    match error.code().as_deref().unwrap_or_default() {
+        "28P01" => {
+            "the database refuses this user's password: check user and password of the connection"
+        }
+        code if code.starts_with("28") => {
+            "the database refuses this user: check that the role exists and that pg_hba.conf admits it"
+        }
+        "3D000" => {
+            "there is no such database: check its name in the connection's options, or create it"
+        }
+        "57014" => "the statement was cancelled, by an administrator or by a statement_timeout",
+        "42501" => {
+            "this role lacks a privilege: the database's message names the object to grant it on"
+        }
+        _ => "the database failed",
+    }
+}
+
+/// A statement that was prepared before its tables were changed. The text is translated; the name of the
+/// server's function is not. The server refuses such a statement before it runs.
+pub(crate) fn is_stale_plan(error: &sqlx::Error) -> bool {
+    let of_server = error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    of_server.is_some_and(|error| {
+        error.code() == "0A000" && error.routine() == Some("RevalidateCachedQuery")
+    })
 }
 
 fn has_code(error: &sqlx::Error, code: &str) -> bool {
@@ -107,8 +232,6 @@ pub(crate) fn is_read_only(error: &sqlx::Error) -> bool {
 mod tests {
     use super::*;
 
-    const BUSY: Class = Class::Busy { retry_after: None };
-
     /// Every code of the table, in both phases, with the severity the server sends it with.
     #[test]
     fn codes_by_phase() {
@@ -123,7 +246,6 @@ mod tests {
         }
         for (code, fatal) in [
             ("55P03", false),
-            ("57014", false),
             ("53300", true),
             ("53200", false),
             ("57P03", true),
@@ -157,7 +279,8 @@ mod tests {
             );
         }
         for code in [
-            "25P02", "26000", "42P05", "23505", "23514", "22003", "42P01", "XX000",
+            "25P02", "26000", "42P05", "23505", "23514", "22003", "42P01", "XX000", "57014",
+            "0A000",
         ] {
             assert_eq!(
                 (before(code, false), commit(code, false)),
@@ -165,6 +288,43 @@ mod tests {
                 "{code}"
             );
         }
+    }
+
+    /// A login that is refused says so with FATAL, and is refused the next time too.
+    #[test]
+    fn a_refused_login_is_permanent() {
+        for code in ["28000", "28P01", "3D000", "42501", "42704", "22023"] {
+            assert_eq!(of_code(code, true, BUSY), Class::Permanent, "{code}");
+            assert_eq!(
+                of_code(code, true, Class::Unknown),
+                Class::Permanent,
+                "{code}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_situation_is_for_one_question() {
+        struct Wrapped(sqlx::Error);
+        impl Classify for Wrapped {
+            fn class(&self) -> Class {
+                self.0.class()
+            }
+        }
+        struct Charged;
+        impl Classify for Charged {
+            fn class(&self) -> Class {
+                Class::Unknown
+            }
+        }
+        let lost = Wrapped(sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into()));
+        let before = Situation {
+            phase: Phase::Before,
+            timed_out: false,
+        };
+        assert_eq!(before.judge(&lost).class, BUSY);
+        assert_eq!(lost.class(), Class::Unknown);
+        assert_eq!(before.judge(&Charged).class, Class::Unknown);
     }
 
     #[test]

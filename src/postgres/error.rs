@@ -1,6 +1,10 @@
 use std::{fmt::Display, time::Duration};
 
-use super::{Phase, class_in, is_out_of_range, is_unique_violation};
+use sqlx::error::BoxDynError;
+
+use super::{
+    OfSqlx, Phase, advice, class_in, class_of_unknown, is_out_of_range, is_unique_violation,
+};
 use crate::{Class, Classify, Conflict, Version, Versioned};
 
 /// Why an operation on versioned rows did not do what it was asked.
@@ -86,9 +90,9 @@ pub enum Error {
     },
     /// The connection was lost while the write took effect, or did not: look before trying again.
     #[error("the outcome is unknown")]
-    Unknown(#[source] sqlx::Error),
+    Unknown(#[source] BoxDynError),
     /// The database refused for a reason that no retry mends.
-    #[error("the database failed")]
+    #[error("{}", advice(.0))]
     Database(#[source] sqlx::Error),
 }
 
@@ -105,7 +109,7 @@ impl Error {
                 retry_after,
                 source: error,
             },
-            Class::Unknown => Self::Unknown(error),
+            Class::Unknown => Self::Unknown(error.into()),
             Class::Permanent => Self::Database(error),
         }
     }
@@ -152,9 +156,12 @@ impl Error {
     /// lost before `COMMIT` did nothing.
     pub(crate) fn settled(self, class: Class) -> Self {
         match (self, class) {
-            (Self::Unknown(source), Class::Busy { retry_after }) => Self::Busy {
-                retry_after,
-                source,
+            (Self::Unknown(source), Class::Busy { retry_after }) => match source.downcast() {
+                Ok(source) => Self::Busy {
+                    retry_after,
+                    source: *source,
+                },
+                Err(source) => Self::Unknown(source),
             },
             (error, _) => error,
         }
@@ -165,7 +172,7 @@ impl Error {
     pub(crate) fn after(self, wrote: bool) -> Self {
         match self {
             Self::Busy { source, .. } | Self::Serialization(source) if wrote => {
-                Self::Unknown(source)
+                Self::Unknown(source.into())
             }
             error => error,
         }
@@ -195,6 +202,19 @@ impl Error {
         matches!(self, Self::Busy { .. })
     }
 
+    /// The error of sqlx's, if this is one.
+    #[must_use]
+    pub fn as_sqlx(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Serialization(source)
+            | Self::AlreadyExists { source, .. }
+            | Self::Busy { source, .. }
+            | Self::Database(source) => Some(source),
+            Self::Unknown(source) => source.downcast_ref(),
+            _ => None,
+        }
+    }
+
     /// The HTTP status (RFC 9110) that tells a client the same.
     ///
     /// | Status | Error |
@@ -222,7 +242,17 @@ impl Error {
     }
 }
 
-/// As for a statement that commits by itself: see [`Classify`] for [`sqlx::Error`].
+impl OfSqlx for Error {
+    fn before(error: sqlx::Error) -> Self {
+        Self::before(error)
+    }
+
+    fn as_sqlx(&self) -> Option<&sqlx::Error> {
+        self.as_sqlx()
+    }
+}
+
+/// As for a statement that commits directly: see [`Classify`] for [`sqlx::Error`].
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::of(error, Phase::Commit)
@@ -236,7 +266,12 @@ impl Classify for Error {
             Self::Busy { retry_after, .. } => Class::Busy {
                 retry_after: *retry_after,
             },
-            Self::Unknown(_) => Class::Unknown,
+            // By what is known of its connection where it is asked.
+            Self::Unknown(source) => match source.downcast_ref::<sqlx::Error>() {
+                Some(source) => class_of_unknown(source),
+                None => Class::Unknown,
+            },
+            Self::Database(source) => source.class(),
             _ => Class::Permanent,
         }
     }

@@ -1,3 +1,4 @@
+use super::{Judgement, Phase, Situation};
 use crate::{Class, Classify};
 
 /// An error with the class that it has in its phase, which may differ from the one it would give
@@ -6,24 +7,41 @@ use crate::{Class, Classify};
 pub(crate) struct Failed<E> {
     pub(crate) error: E,
     pub(crate) class: Class,
+    /// What the connection has prepared no longer fits the schema: the next one's may not, either.
+    pub(crate) stale_plan: bool,
 }
 
 impl<E> Failed<E> {
     pub(crate) const fn new(error: E, class: Class) -> Self {
-        Self { error, class }
+        let stale_plan = false;
+        Self {
+            error,
+            class,
+            stale_plan,
+        }
     }
 
-    /// An error of an operation inside a transaction whose `COMMIT` was never sent: whatever the
-    /// error says of itself, nothing took effect.
+    pub(crate) const fn judged(error: E, judgement: Judgement) -> Self {
+        let Judgement { class, stale_plan } = judgement;
+        Self {
+            error,
+            class,
+            stale_plan,
+        }
+    }
+
+    /// An error of an operation inside a transaction whose `COMMIT` was never sent: a connection that was
+    /// lost took nothing with it.
     pub(crate) fn before_commit(error: E) -> Self
     where
         E: Classify,
     {
-        let class = match error.class() {
-            Class::Unknown => Class::Busy { retry_after: None },
-            class => class,
+        let situation = Situation {
+            phase: Phase::Before,
+            timed_out: false,
         };
-        Self { error, class }
+        let judgement = situation.judge(&error);
+        Self::judged(error, judgement)
     }
 }
 

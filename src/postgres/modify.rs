@@ -4,10 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sqlx::PgConnection;
 
-use super::{
-    Error, Failed, PgRepository, PgVersioned, READ_COMMITTED, Verdict, attempt,
-    repository::released,
-};
+use super::{Error, Failed, Lease, PgRepository, PgVersioned, READ_COMMITTED, Verdict, attempt};
 use crate::{Attempt, Class, Classify, Conflict, RetryError, RetryPolicy, Version, retry::Run};
 
 impl<T: PgVersioned> PgRepository<T> {
@@ -137,15 +134,25 @@ impl<T: PgVersioned> PgRepository<T> {
     where
         F: FnMut(&mut T) -> Result<R, E>,
     {
-        let mut conn = self.acquire().await?;
+        let mut lease = Lease::acquire(&self.pool).await.map_err(Error::before)?;
         let mut row = match known {
             Some(row) => row,
-            None => self.get_in(&mut conn, id).await?,
+            None => loop {
+                let read = self.get_in(&mut lease, id).await;
+                if !lease.again(&read).await {
+                    break read?;
+                }
+            },
         };
         let expected = row.version();
         let answer = change(&mut row).map_err(Lost::Change)?;
-        let result = self.set_alone(&mut conn, id, expected, &row).await;
-        match released(conn, result)? {
+        let verdict = loop {
+            let result = self.set_alone(&mut lease, id, expected, &row).await;
+            if !lease.again(&result).await {
+                break result?;
+            }
+        };
+        match verdict {
             Verdict::Stale(current) => Err(Lost::Race { expected, current }),
             verdict => Ok((verdict.written(id, expected)?, answer)),
         }

@@ -3,11 +3,10 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 use sqlx::{
     Arguments, Encode, PgConnection, PgPool, Postgres, Row, SqlStr, Type,
     error::BoxDynError,
-    pool::PoolConnection,
     postgres::{PgArguments, PgRow},
 };
 
-use super::{Error, PgVersioned, heat::Heat, is_read_only, sql::Statements};
+use super::{Error, PgVersioned, TxOperation, heat::Heat, on_connection, sql::Statements};
 use crate::{Conflict, Version};
 
 /// The rows of one table, each written only by who has read its current version.
@@ -96,7 +95,8 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// [`Error::Busy`] and [`Error::Database`].
     pub async fn find(&self, id: &T::Id) -> Result<Option<T>, Error> {
-        self.find_in(&mut *self.acquire().await?, id).await
+        self.run(async |conn: &mut PgConnection| self.find_in(conn, id).await)
+            .await
     }
 
     /// [`find`](Self::find) in the caller's transaction.
@@ -115,7 +115,8 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// [`Error::NotFound`].
     pub async fn get(&self, id: &T::Id) -> Result<T, Error> {
-        self.get_in(&mut *self.acquire().await?, id).await
+        self.run(async |conn: &mut PgConnection| self.get_in(conn, id).await)
+            .await
     }
 
     /// [`get`](Self::get) in the caller's transaction.
@@ -134,7 +135,7 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// [`Error::Conflict`] when it moved on, [`Error::NotFound`].
     pub async fn get_at(&self, id: &T::Id, expected: Version) -> Result<T, Error> {
-        self.get_at_in(&mut *self.acquire().await?, id, expected)
+        self.run(async |conn: &mut PgConnection| self.get_at_in(conn, id, expected).await)
             .await
     }
 
@@ -208,22 +209,13 @@ impl<T: PgVersioned> PgRepository<T> {
         Err(Error::suppressed::<T>(id))
     }
 
-    /// A connection for one operation.
-    pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
-        self.pool.acquire().await.map_err(Error::before)
+    /// An operation that commits directly.
+    pub(super) async fn run<R, F>(&self, op: F) -> Result<R, Error>
+    where
+        F: for<'c> TxOperation<&'c mut PgConnection, Result<R, Error>>,
+    {
+        on_connection(&self.pool, op).await
     }
-}
-
-/// A connection on its way back to the pool; closed when it leads to a server that no longer takes
-/// writes, as after a failover.
-pub(super) fn released<R>(
-    mut conn: PoolConnection<Postgres>,
-    result: Result<R, Error>,
-) -> Result<R, Error> {
-    if matches!(&result, Err(Error::Busy { source, .. }) if is_read_only(source)) {
-        conn.close_on_drop();
-    }
-    result
 }
 
 async fn fetch<I>(

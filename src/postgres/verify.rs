@@ -43,7 +43,8 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// [`Error::Unfit`] with all that was found.
     pub async fn verify(&self) -> Result<(), Error> {
-        self.verify_in(&mut *self.acquire().await?).await
+        self.run(async |conn: &mut PgConnection| self.verify_in(conn).await)
+            .await
     }
 
     /// [`verify`](Self::verify) on the caller's connection.

@@ -7,7 +7,7 @@ use sqlx::{
 
 use super::{
     Error, PgRepository, PgVersioned, Verdict,
-    repository::{add, released, unencodable},
+    repository::{add, unencodable},
 };
 use crate::Version;
 
@@ -23,9 +23,8 @@ impl<T: PgVersioned> PgRepository<T> {
     /// [`Error::AlreadyExists`] when the id or another unique key is taken; [`Error::Suppressed`];
     /// [`Error::Unknown`] when the connection was lost meanwhile.
     pub async fn insert(&self, row: &T) -> Result<T, Error> {
-        let mut conn = self.acquire().await?;
-        let result = self.insert_in(&mut conn, row).await;
-        counted::<T, _>(released(conn, result), |_| &[])
+        let insert = async |conn: &mut PgConnection| self.insert_in(conn, row).await;
+        counted::<T, _>(self.run(insert).await, |_| &[])
     }
 
     /// [`insert`](Self::insert) in the caller's transaction.
@@ -90,11 +89,10 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// As there, save what is a [`Verdict`].
     pub async fn compare_and_set(&self, row: &T) -> Result<Verdict<T>, Error> {
-        let mut conn = self.acquire().await?;
-        let result = self
-            .set_alone(&mut conn, row.id(), row.version(), row)
-            .await;
-        counted::<T, _>(released(conn, result), std::slice::from_ref)
+        let set = async |conn: &mut PgConnection| {
+            self.set_alone(conn, row.id(), row.version(), row).await
+        };
+        counted::<T, _>(self.run(set).await, std::slice::from_ref)
     }
 
     /// [`compare_and_set`](Self::compare_and_set) in the caller's transaction.
@@ -220,10 +218,11 @@ impl<T: PgVersioned> PgRepository<T> {
         id: &T::Id,
         expected: Version,
     ) -> Result<Version, Error> {
-        let mut conn = self.acquire().await?;
-        let written = self.write_alone(&mut conn, statement, id, expected, None);
-        let result = written.await.and_then(|it| it.version(id, expected));
-        counted::<T, _>(released(conn, result), |_| &[])
+        let write = async |conn: &mut PgConnection| {
+            let written = self.write_alone(conn, statement, id, expected, None);
+            written.await?.version(id, expected)
+        };
+        counted::<T, _>(self.run(write).await, |_| &[])
     }
 
     /// A write whose guard is `$1` id and `$2` expected. A miss is asked after in a second

@@ -303,9 +303,9 @@ async fn round(bank: &Bank) -> i64 {
     let verdicts = if rand::random_bool(0.5) {
         bank.accounts.update_all(&rows, Bulk::AllOrNothing).await
     } else {
-        let run = optilock::postgres::transact(&bank.pool, &PATIENT, async |conn, _| {
+        let run = optilock::postgres::transact(&bank.pool, &PATIENT, async |tx| {
             bank.accounts
-                .update_all_in(conn, &rows, Bulk::AllOrNothing)
+                .update_all_in(tx, &rows, Bulk::AllOrNothing)
                 .await
         });
         run.await.map_err(optilock::RetryError::into_inner)

@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use optilock::{
     inventory::{Inventory, PgInventory},
-    sqlx::{self, AssertSqlSafe, Executor, PgPool, postgres::PgPoolOptions},
+    postgres::PoolOptions,
+    sqlx::{self, AssertSqlSafe, Executor, PgPool},
 };
 use tokio::sync::OnceCell;
 
@@ -99,7 +100,7 @@ impl Db {
     }
 }
 
-pub fn pool_options(connections: u32) -> PgPoolOptions {
+pub fn pool_options(connections: u32) -> PoolOptions {
     optilock::postgres::pool_options()
         .max_connections(connections)
         // Two cores and many tests at once: waiting is no failure here.

@@ -127,10 +127,10 @@ async fn after_every_poll() {
     sweep(&db, &pool, "transact", || {
         Box::pin(async {
             let request = cart(&[("pot", 1), ("mug", 1)]);
-            transact(&pool, &RetryPolicy::new(), async |conn, _| {
-                shop.checkout_in(conn, &request).await?;
+            transact(&pool, &RetryPolicy::new(), async |tx| {
+                shop.checkout_in(tx, &request).await?;
                 sqlx::query("INSERT INTO public.canary DEFAULT VALUES")
-                    .execute(conn)
+                    .execute(&mut **tx)
                     .await?;
                 Ok::<_, Error>(())
             })
@@ -141,9 +141,9 @@ async fn after_every_poll() {
     .await;
     sweep(&db, &pool, "a transaction that fails", || {
         Box::pin(async {
-            transact(&pool, &RetryPolicy::new(), async |conn, _| {
+            transact(&pool, &RetryPolicy::new(), async |tx| {
                 sqlx::query("INSERT INTO public.canary DEFAULT VALUES")
-                    .execute(conn)
+                    .execute(&mut **tx)
                     .await?;
                 Err::<(), _>(sqlx::Error::RowNotFound)
             })
@@ -368,14 +368,14 @@ async fn versioned_rows_after_every_poll() {
         };
         "verify": accounts.verify().await.unwrap();
         "in a transaction": {
-            let transaction = transact(&pool, &policy, async |conn, _| {
-                let locked = accounts.lock_in(conn, &1).await?;
-                let written = accounts.update_in(conn, &locked).await?;
-                accounts.touch_in(conn, &1, written.version).await?;
-                let price = accounts.get_in(conn, &3).await?;
-                accounts.assert_current_in(conn, &3, price.version).await?;
-                                accounts.modify_in(conn, &2, plus_one).await?;
-                let mut savepoint = conn.begin().await?;
+            let transaction = transact(&pool, &policy, async |tx| {
+                let locked = accounts.lock_in(tx, &1).await?;
+                let written = accounts.update_in(tx, &locked).await?;
+                accounts.touch_in(tx, &1, written.version).await?;
+                let price = accounts.get_in(tx, &3).await?;
+                accounts.assert_current_in(tx, &3, price.version).await?;
+                                accounts.modify_in(tx, &2, plus_one).await?;
+                let mut savepoint = tx.begin().await?;
                 let account = accounts.insert_in(&mut savepoint, &Account::new(rand::random(), 0)).await?;
                 accounts.delete_in(&mut savepoint, &account.id, account.version).await?;
                 savepoint.commit().await?;
@@ -388,7 +388,7 @@ async fn versioned_rows_after_every_poll() {
                 .with_isolation(Isolation::RepeatableRead)
                 .with_read_only(true)
                 .with_statement_timeout(Duration::from_secs(9));
-            let read = transact_with(&pool, &policy, &options, async |conn, _| accounts.get_in(conn, &1).await);
+            let read = transact_with(&pool, &policy, &options, async |tx| accounts.get_in(tx, &1).await);
             read.await.unwrap()
         };
     }

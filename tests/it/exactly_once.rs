@@ -97,7 +97,7 @@ async fn an_answer_that_was_lost_is_looked_up() {
             match strategy {
                 // The second message with the order's id: the first only reads.
                 Strategy::Optimistic => set.proxy.trap(&sale_of(&request), Cut::Reply),
-                Strategy::Pessimistic => set.proxy.trap(b"; COMMIT AND CHAIN", Cut::Reply),
+                Strategy::Pessimistic => set.proxy.trap(b"COMMIT\0", Cut::Reply),
                 _ => set.trap(&request, Cut::Reply),
             }
             let (before, ..) = set.proxy.counts();
@@ -133,7 +133,7 @@ fn sale_of(request: &Checkout) -> Vec<u8> {
 async fn a_commit_that_never_arrived_is_made_again() {
     for request in carts() {
         let set = Setting::new(Strategy::Pessimistic).await;
-        set.proxy.trap(b"; COMMIT AND CHAIN", Cut::Before);
+        set.proxy.trap(b"COMMIT\0", Cut::Before);
         let order = set.shop.checkout(request).await.unwrap();
         assert!(!set.proxy.armed() && !order.replayed);
         assert_eq!(
@@ -221,7 +221,7 @@ async fn a_late_commit_is_waited_for() {
         let set = Setting::new(Strategy::Pessimistic).await;
         let (release, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         set.proxy.trap(
-            b"; COMMIT AND CHAIN",
+            b"COMMIT\0",
             Cut::Late(release.clone(), done.clone()),
         );
         let buyer = set.spawn(&request);

@@ -177,10 +177,10 @@ async fn in_the_hosts_transaction_a_refusal_undoes_the_sale_alone() {
     add(&shop, "pot", 10).await;
     outbox.refusals.store(1, Relaxed);
     let policy = RetryPolicy::new();
-    let sold = transact(&db.pool, &policy, async |conn, _| {
-        let refused = shop.checkout_in(conn, &cart(&[("pot", 1)])).await;
+    let sold = transact(&db.pool, &policy, async |tx| {
+        let refused = shop.checkout_in(tx, &cart(&[("pot", 1)])).await;
         assert!(matches!(refused, Err(Error::Hook { .. })));
-        let order = shop.checkout_in(conn, &cart(&[("pot", 2)])).await?;
+        let order = shop.checkout_in(tx, &cart(&[("pot", 2)])).await?;
         Ok::<_, Error>(order)
     });
     sold.await.unwrap();

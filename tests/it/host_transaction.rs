@@ -35,11 +35,11 @@ async fn deliveries(db: &Db) -> i64 {
 async fn checkout_commits_with_the_hosts_own_insert() {
     let (db, shop) = with_deliveries().await;
     for request in [cart(&[("pot", 1)]), cart(&[("pot", 1), ("mug", 2)])] {
-        let order = transact(&db.pool, &RetryPolicy::new(), async |conn, _| {
-            let order = shop.checkout_in(conn, &request).await?;
+        let order = transact(&db.pool, &RetryPolicy::new(), async |tx| {
+            let order = shop.checkout_in(tx, &request).await?;
             sqlx::query("INSERT INTO public.deliveries VALUES ($1, 'Calle 5 de Mayo')")
                 .bind(order.id.uuid())
-                .execute(conn)
+                .execute(&mut **tx)
                 .await?;
             Ok::<_, Error>(order)
         })
@@ -62,11 +62,11 @@ async fn checkout_commits_with_the_hosts_own_insert() {
 async fn checkout_is_rolled_back_with_the_hosts_own_insert() {
     let (db, shop) = with_deliveries().await;
     let request = cart(&[("pot", 1), ("mug", 2)]);
-    let failed = transact(&db.pool, &RetryPolicy::new(), async |conn, _| {
-        let order = shop.checkout_in(conn, &request).await?;
+    let failed = transact(&db.pool, &RetryPolicy::new(), async |tx| {
+        let order = shop.checkout_in(tx, &request).await?;
         sqlx::query("INSERT INTO public.deliveries VALUES ($1, NULL)")
             .bind(order.id.uuid())
-            .execute(conn)
+            .execute(&mut **tx)
             .await?;
         Ok::<_, Error>(order)
     })
@@ -176,13 +176,13 @@ async fn a_serialization_failure_in_the_hosts_transaction_is_a_conflict() {
         &db.pool,
         &RetryPolicy::new(),
         &options,
-        async |conn, attempt| {
+        async |tx| {
             // The snapshot is taken before somebody else buys.
-            shop.product_in(conn, &sku("pot")).await?;
-            if attempt.number() == 1 {
+            shop.product_in(tx, &sku("pot")).await?;
+            if tx.attempt().number() == 1 {
                 shop.checkout(cart(&[("pot", 1)])).await?;
             }
-            let result = shop.checkout_in(conn, &request).await;
+            let result = shop.checkout_in(tx, &request).await;
             if let Err(error) = &result {
                 seen.lock().unwrap().push((error.code(), error.class()));
             }

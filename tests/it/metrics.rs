@@ -117,12 +117,12 @@ fn of_versioned_rows_and_transactions() {
         // In a transaction it is counted by who runs that.
         let policy = POLICY.with_label("transfer").with_max_attempts(1);
         let stale = Account::new(1, 0);
-        transact(&bank.pool, &policy, async |conn, _| {
-            bank.accounts.update_in(conn, &stale).await
+        transact(&bank.pool, &policy, async |tx| {
+            bank.accounts.update_in(tx, &stale).await
         })
         .await
         .unwrap_err();
-        transact(&bank.pool, &policy, async |_, _| {
+        transact(&bank.pool, &policy, async |_| {
             Ok::<_, postgres::Error>(())
         })
         .await
@@ -137,7 +137,7 @@ fn of_versioned_rows_and_transactions() {
         proxy.trap(b"Zenobia", Cut::Before);
         accounts.modify(&POLICY, &1, rename).await.unwrap_err();
         let locking = POLICY.with_locking_after(Some(0));
-        proxy.trap(b"; COMMIT AND CHAIN", Cut::Before);
+        proxy.trap(b"COMMIT\0", Cut::Before);
         accounts.modify(&locking, &1, rename).await.unwrap_err();
         assert_quiet(&bank.pool).await;
     });

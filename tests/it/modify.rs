@@ -186,11 +186,11 @@ async fn in_the_callers_transaction_it_locks() {
     everywhere(async |bank| {
         bank.account(1, 100).await;
         bank.account(2, 0).await;
-        let transfer = transact(&bank.pool, &POLICY, async |conn, _| {
-            bank.accounts.modify_in(conn, &1, withdraw(30)).await?;
+        let transfer = transact(&bank.pool, &POLICY, async |tx| {
+            bank.accounts.modify_in(tx, &1, withdraw(30)).await?;
             let (account, ()) = bank
                 .accounts
-                .modify_in(conn, &2, |account| {
+                .modify_in(tx, &2, |account| {
                     account.cents += 30;
                     Ok::<_, BankError>(())
                 })
@@ -277,7 +277,7 @@ async fn a_locking_attempt_that_is_cut_before_commit_is_made_again() {
         assert_eq!(account.version.get(), 2);
 
         // At COMMIT it may have.
-        proxy.trap(b"; COMMIT AND CHAIN", cut);
+        proxy.trap(b"COMMIT\0", cut);
         let lost = accounts.modify(&LOCKING, &1, rename).await.unwrap_err();
         assert!(lost.error.is_unknown(), "{lost:?}");
         assert_eq!(lost.reason, StopReason::Unknown);

@@ -391,9 +391,9 @@ async fn who_loses_within_a_transaction_is_told_as_much_as_the_level_allows() {
         }
         slow.rollback().await.unwrap();
         // Which is what `transact` is for.
-        let written = transact(&bank.pool, &PATIENT, async |conn, _| {
-            let row = bank.accounts.lock_in(conn, &1).await?;
-            bank.accounts.update_in(conn, &row.plus(7)).await
+        let written = transact(&bank.pool, &PATIENT, async |tx| {
+            let row = bank.accounts.lock_in(tx, &1).await?;
+            bank.accounts.update_in(tx, &row.plus(7)).await
         })
         .await
         .unwrap();
@@ -456,17 +456,17 @@ async fn an_aggregate_is_guarded_by_its_root() {
 
 /// At most 100 over all entries of the account.
 async fn enter_30_of_100(bank: &Bank) -> bool {
-    let entered = transact(&bank.pool, &PATIENT, async |conn, _| {
-        let root = bank.accounts.get_in(conn, &1).await?;
+    let entered = transact(&bank.pool, &PATIENT, async |tx| {
+        let root = bank.accounts.get_in(tx, &1).await?;
         let sum = "SELECT coalesce(sum(cents), 0)::bigint FROM bank.entries WHERE account = 1";
-        let sum: i64 = sqlx::query_scalar(sum).fetch_one(&mut *conn).await?;
+        let sum: i64 = sqlx::query_scalar(sum).fetch_one(&mut **tx).await?;
         if sum + 30 > 100 {
             return Ok(false);
         }
         sqlx::query("INSERT INTO bank.entries VALUES (1, 30)")
-            .execute(&mut *conn)
+            .execute(&mut **tx)
             .await?;
-        bank.accounts.touch_in(conn, &1, root.version).await?;
+        bank.accounts.touch_in(tx, &1, root.version).await?;
         Ok::<_, Error>(true)
     });
     entered.await.unwrap()

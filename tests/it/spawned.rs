@@ -95,44 +95,44 @@ async fn everything_in_the_callers_transaction() {
     tokio::spawn(async move {
         let (pot, new, request) = (sku("pot"), new_product("pot", 5), cart(&[("pot", 1)]));
         let (policy, options) = (RetryPolicy::new(), TransactOptions::new());
-        transact_with(&pool, &policy, &options, async |conn, _| {
-            let added = shop.add_product_in(conn, &new).await?;
-            shop.product_in(conn, &pot).await?;
-            shop.products_in(conn, &Page::first(5)).await?;
-            shop.products_of_in(conn, std::slice::from_ref(&pot))
+        transact_with(&pool, &policy, &options, async |tx| {
+            let added = shop.add_product_in(tx, &new).await?;
+            shop.product_in(tx, &pot).await?;
+            shop.products_in(tx, &Page::first(5)).await?;
+            shop.products_of_in(tx, std::slice::from_ref(&pot))
                 .await?;
-            shop.product_at_in(conn, &pot, added.version).await?;
-            let changed = shop.update_product_in(conn, &added).await?;
+            shop.product_at_in(tx, &pot, added.version).await?;
+            let changed = shop.update_product_in(tx, &added).await?;
             let adjustment = Adjustment::new(pot.clone(), 1, "delivery")?;
-            shop.adjust_stock_in(conn, &adjustment).await?;
+            shop.adjust_stock_in(tx, &adjustment).await?;
             let version = Version::new(changed.version.get() + 1).unwrap();
-            shop.count_stock_in(conn, &pot, version, stock(3), "day")
+            shop.count_stock_in(tx, &pot, version, stock(3), "day")
                 .await?;
-            let order = shop.checkout_in(conn, &request).await?;
-            shop.order_in(conn, order.id).await?;
-            shop.orders_in(conn, &OrderFilter::all(), &Page::first(5))
+            let order = shop.checkout_in(tx, &request).await?;
+            shop.order_in(tx, order.id).await?;
+            shop.orders_in(tx, &OrderFilter::all(), &Page::first(5))
                 .await?;
-            shop.mark_payment_failed_in(conn, order.id).await?;
-            shop.cancel_in(conn, order.id, "test").await?;
-            shop.revive_in(conn, order.id).await?;
-            shop.mark_paid_in(conn, order.id).await?;
+            shop.mark_payment_failed_in(tx, order.id).await?;
+            shop.cancel_in(tx, order.id, "test").await?;
+            shop.revive_in(tx, order.id).await?;
+            shop.mark_paid_in(tx, order.id).await?;
             let back = Return::new(order.id, [(pot.clone(), Quantity::ONE)], "broken")?;
-            shop.return_items_in(conn, &back).await?;
+            shop.return_items_in(tx, &back).await?;
             let held = Reserve::new([(pot.clone(), Quantity::ONE)])?;
-            let held = shop.reserve_in(conn, &held).await?.id;
-            shop.reservation_in(conn, held).await?;
-            shop.extend_in(conn, held, Duration::from_secs(900)).await?;
-            shop.release_in(conn, held).await?;
-            shop.movements_in(conn, &pot, &Page::first(5)).await?;
-            shop.audit_in(conn).await?;
-            shop.retire_product_in(conn, &pot, Version::new(version.get() + 7).unwrap())
+            let held = shop.reserve_in(tx, &held).await?.id;
+            shop.reservation_in(tx, held).await?;
+            shop.extend_in(tx, held, Duration::from_secs(900)).await?;
+            shop.release_in(tx, held).await?;
+            shop.movements_in(tx, &pot, &Page::first(5)).await?;
+            shop.audit_in(tx).await?;
+            shop.retire_product_in(tx, &pot, Version::new(version.get() + 7).unwrap())
                 .await
         })
         .await
         .unwrap();
         let missing = OrderId::new();
-        transact(&pool, &policy, async |conn, _| {
-            shop.order_in(conn, missing).await.map(drop)
+        transact(&pool, &policy, async |tx| {
+            shop.order_in(tx, missing).await.map(drop)
         })
         .await
         .unwrap_err()
@@ -193,27 +193,27 @@ async fn versioned_rows() {
             .await?;
         assert!(verdicts[0].is_written());
         let version = accounts.touch(&1, renamed.version.next().unwrap()).await?;
-        transact(&pool, &policy, async |conn, _| {
-            accounts.verify_in(conn).await?;
-            accounts.find_in(conn, &1).await?;
-            let read = accounts.get_at_in(conn, &1, version).await?;
-            accounts.assert_current_in(conn, &1, version).await?;
-            accounts.lock_in(conn, &1).await?;
-            let written = accounts.update_in(conn, &read).await?;
-            let _ = accounts.compare_and_set_in(conn, &written).await?;
-            let modify = accounts.modify_in(conn, &1, |account| {
+        transact(&pool, &policy, async |tx| {
+            accounts.verify_in(tx).await?;
+            accounts.find_in(tx, &1).await?;
+            let read = accounts.get_at_in(tx, &1, version).await?;
+            accounts.assert_current_in(tx, &1, version).await?;
+            accounts.lock_in(tx, &1).await?;
+            let written = accounts.update_in(tx, &read).await?;
+            let _ = accounts.compare_and_set_in(tx, &written).await?;
+            let modify = accounts.modify_in(tx, &1, |account| {
                 account.owner.clone_from(&text);
                 Ok::<_, postgres::Error>(())
             });
             let (modified, ()) = modify.await?;
             let rows = [modified];
             let _ = accounts
-                .update_all_in(conn, &rows, Bulk::AllOrNothing)
+                .update_all_in(tx, &rows, Bulk::AllOrNothing)
                 .await?;
-            let last = accounts.get_in(conn, &1).await?;
-            let last = accounts.touch_in(conn, &1, last.version).await?;
-            accounts.delete_in(conn, &1, last).await?;
-            accounts.insert_in(conn, &read).await.map(drop)
+            let last = accounts.get_in(tx, &1).await?;
+            let last = accounts.touch_in(tx, &1, last.version).await?;
+            accounts.delete_in(tx, &1, last).await?;
+            accounts.insert_in(tx, &read).await.map(drop)
         })
         .await?;
         accounts.delete(&1, version).await?;

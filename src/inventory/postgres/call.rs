@@ -1,13 +1,13 @@
 //! One call of the inventory: its attempts, and what becomes of an outcome that is unknown.
 
-use sqlx::{PgConnection, Postgres, pool::PoolConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{PgInventory, products};
 use crate::{
     Attempt, Class, Classify,
     inventory::{Error, Product, checkout::Facts},
-    postgres::{Failed, READ_COMMITTED, attempt, is_read_only},
+    postgres::{Failed, Lease, READ_COMMITTED, attempt},
     retry::{Operation, Run},
 };
 
@@ -92,6 +92,13 @@ impl PgInventory {
                 Err(failed) => failed,
             };
             match failed.class {
+                // The sale was undone; what the hook did elsewhere is its host's to find out.
+                Class::Unknown if matches!(failed.error, Error::Hook { .. }) => {
+                    self.stats.failed(number, conflicts, false);
+                    #[cfg(feature = "metrics")]
+                    crate::metrics::unknown_outcome(label);
+                    return Err(failed.error);
+                }
                 Class::Unknown => call.doubt(),
                 Class::Conflict => conflicts += 1,
                 _ => {}
@@ -132,12 +139,12 @@ impl PgInventory {
     }
 
     /// A connection for one attempt.
-    pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
-        self.pool.acquire().await.map_err(Error::before)
+    pub(super) async fn acquire(&self) -> Result<Lease, Error> {
+        Lease::acquire(&self.pool).await.map_err(Error::before)
     }
 
     /// A connection that has made a batch is quicker at the next, unless somebody else waits for it.
-    pub(super) fn let_go_if_wanted(&self, conn: &mut Option<PoolConnection<Postgres>>) {
+    pub(super) fn let_go_if_wanted(&self, conn: &mut Option<Lease>) {
         let pool = &self.pool;
         if pool.num_idle() == 0 && pool.size() >= pool.options().get_max_connections() {
             *conn = None;
@@ -149,13 +156,13 @@ impl PgInventory {
     where
         F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
     {
-        let mut conn = self.acquire().await?;
-        let result = op(&mut conn, attempt).await;
-        if matches!(&result, Err(Error::Busy { source: Some(source), .. }) if is_read_only(source))
-        {
-            conn.close_on_drop();
+        let mut lease = self.acquire().await?;
+        loop {
+            let result = op(&mut lease, attempt).await;
+            if !lease.again(&result).await {
+                return Ok(result?);
+            }
         }
-        Ok(result?)
     }
 
     /// One attempt in a transaction at READ COMMITTED, whatever the session's default.
@@ -167,7 +174,11 @@ impl PgInventory {
     where
         F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
     {
-        attempt(&self.pool, READ_COMMITTED, number, op)
+        let begin = match self.hook.is_some() {
+            true => READ_COMMITTED.proven(),
+            false => READ_COMMITTED,
+        };
+        attempt(&self.pool, begin, number, op)
             .await
             .map_err(|failed| match failed.class {
                 Class::Conflict => failed.error.into(),

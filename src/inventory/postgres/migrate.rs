@@ -107,8 +107,8 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
         .with_deadline(None)
         .with_unknown_retried(true);
     let options = TransactOptions::new().with_isolation(Isolation::ReadCommitted);
-    transact_with(pool, &policy, &options, async |conn, _| {
-        bring_up_to_date(conn).await
+    transact_with(pool, &policy, &options, async |tx| {
+        bring_up_to_date(tx).await
     })
     .await
     .map_err(RetryError::into_inner)

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use sqlx::{PgConnection, Postgres, pool::PoolConnection};
+use sqlx::PgConnection;
 use tokio::{
     sync::{Notify, oneshot},
     time::Instant,
@@ -21,6 +21,7 @@ use crate::{
         postgres::{call::CANCEL, orders},
         product::check_text,
     },
+    postgres::Lease,
 };
 
 /// The cancels of one [`Combined`](super::Combined).
@@ -218,7 +219,7 @@ async fn work(mut shift: Shift) {
 /// Whoever gets no answer has to go by himself.
 async fn serve(
     cancels: &Cancels,
-    conn: &mut Option<PoolConnection<Postgres>>,
+    conn: &mut Option<Lease>,
     batch: Vec<Waiting>,
 ) -> Result<(), Error> {
     let ids: Vec<Uuid> = batch.iter().map(|it| it.id.uuid()).collect();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, Postgres, pool::PoolConnection};
+use sqlx::PgConnection;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
@@ -18,10 +18,8 @@ use super::{
 use crate::{
     Attempt, Class, Classify,
     inventory::{Checkout, Error, Order, Sku},
-    postgres::Failed,
+    postgres::{Failed, Lease},
 };
-
-type Connection = PoolConnection<Postgres>;
 
 /// More products than this are not remembered between batches.
 const REMEMBERED: usize = 100_000;
@@ -41,7 +39,7 @@ pub(super) async fn work(mut shift: Shift) {
     }
 }
 
-async fn serve(queue: &Arc<Queue>, conn: &mut Option<Connection>, mut batch: Vec<Waiting>) {
+async fn serve(queue: &Arc<Queue>, conn: &mut Option<Lease>, mut batch: Vec<Waiting>) {
     if batch.len() == 1
         && !queue.options.always
         && let Some(only) = batch.pop()
@@ -177,7 +175,7 @@ fn remember(queue: &Queue, requests: &[&Checkout], learnt: Known, plan: &Plan<'_
 
 async fn try_at_once(
     queue: &Queue,
-    conn: &mut Option<Connection>,
+    conn: &mut Option<Lease>,
     requests: &[&Checkout],
     careful: bool,
 ) -> Result<Option<Sold>, Lost> {

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::attempt::Begin;
+
 /// Isolation level of a transaction, in PostgreSQL's meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -72,8 +74,9 @@ impl TransactOptions {
     }
 
     /// How long a statement may run, to the millisecond, at least 1 ms. It ends with `57014`, of
-    /// class [`Busy`](crate::Class::Busy). It bounds neither deferred triggers nor the wait for a
-    /// synchronous standby at `COMMIT`.
+    /// class [`Busy`](crate::Class::Busy); a statement that an administrator cancels sooner is
+    /// [`Permanent`](crate::Class::Permanent), and so is one that the role's own limit ends. It bounds
+    /// neither deferred triggers nor the wait for a synchronous standby at `COMMIT`.
     pub const fn with_statement_timeout(mut self, limit: Duration) -> Self {
         self.statement_timeout = Some(limit);
         self
@@ -86,8 +89,17 @@ impl TransactOptions {
         self
     }
 
+    /// How a transaction with these options begins; `sql` is what [`begin_sql`](Self::begin_sql) made.
+    pub(super) const fn begin<'s>(&self, sql: &'s str) -> Begin<'s> {
+        Begin {
+            sql,
+            proven: true,
+            statement_timeout: self.statement_timeout,
+        }
+    }
+
     /// `BEGIN` and its settings, as one simple query.
-    pub(crate) fn begin_sql(&self) -> String {
+    pub(super) fn begin_sql(&self) -> String {
         let mut sql = format!("BEGIN{}", self.isolation.map_or("", Isolation::sql));
         if self.read_only {
             sql += " READ ONLY";
