@@ -10,9 +10,6 @@ type Checked<'c, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send
 type Hook =
     Arc<dyn Fn(&mut PgConnection, PoolConnectionMetadata) -> Checked<'_, bool> + Send + Sync>;
 
-/// A connection that was idle for so long is pinged before it is handed out.
-const IDLE: Duration = Duration::from_secs(5);
-
 /// Pool settings that suit short transactions: start from these, then set your own.
 ///
 /// ```
@@ -41,6 +38,7 @@ pub fn pool_options() -> PoolOptions {
 pub struct PoolOptions {
     inner: PgPoolOptions,
     before_acquire: Option<Hook>,
+    ping_after: Duration,
 }
 
 impl Default for PoolOptions {
@@ -63,6 +61,7 @@ impl PoolOptions {
                 .test_before_acquire(false)
                 .acquire_timeout(Duration::from_secs(3)),
             before_acquire: None,
+            ping_after: Duration::from_secs(5),
         }
     }
 
@@ -73,6 +72,12 @@ impl PoolOptions {
             inner: change(self.inner),
             ..self
         }
+    }
+
+    /// How long a connection may be idle to be handed out without a ping.
+    pub const fn ping_after(mut self, idle: Duration) -> Self {
+        self.ping_after = idle;
+        self
     }
 
     /// The most connections that the pool opens.
@@ -184,11 +189,11 @@ impl PoolOptions {
 /// With the check of idle connections. A `before_acquire` that is set on the result replaces it.
 impl From<PoolOptions> for PgPoolOptions {
     fn from(options: PoolOptions) -> Self {
-        let hook = options.before_acquire;
+        let (hook, ping_after) = (options.before_acquire, options.ping_after);
         options.inner.before_acquire(move |conn, connection| {
             let hook = hook.clone();
             Box::pin(async move {
-                if connection.idle_for >= IDLE {
+                if connection.idle_for >= ping_after {
                     conn.ping().await?;
                 }
                 match hook {
@@ -197,5 +202,22 @@ impl From<PoolOptions> for PgPoolOptions {
                 }
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_as_documented() {
+        let options = PoolOptions::default();
+        assert_eq!(options.ping_after, Duration::from_secs(5));
+        assert!(!options.as_sqlx().get_test_before_acquire());
+        assert_eq!(
+            options.as_sqlx().get_acquire_timeout(),
+            Duration::from_secs(3)
+        );
+        assert_eq!(options.as_sqlx().get_max_connections(), 10);
     }
 }

@@ -171,6 +171,15 @@ pub async fn assert_quiet(pool: &PgPool) {
     }
 }
 
+/// Asks until it is so, for ten seconds at most.
+pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !is_so().await {
+        assert!(std::time::Instant::now() < deadline, "never so: {what}");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// How many deadlocks the server found in this database.
 pub async fn deadlocks(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")

@@ -220,10 +220,8 @@ async fn a_late_commit_is_waited_for() {
     for request in carts() {
         let set = Setting::new(Strategy::Pessimistic).await;
         let (release, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        set.proxy.trap(
-            b"COMMIT\0",
-            Cut::Late(release.clone(), done.clone()),
-        );
+        set.proxy
+            .trap(b"COMMIT\0", Cut::Late(release.clone(), done.clone()));
         let buyer = set.spawn(&request);
         until_somebody_waits(&set.db).await;
         release.notify_one();

@@ -172,23 +172,18 @@ async fn a_serialization_failure_in_the_hosts_transaction_is_a_conflict() {
     let options = TransactOptions::new().with_isolation(Isolation::RepeatableRead);
     let request = cart(&[("pot", 1)]);
     let seen = std::sync::Mutex::new(Vec::new());
-    let order = transact_with(
-        &db.pool,
-        &RetryPolicy::new(),
-        &options,
-        async |tx| {
-            // The snapshot is taken before somebody else buys.
-            shop.product_in(tx, &sku("pot")).await?;
-            if tx.attempt().number() == 1 {
-                shop.checkout(cart(&[("pot", 1)])).await?;
-            }
-            let result = shop.checkout_in(tx, &request).await;
-            if let Err(error) = &result {
-                seen.lock().unwrap().push((error.code(), error.class()));
-            }
-            result
-        },
-    )
+    let order = transact_with(&db.pool, &RetryPolicy::new(), &options, async |tx| {
+        // The snapshot is taken before somebody else buys.
+        shop.product_in(tx, &sku("pot")).await?;
+        if tx.attempt().number() == 1 {
+            shop.checkout(cart(&[("pot", 1)])).await?;
+        }
+        let result = shop.checkout_in(tx, &request).await;
+        if let Err(error) = &result {
+            seen.lock().unwrap().push((error.code(), error.class()));
+        }
+        result
+    })
     .await
     .unwrap();
     assert_eq!(*seen.lock().unwrap(), [("conflict", Class::Conflict)]);

@@ -46,4 +46,5 @@ mod storefront;
 mod storms;
 mod throwaway;
 mod transact;
+mod transaction_end;
 mod verify;

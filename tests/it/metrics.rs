@@ -122,11 +122,9 @@ fn of_versioned_rows_and_transactions() {
         })
         .await
         .unwrap_err();
-        transact(&bank.pool, &policy, async |_| {
-            Ok::<_, postgres::Error>(())
-        })
-        .await
-        .unwrap();
+        transact(&bank.pool, &policy, async |_| Ok::<_, postgres::Error>(()))
+            .await
+            .unwrap();
 
         let proxy = Proxy::new(&bank.db).await;
         let accounts = PgRepository::<Account>::new(proxy.pool(1).await);

@@ -99,8 +99,7 @@ async fn everything_in_the_callers_transaction() {
             let added = shop.add_product_in(tx, &new).await?;
             shop.product_in(tx, &pot).await?;
             shop.products_in(tx, &Page::first(5)).await?;
-            shop.products_of_in(tx, std::slice::from_ref(&pot))
-                .await?;
+            shop.products_of_in(tx, std::slice::from_ref(&pot)).await?;
             shop.product_at_in(tx, &pot, added.version).await?;
             let changed = shop.update_product_in(tx, &added).await?;
             let adjustment = Adjustment::new(pot.clone(), 1, "delivery")?;

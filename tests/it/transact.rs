@@ -191,11 +191,9 @@ async fn a_lock_timeout_is_busy() {
     let policy = RetryPolicy::new()
         .with_max_attempts(2)
         .with_max_delay(Duration::ZERO);
-    let busy = transact_with(&db.pool, &policy, &options, async |tx| {
-        add_one(tx).await
-    })
-    .await
-    .unwrap_err();
+    let busy = transact_with(&db.pool, &policy, &options, async |tx| add_one(tx).await)
+        .await
+        .unwrap_err();
     assert_eq!(busy.error.class(), Class::Busy { retry_after: None });
     assert_eq!((busy.attempts, busy.reason), (2, StopReason::Attempts));
     holder.rollback().await.unwrap();
@@ -239,9 +237,8 @@ async fn connections_lost_in_every_phase() {
     let db = with_counter().await;
     let proxy = Proxy::new(&db).await;
     let pool = proxy.pool(2).await;
-    let run = async |policy: &RetryPolicy| {
-        transact(&pool, policy, async |tx| add_one(tx).await).await
-    };
+    let run =
+        async |policy: &RetryPolicy| transact(&pool, policy, async |tx| add_one(tx).await).await;
     let once = RetryPolicy::new().with_max_attempts(1);
 
     for needle in [b"BEGIN".as_slice(), b"sqlx_s_"] {
@@ -346,11 +343,9 @@ async fn a_refused_commit_costs_no_connection() {
         let insert = sqlx::query("INSERT INTO public.seats VALUES ($1)").bind(n);
         insert.execute(conn).await
     };
-    let refused = transact(&pool, &RetryPolicy::new(), async |tx| {
-        insert(tx, 1).await
-    })
-    .await
-    .unwrap_err();
+    let refused = transact(&pool, &RetryPolicy::new(), async |tx| insert(tx, 1).await)
+        .await
+        .unwrap_err();
     assert_eq!(refused.reason, StopReason::Permanent);
     assert!(
         refused
