@@ -56,8 +56,8 @@ mod write;
 
 pub use bulk::Bulk;
 pub(crate) use classify::{
-    Judgement, Phase, Situation, advice, class_in, class_of_unknown, is_forbidden, is_out_of_range,
-    is_read_only, is_stale_plan, is_unique_violation,
+    Judgement, Phase, Situation, advice, class_in, class_of_busy, class_of_unknown, is_forbidden,
+    is_out_of_range, is_read_only, is_stale_plan, is_unique_violation,
 };
 #[cfg(feature = "inventory")]
 pub(crate) use classify::{is_division_by_zero, is_lock_timeout};

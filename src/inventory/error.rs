@@ -7,8 +7,8 @@ use super::{
 use crate::{
     Class, Classify, Conflict, RetryError, StopReason, Version, Versioned,
     postgres::{
-        self, OfSqlx, Phase, advice, class_in, class_of_unknown, is_division_by_zero,
-        is_lock_timeout, is_out_of_range, is_unique_violation,
+        self, OfSqlx, Phase, advice, class_in, class_of_busy, class_of_unknown,
+        is_division_by_zero, is_lock_timeout, is_out_of_range, is_unique_violation,
     },
 };
 
@@ -444,8 +444,14 @@ impl Classify for Error {
     fn class(&self) -> Class {
         match self {
             Self::Conflict(_) | Self::Serialization(_) => Class::Conflict,
-            Self::Busy { retry_after, .. } => Class::Busy {
-                retry_after: *retry_after,
+            Self::Busy {
+                retry_after,
+                source,
+            } => match source {
+                Some(source) => class_of_busy(source, *retry_after),
+                None => Class::Busy {
+                    retry_after: *retry_after,
+                },
             },
             // By what is known of its connection where it is asked.
             Self::Unknown(source) => match &**source {

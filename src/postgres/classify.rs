@@ -1,6 +1,6 @@
 //! What an sqlx error means: the one place that knows SQLSTATEs.
 
-use std::cell::Cell;
+use std::{cell::Cell, time::Duration};
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
@@ -76,10 +76,7 @@ impl Situation {
         match error {
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => lost,
             sqlx::Error::PoolTimedOut => BUSY,
-            sqlx::Error::Database(_) if is_stale_plan(error) => {
-                STALE_PLAN.set(true);
-                BUSY
-            }
+            sqlx::Error::Database(_) if is_stale_plan(error) => class_of_busy(error, None),
             sqlx::Error::Database(error) => {
                 let fatal = error
                     .try_downcast_ref::<PgDatabaseError>()
@@ -126,6 +123,14 @@ pub(crate) fn class_of_unknown(error: &sqlx::Error) -> Class {
         Class::Unknown => Situation::current().class(error),
         _ => Class::Unknown,
     }
+}
+
+/// The class of a busy database. Notes a stale plan for [`Situation::judge`].
+pub(crate) fn class_of_busy(error: &sqlx::Error, retry_after: Option<Duration>) -> Class {
+    if is_stale_plan(error) {
+        STALE_PLAN.set(true);
+    }
+    Class::Busy { retry_after }
 }
 
 /// PostgreSQL's error codes, appendix A of its manual. Codes come before severity: a full server

@@ -3,7 +3,8 @@ use std::{fmt::Display, time::Duration};
 use sqlx::error::BoxDynError;
 
 use super::{
-    OfSqlx, Phase, advice, class_in, class_of_unknown, is_out_of_range, is_unique_violation,
+    OfSqlx, Phase, advice, class_in, class_of_busy, class_of_unknown, is_out_of_range,
+    is_unique_violation,
 };
 use crate::{Class, Classify, Conflict, Version, Versioned};
 
@@ -263,9 +264,10 @@ impl Classify for Error {
     fn class(&self) -> Class {
         match self {
             Self::Conflict(_) | Self::Serialization(_) => Class::Conflict,
-            Self::Busy { retry_after, .. } => Class::Busy {
-                retry_after: *retry_after,
-            },
+            Self::Busy {
+                retry_after,
+                source,
+            } => class_of_busy(source, *retry_after),
             // By what is known of its connection where it is asked.
             Self::Unknown(source) => match source.downcast_ref::<sqlx::Error>() {
                 Some(source) => class_of_unknown(source),

@@ -32,6 +32,8 @@ mod operations;
 mod order_life;
 mod order_races;
 mod plans;
+mod pool_return;
+mod refusals;
 mod report;
 mod reservation_storm;
 mod reservations;

@@ -38,6 +38,9 @@ struct Wire {
     parses: AtomicU64,
     /// How many more statements may pass; `u64::MAX` when there is no limit.
     allowed: AtomicU64,
+    /// Connections made so far, and how many of them carry nothing any more.
+    opened: AtomicU64,
+    silent: AtomicU64,
 }
 
 pub struct Proxy {
@@ -120,6 +123,12 @@ impl Proxy {
         self.wire.trap.lock().unwrap().is_some()
     }
 
+    /// From now on the connections that are open carry nothing, and are not closed; new ones work.
+    pub fn silence(&self) {
+        let opened = self.wire.opened.load(SeqCst);
+        self.wire.silent.store(opened, SeqCst);
+    }
+
     /// Lets so many statements be parsed or executed, and then none.
     pub fn allow(&self, statements: u64) {
         self.wire.allowed.store(statements, SeqCst);
@@ -156,16 +165,25 @@ async fn carry<S>(wire: Arc<Wire>, client: TcpStream, server: S)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let number = wire.opened.fetch_add(1, SeqCst) + 1;
     let (mut from_client, to_client) = client.into_split();
     let (from_server, mut to_server) = split(server);
     let (answers, wanted) = watch::channel(Answers::Carried);
     let answered = Arc::new(Notify::new());
-    tokio::spawn(carry_back(from_server, to_client, wanted, answered.clone()));
+    let way = (wire.clone(), number);
+    tokio::spawn(carry_back(
+        way,
+        from_server,
+        to_client,
+        wanted,
+        answered.clone(),
+    ));
     let mut started = false; // the startup message has no type
     while let Ok(message) = read_message(&mut from_client, started).await {
         if std::mem::replace(&mut started, true) {
             wire.count(message[0]).await;
         }
+        wire.hold_if_silent(number).await;
         match spring(&wire, &message) {
             None if to_server.write_all(&message).await.is_ok() => {}
             None | Some(Cut::Before) => return,
@@ -198,6 +216,7 @@ where
 
 /// Carries the server's answers until it, or the other direction, has ended.
 async fn carry_back(
+    (wire, number): (Arc<Wire>, u64),
     mut from_server: impl AsyncRead + Unpin,
     to_client: OwnedWriteHalf,
     mut wanted: watch::Receiver<Answers>,
@@ -217,6 +236,7 @@ async fn carry_back(
             read = from_server.read(&mut buffer) => read,
         };
         let Ok(read @ 1..) = read else { return };
+        wire.hold_if_silent(number).await;
         let mode = *wanted.borrow();
         match &mut to_client {
             Some(client) if mode == Answers::Carried => {
@@ -230,6 +250,12 @@ async fn carry_back(
 }
 
 impl Wire {
+    async fn hold_if_silent(&self, number: u64) {
+        if number <= self.silent.load(SeqCst) {
+            std::future::pending().await
+        }
+    }
+
     /// Books a message, and holds it for ever if it is one too many.
     async fn count(&self, kind: u8) {
         match kind {
