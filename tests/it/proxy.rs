@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::SeqCst},
 };
 
-use optilock::sqlx::{PgPool, postgres::PgConnectOptions};
+use optilock::{
+    postgres::PoolOptions,
+    sqlx::{PgPool, postgres::PgConnectOptions},
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
     net::{TcpListener, TcpStream, UnixStream, tcp::OwnedWriteHalf},
@@ -29,9 +32,17 @@ pub enum Cut {
     Late(Arc<Notify>, Arc<Notify>),
 }
 
+#[derive(Debug)]
+struct Trap {
+    needle: Vec<u8>,
+    /// So many messages with the needle pass.
+    passing: u32,
+    cut: Cut,
+}
+
 #[derive(Debug, Default)]
 struct Wire {
-    trap: Mutex<Option<(Vec<u8>, Cut)>>,
+    trap: Mutex<Option<Trap>>,
     /// Messages seen from clients, by their type.
     executes: AtomicU64,
     queries: AtomicU64,
@@ -107,7 +118,11 @@ impl Proxy {
     }
 
     pub async fn pool(&self, connections: u32) -> PgPool {
-        pool_options(connections)
+        self.pool_with(pool_options(connections)).await
+    }
+
+    pub async fn pool_with(&self, options: PoolOptions) -> PgPool {
+        options
             .connect_with(self.options.clone())
             .await
             .expect("a connection through the proxy")
@@ -115,7 +130,25 @@ impl Proxy {
 
     /// Sets a trap for the next message with this in it.
     pub fn trap(&self, needle: &[u8], cut: Cut) {
-        *self.wire.trap.lock().unwrap() = Some((needle.to_vec(), cut));
+        self.set(needle, 0, cut);
+    }
+
+    /// Sets a trap for a message that is sent after so many others.
+    pub fn trap_after(&self, messages: u32, cut: Cut) {
+        self.set(b"", messages, cut);
+    }
+
+    fn set(&self, needle: &[u8], passing: u32, cut: Cut) {
+        *self.wire.trap.lock().unwrap() = Some(Trap {
+            needle: needle.to_vec(),
+            passing,
+            cut,
+        });
+    }
+
+    /// Takes the trap away, and tells whether it was still waiting.
+    pub fn disarm(&self) -> bool {
+        self.wire.trap.lock().unwrap().take().is_some()
     }
 
     /// Whether the trap is still waiting.
@@ -277,14 +310,22 @@ impl Wire {
 
 fn spring(wire: &Wire, message: &[u8]) -> Option<Cut> {
     let mut trap = wire.trap.lock().unwrap();
-    let (needle, _) = trap.as_ref()?;
-    let sprung = matches!(message[0], b'B' | b'Q')
-        && message.windows(needle.len()).any(|window| window == needle);
-    if sprung {
-        trap.take().map(|(_, cut)| cut)
-    } else {
-        None
+    let Trap {
+        needle, passing, ..
+    } = trap.as_mut()?;
+    let met = matches!(message[0], b'B' | b'Q')
+        && (needle.is_empty()
+            || message
+                .windows(needle.len())
+                .any(|window| window == *needle));
+    if !met {
+        return None;
     }
+    if *passing > 0 {
+        *passing -= 1;
+        return None;
+    }
+    trap.take().map(|trap| trap.cut)
 }
 
 /// This message and those that follow, up to the one that asks for an answer.
