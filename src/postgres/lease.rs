@@ -25,7 +25,7 @@ pub(crate) struct Lease {
     /// `None` only while it is dropped.
     conn: Option<PoolConnection<Postgres>>,
     fate: Fate,
-    recovered: bool,
+    refreshed: bool,
 }
 
 /// An error of the crate's that may be one of sqlx's.
@@ -55,7 +55,7 @@ impl Lease {
         Ok(Self {
             conn: Some(pool.acquire().await?),
             fate: Fate::Settle,
-            recovered: false,
+            refreshed: false,
         })
     }
 
@@ -65,34 +65,36 @@ impl Lease {
     }
 
     /// Makes the connection ready for its return after an operation ended with `result`. Returns
-    /// whether the operation is to be run again on it, which is so once at most: after a change of
-    /// the schema, what the connection had prepared no longer fits, and the server refuses it before
-    /// it runs.
+    /// whether the operation is to be run again on it: see [`refresh`](Self::refresh).
     pub(crate) async fn again<T, E: OfSqlx>(&mut self, result: &Result<T, E>) -> bool {
-        match result.as_ref().err().and_then(OfSqlx::as_sqlx) {
-            Some(error) if is_stale_plan(error) => {
-                let first = !std::mem::replace(&mut self.recovered, true);
-                return self.forget_statements().await.is_ok() && first;
-            }
+        let error = result.as_ref().err().and_then(OfSqlx::as_sqlx);
+        self.recover(error).await
+    }
+
+    /// [`again`](Self::again), by what the database said.
+    pub(crate) async fn recover(&mut self, error: Option<&sqlx::Error>) -> bool {
+        match error {
+            Some(error) if is_stale_plan(error) => return self.refresh().await,
             // After a failover it leads to a replica.
             Some(error) if is_read_only(error) => self.fate = Fate::Close,
+            _ if self.fate == Fate::Settle => self.fate = Fate::Return,
             _ => {}
-        }
-        if self.fate == Fate::Settle {
-            self.fate = Fate::Return;
         }
         false
     }
 
-    /// Has the connection prepare every statement again.
-    pub(crate) async fn forget_statements(&mut self) -> Result<(), sqlx::Error> {
+    /// Has the connection prepare every statement again: after a change of the schema, what it had
+    /// prepared no longer fits, and the server refuses it before it runs. Returns whether what was
+    /// refused is to be run again on it, which is so once at most.
+    pub(crate) async fn refresh(&mut self) -> bool {
         self.fate = Fate::Close;
-        self.clear_cached_statements().await?;
+        if self.clear_cached_statements().await.is_err() {
+            return false;
+        }
         self.fate = Fate::Settle;
-        Ok(())
+        !std::mem::replace(&mut self.refreshed, true)
     }
 }
-
 /// Runs `op` on a connection of the pool, outside of a transaction: each of its statements commits
 /// directly.
 pub(crate) async fn on_connection<T, E, F>(pool: &PgPool, mut op: F) -> Result<T, E>

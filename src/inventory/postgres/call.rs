@@ -7,7 +7,7 @@ use super::{PgInventory, products};
 use crate::{
     Attempt, Class, Classify,
     inventory::{Error, Product, checkout::Facts},
-    postgres::{Failed, Lease, READ_COMMITTED, attempt},
+    postgres::{Failed, Lease, READ_COMMITTED, TxOperation, attempt, on_connection},
     retry::{Operation, Run},
 };
 
@@ -151,6 +151,14 @@ impl PgInventory {
         }
     }
 
+    /// A question that is part of an attempt, on a connection of its own.
+    pub(super) async fn ask<T, F>(&self, op: F) -> Result<T, Error>
+    where
+        F: for<'c> TxOperation<&'c mut PgConnection, Result<T, Error>>,
+    {
+        on_connection(&self.pool, op).await
+    }
+
     /// One attempt outside a transaction: each statement commits by itself.
     pub(super) async fn alone<T, F>(&self, attempt: Attempt, op: &mut F) -> Result<T, Failed<Error>>
     where
@@ -218,7 +226,10 @@ impl PgInventory {
             };
             match result {
                 Err(refused) if call.in_doubt && refused.class == Class::Permanent => {
-                    match products::changed_by(&mut *self.acquire().await?, token).await? {
+                    let changed = self.ask(async |conn: &mut PgConnection| {
+                        products::changed_by(conn, token).await
+                    });
+                    match changed.await? {
                         Some((product, _)) => Ok(product),
                         None => {
                             call.in_doubt = !absolute;

@@ -43,10 +43,12 @@ impl PgInventory {
         attempt: Attempt,
         request: &Checkout,
     ) -> Result<Order, Failed<Error>> {
-        if call.look_first
-            && let Some(stored) = orders::known(&mut *self.acquire().await?, request).await?
-        {
-            return Ok(request.replay(stored)?);
+        if call.look_first {
+            let known =
+                self.ask(async |conn: &mut PgConnection| orders::known(conn, request).await);
+            if let Some(stored) = known.await? {
+                return Ok(request.replay(stored)?);
+            }
         }
         match self.by_strategy(call, attempt, request).await {
             Err(refused) if call.in_doubt && refused.class == Class::Permanent => {
@@ -131,11 +133,13 @@ impl PgInventory {
         request: &Checkout,
         refusal: Error,
     ) -> Result<Result<Order, Error>, Error> {
-        let mut conn = self.acquire().await?;
-        if orders::void(&mut conn, request.id).await? {
-            return Ok(Err(refusal));
-        }
-        Ok(match orders::known(&mut conn, request).await? {
+        let stored = self.ask(async |conn: &mut PgConnection| {
+            if orders::void(conn, request.id).await? {
+                return Ok(None);
+            }
+            orders::known(conn, request).await
+        });
+        Ok(match stored.await? {
             Some(stored) => request.replay(stored),
             None => Err(refusal),
         })

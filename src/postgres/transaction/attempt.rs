@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use sqlx::{PgConnection, PgPool};
 
-use super::{Tx, ending::conclude};
+use super::{Tx, TxOperation, ending::conclude};
 use crate::{
-    Attempt, Classify,
+    Attempt, Class, Classify,
     postgres::{Failed, Lease, Phase, Situation, class_in},
     retry::Operation,
 };
@@ -83,37 +83,59 @@ where
     E: From<sqlx::Error> + Classify,
     F: for<'c> Operation<&'c mut PgConnection, Result<T, E>>,
 {
-    let mut lease = lease(pool, false).await?;
-    let timer = Timer::start();
-    let result = async {
-        let mut tx = tx(&mut lease, &begin, attempt).await?;
-        let result = op(&mut tx, attempt).await;
-        let ended = tx.end(result).await;
-        conclude(&mut lease, ended).await
-    }
-    .await;
-    timer.stop(&result);
-    result
-}
-
-/// A connection for one attempt. `fresh`: without what it had prepared, as the schema has changed.
-pub(super) async fn lease<E: From<sqlx::Error>>(
-    pool: &PgPool,
-    fresh: bool,
-) -> Result<Lease, Failed<E>> {
     let mut lease = Lease::acquire(pool).await.map_err(before)?;
-    if fresh {
-        lease.forget_statements().await.map_err(before)?;
+    loop {
+        let timer = Timer::start();
+        let result = async {
+            let mut tx = Tx::begin(&mut lease, &begin, attempt)
+                .await
+                .map_err(before)?;
+            let result = op(&mut tx, attempt).await;
+            let ended = tx.end(result).await;
+            conclude(&mut lease, ended).await
+        }
+        .await;
+        timer.stop(&result);
+        if !has_stale_plan(&result) || !lease.refresh().await {
+            return result;
+        }
     }
-    Ok(lease)
 }
 
-pub(super) async fn tx<'c, E: From<sqlx::Error>>(
-    lease: &'c mut Lease,
-    begin: &Begin<'_>,
+/// [`attempt`] for an operation of the caller's.
+pub(super) async fn attempt_of_caller<T, E, F>(
+    pool: &PgPool,
+    begin: Begin<'_>,
     attempt: Attempt,
-) -> Result<Tx<'c>, Failed<E>> {
-    Tx::begin(lease, begin, attempt).await.map_err(before)
+    op: &mut F,
+) -> Result<T, Failed<E>>
+where
+    E: From<sqlx::Error> + Classify,
+    F: for<'a, 'c> TxOperation<&'a mut Tx<'c>, Result<T, E>>,
+{
+    let mut lease = Lease::acquire(pool).await.map_err(before)?;
+    loop {
+        let timer = Timer::start();
+        let result = async {
+            let mut tx = Tx::begin(&mut lease, &begin, attempt)
+                .await
+                .map_err(before)?;
+            let result = op(&mut tx).await;
+            let ended = tx.end(result).await;
+            conclude(&mut lease, ended).await
+        }
+        .await;
+        timer.stop(&result);
+        if !has_stale_plan(&result) || !lease.refresh().await {
+            return result;
+        }
+    }
+}
+
+/// Whether nothing happened but that a prepared statement no longer fits the schema.
+fn has_stale_plan<T, E>(result: &Result<T, Failed<E>>) -> bool {
+    let stale = |failed: &Failed<E>| failed.stale_plan && failed.class != Class::Unknown;
+    result.as_ref().err().is_some_and(stale)
 }
 
 fn before<E: From<sqlx::Error>>(error: sqlx::Error) -> Failed<E> {
@@ -122,25 +144,25 @@ fn before<E: From<sqlx::Error>>(error: sqlx::Error) -> Failed<E> {
 }
 
 /// Measures an attempt, for the feature `metrics`.
-pub(super) struct Timer {
+struct Timer {
     #[cfg(feature = "metrics")]
     start: std::time::Instant,
 }
 
 impl Timer {
-    pub(super) fn start() -> Self {
+    fn start() -> Self {
         Self {
             #[cfg(feature = "metrics")]
             start: std::time::Instant::now(),
         }
     }
 
-    pub(super) fn stop<T, E>(self, result: &Result<T, Failed<E>>) {
+    fn stop<T, E>(self, result: &Result<T, Failed<E>>) {
         #[cfg(feature = "metrics")]
         crate::metrics::transaction(
             match result {
                 Ok(_) => "committed",
-                Err(failed) if failed.class == crate::Class::Unknown => "unknown",
+                Err(failed) if failed.class == Class::Unknown => "unknown",
                 Err(_) => "rolled-back",
             },
             self.start.elapsed(),

@@ -1,11 +1,7 @@
 use sqlx::PgPool;
 
-use super::{
-    TransactOptions, Tx, TxOperation,
-    attempt::{Begin, Timer, lease, tx},
-    ending::conclude,
-};
-use crate::{Attempt, Classify, RetryError, RetryPolicy, postgres::Failed, retry::Run};
+use super::{TransactOptions, Tx, TxOperation, attempt::attempt_of_caller};
+use crate::{Classify, RetryError, RetryPolicy, retry::Run};
 
 /// Runs `op` in a transaction of its own and commits it; on a conflict or a busy database, runs it
 /// again in a new one.
@@ -22,6 +18,9 @@ use crate::{Attempt, Classify, RetryError, RetryPolicy, postgres::Failed, retry:
 /// a `COMMIT` in SQL is answered with [`StopReason::Unknown`](crate::StopReason::Unknown), one that
 /// swallowed a failed statement's error with that of PostgreSQL (`25P02`), rolled back. This costs a round
 /// trip: four for a transaction of one statement, where sqlx's own needs three.
+///
+/// An attempt that finds its prepared statements outdated by a change of the schema begins again at once, on
+/// the same connection.
 ///
 /// ```no_run
 /// use optilock::{RetryPolicy, postgres::transact};
@@ -92,43 +91,16 @@ where
     let sql = options.begin_sql();
     let begin = options.begin(&sql);
     let mut run = Run::new(policy);
-    let mut fresh = false;
     loop {
-        match once(pool, &begin, run.attempt(), fresh, &mut op).await {
+        match attempt_of_caller(pool, begin, run.attempt(), &mut op).await {
             Ok(value) => {
                 run.succeeded();
                 return Ok(value);
             }
             Err(failed) => {
-                fresh = failed.stale_plan;
                 let waited = run.wait(failed).await;
                 waited.map_err(|gave_up| gave_up.map(|failed| failed.error))?;
             }
         }
     }
-}
-
-/// One attempt.
-async fn once<T, E, F>(
-    pool: &PgPool,
-    begin: &Begin<'_>,
-    attempt: Attempt,
-    fresh: bool,
-    op: &mut F,
-) -> Result<T, Failed<E>>
-where
-    E: From<sqlx::Error> + Classify,
-    F: for<'a, 'c> TxOperation<&'a mut Tx<'c>, Result<T, E>>,
-{
-    let mut lease = lease(pool, fresh).await?;
-    let timer = Timer::start();
-    let result = async {
-        let mut tx = tx(&mut lease, begin, attempt).await?;
-        let result = op(&mut tx).await;
-        let ended = tx.end(result).await;
-        conclude(&mut lease, ended).await
-    }
-    .await;
-    timer.stop(&result);
-    result
 }

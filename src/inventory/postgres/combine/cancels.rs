@@ -207,7 +207,9 @@ async fn work(mut shift: Shift) {
     let mut conn = None;
     while let Some(batch) = shift.next() {
         if let Err(lost) = serve(&cancels, &mut conn, batch).await {
-            conn = None;
+            if let Some(mut lease) = conn.take() {
+                lease.recover(lost.as_sqlx()).await;
+            }
             if lost.is_lock_timeout() {
                 cancels.state().apart_until = Some(Instant::now() + APART);
             }

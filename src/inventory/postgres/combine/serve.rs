@@ -75,7 +75,9 @@ async fn serve(queue: &Arc<Queue>, conn: &mut Option<Lease>, mut batch: Vec<Wait
             }
             Ok(None) => {}
             Err(Lost { error, sent }) => {
-                *conn = None;
+                if let Some(mut lease) = conn.take() {
+                    lease.recover(error.error.as_sqlx()).await;
+                }
                 match error.class {
                     // A key that is taken, most likely, and where there is one there are more.
                     Class::Conflict => queue.careful.store(true, Relaxed),
