@@ -4,21 +4,30 @@
 use std::{
     fmt::Debug,
     future::poll_fn,
+    io::ErrorKind,
     pin::pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
     task::Poll,
     time::Duration,
 };
 
 use optilock::{
     Class, Classify, RetryError, RetryPolicy, StopReason,
+    inventory::{Accepted, BoxError, Inventory, OnAccepted, PgInventory, Strategy},
     postgres::{PoolOptions, Tx, transact},
     sqlx::{self, Connection, PgConnection, PgPool},
+    with_retry,
 };
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use crate::db::{Db, assert_quiet, eventually, pool_options};
+use crate::{
+    db::{Db, assert_books, assert_quiet, eventually, pool_options},
+    goods::{add, cart, stock_of},
+};
 
 const POLICY: RetryPolicy = RetryPolicy::new();
 
@@ -326,6 +335,46 @@ async fn the_hosts_own_unknown_is_not_repeated() {
         "its own rows are rolled back"
     );
     assert_quiet(&db.pool).await;
+}
+
+/// A hook that charges a card elsewhere, without an answer.
+#[derive(Debug, Default)]
+struct Charge(AtomicU32);
+
+#[async_trait::async_trait]
+impl OnAccepted for Charge {
+    async fn on_accepted(&self, _: &mut PgConnection, _: &Accepted) -> Result<(), BoxError> {
+        self.0.fetch_add(1, SeqCst);
+        let answer: Result<(), _> = with_retry(&POLICY, async |_| {
+            Err(sqlx::Error::Io(ErrorKind::TimedOut.into()))
+        })
+        .await;
+        Ok(answer?)
+    }
+}
+
+/// Issue 11, payment, by a hook: the sale is undone, and the card is charged once at most.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hooks_own_unknown_is_not_repeated() {
+    let db = Db::new().await;
+    for strategy in [
+        Strategy::Guarded,
+        Strategy::Optimistic,
+        Strategy::Pessimistic,
+    ] {
+        let charge = Arc::new(Charge::default());
+        let shop = PgInventory::new(db.pool.clone())
+            .with_strategy(strategy)
+            .with_hook(Arc::clone(&charge) as Arc<dyn OnAccepted>);
+        let name = format!("pot-{strategy:?}");
+        add(&shop, &name, 5).await;
+        let refused = shop.checkout(cart(&[(&name, 1)])).await.unwrap_err();
+        assert!(refused.is_unknown() && !refused.is_busy(), "{refused:?}");
+        assert_eq!((refused.code(), refused.http_status()), ("hook", 503));
+        assert_eq!(charge.0.load(SeqCst), 1, "{strategy:?}");
+        assert_eq!(stock_of(&shop, &name).await, 5);
+    }
+    assert_books(&db.pool).await;
 }
 
 /// A connection that is lost inside the operation: of this transaction nothing was committed, of another
