@@ -31,8 +31,7 @@ use crate::{Class, Classify, Version};
 /// ```
 ///
 /// Tags compare strongly. A weak tag (`W/"5"`), and a tag that [`Version::etag`] did not make, are
-/// read and match nothing: a header with no other tag always fails. The guide has a page on
-/// [HTTP](crate::guide::http).
+/// read and match nothing: a header with no other tag always fails. The guide has a page on HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IfMatch {
     /// `*`: any version, as long as the resource exists.
