@@ -26,6 +26,7 @@ mod adjustment;
 mod audit;
 mod checkout;
 mod error;
+mod forward;
 mod goods_return;
 mod id;
 mod janitor;

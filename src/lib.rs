@@ -55,7 +55,7 @@ pub mod postgres;
 #[cfg(feature = "inventory")]
 #[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
 pub use inventory::migrate;
-pub use precondition::{IfMatch, ParseIfMatchError};
+pub use precondition::{IfMatch, ParseIfMatchError, PreconditionFailed};
 pub use retry::{
     Attempt, Backoff, Class, Classify, Jitter, Operation, RetryError, RetryPolicy, StopReason,
     with_retry, with_retry_mut,

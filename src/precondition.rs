@@ -1,51 +1,107 @@
-//! What an HTTP client says of the version that it has: the header `If-Match`.
+//! Checks the version that an HTTP client names in the header `If-Match`.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
-use crate::Version;
+use crate::{Class, Classify, Version};
 
-/// The versions in an `If-Match` header (RFC 9110, section 13.1.1): on which of them the client's
-/// request may be done.
+/// The versions in an `If-Match` header (RFC 9110, section 13.1.1): a request with this header may
+/// only be done if the resource is at one of them.
+///
+/// To write with a condition: read the row, [`check`](Self::check) its version, then update the row
+/// that was read. The update compares the version that was read, so that a write between the two
+/// steps is a conflict and no lost update.
 ///
 /// ```
-/// use optilock::{IfMatch, Version};
+/// use optilock::{IfMatch, PreconditionFailed, Version};
+/// # struct Row { version: Version }
+/// # fn read() -> Row { Row { version: Version::new(6).unwrap() } }
+/// # fn update(_: Row) {}
 ///
-/// let held: IfMatch = "\"5\"".parse()?;
-/// assert_eq!(held.expected(), Version::new(5));
-/// assert!(!held.allows(Version::new(6).unwrap())); // 412 Precondition Failed
+/// fn write(if_match: &IfMatch) -> Result<(), PreconditionFailed> {
+///     let row = read();
+///     if_match.check(row.version)?;
+///     Ok(update(row)) // at `row.version` and no other
+/// }
+///
+/// let if_match: IfMatch = "\"5\"".parse()?;
+/// let failed = write(&if_match).unwrap_err();
+/// assert_eq!(failed.to_string(), "precondition failed: expected version 5, found 6");
+/// assert_eq!(failed.http_status(), 412);
 /// # Ok::<(), optilock::ParseIfMatchError>(())
 /// ```
 ///
-/// Tags compare strongly: weak ones (`W/"5"`), and those that no [`Version::etag`] made, are read and
-/// match nothing. The guide has a page on HTTP.
+/// Tags compare strongly. A weak tag (`W/"5"`), and a tag that [`Version::etag`] did not make, are
+/// read and match nothing: a header with no other tag always fails. The guide has a page on HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IfMatch {
-    /// `*`: whatever version there is, as long as there is one.
+    /// `*`: any version, as long as the resource exists.
     Any,
-    /// One of these. None, if the client named only tags that match nothing.
+    /// One of these versions. Empty if the client named only tags that match nothing.
     Versions(Vec<Version>),
 }
 
 impl IfMatch {
-    /// Whether the request may be done when the resource is at `current`.
-    #[must_use]
-    pub fn allows(&self, current: Version) -> bool {
+    /// Checks the version of the row that was read.
+    ///
+    /// The row must then be written at this version: a write at *any* version would be the lost
+    /// update again.
+    ///
+    /// # Errors
+    ///
+    /// [`PreconditionFailed`] if the header does not name `current`, and is not `*`.
+    pub fn check(&self, current: Version) -> Result<(), PreconditionFailed> {
         match self {
-            Self::Any => true,
-            Self::Versions(versions) => versions.contains(&current),
+            Self::Versions(named) if !named.contains(&current) => Err(PreconditionFailed {
+                current,
+                named: named.clone(),
+            }),
+            Self::Any | Self::Versions(_) => Ok(()),
         }
     }
+}
 
-    /// The one version that is to be compared and set, if the client named exactly one.
+/// The resource is at a version that the client's [`IfMatch`] does not name; nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PreconditionFailed {
+    /// The version that the resource has now.
+    pub current: Version,
+    /// The versions that the client named. Empty if it named only tags that match nothing.
+    pub named: Vec<Version>,
+}
+
+impl PreconditionFailed {
+    /// The HTTP status: 412 Precondition Failed.
     #[must_use]
-    pub fn expected(&self) -> Option<Version> {
-        match self {
-            Self::Versions(versions) => match versions.as_slice() {
-                [only] => Some(*only),
-                _ => None,
-            },
-            Self::Any => None,
+    pub const fn http_status(&self) -> u16 {
+        412
+    }
+}
+
+impl fmt::Display for PreconditionFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("precondition failed: ")?;
+        if self.named.is_empty() {
+            f.write_str("no tag in If-Match names a version")?;
         }
+        for (nth, version) in self.named.iter().enumerate() {
+            f.write_str(if nth == 0 {
+                "expected version "
+            } else {
+                " or "
+            })?;
+            write!(f, "{version}")?;
+        }
+        write!(f, ", found {}", self.current)
+    }
+}
+
+impl std::error::Error for PreconditionFailed {}
+
+/// Permanent: the client has to read the resource and decide again.
+impl Classify for PreconditionFailed {
+    fn class(&self) -> Class {
+        Class::Permanent
     }
 }
 
@@ -157,6 +213,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_a_named_version_passes() {
+        let (five, six) = (Version::new(5).unwrap(), Version::new(6).unwrap());
+        for header in ["*", "\"5\"", "\"4\", \"5\"", "W/\"6\", \"5\""] {
+            assert_eq!(header.parse::<IfMatch>().unwrap().check(five), Ok(()));
+        }
+        for (header, message) in [
+            ("\"5\"", "expected version 5, found 6"),
+            ("\"5\", \"7\"", "expected version 5 or 7, found 6"),
+            ("W/\"6\"", "no tag in If-Match names a version, found 6"),
+            ("\"other\"", "no tag in If-Match names a version, found 6"),
+        ] {
+            let failed = header.parse::<IfMatch>().unwrap().check(six).unwrap_err();
+            assert_eq!(
+                failed.to_string(),
+                format!("precondition failed: {message}")
+            );
+            assert_eq!(failed.current, six);
+            assert_eq!(
+                (failed.http_status(), failed.class()),
+                (412, Class::Permanent)
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn anything_is_read_or_refused(value in "\\PC{0,20}") {
@@ -168,7 +249,7 @@ mod tests {
             let tags: Vec<String> = of.iter().map(|&it| Version::new(it).unwrap().etag()).collect();
             let read: IfMatch = tags.join(", ").parse().unwrap();
             for version in of {
-                prop_assert!(read.allows(Version::new(version).unwrap()));
+                prop_assert_eq!(read.check(Version::new(version).unwrap()), Ok(()));
             }
         }
     }

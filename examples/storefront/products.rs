@@ -113,9 +113,9 @@ pub async fn change(
     };
     let if_match = if_match(header.to_str().unwrap_or_default())?;
     let mut product = shop.inventory.product(&sku).await?;
-    if !if_match.allows(product.revision) {
-        return Err(stale(&product));
-    }
+    if_match
+        .check(product.revision)
+        .map_err(|_| stale(&product))?;
     (product.name, product.price) = (change.name, change.price);
     // At the revision that was just read, and at no other.
     match shop.inventory.update_product(&product).await {

@@ -61,7 +61,7 @@ impl Changed {
     }
 }
 
-/// Whatever becomes of the call, its products are asked for anew.
+/// Whatever becomes of the call, a dropped one too, its products are asked for again.
 pub(super) struct Changing<'a> {
     pub(super) epochs: &'a Epochs,
     pub(super) what: Changed,

@@ -17,8 +17,8 @@ use crate::{
 #[async_trait]
 impl<I: Inventory> Inventory for CachedStock<I> {
     async fn add_product(&self, new: NewProduct) -> Result<Product, Error> {
-        let _changing = self.changing(Changed::skus([new.sku()]));
-        self.inventory.add_product(new).await
+        let what = Changed::skus([new.sku()]);
+        self.change(what, self.inventory.add_product(new)).await
     }
 
     async fn product(&self, sku: &Sku) -> Result<Product, Error> {
@@ -42,13 +42,15 @@ impl<I: Inventory> Inventory for CachedStock<I> {
     }
 
     async fn retire_product(&self, sku: &Sku, expected: Version) -> Result<(), Error> {
-        let _changing = self.changing(Changed::skus([sku]));
-        self.inventory.retire_product(sku, expected).await
+        let what = Changed::skus([sku]);
+        self.change(what, self.inventory.retire_product(sku, expected))
+            .await
     }
 
     async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
-        let _changing = self.changing(Changed::skus([adjustment.sku()]));
-        self.inventory.adjust_stock(adjustment).await
+        let what = Changed::skus([adjustment.sku()]);
+        self.change(what, self.inventory.adjust_stock(adjustment))
+            .await
     }
 
     async fn count_stock(
@@ -58,16 +60,13 @@ impl<I: Inventory> Inventory for CachedStock<I> {
         counted: Stock,
         reason: &str,
     ) -> Result<Product, Error> {
-        let _changing = self.changing(Changed::skus([sku]));
-        self.inventory
-            .count_stock(sku, expected, counted, reason)
-            .await
+        let count = self.inventory.count_stock(sku, expected, counted, reason);
+        self.change(Changed::skus([sku]), count).await
     }
 
     async fn checkout(&self, request: Checkout) -> Result<Order, Error> {
-        let skus = request.lines().iter().map(|line| &line.sku);
-        let _changing = self.changing(Changed::skus(skus));
-        self.inventory.checkout(request).await
+        let what = Changed::skus(request.lines().iter().map(|line| &line.sku));
+        self.change(what, self.inventory.checkout(request)).await
     }
 
     async fn order(&self, id: OrderId) -> Result<Order, Error> {
@@ -99,12 +98,8 @@ impl<I: Inventory> Inventory for CachedStock<I> {
     }
 
     async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
-        let mut changing = self.changing(Changed::Anything);
-        let done = self.inventory.cleanup_failed_orders(older_than).await;
-        if done.as_ref().is_ok_and(|done| done.orders == 0) {
-            changing.what = Changed::Nothing;
-        }
-        done
+        self.clean_up(self.inventory.cleanup_failed_orders(older_than))
+            .await
     }
 
     async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
@@ -112,9 +107,8 @@ impl<I: Inventory> Inventory for CachedStock<I> {
     }
 
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
-        let skus = request.lines().iter().map(|(sku, _)| sku);
-        let _changing = self.changing(Changed::skus(skus));
-        self.inventory.reserve(request).await
+        let what = Changed::skus(request.lines().iter().map(|(sku, _)| sku));
+        self.change(what, self.inventory.reserve(request)).await
     }
 
     async fn reservation(&self, id: ReservationId) -> Result<Reservation, Error> {
@@ -126,20 +120,15 @@ impl<I: Inventory> Inventory for CachedStock<I> {
     }
 
     async fn release(&self, id: ReservationId) -> Result<(), Error> {
-        let mut changing = self.changing(Changed::Anything);
-        if let Ok(held) = self.inventory.reservation(id).await {
-            changing.what = Changed::skus(held.holds.iter().map(|hold| &hold.sku));
-        }
-        self.inventory.release(id).await
+        let what = match self.inventory.reservation(id).await {
+            Ok(held) => Changed::skus(held.holds.iter().map(|hold| &hold.sku)),
+            Err(_) => Changed::Anything,
+        };
+        self.change(what, self.inventory.release(id)).await
     }
 
     async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
-        let mut changing = self.changing(Changed::Anything);
-        let done = self.inventory.cleanup_reservations().await;
-        if done.as_ref().is_ok_and(|done| done.holds == 0) {
-            changing.what = Changed::Nothing;
-        }
-        done
+        self.clean_up(self.inventory.cleanup_reservations()).await
     }
 
     async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {

@@ -1,19 +1,13 @@
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use moka::{
-    future::Cache,
-    ops::compute::{CompResult, Op},
-};
-use tokio::time::Instant;
+use moka::future::Cache;
 
 use super::{
     DisplayedStock,
     epochs::{Changed, Changing, Epochs},
+    slot::Slot,
 };
-use crate::inventory::{Error, Inventory, Order, Sku};
+use crate::inventory::{Cleanup, Error, Inventory, Order, Sku};
 
 /// An [`Inventory`] that also knows what to show.
 ///
@@ -21,7 +15,8 @@ use crate::inventory::{Error, Inventory, Order, Sku};
 /// what it changed is asked for anew at the next view. What other processes change is seen when the
 /// [`ttl`](Self::with_ttl) is over; and what a transaction of the host's changes by `.._in` operations,
 /// unless the host [`forget`](Self::forget)s those products after its commit. A checkout that is refused
-/// has its products asked for anew, too: that they ran out may be news.
+/// has its products asked for anew, too: that they ran out may be news. A call that a busy inventory turned
+/// away changed nothing.
 ///
 /// ```
 /// use optilock::{cache::CachedStock, inventory::{Checkout, Inventory, Line, MemoryInventory, Money, NewProduct, Quantity, Sku, Stock}};
@@ -47,31 +42,19 @@ use crate::inventory::{Error, Inventory, Order, Sku};
 pub struct CachedStock<I> {
     pub(super) inventory: I,
     ttl: Duration,
-    seen: Cache<Sku, Seen>,
+    products: Cache<Sku, Arc<Slot>>,
     epochs: Epochs,
-    /// When the inventory last failed.
-    failed: Mutex<Option<Instant>>,
-}
-
-/// What was seen of one product.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    /// `None`: it is not sold.
-    available: Option<i64>,
-    /// When the inventory was asked, and after how many changes.
-    asked: Instant,
-    epoch: u64,
 }
 
 impl<I: Inventory> CachedStock<I> {
-    /// Before this inventory, which may be an `Arc` of one.
+    /// Before this inventory, which may be a `&`, a `Box` or an `Arc` of one.
     pub fn new(inventory: I) -> Self {
         Self::build(inventory, Duration::from_secs(30), 10_000)
     }
 
-    /// How old what is shown may be. Zero shows what there is.
+    /// How old what is shown may be, as long as the inventory answers. Zero shows what there is.
     pub fn with_ttl(self, ttl: Duration) -> Self {
-        let products = self.seen.policy().max_capacity().unwrap_or_default();
+        let products = self.products.policy().max_capacity().unwrap_or_default();
         Self::build(self.inventory, ttl, products)
     }
 
@@ -81,17 +64,11 @@ impl<I: Inventory> CachedStock<I> {
     }
 
     fn build(inventory: I, ttl: Duration, products: u64) -> Self {
-        // Age is judged by `is_fresh`; here it only frees memory. A year will do.
-        let kept = ttl.min(Duration::from_secs(365 * 24 * 3_600));
         Self {
             inventory,
             ttl,
-            seen: Cache::builder()
-                .max_capacity(products)
-                .time_to_live(kept)
-                .build(),
+            products: Cache::new(products),
             epochs: Epochs::default(),
-            failed: Mutex::default(),
         }
     }
 
@@ -101,69 +78,43 @@ impl<I: Inventory> CachedStock<I> {
         &self.inventory
     }
 
-    /// What to show of this product. However many ask at once, the inventory is asked once.
+    /// Returns what to show of this product.
     ///
-    /// It is never older than the `ttl`, nor than the last change through this value.
+    /// One viewer of a product asks the inventory; the others wait for its answer. If the inventory takes
+    /// longer than a second, viewers get what was seen last, if anything was. If that viewer's future is
+    /// dropped, the next viewer asks.
+    ///
+    /// The answer is never older than the last change through this value, and not older than the `ttl` as
+    /// long as the inventory answers. A failure is remembered for a second, in which the inventory is not
+    /// asked again: viewers get what was seen last, whose [`age`](DisplayedStock::age) says how old it is,
+    /// or an error. With a `ttl` of zero each viewer asks.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] when it is not sold, and those of the database.
+    /// [`Error::NotFound`] when it is not sold. If the inventory fails and there is nothing to show: its
+    /// error for the viewer that asked, and [`Error::Busy`] with the rest of the second as `retry_after`
+    /// for the others.
     pub async fn display(&self, sku: &Sku) -> Result<DisplayedStock, Error> {
-        // What changes from here on may be shown or not; what has changed must be.
-        let epoch = self.epochs.of(sku);
-        let is_fresh = |seen: &Seen| seen.epoch >= epoch && seen.asked.elapsed() < self.ttl;
-        if let Some(seen) = self.seen.get(sku).await.filter(is_fresh) {
-            return seen.display(sku);
-        }
-        if self.ttl.is_zero() {
-            return self.ask(sku).await?.display(sku);
-        }
-        let came = Instant::now();
-        let entry = self.seen.entry_by_ref(sku);
-        let asked = entry.and_try_compute_with(async |seen| {
-            if seen.is_some_and(|seen| is_fresh(seen.value())) {
-                return Ok(Op::Nop); // somebody else has asked meanwhile
-            }
-            if self.failed().is_some_and(|failed| failed >= came) {
-                return Ok(Op::Nop); // somebody else has failed meanwhile
-            }
-            match self.ask(sku).await {
-                Ok(seen) => Ok(Op::Put(seen)),
-                Err(error) => {
-                    *self.failed() = Some(Instant::now());
-                    Err(error)
-                }
-            }
-        });
-        match asked.await? {
-            CompResult::Inserted(entry)
-            | CompResult::ReplacedWith(entry)
-            | CompResult::Unchanged(entry)
-                if is_fresh(entry.value()) =>
-            {
-                entry.into_value().display(sku)
-            }
-            // Those who waited for one who failed don't wait for each other too.
-            _ => self.ask(sku).await?.display(sku),
-        }
-    }
-
-    async fn ask(&self, sku: &Sku) -> Result<Seen, Error> {
-        let (asked, epoch) = (Instant::now(), self.epochs.of(sku));
-        let available = match self.inventory.product(sku).await {
-            Ok(product) => Some(product.available()),
-            Err(error) if error.is_not_found() => None,
-            Err(error) => return Err(error),
+        let slot = if self.ttl.is_zero() {
+            Arc::default()
+        } else {
+            self.products
+                .get_with_by_ref(sku, async { Arc::default() })
+                .await
         };
-        Ok(Seen {
+        let ask = async {
+            match self.inventory.product(sku).await {
+                Ok(product) => Ok(Some(product.available())),
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        let seen = slot.view(self.ttl, || self.epochs.of(sku), ask).await?;
+        let available = seen.available.ok_or_else(|| Error::no_product(sku))?;
+        Ok(DisplayedStock {
             available,
-            asked,
-            epoch,
+            asked: seen.asked,
         })
-    }
-
-    fn failed(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for this product anew at its next view: after a change that this value did not make.
@@ -176,12 +127,38 @@ impl<I: Inventory> CachedStock<I> {
         self.epochs.bump_all();
     }
 
-    /// What a call that begins may change, also when it is dropped midway.
-    pub(super) const fn changing(&self, what: Changed) -> Changing<'_> {
-        Changing {
-            epochs: &self.epochs,
-            what,
+    /// A call that changes these products; also when it is dropped midway, but not when the inventory was
+    /// busy: then nothing happened, and what was seen before is all that viewers can get.
+    pub(super) async fn change<T>(
+        &self,
+        what: Changed,
+        call: impl Future<Output = Result<T, Error>> + Send,
+    ) -> Result<T, Error> {
+        let mut changing = self.changing(what);
+        let answer = call.await;
+        if answer.as_ref().is_err_and(Error::is_busy) {
+            changing.what = Changed::Nothing;
         }
+        answer
+    }
+
+    /// A clean-up, whose products are not known.
+    pub(super) async fn clean_up(
+        &self,
+        call: impl Future<Output = Result<Cleanup, Error>> + Send,
+    ) -> Result<Cleanup, Error> {
+        let mut changing = self.changing(Changed::Anything);
+        let done = call.await;
+        let nothing = match &done {
+            Ok(done) => *done == Cleanup::default(),
+            // Batches before it may have given units back, which are then shown by the `ttl`: a janitor
+            // must not forget all products every minute that the database is away.
+            Err(error) => error.is_busy(),
+        };
+        if nothing {
+            changing.what = Changed::Nothing;
+        }
+        done
     }
 
     /// A step of an order: which products it has is known when it was made.
@@ -199,15 +176,12 @@ impl<I: Inventory> CachedStock<I> {
         }
         answer
     }
-}
 
-impl Seen {
-    fn display(self, sku: &Sku) -> Result<DisplayedStock, Error> {
-        let available = self.available.ok_or_else(|| Error::no_product(sku))?;
-        Ok(DisplayedStock {
-            available,
-            asked: self.asked,
-        })
+    const fn changing(&self, what: Changed) -> Changing<'_> {
+        Changing {
+            epochs: &self.epochs,
+            what,
+        }
     }
 }
 
@@ -307,21 +281,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_from_before_a_change_is_not_shown_after_it() {
-        let (shop, pot) = shop().await;
-        let epoch = shop.epochs.of(&pot);
-        shop.checkout(cart(&pot)).await.unwrap();
-        // A view that asked before the sale, and comes back after it.
-        let late = Seen {
-            available: Some(9),
-            asked: Instant::now(),
-            epoch,
-        };
-        shop.seen.insert(pot.clone(), late).await;
-        assert_eq!(shop.display(&pot).await.unwrap().shown(), 8);
-    }
-
-    #[tokio::test]
     async fn of_more_products_than_it_keeps_it_forgets_some() {
         let (shop, pot) = shop().await;
         let shop = shop.with_products(2);
@@ -329,8 +288,8 @@ mod tests {
             let other = Sku::new(name.to_string()).unwrap();
             assert!(shop.display(&other).await.unwrap_err().is_not_found());
         }
-        shop.seen.run_pending_tasks().await;
-        assert!(shop.seen.entry_count() <= 2);
+        shop.products.run_pending_tasks().await;
+        assert!(shop.products.entry_count() <= 2);
         assert_eq!(shop.display(&pot).await.unwrap().shown(), 9);
     }
 }

@@ -110,11 +110,11 @@ pub enum Error {
     /// It may or may not have taken effect: ask for the order (or the product) before trying again.
     #[error("it is unknown whether it took effect")]
     Unknown(#[source] Box<Error>),
-    /// The database is overloaded or away, too many wait for it already, or this process is about to end;
-    /// and nothing happened: try again later.
+    /// The database is overloaded or away, too many requests wait for it already, it failed a moment ago, or
+    /// this process is about to end; and nothing happened: try again later.
     #[error("{}", match (source, retry_after) {
         (Some(_), _) => "the database is busy",
-        (None, Some(_)) => "too many checkouts wait",
+        (None, Some(_)) => "the inventory is overloaded, or failed a moment ago",
         (None, None) => "no more checkouts are taken",
     })]
     Busy {
@@ -162,8 +162,9 @@ impl Error {
         Self::invalid("checkout", "has a total beyond the largest amount")
     }
 
-    /// Nobody asked the database: too many wait for it or, without a time, nobody is let in any more.
-    pub(crate) const fn not_queued(retry_after: Option<Duration>) -> Self {
+    /// The database was not asked: too many requests wait for it, or it failed a moment ago; without a time,
+    /// no request is taken any more.
+    pub(crate) const fn not_asked(retry_after: Option<Duration>) -> Self {
         let source = None;
         Self::Busy {
             retry_after,

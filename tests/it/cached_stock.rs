@@ -8,8 +8,8 @@ use std::{
 use optilock::{
     RetryPolicy,
     cache::CachedStock,
-    inventory::{Inventory, PgInventory},
-    sqlx::{self, Connection},
+    inventory::{Error, Inventory, PgInventory},
+    sqlx::{self, AssertSqlSafe, Connection},
 };
 
 use crate::{
@@ -39,31 +39,82 @@ async fn a_crowd_of_viewers_asks_once() {
     crowd(3).await;
 }
 
+async fn rename(db: &Db, from: &str, to: &str) {
+    let rename = format!("ALTER TABLE optilock.{from} RENAME TO {to}");
+    let rename = sqlx::query(AssertSqlSafe(rename));
+    rename.execute(&db.pool).await.unwrap();
+}
+
+/// What is shown once the failure is forgotten.
+async fn shown_again(shop: &CachedStock<PgInventory>) -> i64 {
+    let start = Instant::now();
+    loop {
+        match shop.display(&sku("pot")).await {
+            Ok(stock) => return stock.shown(),
+            Err(error) => assert!(error.is_busy(), "{error:?}"),
+        }
+        assert!(start.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test]
-async fn an_error_is_told_and_not_kept() {
+async fn an_error_is_kept_for_a_moment() {
     let db = Db::new().await;
     let shop = CachedStock::new(PgInventory::new(db.pool.clone()));
     add(&shop, "pot", 5).await;
-    let rename = async |from: &str, to: &str| {
-        let rename = format!("ALTER TABLE optilock.{from} RENAME TO {to}");
-        let rename = optilock::sqlx::AssertSqlSafe(rename);
-        optilock::sqlx::query(rename)
-            .execute(&db.pool)
-            .await
-            .unwrap();
-    };
-    rename("products", "away").await;
-    assert_eq!(
-        shop.display(&sku("pot")).await.unwrap_err().code(),
-        "database"
-    );
-    rename("away", "products").await;
-    assert_eq!(shop.display(&sku("pot")).await.unwrap().shown(), 5);
+    rename(&db, "products", "away").await;
+    let error = shop.display(&sku("pot")).await.unwrap_err();
+    assert_eq!(error.code(), "database");
+    rename(&db, "away", "products").await;
+    assert_eq!(shown_again(&shop).await, 5);
     assert_eq!(stock_of(&shop, "pot").await, 5);
 }
 
-/// The database does not answer in time: each viewer is told so after his own wait, and not after that of
-/// everybody before him.
+/// The inventory fails: it is asked once a moment, however many look.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_asks_a_failing_inventory_once() {
+    let db = Db::new().await;
+    let pg = PgInventory::new(db.pool.clone());
+    let shop = Arc::new(CachedStock::new(pg.clone()).with_ttl(Duration::from_millis(1)));
+    add(&*shop, "pot", 5).await;
+    let crowd = async || {
+        let (before, start) = (pg.stats().calls, Instant::now());
+        let mut viewers = tokio::task::JoinSet::new();
+        for _ in 0..500 {
+            let shop = Arc::clone(&shop);
+            viewers.spawn(async move { shop.display(&sku("pot")).await });
+        }
+        let answers = viewers.join_all().await;
+        let calls = pg.stats().calls - before;
+        assert!(calls <= 1 + start.elapsed().as_secs(), "{calls} calls");
+        answers
+    };
+    rename(&db, "products", "away").await;
+    // Nothing was seen yet.
+    let answers = crowd().await;
+    let busy = answers
+        .iter()
+        .filter(|it| it.as_ref().is_err_and(Error::is_busy));
+    assert!(busy.count() >= 490);
+    rename(&db, "away", "products").await;
+    assert_eq!(shown_again(&shop).await, 5);
+    rename(&db, "products", "away").await;
+    // Older than it should be, and shown.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    for answer in crowd().await {
+        assert_eq!(answer.unwrap().shown(), 5);
+    }
+    rename(&db, "away", "products").await;
+    shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+    rename(&db, "products", "away").await;
+    // A sale through this value: what was seen before it is not shown.
+    assert!(crowd().await.iter().all(Result::is_err));
+    rename(&db, "away", "products").await;
+    assert_eq!(shown_again(&shop).await, 4);
+}
+
+/// The database does not answer in time: one viewer asks, and all of them get the error together.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_that_is_told_nothing_is_told_so_together() {
     let db = Db::new().await;
@@ -75,7 +126,7 @@ async fn a_crowd_that_is_told_nothing_is_told_so_together() {
     let pool = pool_options(32).connect_with(options).await.unwrap();
     let policy = RetryPolicy::new().with_max_attempts(1);
     let shop = PgInventory::new(pool).with_policy(policy);
-    let shop = Arc::new(CachedStock::new(shop));
+    let shop = Arc::new(CachedStock::new(shop).with_ttl(Duration::from_millis(1)));
     let mut holder = sqlx::PgConnection::connect_with(&db.database.options())
         .await
         .unwrap();
@@ -92,9 +143,15 @@ async fn a_crowd_that_is_told_nothing_is_told_so_together() {
     // One after the other it would be 18 seconds.
     let took = start.elapsed();
     assert!(took < Duration::from_secs(9), "{took:?}");
-    sqlx::raw_sql("ROLLBACK")
-        .execute(&mut holder)
-        .await
-        .unwrap();
+    let let_go = "ROLLBACK";
+    sqlx::raw_sql(let_go).execute(&mut holder).await.unwrap();
+    assert_eq!(shown_again(&shop).await, 5);
+    // A checkout that a busy database refuses changes nothing: what was seen last is shown.
+    sqlx::raw_sql(hold).execute(&mut holder).await.unwrap();
+    let refused = shop.checkout(cart(&[("pot", 1)])).await.unwrap_err();
+    assert!(refused.is_busy(), "{refused:?}");
     assert_eq!(shop.display(&sku("pot")).await.unwrap().shown(), 5);
+    sqlx::raw_sql(let_go).execute(&mut holder).await.unwrap();
+    shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+    assert_eq!(shown_again(&shop).await, 4);
 }

@@ -1,9 +1,10 @@
 //! What every inventory answers, whatever keeps it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use optilock::{
     Version,
+    cache::CachedStock,
     inventory::{
         Adjustment, Checkout, CombineOptions, Combined, Error, Inventory, Line, MemoryInventory,
         NewProduct, OrderId, OrderStatus, Page, PgInventory, Shortage, Sku, Strategy,
@@ -666,6 +667,28 @@ async fn refuses_bad_input(shop: &dyn Inventory) {
 #[tokio::test]
 async fn memory() {
     fulfil(&MemoryInventory::new()).await;
+}
+
+/// A reference, a box and an `Arc` of an inventory, whose own type is known or not.
+#[tokio::test]
+async fn pointers() {
+    async fn behind(shop: impl Inventory) {
+        fulfil(&shop).await;
+    }
+    let shop = || MemoryInventory::new();
+    behind(&shop()).await;
+    behind(&shop() as &dyn Inventory).await;
+    behind(Box::new(shop())).await;
+    behind(Box::new(shop()) as Box<dyn Inventory>).await;
+    behind(Arc::new(shop())).await;
+    behind(Arc::new(shop()) as Arc<dyn Inventory>).await;
+    behind(Box::new(Arc::new(&shop() as &dyn Inventory))).await;
+    behind(CachedStock::new(&shop() as &dyn Inventory)).await;
+    behind(CachedStock::new(Box::new(shop()) as Box<dyn Inventory>)).await;
+    behind(CachedStock::new(Arc::new(shop()) as Arc<dyn Inventory>)).await;
+    let cached = CachedStock::new(Box::new(shop()) as Box<dyn Inventory>);
+    add(&cached, "pot", 2).await;
+    assert_eq!(cached.display(&sku("pot")).await.unwrap().shown(), 2);
 }
 
 macro_rules! on_postgres {

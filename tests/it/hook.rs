@@ -1,20 +1,27 @@
 //! What a host does in the sale's transaction: it is there when the order is.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering::Relaxed},
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    task::Poll,
 };
 
 use async_trait::async_trait;
 use optilock::{
     RetryPolicy,
     inventory::{
-        Accepted, BoxError, CombineOptions, Combined, Error, Inventory, OnAccepted, PgInventory,
-        Reserve, Strategy,
+        Accepted, BoxError, Checkout, CombineOptions, Combined, Error, Inventory, OnAccepted,
+        Order, OrderId, PgInventory, Reserve, Strategy,
     },
     postgres::transact,
-    sqlx::{self, PgConnection, PgPool},
+    sqlx::{self, AssertSqlSafe, PgConnection, PgPool},
 };
+
+use tokio::task::yield_now;
 
 use crate::{
     db::{Db, assert_books},
@@ -50,6 +57,8 @@ impl OnAccepted for Outbox {
         accepted: &Accepted,
     ) -> Result<(), BoxError> {
         self.calls.fetch_add(1, Relaxed);
+        // A sweep over polls meets the hook, however quick the database is.
+        yield_now().await;
         for change in &accepted.changes {
             sqlx::query("INSERT INTO public.outbox VALUES ($1, $2, $3, $4, $5, $6)")
                 .bind(accepted.order.id.uuid())
@@ -68,6 +77,7 @@ impl OnAccepted for Outbox {
         if take(&self.refusals) {
             return Err("the customer is barred".into());
         }
+        yield_now().await;
         Ok(())
     }
 }
@@ -243,6 +253,203 @@ async fn in_a_transaction_of_plain_sql_and_outside_of_one() {
         (10, vec![])
     );
     drop(conn);
+    assert_books(&db.pool).await;
+}
+
+/// What `operation` returns, unless it takes more than so many polls: then it is dropped.
+async fn within<T>(polls: u32, operation: impl Future<Output = T>) -> Option<T> {
+    let (mut operation, mut left) = (pin!(operation), polls);
+    poll_fn(|context| match operation.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => {
+            left -= 1;
+            if left == 0 {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+async fn count(pool: &PgPool, sql: &'static str, id: OrderId) -> i64 {
+    let count = sqlx::query_scalar(sql).bind(id.uuid()).fetch_one(pool);
+    count.await.unwrap()
+}
+
+/// The order's rows: in the shop, in the outbox, in the host's own table, and those unfinished.
+async fn stored(pool: &PgPool, id: OrderId) -> (i64, i64, i64, i64) {
+    (
+        count(
+            pool,
+            "SELECT count(*) FROM optilock.orders WHERE id = $1",
+            id,
+        )
+        .await,
+        count(
+            pool,
+            "SELECT count(*) FROM public.outbox WHERE order_id = $1",
+            id,
+        )
+        .await,
+        count(
+            pool,
+            "SELECT count(*) FROM public.deliveries WHERE order_id = $1",
+            id,
+        )
+        .await,
+        count(
+            pool,
+            "SELECT count(*) FROM optilock.unfinished_sales WHERE $1 IS NOT NULL",
+            id,
+        )
+        .await,
+    )
+}
+
+/// One transaction of the host's: `checkout_in`, dropped after so many polls, then a row of its own, then
+/// `COMMIT`. What the checkout and the commit said.
+async fn host_transaction(
+    pool: &PgPool,
+    shop: &PgInventory,
+    request: &Checkout,
+    before: &'static str,
+    polls: u32,
+) -> (Option<Result<Order, Error>>, Result<(), sqlx::Error>) {
+    let mut tx = pool.begin().await.unwrap();
+    sqlx::raw_sql(before).execute(&mut *tx).await.unwrap();
+    let sold = within(polls, shop.checkout_in(&mut tx, request)).await;
+    sqlx::query("INSERT INTO public.deliveries VALUES ($1)")
+        .bind(request.order_id().uuid())
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    (sold, tx.commit().await)
+}
+
+fn assert_unfinished(error: &sqlx::Error) {
+    let error = error.as_database_error().unwrap();
+    assert_eq!(error.code().unwrap(), "23503", "{error}");
+    assert_eq!(error.constraint(), Some("sale_needs_its_hook"));
+}
+
+async fn with_deliveries() -> (Db, PgInventory, Arc<Outbox>) {
+    let (db, shop, outbox) = shop(Strategy::Guarded).await;
+    let table = "CREATE TABLE public.deliveries (order_id uuid)";
+    sqlx::query(table).execute(&db.pool).await.unwrap();
+    add(&shop, "pot", 10_000).await;
+    add(&shop, "mug", 10_000).await;
+    (db, shop, outbox)
+}
+
+/// A sale whose hook was not called, or not to its end, is not stored, whatever the host commits.
+#[tokio::test]
+async fn dropped_after_every_poll_in_the_hosts_transaction() {
+    let (db, shop, _) = with_deliveries().await;
+    for before in ["", "SET CONSTRAINTS ALL IMMEDIATE"] {
+        for lines in [vec![("pot", 1)], vec![("mug", 1), ("pot", 2)]] {
+            let mut unfinished = 0;
+            for polls in 1.. {
+                assert!(polls < 200, "it never ends");
+                let request = cart(&lines);
+                let (sold, committed) =
+                    host_transaction(&db.pool, &shop, &request, before, polls).await;
+                let stored = stored(&db.pool, request.order_id()).await;
+                let label = format!("{before}, {lines:?}, dropped after {polls} polls");
+                if let Err(error) = &committed {
+                    assert_unfinished(error);
+                    unfinished += 1;
+                    assert_eq!(stored, (0, 0, 0, 0), "{label}");
+                } else if stored.0 == 0 {
+                    assert_eq!(stored, (0, 0, 1, 0), "{label}");
+                } else {
+                    assert_eq!(stored, (1, lines.len() as i64, 1, 0), "{label}");
+                }
+                if let Some(sold) = sold {
+                    sold.unwrap();
+                    committed.unwrap();
+                    assert_eq!(stored.0, 1);
+                    break;
+                }
+            }
+            assert!(unfinished > 0, "no commit was refused");
+        }
+    }
+    assert_books(&db.pool).await;
+}
+
+/// A replay, and a sale that the hook refuses, dropped after every poll.
+#[tokio::test]
+async fn dropped_replays_and_refusals_in_the_hosts_transaction() {
+    let (db, shop, outbox) = with_deliveries().await;
+    let request = cart(&[("pot", 1)]);
+    let first = host_transaction(&db.pool, &shop, &request, "", u32::MAX).await;
+    first.1.unwrap();
+    for polls in 1.. {
+        assert!(polls < 200, "it never ends");
+        let again = host_transaction(&db.pool, &shop, &request, "", polls).await;
+        if let Err(error) = &again.1 {
+            assert_unfinished(error);
+        }
+        let stored = stored(&db.pool, request.order_id()).await;
+        assert_eq!((stored.0, stored.1, stored.3), (1, 1, 0));
+        if let Some(order) = again.0 {
+            assert!(order.unwrap().replayed);
+            again.1.unwrap();
+            break;
+        }
+    }
+    for polls in 1.. {
+        assert!(polls < 200, "it never ends");
+        outbox.refusals.store(1, Relaxed);
+        let request = cart(&[("pot", 1)]);
+        let refused = host_transaction(&db.pool, &shop, &request, "", polls).await;
+        let stored = stored(&db.pool, request.order_id()).await;
+        match &refused.1 {
+            Ok(()) => assert_eq!(stored, (0, 0, 1, 0), "after {polls} polls"),
+            Err(error) => {
+                assert_unfinished(error);
+                assert_eq!(stored, (0, 0, 0, 0), "after {polls} polls");
+            }
+        }
+        if let Some(sold) = refused.0 {
+            assert!(matches!(sold, Err(Error::Hook { .. })));
+            refused.1.unwrap();
+            break;
+        }
+    }
+    assert_books(&db.pool).await;
+}
+
+/// A trigger swallows the row that makes `COMMIT` fail, or keeps it.
+#[tokio::test]
+async fn a_trigger_on_unfinished_sales() {
+    let (db, shop, _) = with_deliveries().await;
+    let function = "CREATE FUNCTION public.swallow() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN RETURN NULL; END'";
+    sqlx::query(function).execute(&db.pool).await.unwrap();
+    for on in ["INSERT", "DELETE"] {
+        let trigger = format!(
+            "CREATE TRIGGER swallow BEFORE {on} ON optilock.unfinished_sales
+                 FOR EACH ROW EXECUTE FUNCTION public.swallow()"
+        );
+        let trigger = sqlx::query(AssertSqlSafe(trigger));
+        trigger.execute(&db.pool).await.unwrap();
+        let request = cart(&[("pot", 1)]);
+        let (sold, committed) = host_transaction(&db.pool, &shop, &request, "", u32::MAX).await;
+        let stored = stored(&db.pool, request.order_id()).await;
+        if on == "INSERT" {
+            let refused = sold.unwrap().unwrap_err();
+            assert!(matches!(refused, Error::Suppressed { .. }), "{refused:?}");
+            assert_eq!(stored, (0, 0, 1, 0));
+        } else {
+            assert_unfinished(&committed.unwrap_err());
+            assert_eq!(stored, (0, 0, 0, 0));
+        }
+        let drop = "DROP TRIGGER swallow ON optilock.unfinished_sales";
+        sqlx::query(drop).execute(&db.pool).await.unwrap();
+    }
     assert_books(&db.pool).await;
 }
 

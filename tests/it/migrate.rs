@@ -1,7 +1,10 @@
 //! Migrations that live beside the host's own.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use optilock::{
-    inventory::{Inventory, MigrateError, PgInventory},
+    inventory::{Accepted, BoxError, Inventory, MigrateError, OnAccepted, PgInventory},
     migrate,
     sqlx::{self, AssertSqlSafe, Connection, Executor, PgConnection, migrate::Migrator},
 };
@@ -38,7 +41,21 @@ async fn twenty_at_once() {
         .fetch_one(&db.pool)
         .await
         .unwrap();
-    assert_eq!(applied, 1);
+    assert_eq!(applied, 2);
+    works(&db).await;
+}
+
+/// A database that the first version of the crate migrated.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_behind_the_crate() {
+    let db = Db::new().await;
+    let back = "DROP TABLE optilock.unfinished_sales, optilock.no_sales;
+        DELETE FROM optilock._sqlx_migrations WHERE version = 2";
+    sqlx::raw_sql(back).execute(&db.pool).await.unwrap();
+    migrate(&db.pool).await.unwrap();
+    let sales = "SELECT count(*) FROM optilock.unfinished_sales";
+    let sales: i64 = sqlx::query_scalar(sales).fetch_one(&db.pool).await.unwrap();
+    assert_eq!(sales, 0);
     works(&db).await;
 }
 
@@ -144,6 +161,16 @@ async fn a_role_without_create() {
     .await;
 }
 
+/// A hook that does nothing.
+struct Idle;
+
+#[async_trait]
+impl OnAccepted for Idle {
+    async fn on_accepted(&self, _: &mut PgConnection, _: &Accepted) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
 /// Tables made by an owner, used by an application that may not change them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_only_reads_and_writes() {
@@ -152,6 +179,7 @@ async fn a_role_that_only_reads_and_writes() {
         for grant in [
             "USAGE ON SCHEMA optilock",
             "SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA optilock",
+            "DELETE ON optilock.unfinished_sales",
         ] {
             db.pool
                 .execute(AssertSqlSafe(format!("GRANT {grant} TO {role}")))
@@ -159,9 +187,14 @@ async fn a_role_that_only_reads_and_writes() {
                 .unwrap();
         }
         migrate(&pool).await.unwrap();
-        let shop = PgInventory::new(pool);
-        add(&shop, "pot", 1).await;
+        let shop = PgInventory::new(pool.clone()).with_hook(Arc::new(Idle));
+        add(&shop, "pot", 2).await;
         shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+        let mut tx = pool.begin().await.unwrap();
+        shop.checkout_in(&mut tx, &cart(&[("pot", 1)]))
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
         assert!(
             shop.checkout(cart(&[("pot", 1)]))
                 .await

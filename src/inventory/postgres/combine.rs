@@ -145,8 +145,8 @@ impl Combined {
         let clock = inventory.traffic.clock();
         let request = Arc::new(request);
         let answer = match self.queue.join(&request) {
-            Turn::Closed => Err(Error::not_queued(None)),
-            Turn::Full { retry_after } => Err(Error::not_queued(Some(retry_after))),
+            Turn::Closed => Err(Error::not_asked(None)),
+            Turn::Full { retry_after } => Err(Error::not_asked(Some(retry_after))),
             Turn::Alone(_alone) => Box::pin(inventory.sell(&clock, &request, false)).await,
             Turn::Wait(answered) => {
                 let answer = match answered.await {

@@ -3,11 +3,12 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection, postgres::PgQueryResult};
+use uuid::Uuid;
 
 use crate::{
     Version,
-    inventory::{Error, Order, Quantity, Sku},
+    inventory::{Error, Order, OrderId, Quantity, Sku},
 };
 
 /// Whatever a hook fails with. Its [class](crate::Classify) is looked up through its sources: a
@@ -22,6 +23,13 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// isn't written through `conn` (a mail, a message to a broker) may happen for a sale that then rolls
 /// back, and again when it is tried again: write it down here and send it later, as the example
 /// `outbox` does.
+///
+/// In [`checkout_in`](super::PgInventory::checkout_in) the transaction is the host's, which may go on after
+/// the checkout: if the hook fails, the sale alone is undone. If the checkout's future is dropped before the
+/// hook is through, by a timeout for instance, nothing undoes the sale, and the whole transaction can only
+/// be rolled back: its `COMMIT` fails with 23503, the constraint `sale_needs_its_hook` of the table
+/// `optilock.unfinished_sales`, on which the host's role needs `DELETE` too. For the same reason a hook
+/// can't `SET CONSTRAINTS ALL IMMEDIATE` there; it may name its own.
 ///
 /// A sale with a hook is a transaction of several round trips, and holds its products from its
 /// statement until its commit. Keep it short.
@@ -151,6 +159,59 @@ impl Hook {
             source,
         })
     }
+}
+
+/// A sale in a transaction of the host's, until its hook is through.
+///
+/// Meanwhile its row in `optilock.unfinished_sales` violates a constraint that is checked at `COMMIT`:
+/// a sale whose future was dropped is undone by nothing else, and the host may go on. Each step is
+/// one message, which the server executes as a whole. They are plain SQL, as sqlx does not count a
+/// transaction that the host began in SQL.
+#[must_use]
+pub(super) struct UnfinishedSale {
+    order: OrderId,
+    call: Uuid,
+}
+
+impl UnfinishedSale {
+    /// Sets a savepoint. Outside of a transaction the server refuses it, and with it the sale, which has
+    /// nothing that it could go with.
+    pub(super) async fn begin(conn: &mut PgConnection, order: OrderId) -> Result<Self, Error> {
+        let call = Uuid::now_v7();
+        // The host may have set all constraints to immediate.
+        let sql = format!(
+            "SAVEPOINT optilock_sale;
+             SET CONSTRAINTS optilock.sale_needs_its_hook DEFERRED;
+             INSERT INTO optilock.unfinished_sales (order_id, call) VALUES ('{order}', '{call}')"
+        );
+        if send(conn, sql).await?.rows_affected() == 0 {
+            return Err(Error::suppressed("unfinished sale", order));
+        }
+        Ok(Self { order, call })
+    }
+
+    /// From here on the sale may be committed.
+    pub(super) async fn finish(self, conn: &mut PgConnection) -> Result<(), Error> {
+        let Self { order, call } = self;
+        let sql = format!(
+            "DELETE FROM optilock.unfinished_sales
+                 WHERE order_id = '{order}'::pg_catalog.uuid AND call = '{call}'::pg_catalog.uuid;
+             RELEASE SAVEPOINT optilock_sale"
+        );
+        send(conn, sql).await.map(drop)
+    }
+
+    /// The host's transaction loses the sale alone.
+    pub(super) async fn undo(self, conn: &mut PgConnection) -> Result<(), Error> {
+        let sql = "ROLLBACK TO SAVEPOINT optilock_sale; RELEASE SAVEPOINT optilock_sale";
+        send(conn, sql.to_owned()).await.map(drop)
+    }
+}
+
+/// Sends text that is ours, ids included, in one message.
+async fn send(conn: &mut PgConnection, sql: String) -> Result<PgQueryResult, Error> {
+    let sent = sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await;
+    sent.map_err(Error::before)
 }
 
 impl fmt::Debug for Hook {

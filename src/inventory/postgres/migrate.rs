@@ -17,11 +17,18 @@ const HISTORY: &str = "optilock._sqlx_migrations";
 /// "optilock" in ASCII, as a number: the advisory lock of those who migrate.
 const LOCK: i64 = i64::from_be_bytes(*b"optilock");
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(
-    1,
-    "products and orders",
-    include_str!("../../../migrations/0001_products_and_orders.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (
+        1,
+        "products and orders",
+        include_str!("../../../migrations/0001_products_and_orders.sql"),
+    ),
+    (
+        2,
+        "unfinished sales",
+        include_str!("../../../migrations/0002_unfinished_sales.sql"),
+    ),
+];
 
 /// Why the crate's tables could not be brought up to date.
 #[derive(Debug, thiserror::Error)]

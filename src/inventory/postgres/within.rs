@@ -5,7 +5,9 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{PgInventory, audit, checkout, orders, products, report, reservations};
+use super::{
+    PgInventory, audit, checkout, hook::UnfinishedSale, orders, products, report, reservations,
+};
 use crate::{
     Version,
     inventory::{
@@ -140,7 +142,11 @@ impl PgInventory {
 
     /// [`checkout`](crate::inventory::Inventory::checkout) in the caller's transaction: order, lines and movements
     /// commit with the host's own rows, or not at all. Holds the products' locks until then,
-    /// whatever the strategy. With a [hook](PgInventory::with_hook) it wants to be in a transaction.
+    /// whatever the strategy.
+    ///
+    /// With a [hook](PgInventory::with_hook) it must be in a transaction. If the future is dropped before
+    /// the hook is through, the transaction can only be rolled back: see
+    /// [`OnAccepted`](crate::inventory::OnAccepted).
     ///
     /// # Errors
     ///
@@ -154,22 +160,14 @@ impl PgInventory {
         if !self.hook.is_some() {
             return checkout::checkout_in(conn, &self.hook, request).await;
         }
-        // When the hook fails after the sale was written, the caller's transaction loses the sale alone.
-        // In plain SQL: sqlx does not count a transaction that the caller began in SQL. Outside of one the
-        // server refuses a savepoint, and the sale has nothing that it could go with.
-        sqlx::raw_sql("SAVEPOINT optilock_sale")
-            .execute(&mut *conn)
-            .await
-            .map_err(Error::before)?;
+        let sale = UnfinishedSale::begin(conn, request.id).await?;
         let sold = checkout::checkout_in(conn, &self.hook, request).await;
-        let end = if sold.is_ok() {
-            "RELEASE SAVEPOINT optilock_sale"
-        } else {
-            "ROLLBACK TO SAVEPOINT optilock_sale"
+        let ended = match &sold {
+            Ok(_) => sale.finish(conn).await,
+            Err(_) => sale.undo(conn).await,
         };
-        let ended = sqlx::raw_sql(end).execute(conn).await;
         let order = sold?;
-        ended.map_err(Error::before)?;
+        ended?;
         Ok(order)
     }
 
