@@ -36,6 +36,7 @@
 //!
 //! The [guide](crate::guide::rows) tells which operation is for what.
 
+mod assertion;
 mod bind;
 mod bulk;
 mod classify;

@@ -8,9 +8,10 @@ use sqlx::{
 };
 
 use super::{
-    Error, PgRepository, PgVersioned, READ_COMMITTED, Verdict, attempt,
+    Error, PgRepository, PgVersioned, READ_COMMITTED, Verdict,
+    assertion::Broken,
+    attempt,
     repository::{add, unencodable},
-    sql::SUPPRESSED,
     write::counted,
 };
 use crate::Attempt;
@@ -57,8 +58,11 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::RepeatedId`] and [`Error::TooManyRows`] before anything is sent;
-    /// [`Error::Suppressed`] when all or nothing was wanted and a trigger swallowed one;
+    /// [`Error::TooManyRows`]; [`Error::RepeatedId`], also for ids that only the database holds to be
+    /// equal (`ana` and `ANA` under a case-insensitive collation);
+    /// [`Error::Suppressed`] when all or nothing was wanted and a trigger swallowed one, and in either
+    /// mode when a trigger left the version of a row as it was;
+    /// [`Error::Unfit`] when an id names several rows;
     /// [`Error::AlreadyExists`] when a row would take another's unique key;
     /// [`Error::VersionExhausted`] when one is at the last version. In these cases nothing is written.
     /// [`Error::Unknown`] when the connection was lost meanwhile.
@@ -196,10 +200,7 @@ fn check<T: PgVersioned>(rows: &[T]) -> Result<(), Error> {
     }
     let mut seen = HashSet::with_capacity(rows.len());
     match rows.iter().find(|row| !seen.insert(row.id())) {
-        Some(twice) => Err(Error::RepeatedId {
-            entity: T::ENTITY,
-            id: twice.id().to_string(),
-        }),
+        Some(twice) => Err(Error::repeated::<T>(twice.id())),
         None => Ok(()),
     }
 }
@@ -215,16 +216,18 @@ fn verdict_of<T: PgVersioned>(answer: &PgRow) -> Result<Verdict<T>, Error> {
     })
 }
 
-/// The error of the whole statement: of one row that was suppressed or is at the last version, or of
-/// the database.
+/// The error of the whole statement: of one row of which an assertion failed or that is at the last
+/// version, or of the database.
 fn of_bulk<T: PgVersioned>(error: sqlx::Error, rows: &[T]) -> Error {
-    let suppressed = error.as_database_error().and_then(|error| {
-        let (_, rest) = error.message().split_once(SUPPRESSED)?;
-        let digits = rest.split(|it: char| !it.is_ascii_digit()).next()?;
-        rows.get(digits.parse::<usize>().ok()?.checked_sub(1)?)
+    let broken = Broken::of(&error).and_then(|(broken, place)| {
+        let row = rows.get(usize::try_from(place).ok()?.checked_sub(1)?)?;
+        Some((broken, row.id()))
     });
-    if let Some(row) = suppressed {
-        return Error::suppressed::<T>(row.id());
+    match broken {
+        Some((Broken::Suppressed, id)) => return Error::suppressed::<T>(id),
+        Some((Broken::Several, id)) => return Error::several::<T>(id),
+        Some((Broken::Repeated, id)) => return Error::repeated::<T>(id),
+        None => {}
     }
     if let Some(last) = rows.iter().find(|row| row.version().next().is_none()) {
         return Error::of_write::<T>(error, last.id(), last.version());

@@ -3,7 +3,7 @@ use std::{fmt::Display, time::Duration};
 use sqlx::error::BoxDynError;
 
 use super::{
-    OfSqlx, Phase, advice, class_in, class_of_busy, class_of_unknown, is_out_of_range,
+    OfSqlx, PgVersioned, Phase, advice, class_in, class_of_busy, class_of_unknown, is_out_of_range,
     is_unique_violation,
 };
 use crate::{Class, Classify, Conflict, Version, Versioned};
@@ -38,8 +38,9 @@ pub enum Error {
         /// The database's error.
         source: sqlx::Error,
     },
-    /// The row is there at the expected version and was not written: a trigger returned `NULL`, or a
-    /// row-level policy hides it from writers. No retry mends that.
+    /// The row is there at the expected version and was not written: a trigger returned `NULL`, or left
+    /// the version as it was (by returning `OLD`, say), or a row-level policy hides the row from
+    /// writers. Nothing is stored, and no retry mends that.
     #[error("the write of {entity} {id} was suppressed by a trigger or a policy")]
     Suppressed {
         /// What was not written.
@@ -47,7 +48,8 @@ pub enum Error {
         /// Under which id.
         id: String,
     },
-    /// The same id twice in one call of `update_all`; nothing was sent.
+    /// The same id twice in one call of `update_all`, or two ids that are equal for the database;
+    /// nothing is stored.
     #[error("{entity} {id} is given twice")]
     RepeatedId {
         /// What was given twice.
@@ -73,7 +75,8 @@ pub enum Error {
         /// Under which id.
         id: String,
     },
-    /// The table is not what `versioned_row!` says of it.
+    /// The table is not what `versioned_row!` says of it. A write says so when its id names several
+    /// rows; nothing is stored then.
     #[error("table {table} doesn't fit: {}", .problems.join("; "))]
     Unfit {
         /// The table, as it was described.
@@ -151,6 +154,22 @@ impl Error {
     pub(crate) fn suppressed<T: Versioned>(id: impl Display) -> Self {
         let (entity, id) = (T::ENTITY, id.to_string());
         Self::Suppressed { entity, id }
+    }
+
+    pub(crate) fn repeated<T: Versioned>(id: impl Display) -> Self {
+        let (entity, id) = (T::ENTITY, id.to_string());
+        Self::RepeatedId { entity, id }
+    }
+
+    pub(crate) fn several<T: PgVersioned>(id: impl Display) -> Self {
+        let problem = format!(
+            "id {id} names several rows, so none is written: look for tables that inherit from it, \
+             or partitions with the same id"
+        );
+        Self::Unfit {
+            table: T::TABLE,
+            problems: vec![problem],
+        }
     }
 
     /// The same, where the phase of a transaction knows better than the error itself: one that was

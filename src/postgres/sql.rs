@@ -4,12 +4,18 @@
 //! checks it again after it waited for another writer. Many rows are locked in the order of their
 //! ids by a materialized CTE, all decisions are taken from what that one found, and the `UPDATE`
 //! sets what was decided.
+//!
+//! Every write asserts what it wrote: one row for an id, at a version that has grown. A row that a
+//! trigger left as it was counts as written, too.
 
 use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use super::row::{Kind, PgVersioned, Role};
+use super::{
+    assertion::Broken,
+    row::{Kind, PgVersioned, Role},
+};
 
 /// Parameters of all: `$1` id, `$2` expected version, then the written columns.
 #[derive(Debug)]
@@ -34,6 +40,8 @@ pub(super) struct Statements {
     pub(super) find_all: SqlStr,
     /// A row, if there is any.
     pub(super) sample: SqlStr,
+    /// `$1` id. How the database would find a row by it, a line each.
+    pub(super) plan: SqlStr,
 }
 
 impl Statements {
@@ -67,16 +75,29 @@ impl Statements {
                     "INSERT INTO {table} AS t ({names}) VALUES ({values}) RETURNING {list}"
                 ))
             },
-            update: ours(format!(
-                "UPDATE {table} AS t SET {version} = t.{version} + 1{sets} WHERE {guard} RETURNING {list}"
-            )),
-            touch: ours(format!(
-                "UPDATE {table} AS t SET {version} = t.{version} + 1{on_update} WHERE {guard} RETURNING t.{version}",
-                on_update = on_update::<T>(),
-            )),
-            delete: ours(format!(
-                "DELETE FROM {table} AS t WHERE {guard} RETURNING t.{version}"
-            )),
+            update: written_once(
+                &format!(
+                    "UPDATE {table} AS t SET {version} = t.{version} + 1{sets} WHERE {guard} RETURNING {list}"
+                ),
+                &list,
+                version,
+                &grown(version, "$2", version),
+            ),
+            touch: written_once(
+                &format!(
+                    "UPDATE {table} AS t SET {version} = t.{version} + 1{on_update} WHERE {guard} RETURNING t.{version}",
+                    on_update = on_update::<T>(),
+                ),
+                version,
+                version,
+                &grown(version, "$2", version),
+            ),
+            delete: written_once(
+                &format!("DELETE FROM {table} AS t WHERE {guard} RETURNING t.{version}"),
+                version,
+                version,
+                "ELSE true",
+            ),
             update_all: ours(update_all::<T>()),
             find_all: ours(format!(
                 "SELECT {list}, u.\"optilock.ord\"
@@ -87,6 +108,10 @@ impl Statements {
             sample: ours(format!(
                 "SELECT {list} FROM {table} AS t WHERE true{only} LIMIT 1"
             )),
+            // Compared with a value that the planner can't know, as in a generic plan.
+            plan: ours(format!(
+                "EXPLAIN (COSTS OFF) SELECT FROM {table} AS t WHERE t.{id} = (SELECT $1)"
+            )),
             find: ours(find),
         }
     }
@@ -95,6 +120,25 @@ impl Statements {
 /// Our own text around quoted names.
 fn ours(sql: String) -> SqlStr {
     AssertSqlSafe(Arc::<str>::from(sql)).into_sql_str()
+}
+
+/// A write by `$1` id that returns `list`, the version among it, and fails where it wrote several rows.
+/// `or` is the rest of a `CASE` that is true.
+fn written_once(write: &str, list: &str, version: &str, or: &str) -> SqlStr {
+    let several = Broken::Several.fail(version);
+    ours(format!(
+        "WITH written AS (
+            {write})
+        SELECT {list} FROM written WHERE CASE
+            WHEN (SELECT pg_catalog.count(*) FROM written) > 1 THEN {several}
+            {or} END"
+    ))
+}
+
+/// The rest of a `CASE` that is true where a version has grown, and else fails and quotes `number`.
+fn grown(version: &str, expected: &str, number: &str) -> String {
+    let suppressed = Broken::Suppressed.fail(number);
+    format!("WHEN {version} > {expected} THEN true ELSE {suppressed}")
 }
 
 /// The names of a row type, quoted.
@@ -220,27 +264,39 @@ fn update_all<T: PgVersioned>() -> String {
                 unnest($2) AS \"optilock.expected\"{unnested}) AS u{joins}
             JOIN {table} AS t ON t.{id} = u.\"optilock.id\"{only} ORDER BY t.{id} FOR NO KEY UPDATE OF t),
         go AS MATERIALIZED (
-            SELECT NOT $3 OR count(*) FILTER (WHERE \"optilock.r1\" = \"optilock.expected\")
-                = cardinality($1) AS \"optilock.go\" FROM locked),
+            SELECT CASE
+                WHEN count(*) > count(DISTINCT \"optilock.ord\") THEN {several}
+                WHEN count(*) > count(DISTINCT \"optilock.r0\") THEN {repeated}
+                ELSE NOT $3 OR count(*) FILTER (WHERE \"optilock.r1\" = \"optilock.expected\")
+                    = cardinality($1) END AS \"optilock.go\" FROM locked),
         written AS (
             UPDATE {table} AS t SET {version} = l.\"optilock.r1\" + 1{sets} FROM locked AS l, go
             WHERE go.\"optilock.go\" AND t.{id} = l.\"optilock.r0\"
                 AND l.\"optilock.r1\" = l.\"optilock.expected\"
-            RETURNING l.\"optilock.ord\"{of_t})
+            RETURNING l.\"optilock.ord\", l.\"optilock.expected\"{of_t})
         SELECT {of_w}, w.\"optilock.ord\", 'w'::\"char\" AS \"optilock.verdict\" FROM written AS w
+        WHERE CASE {grown} END
         UNION ALL
         SELECT {of_l}, l.\"optilock.ord\", CASE WHEN l.\"optilock.r1\" <> l.\"optilock.expected\" THEN 's'
             WHEN NOT go.\"optilock.go\" THEN 'h'
-            WHEN $3 THEN ('{SUPPRESSED}' || l.\"optilock.ord\")::boolean::text ELSE 'x' END::\"char\"
+            WHEN $3 THEN {suppressed}::text ELSE 'x' END::\"char\"
         FROM locked AS l, go
         WHERE NOT EXISTS (SELECT FROM written AS w WHERE w.\"optilock.ord\" = l.\"optilock.ord\")",
+        several = Broken::Several.fail(
+            "(SELECT \"optilock.ord\" FROM locked GROUP BY \"optilock.ord\" HAVING count(*) > 1 LIMIT 1)"
+        ),
+        repeated = Broken::Repeated.fail(
+            "(SELECT max(\"optilock.ord\") FROM locked GROUP BY \"optilock.r0\" HAVING count(*) > 1 LIMIT 1)"
+        ),
+        grown = grown(
+            "w.\"optilock.r1\"",
+            "w.\"optilock.expected\"",
+            "w.\"optilock.ord\""
+        ),
+        suppressed = Broken::Suppressed.fail("l.\"optilock.ord\""),
         only = only::<T>(),
         of_t = returned("t"),
         of_w = out("w"),
         of_l = out("l"),
     )
 }
-
-/// How `update_all` fails when all or nothing was wanted and a write was swallowed: this text and the
-/// row's place are no boolean, and the database's error quotes them.
-pub(super) const SUPPRESSED: &str = "optilock.suppressed ";

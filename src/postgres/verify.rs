@@ -1,5 +1,7 @@
 //! Does the host's table fit?
 
+mod id;
+
 use sqlx::{
     Column as _, Executor, PgConnection, Row, Statement, TypeInfo,
     postgres::{PgRow, PgTypeInfo},
@@ -15,26 +17,43 @@ use super::{
 const COLUMNS: &str = "SELECT a.attname AS name, a.attnotnull AS not_null,
         a.attgenerated <> '' OR a.attidentity = 'a' AS generated,
         a.attgenerated <> '' OR a.attidentity <> '' OR a.atthasdef AS filled,
+        pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS \"default\",
         pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS selects,
+        pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT') AS inserts,
         pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'UPDATE') AS updates
     FROM pg_catalog.pg_attribute a
+    LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
 
-/// Whether it is one, and whether the id alone tells one row from another. `$1` the table's name,
-/// quoted, `$2` the id.
+/// Whether it is one, which tables inherit from it other than as its partitions, and whether the id
+/// alone tells one row from another, or at least begins an index: of a table in parts, of a part.
+/// `$1` the table's name, quoted, `$2` the id.
 const TABLE: &str = "SELECT c.relkind IN ('r', 'p') AS is_table,
+        pg_catalog.has_table_privilege(c.oid, 'DELETE') AS deletes,
+        ARRAY(SELECT i.inhrelid::pg_catalog.regclass::pg_catalog.text FROM pg_catalog.pg_inherits i
+            WHERE i.inhparent = c.oid AND c.relkind = 'r' ORDER BY 1) AS children,
         EXISTS (SELECT FROM pg_catalog.pg_index i
             JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = $2
             WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-                AND i.indkey[0] = a.attnum AND i.indnkeyatts = 1) AS has_key
+                AND i.indkey[0] = a.attnum AND i.indnkeyatts = 1) AS has_key,
+        EXISTS (SELECT FROM (SELECT c.oid AS relid
+                UNION ALL SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p
+                UNION ALL SELECT h.inhrelid FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid) parts
+            JOIN pg_catalog.pg_index i ON i.indrelid = parts.relid
+            JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attname = $2
+            WHERE i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum) AS has_index
     FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)";
 
 impl<T: PgVersioned> PgRepository<T> {
     /// Checks that the table is what [`versioned_row!`](crate::versioned_row) says of it: that it and
     /// its columns are there, that their types can be read and written, that the version is a
-    /// `bigint NOT NULL`, that the id is unique, and that this role may read and write. Reads one row,
-    /// if there is one: that a field reads its column under another name, or that the type of a
-    /// `read_only` one does not fit, only a row can show.
+    /// `bigint NOT NULL` without a default below 1, that the id is unique and found by its index, that
+    /// no table inherits from it other than as a partition, and that this role may read, insert,
+    /// update and delete. Reads one row, if there is one: that a field reads its column under another
+    /// name, that the type of a `read_only` one does not fit, or that a row is not found by its own id,
+    /// only a row can show.
+    ///
+    /// Writes nothing and locks no row; what triggers do to a write, it does not see.
     ///
     /// For the start of an application, and for its tests: everything that does not fit is found at
     /// once, and not one by one by its users.
@@ -47,7 +66,8 @@ impl<T: PgVersioned> PgRepository<T> {
             .await
     }
 
-    /// [`verify`](Self::verify) on the caller's connection.
+    /// [`verify`](Self::verify) on the caller's connection. Within a transaction it begins a savepoint:
+    /// let it run to its end.
     ///
     /// # Errors
     ///
@@ -58,6 +78,9 @@ impl<T: PgVersioned> PgRepository<T> {
             problems = self.types(conn).await?;
         }
         if problems.is_empty() {
+            problems.extend(self.sample(conn).await?);
+        }
+        if problems.is_empty() {
             return Ok(());
         }
         Err(Error::Unfit {
@@ -66,7 +89,7 @@ impl<T: PgVersioned> PgRepository<T> {
         })
     }
 
-    /// The types, from the statement that reads a row; and a row itself, for what only values show.
+    /// The types, from the statement that reads a row, and what the database makes of them in the others.
     async fn types(&self, conn: &mut PgConnection) -> Result<Vec<String>, Error> {
         let mut problems = Vec::new();
         let prepared = match (&mut *conn).prepare(self.sql.sample.clone()).await {
@@ -95,21 +118,20 @@ impl<T: PgVersioned> PgRepository<T> {
         // With the types that will be sent: the connection keeps what it prepares.
         let types: Vec<PgTypeInfo> = T::types().iter().map(|rust| (rust.info)()).collect();
         let inserted = &types[usize::from(T::GENERATED_ID)..];
-        for (sql, types) in [(&self.sql.update, &*types), (&self.sql.insert, inserted)] {
+        for (what, sql, types) in [
+            ("writes", &self.sql.update, &*types),
+            ("writes", &self.sql.insert, inserted),
+            ("deletes", &self.sql.delete, &types[..2]),
+        ] {
             if problems.is_empty()
                 && let Err(error) = (&mut *conn).prepare_with(sql.clone(), types).await
             {
-                problems.push(refused("writes", error)?);
+                problems.push(refused(what, error)?);
             }
         }
         if problems.is_empty() {
-            let sample = sqlx::query(self.sql.sample.clone())
-                .fetch_optional(conn)
-                .await
-                .map_err(Error::before)?;
-            if let Some(Err(error)) = sample.as_ref().map(T::from_row) {
-                problems.push(format!("a row can't be read: {error}"));
-            }
+            let (column, field) = (prepared.columns()[0].type_info().name(), types[0].name());
+            problems.extend(self.index(conn, column, field).await?);
         }
         Ok(problems)
     }
@@ -122,6 +144,9 @@ fn refused(what: &str, error: sqlx::Error) -> Result<String, Error> {
             let why = error.message();
             Ok(format!("the statement that {what} is refused: {why}"))
         }
+        sqlx::Error::TypeNotFound { type_name } => Ok(format!(
+            "there is no type {type_name}, or it is in a schema that is neither named nor searched"
+        )),
         other => Err(Error::before(other)),
     }
 }
@@ -154,6 +179,17 @@ async fn table<T: PgVersioned>(conn: &mut PgConnection) -> Result<Vec<String>, E
         .await
         .map_err(Error::before)?;
     let mut problems = Vec::new();
+    let children: Vec<String> = table.try_get("children")?;
+    if !T::UNIQUE_ID && !children.is_empty() {
+        problems.push(format!(
+            "an id may be there twice, as {} inherits from it: use partitions, or take it out by NO \
+             INHERIT, or promise `as unique`",
+            children.join(", ")
+        ));
+    }
+    if !table.try_get::<bool, _>("deletes")? {
+        problems.push("this role may not DELETE from it".to_owned());
+    }
     for column in T::COLUMNS {
         let mut found = found.iter();
         match found.find(|it| {
@@ -167,27 +203,93 @@ async fn table<T: PgVersioned>(conn: &mut PgConnection) -> Result<Vec<String>, E
     if problems.is_empty() && !T::UNIQUE_ID && !table.try_get::<bool, _>("has_key")? {
         problems.push("the id has no unique index of its own".to_owned());
     }
+    if problems.is_empty() && !table.try_get::<bool, _>("has_index")? {
+        problems
+            .push("the id begins no index: each operation would read the whole table".to_owned());
+    }
     Ok(problems)
 }
 
-fn of_column<T: PgVersioned>(column: &Column, found: &PgRow) -> Result<Option<String>, Error> {
-    let name = column.name;
-    let problem = match column.role {
-        Role::Version if !found.try_get("not_null")? => format!("column {name} may be NULL"),
+fn of_column<T: PgVersioned>(column: &Column, found: &PgRow) -> Result<Vec<String>, Error> {
+    let (name, role) = (column.name, column.role);
+    let mut problems = Vec::new();
+    if matches!(role, Role::Version) {
+        if !found.try_get("not_null")? {
+            problems.push(format!("column {name} may be NULL"));
+        }
+        let default: Option<&str> = found.try_get("default")?;
+        if let Some(default) = default.and_then(constant)
+            && default < 1
+        {
+            problems.push(format!(
+                "column {name} has the default {default}, and versions begin at 1: SET DEFAULT 1"
+            ));
+        }
+    }
+    let generated: bool = found.try_get("generated")?;
+    match role {
         Role::Id if T::GENERATED_ID && !found.try_get("filled")? => {
-            format!("column {name} has no default that makes an id")
+            problems.push(format!("column {name} has no default that makes an id"));
         }
-        Role::Id if !T::GENERATED_ID && found.try_get("generated")? => {
-            format!("column {name} is generated: mark the id `as generated`")
+        Role::Id if !T::GENERATED_ID && generated => {
+            problems.push(format!(
+                "column {name} is generated: mark the id `as generated`"
+            ));
         }
-        Role::Written(_) if found.try_get("generated")? => {
-            format!("column {name} is generated: it belongs into read_only")
+        Role::Written(_) if generated => {
+            problems.push(format!(
+                "column {name} is generated: it belongs into read_only"
+            ));
         }
-        _ if !found.try_get("selects")? => format!("this role may not SELECT column {name}"),
-        Role::Version | Role::Written(_) | Role::OnUpdate(_) if !found.try_get("updates")? => {
-            format!("this role may not UPDATE column {name}")
-        }
-        _ => return Ok(None),
+        _ => {}
+    }
+    let (inserted, updated) = match role {
+        Role::Id => (!T::GENERATED_ID, false),
+        Role::Version | Role::Written(_) => (true, true),
+        Role::OnUpdate(_) => (false, true),
+        Role::ReadOnly => (false, false),
     };
-    Ok(Some(problem))
+    let mut missing = Vec::new();
+    for (needed, right, may) in [
+        (true, "SELECT", "selects"),
+        (inserted, "INSERT", "inserts"),
+        (updated, "UPDATE", "updates"),
+    ] {
+        if needed && !found.try_get(may)? {
+            missing.push(right);
+        }
+    }
+    if !missing.is_empty() {
+        let rights = missing.join(" or ");
+        problems.push(format!("this role may not {rights} column {name}"));
+    }
+    Ok(problems)
+}
+
+/// A default's number, if it is one, as the catalogue shows it: `0`, `'0'::bigint`, `(0)::bigint`.
+fn constant(default: &str) -> Option<i64> {
+    let (number, _) = default.split_once("::").unwrap_or((default, ""));
+    number.trim_matches(['(', ')', '\'', ' ']).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::constant;
+
+    #[test]
+    fn a_default_is_read_only_if_it_is_a_number() {
+        for (default, number) in [
+            ("0", Some(0)),
+            ("'0'::bigint", Some(0)),
+            ("(0)::bigint", Some(0)),
+            ("'-1'::integer", Some(-1)),
+            ("('-1'::integer)::bigint", Some(-1)),
+            ("1", Some(1)),
+            ("nextval('bank.versions'::regclass)", None),
+            ("(1 - 1)", None),
+            ("length('0'::text)", None),
+        ] {
+            assert_eq!(constant(default), number, "{default}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ use sqlx::{
 
 use super::{
     Error, PgRepository, PgVersioned, Verdict,
+    assertion::Broken,
     repository::{add, unencodable},
 };
 use crate::Version;
@@ -62,7 +63,8 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// [`Error::Conflict`] when somebody was faster, [`Error::NotFound`] when the row is gone,
     /// [`Error::AlreadyExists`] when it would take another row's unique key, [`Error::Suppressed`],
-    /// [`Error::VersionExhausted`]; [`Error::Unknown`] when the connection was lost meanwhile.
+    /// [`Error::VersionExhausted`], [`Error::Unfit`] when the id names several rows;
+    /// [`Error::Unknown`] when the connection was lost meanwhile. Save for the last, nothing is stored.
     ///
     /// A decode error in [`Error::Database`] comes after the write, as it does of every operation that
     /// returns a row: what a trigger or a default made does not fit the struct.
@@ -78,6 +80,10 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// As there. Above READ COMMITTED it is [`Error::Serialization`] when somebody was faster: the
     /// database then aborts the transaction, and its current version can't be asked for.
+    ///
+    /// [`Error::Unfit`], [`Error::AlreadyExists`], [`Error::VersionExhausted`], and
+    /// [`Error::Suppressed`] of a trigger that left the version as it was, abort the transaction, too:
+    /// the statement has failed. Roll back, or write in a savepoint.
     pub async fn update_in(&self, conn: &mut PgConnection, row: &T) -> Result<T, Error> {
         let verdict = self.compare_and_set_in(conn, row).await?;
         verdict.written(row.id(), row.version())
@@ -99,7 +105,8 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// # Errors
     ///
-    /// As for [`update_in`](Self::update_in), save what is a [`Verdict`].
+    /// As for [`update_in`](Self::update_in), save what is a [`Verdict`]. A trigger that left the
+    /// version as it was makes it [`Error::Suppressed`] and no verdict: the transaction is aborted.
     pub async fn compare_and_set_in(
         &self,
         conn: &mut PgConnection,
@@ -207,6 +214,8 @@ impl<T: PgVersioned> PgRepository<T> {
                 Some(verdict) => Ok(Written::Not(verdict)),
                 None => Err(Error::Serialization(error)),
             },
+            // The statement failed, and with it nothing else.
+            Err(Error::Suppressed { .. }) => Ok(Written::Not(Verdict::Suppressed)),
             result => result,
         }
     }
@@ -247,7 +256,11 @@ impl<T: PgVersioned> PgRepository<T> {
             let written = sqlx::query_with(statement.clone(), arguments)
                 .fetch_optional(&mut *conn)
                 .await
-                .map_err(|error| Error::of_write::<T>(error, id, expected))?;
+                .map_err(|error| match Broken::of(&error) {
+                    Some((Broken::Suppressed, _)) => Error::suppressed::<T>(id),
+                    Some((Broken::Several, _)) => Error::several::<T>(id),
+                    _ => Error::of_write::<T>(error, id, expected),
+                })?;
             if let Some(written) = written {
                 return Ok(Written::Row(written));
             }

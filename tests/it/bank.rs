@@ -194,3 +194,17 @@ macro_rules! as_clerk {
     };
 }
 pub(crate) use as_clerk;
+
+/// Triggers by which an `UPDATE` counts as one of a row, and leaves its version as it was.
+pub const KEEPERS: [&str; 2] = [
+    "CREATE FUNCTION bank.keep() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN NEW.version := OLD.version; RETURN NEW; END';
+     CREATE TRIGGER keep BEFORE UPDATE ON bank.accounts FOR EACH ROW WHEN (NEW.id <> 2)
+         EXECUTE FUNCTION bank.keep()",
+    "CREATE FUNCTION bank.keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END';
+     CREATE TRIGGER keep BEFORE UPDATE ON bank.accounts FOR EACH ROW WHEN (NEW.id <> 2)
+         EXECUTE FUNCTION bank.keep()",
+];
+
+/// A table that inherits from accounts, with ids of its own. A partitioned table can't have one.
+pub const CHILD: &str = "CREATE TABLE bank.child () INHERITS (bank.accounts)";

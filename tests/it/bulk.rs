@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use optilock::{
     Class, Classify, Version,
     postgres::{Bulk, Error, PgRepository, Verdict},
-    sqlx,
+    sqlx, versioned_row,
 };
 use rand::seq::index;
 use tokio::task::JoinSet;
 
 use crate::{
-    bank::{Account, Bank, PATIENT, PLACES, as_clerk, everywhere},
+    bank::{Account, Bank, CHILD, KEEPERS, PATIENT, PLACES, as_clerk, everywhere},
     db::{assert_quiet, deadlocks},
     proxy::{Cut, Proxy},
 };
@@ -91,6 +91,10 @@ async fn nothing_repeated_ids_and_too_many() {
                 }
                 other => panic!("{other:?}"),
             }
+            // Before anything is asked: these are not even there.
+            let nobody = [Account::new(7, 0), Account::new(7, 0)];
+            let refused = bank.accounts.update_all(&nobody, mode).await.unwrap_err();
+            assert!(matches!(refused, Error::RepeatedId { .. }), "{refused:?}");
             let many: Vec<Account> = (0..10_001).map(|id| Account::new(id, 0)).collect();
             match bank.accounts.update_all(&many, mode).await {
                 Err(Error::TooManyRows { given, most, .. }) => {
@@ -317,4 +321,114 @@ async fn round(bank: &Bank) -> i64 {
         .count();
     assert!(written == 0 || written == count);
     i64::try_from(written).unwrap()
+}
+
+/// In either mode: a row that was left as it was counts as written, and only the failure of the whole
+/// statement takes that back.
+#[tokio::test]
+async fn a_trigger_that_keeps_a_version_fails_the_batch() {
+    for keeper in KEEPERS {
+        everywhere(async |bank| {
+            let read = bank.with_accounts(3).await;
+            bank.run(keeper).await;
+            let rows = [read[1].plus(1), read[2].plus(1)];
+            for mode in [Bulk::AllOrNothing, Bulk::Each] {
+                match bank.accounts.update_all(&rows, mode).await {
+                    Err(error @ Error::Suppressed { .. }) => {
+                        assert_eq!(error.class(), Class::Permanent);
+                        assert!(error.to_string().contains("account 3"), "{error}");
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert_eq!(bank.all().await, read);
+            let verdicts = bank.accounts.update_all(&rows[..1], Bulk::Each).await;
+            assert!(verdicts.unwrap()[0].is_written());
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_id_of_several_rows_fails_the_batch() {
+    everywhere(async |bank| {
+        if bank.place.partitioned {
+            return;
+        }
+        bank.run(CHILD).await;
+        let read = bank.with_accounts(3).await;
+        // At another version: the one row that could be written is not written either.
+        bank.run("INSERT INTO bank.child VALUES (2, 'a child', 100, 9)")
+            .await;
+        let rows = read.iter().map(|it| it.plus(1)).collect::<Vec<_>>();
+        for mode in [Bulk::AllOrNothing, Bulk::Each] {
+            match bank.accounts.update_all(&rows, mode).await {
+                Err(error @ Error::Unfit { .. }) => {
+                    assert!(
+                        error.to_string().contains("id 2 names several rows"),
+                        "{error}"
+                    );
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(bank.sum().await, 400);
+        let verdicts = bank.accounts.update_all(&rows[..1], Bulk::Each).await;
+        assert!(verdicts.unwrap()[0].is_written());
+    })
+    .await;
+}
+
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+struct Person {
+    name: String,
+    cents: i64,
+    version: Version,
+}
+
+versioned_row! { Person in "bank.people" {
+    entity: "person", id: name: String, version: version, columns: [cents],
+} }
+
+/// What is one id for the database is given once, however often it is spelt differently.
+#[tokio::test]
+async fn ids_that_a_collation_holds_to_be_equal() {
+    everywhere(async |bank| {
+        bank.run(
+            "CREATE COLLATION bank.whatever_case
+                 (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+             CREATE TABLE bank.people (name text COLLATE bank.whatever_case PRIMARY KEY,
+                 cents bigint NOT NULL, version bigint NOT NULL DEFAULT 1);
+             INSERT INTO bank.people VALUES ('ana', 1, 1), ('bea', 2, 1)",
+        )
+        .await;
+        let people = PgRepository::<Person>::new(bank.pool.clone());
+        people.verify().await.unwrap();
+        let read = [
+            people.get(&"ana".to_owned()).await.unwrap(),
+            people.get(&"BEA".to_owned()).await.unwrap(),
+        ];
+        let mut twice = vec![read[1].clone(), read[0].clone(), read[0].clone()];
+        "ANA".clone_into(&mut twice[2].name);
+        for stale in [false, true] {
+            for mode in [Bulk::AllOrNothing, Bulk::Each] {
+                if stale {
+                    twice[2].version = Version::new(7).unwrap();
+                }
+                match people.update_all(&twice, mode).await {
+                    Err(Error::RepeatedId { entity, id }) => {
+                        assert_eq!((entity, &*id), ("person", "ANA"));
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        assert_eq!(people.get(&"ANA".to_owned()).await.unwrap(), read[0]);
+        // Given once, whatever its case.
+        let mut once = [read[0].clone(), read[1].clone()];
+        "ANA".clone_into(&mut once[0].name);
+        let verdicts = people.update_all(&once, Bulk::AllOrNothing).await.unwrap();
+        assert!(verdicts.iter().all(Verdict::is_written));
+    })
+    .await;
 }

@@ -11,7 +11,9 @@ use optilock::{
 use tokio::task::JoinSet;
 
 use crate::{
-    bank::{Account, Bank, PATIENT, as_clerk, everywhere, transaction, until_waiting},
+    bank::{
+        Account, Bank, CHILD, KEEPERS, PATIENT, as_clerk, everywhere, transaction, until_waiting,
+    },
     db::Default,
 };
 
@@ -555,4 +557,147 @@ async fn a_protected_row_is_suppressed_however_it_is_written() {
         });
     })
     .await;
+}
+
+/// Two writers at one version would both be told that they had written, and the first one's write
+/// would be lost.
+#[tokio::test]
+async fn a_trigger_that_keeps_the_version_suppresses_the_write() {
+    for keeper in KEEPERS {
+        everywhere(async |bank| {
+            let read = bank.account(1, 100).await;
+            let other = bank.account(2, 100).await;
+            bank.run(keeper).await;
+            for result in [
+                bank.accounts.update(&read.plus(5)).await.map(drop),
+                bank.accounts.update(&read.plus(7)).await.map(drop),
+                bank.accounts.touch(&1, read.version).await.map(drop),
+            ] {
+                let error = result.unwrap_err();
+                assert!(matches!(error, Error::Suppressed { .. }), "{error:?}");
+                assert!(error.to_string().contains("account 1"), "{error}");
+                assert_eq!(error.class(), Class::Permanent);
+            }
+            let verdict = bank.accounts.compare_and_set(&read.plus(5)).await.unwrap();
+            assert_eq!(verdict, Verdict::Suppressed);
+            assert_eq!(bank.accounts.get(&1).await.unwrap(), read);
+            let mut stale = read.plus(5);
+            stale.version = version(4);
+            assert_conflict(bank.accounts.update(&stale).await, 4, 1);
+
+            // A trigger has no say in these.
+            assert_eq!(
+                bank.accounts.update(&other).await.unwrap().version,
+                version(2)
+            );
+            bank.accounts.delete(&1, read.version).await.unwrap();
+        })
+        .await;
+    }
+}
+
+/// In a transaction the statement has failed: the answer is an error and no verdict, and what was
+/// written before is not committed unless the write stood in a savepoint.
+#[tokio::test]
+async fn a_suppressed_write_aborts_the_transaction_but_not_what_is_outside_of_its_savepoint() {
+    everywhere(async |bank| {
+        let read = bank.account(1, 100).await;
+        let other = bank.account(2, 100).await;
+        bank.run(KEEPERS[0]).await;
+        let mut transaction = bank.pool.begin().await.unwrap();
+        let mut savepoint = transaction.begin().await.unwrap();
+        let error = bank
+            .accounts
+            .compare_and_set_in(&mut savepoint, &read.plus(5))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, Error::Suppressed { .. }), "{error:?}");
+        savepoint.rollback().await.unwrap();
+        bank.accounts
+            .update_in(&mut transaction, &other.plus(5))
+            .await
+            .unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(bank.accounts.get(&2).await.unwrap().cents, 105);
+
+        let mut transaction = bank.pool.begin().await.unwrap();
+        bank.accounts
+            .update_in(&mut transaction, &read.plus(5))
+            .await
+            .unwrap_err();
+        let refused = bank
+            .accounts
+            .get_in(&mut transaction, &2)
+            .await
+            .unwrap_err();
+        assert!(
+            refused.to_string().contains("database failed"),
+            "{refused:?}"
+        );
+        transaction.rollback().await.unwrap();
+        assert_eq!(bank.accounts.get(&1).await.unwrap(), read);
+    })
+    .await;
+}
+
+/// A trigger that counts on from what it is given lets the version grow.
+#[tokio::test]
+async fn a_trigger_that_counts_further_is_no_hindrance() {
+    everywhere(async |bank| {
+        let read = bank.account(1, 100).await;
+        bank.run(
+            "CREATE FUNCTION bank.count() RETURNS trigger LANGUAGE plpgsql AS
+                 'BEGIN NEW.version := NEW.version + 1; RETURN NEW; END';
+             CREATE TRIGGER counts BEFORE UPDATE ON bank.accounts
+                 FOR EACH ROW EXECUTE FUNCTION bank.count()",
+        )
+        .await;
+        let written = bank.accounts.update(&read.plus(5)).await.unwrap();
+        assert_eq!((written.cents, written.version), (105, version(3)));
+        let touched = bank.accounts.touch(&1, written.version).await.unwrap();
+        assert_eq!(touched, version(5));
+    })
+    .await;
+}
+
+/// A table that inherits from accounts may have the same id once more.
+#[tokio::test]
+async fn an_id_of_several_rows_writes_none() {
+    everywhere(async |bank| {
+        if bank.place.partitioned {
+            return;
+        }
+        bank.run(CHILD).await;
+        let read = bank.account(1, 100).await;
+        bank.run("INSERT INTO bank.child VALUES (1, 'a child', 7, 1), (2, 'alone', 7, 1)")
+            .await;
+        for result in [
+            bank.accounts.update(&read.plus(5)).await.map(drop),
+            bank.accounts.touch(&1, read.version).await.map(drop),
+            bank.accounts.delete(&1, read.version).await,
+            bank.accounts.compare_and_set(&read.plus(5)).await.map(drop),
+        ] {
+            assert_several(result);
+        }
+        assert_eq!(bank.sum().await, 114);
+        assert_eq!(
+            bank.accounts.touch(&2, version(1)).await.unwrap(),
+            version(2)
+        );
+    })
+    .await;
+}
+
+#[track_caller]
+fn assert_several<T: std::fmt::Debug>(result: Result<T, Error>) {
+    match result {
+        Err(error @ Error::Unfit { .. }) => {
+            assert_eq!(error.class(), Class::Permanent);
+            assert!(
+                error.to_string().contains("id 1 names several rows"),
+                "{error}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
 }

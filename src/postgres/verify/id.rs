@@ -1,0 +1,119 @@
+//! Is a row found by its id, and by an index?
+
+use sqlx::{Connection, PgConnection, Row, postgres::PgArguments};
+
+use super::refused;
+use crate::postgres::{Error, PgRepository, PgVersioned, sql::quoted_table};
+
+impl<T: PgVersioned> PgRepository<T> {
+    /// What keeps the id's index from finding it, if something does. Where the types of `column` and
+    /// `field` differ, `=` may compare both as a third one, which no index knows: a `citext` or a
+    /// `char(n)` with a text.
+    pub(super) async fn index(
+        &self,
+        conn: &mut PgConnection,
+        column: &str,
+        field: &str,
+    ) -> Result<Option<String>, Error> {
+        let mut transaction = conn.begin().await.map_err(Error::before)?;
+        let plan = self.plan(&mut transaction).await;
+        transaction.rollback().await.map_err(Error::before)?;
+        let name = T::COLUMNS[0].name;
+        let why = match plan {
+            Err(error) => return refused("finds", error).map(Some),
+            Ok(plan) if is_indexed(&plan, name) => return Ok(None),
+            Ok(_) if column != field => format!(
+                "it is {column}, and the field is {field}; change the column's type to {field}, or \
+                 have the field's be {column}"
+            ),
+            // A policy comes first where the type's `=` is not LEAKPROOF: slow, and no mistake.
+            Ok(_) if self.has_policy(conn).await? => return Ok(None),
+            Ok(_) => "its index has another collation than the column, or search_path lacks the \
+                 operators of its type"
+                .to_owned(),
+        };
+        Ok(Some(format!("no index finds column {name}: {why}")))
+    }
+
+    async fn has_policy(&self, conn: &mut PgConnection) -> Result<bool, Error> {
+        let policy = "SELECT pg_catalog.row_security_active(pg_catalog.to_regclass($1))";
+        let policy = sqlx::query_scalar(policy).bind(quoted_table(T::TABLE));
+        policy.fetch_one(conn).await.map_err(Error::before)
+    }
+
+    /// How the database finds an id if it may not read the whole table, even if that is a small one.
+    async fn plan(&self, conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+        let settings = "SET LOCAL enable_seqscan = off;
+            SET LOCAL enable_indexscan = on; SET LOCAL enable_bitmapscan = on";
+        sqlx::raw_sql(settings).execute(&mut *conn).await?;
+        let mut arguments = PgArguments::default();
+        sqlx::Arguments::add(&mut arguments, None::<T::Id>).map_err(sqlx::Error::Encode)?;
+        let plan = sqlx::query_with(self.sql.plan.clone(), arguments).persistent(false);
+        let plan = plan.fetch_all(conn).await?;
+        plan.iter().map(|line| line.try_get(0)).collect()
+    }
+
+    /// What is wrong with a row of the table, if there is one: it can't be read, or its own id does not
+    /// find it.
+    pub(super) async fn sample(&self, conn: &mut PgConnection) -> Result<Option<String>, Error> {
+        let mut problem = None;
+        // It may be deleted between the two statements; not three times in a row.
+        for _ in 0..3 {
+            let sample = sqlx::query(self.sql.sample.clone())
+                .fetch_optional(&mut *conn)
+                .await
+                .map_err(Error::before)?;
+            let row = match sample.as_ref().map(T::from_row) {
+                None => return Ok(None),
+                Some(Err(error)) => return Ok(Some(format!("a row can't be read: {error}"))),
+                Some(Ok(row)) => row,
+            };
+            let found = self.find_in(conn, row.id()).await?;
+            if found.is_some_and(|found| found.id() == row.id()) {
+                return Ok(None);
+            }
+            problem = Some(format!(
+                "the row with id {} is not found by that id: the field's type must send what it read",
+                row.id()
+            ));
+        }
+        Ok(problem)
+    }
+}
+
+/// Whether the plan compares the column within an index; one that reads nothing needs none.
+fn is_indexed(plan: &[String], column: &str) -> bool {
+    let is_word = |it: char| it.is_alphanumeric() || it == '_' || it == '$';
+    let shown = column.replace('"', "\"\"");
+    plan.iter().map(|line| line.trim()).any(|line| {
+        line == "One-Time Filter: false"
+            || line.strip_prefix("Index Cond: ").is_some_and(|condition| {
+                condition.match_indices(&shown).any(|(at, found)| {
+                    !condition[..at].ends_with(is_word)
+                        && !condition[at + found.len()..].starts_with(is_word)
+                })
+            })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_indexed;
+
+    #[test]
+    fn only_a_condition_of_an_index_on_the_id_counts() {
+        for (line, column, indexed) in [
+            ("  Index Cond: (id = $0)", "id", true),
+            ("  Index Cond: (id = (InitPlan 1).col1)", "id", true),
+            ("Index Cond: ((id)::text = $0)", "id", true),
+            ("Index Cond: (\"Odd \"\"id\"\"\" = $0)", "Odd \"id\"", true),
+            ("  Filter: (id = $0)", "id", false),
+            ("  Index Cond: (tenant_id = 7)", "id", false),
+            ("  Index Cond: (id_2 = 7)", "id", false),
+            ("  ->  Index Scan using id on accounts t", "id", false),
+            ("  One-Time Filter: false", "id", true),
+        ] {
+            assert_eq!(is_indexed(&[line.to_owned()], column), indexed, "{line}");
+        }
+    }
+}
