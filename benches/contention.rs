@@ -2,7 +2,7 @@
 //! hand.
 //!
 //! `cargo bench --bench contention` ends with tables of ratios; `-- tables` prints them alone, `--
-//! --quick` within five minutes with criterion's own figures, and `-- chart` draws
+//! rows` those of versioned rows and transactions, `-- --quick` within five minutes with criterion's own figures, and `-- chart` draws
 //! `benches/contention.svg` from them. The tables are measured in turns, so that a machine that changes its pace
 //! does so for everybody. The server is durable, as in production.
 
@@ -40,9 +40,13 @@ fn main() {
     } else {
         (25, 5)
     };
-    // "tables" and "chart" are the names of nothing that criterion measures.
+    // "tables", "rows" and "chart" are the names of nothing that criterion measures.
     println!("{}", server.version());
-    let measured = checkouts::run(&mut criterion, &server, of_checkouts, asked("--test"));
+    let measured = if asked("rows") {
+        Vec::new()
+    } else {
+        checkouts::run(&mut criterion, &server, of_checkouts, asked("--test"))
+    };
     rows::run(&mut criterion, &server, of_rows);
     criterion.final_summary();
     if asked("chart") {
