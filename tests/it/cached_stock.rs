@@ -119,10 +119,7 @@ async fn a_crowd_asks_a_failing_inventory_once() {
 async fn a_crowd_that_is_told_nothing_is_told_so_together() {
     let db = Db::new().await;
     add(&PgInventory::new(db.pool.clone()), "pot", 5).await;
-    let options = db
-        .database
-        .options()
-        .options([("statement_timeout", "300")]);
+    let options = db.database.options().options([("lock_timeout", "300")]);
     let pool = pool_options(32).connect_with(options).await.unwrap();
     let policy = RetryPolicy::new().with_max_attempts(1);
     let shop = PgInventory::new(pool).with_policy(policy);
