@@ -85,9 +85,20 @@ pub struct RustType {
 /// Says of a row type which table and columns it stands for, and so makes it a
 /// [`PgVersioned`](crate::postgres::PgVersioned) for [`PgRepository`](crate::postgres::PgRepository).
 ///
-/// The table needs a `bigint NOT NULL` column for the version, and a unique index on the id alone that
-/// is not partial: where an id names two rows, a write would write both. The struct derives
-/// [`sqlx::FromRow`], which knows the columns by their names in the database.
+/// The table needs:
+///
+/// - a `bigint NOT NULL` column for the version, without a default below 1;
+/// - a unique index on the id alone that is not partial, and no table that inherits from it other than
+///   as a partition: a write of an id that names several rows fails;
+/// - for the id a type that `=` compares with the field's by that index. A `String` does not find the
+///   rows of a `char(n)`, and reads the whole table for a `citext`;
+/// - triggers that let the version grow: an `UPDATE` after which it has not grown fails as
+///   [`Suppressed`](crate::postgres::Error::Suppressed);
+/// - no rule (`CREATE RULE`) on `UPDATE` or `DELETE`: PostgreSQL takes none in a statement that asserts
+///   what it wrote.
+///
+/// [`verify`](crate::postgres::PgRepository::verify) finds all of these but the triggers. The struct
+/// derives [`sqlx::FromRow`], which knows the columns by their names in the database.
 ///
 /// ```
 /// use optilock::{Version, postgres::PgRepository, sqlx, versioned_row};
@@ -128,7 +139,7 @@ pub struct RustType {
 /// |---|---|
 /// | `Account in "bank.accounts"` | the struct, and the table with or without its schema, exactly as the database has it: names are quoted |
 /// | `entity: "account"` | what errors, events and metrics call it |
-/// | `id: field: Type` | the key; any type of sqlx's that is [`Versioned::Id`](crate::Versioned::Id). With `as generated` the database makes it, and `insert` ignores the field. With `as unique` you promise what no index of a partitioned table can keep, if it is not partitioned by its id |
+/// | `id: field: Type` | the key; any type of sqlx's that is [`Versioned::Id`](crate::Versioned::Id). With `as generated` the database makes it, and `insert` ignores the field. With `as unique` you promise what no index of a partitioned table can keep, if it is not partitioned by its id, nor one of a table that others inherit from; an index that begins with the id is still needed |
 /// | `version: field` | a field of type [`Version`](crate::Version) |
 /// | `columns: [..]` | what a write writes: all of them, every time. A field whose type is an array column's (`Vec<T>`, `Option<Vec<T>>`) is marked `as array` |
 /// | `on_update: [field: "sql"]` | optional; set by every write to an expression over the old row: `touched: "now()"`. `insert` leaves them to the column's default |

@@ -123,14 +123,14 @@ fn ours(sql: String) -> SqlStr {
 }
 
 /// A write by `$1` id that returns `list`, the version among it, and fails where it wrote several rows.
-/// `or` is the rest of a `CASE` that is true.
+/// `or` is the rest of a `CASE` that is true. To ask for a second row is less work than to count.
 fn written_once(write: &str, list: &str, version: &str, or: &str) -> SqlStr {
     let several = Broken::Several.fail(version);
     ours(format!(
         "WITH written AS (
             {write})
         SELECT {list} FROM written WHERE CASE
-            WHEN (SELECT pg_catalog.count(*) FROM written) > 1 THEN {several}
+            WHEN EXISTS (SELECT FROM written OFFSET 1) THEN {several}
             {or} END"
     ))
 }
