@@ -129,7 +129,7 @@ pub enum Error {
     Exhausted {
         /// How many attempts were made.
         attempts: u32,
-        /// Time since the end of the first attempt.
+        /// Time since the start of the first attempt.
         elapsed: Duration,
         /// Which bound of the policy ended it.
         reason: StopReason,

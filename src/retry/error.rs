@@ -29,7 +29,10 @@ pub struct RetryError<E> {
     pub error: E,
     /// How many attempts were made, from 1.
     pub attempts: u32,
-    /// The time from the end of the first attempt to the end of the last; zero after a single one.
+    /// The time from the start of the first attempt to the end of the last.
+    ///
+    /// With [`with_retry`](crate::with_retry) and [`with_retry_mut`](crate::with_retry_mut) it starts
+    /// when the first attempt has to wait, or at its end if it never does.
     pub elapsed: Duration,
     /// Why there was no further attempt.
     pub reason: StopReason,
