@@ -6,6 +6,7 @@ use std::{convert::Infallible, error::Error, time::Duration};
 use tokio::time::Instant;
 
 // Labels of a metric are allocated, with a recorder and without.
+mod conversions;
 #[cfg(not(feature = "metrics"))]
 mod costs;
 mod events;
@@ -361,27 +362,6 @@ async fn a_seed_repeats_a_whole_retry() {
     assert_eq!(one.at, two.at);
     let (_, other) = play(&policy.with_seed(8), &[CONFLICT; 11], Duration::ZERO).await;
     assert_ne!(one.at, other.at);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_error_says_what_happened_and_not_what_its_source_says() {
-    let error = stop(&PLAIN, &[CONFLICT; 12]).await;
-    assert_eq!(
-        error.to_string(),
-        "gave up after 12 attempts in 1.6s (attempts exhausted)"
-    );
-    assert_eq!(error.source().unwrap().to_string(), "scripted");
-    assert_eq!(error.into_inner(), Scripted(CONFLICT));
-    let error = stop(&PLAIN, &[Class::Permanent]).await;
-    assert_eq!(
-        error.to_string(),
-        "gave up after 1 attempt (permanent failure)"
-    );
-    let error = stop(&PLAIN, &[CONFLICT, Class::Unknown]).await;
-    assert_eq!(
-        error.to_string(),
-        "gave up after 2 attempts in 0.0ns (outcome unknown)"
-    );
 }
 
 #[tokio::test]
