@@ -7,6 +7,7 @@ mod error;
 mod operation;
 mod policy;
 mod run;
+mod start;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,10 @@ pub use operation::Operation;
 pub use policy::{Jitter, RetryPolicy};
 
 pub(crate) use run::Run;
+
+use start::NotesStart;
+use std::pin::pin;
+use tokio::time::Instant;
 
 /// Runs `op` until it succeeds, as often and as long as `policy` allows.
 ///
@@ -32,8 +37,11 @@ pub(crate) use run::Run;
 /// [`Class::Busy`]'s `retry_after` prolongs a delay and never shortens it, also past the policy's
 /// maximum.
 ///
-/// It does not allocate (unless the feature `metrics` is on), reads the clock only after a failure,
-/// and touches tokio's timer only for delays above zero. Each retry is a `DEBUG` event with target
+/// Time counts from the start of the first attempt, which is when its future first has to wait. An
+/// operation that is ready at its first poll and succeeds costs no reading of the clock.
+///
+/// It does not allocate (unless the feature `metrics` is on), and touches tokio's timer only for
+/// delays above zero. Each retry is a `DEBUG` event with target
 /// `optilock::retry`, giving up is a `WARN` event (`DEBUG` if the first attempt failed for good).
 /// Dropping the future cancels the attempt that runs.
 ///
@@ -79,12 +87,17 @@ where
     E: Classify,
 {
     async move {
-        match op(Run::first(policy)).await {
+        let mut since = None;
+        let first = NotesStart {
+            attempt: pin!(op(Run::first(policy))),
+            since: &mut since,
+        };
+        match first.await {
             Ok(value) => {
                 Run::succeeded_at_once(policy);
                 Ok(value)
             }
-            Err(error) => again(policy, op, error).await,
+            Err(error) => again(policy, op, error, since).await,
         }
     }
 }
@@ -95,13 +108,14 @@ async fn again<T, E, F, Fut>(
     policy: &RetryPolicy,
     mut op: F,
     mut error: E,
+    since: Option<Instant>,
 ) -> Result<T, RetryError<E>>
 where
     F: FnMut(Attempt) -> Fut,
     Fut: Future<Output = Result<T, E>>,
     E: Classify,
 {
-    let mut run = Run::new(policy);
+    let mut run = Run::since(policy, since);
     loop {
         run.wait(error).await?;
         match op(run.attempt()).await {
@@ -153,9 +167,13 @@ where
     F: for<'c> Operation<&'c mut C, Result<T, E>>,
     E: Classify,
 {
-    let mut run = Run::new(policy);
+    let mut run = Run::since(policy, None);
     loop {
-        match op(&mut *context, run.attempt()).await {
+        let attempt = NotesStart {
+            attempt: pin!(op(&mut *context, run.attempt())),
+            since: run.start(),
+        };
+        match attempt.await {
             Ok(value) => {
                 run.succeeded();
                 return Ok(value);

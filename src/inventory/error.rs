@@ -129,7 +129,7 @@ pub enum Error {
     Exhausted {
         /// How many attempts were made.
         attempts: u32,
-        /// Time since the end of the first attempt.
+        /// Time since the start of the first attempt.
         elapsed: Duration,
         /// Which bound of the policy ended it.
         reason: StopReason,
@@ -426,7 +426,7 @@ impl From<RetryError<Self>> for Error {
     fn from(gave_up: RetryError<Self>) -> Self {
         let in_doubt = gave_up.class() == Class::Unknown;
         let (attempts, elapsed, reason) = (gave_up.attempts, gave_up.elapsed, gave_up.reason);
-        match gave_up.into_inner() {
+        match gave_up.error {
             error if error.is_unknown() => error,
             error if in_doubt => Self::Unknown(Box::new(error)),
             error if reason == StopReason::Permanent => error,

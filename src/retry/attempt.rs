@@ -48,7 +48,11 @@ impl Attempt {
         self.last
     }
 
-    /// The time since the first attempt ended, by the clock of now; zero during the first attempt.
+    /// The time since the first attempt started.
+    ///
+    /// Zero during the first attempt of [`with_retry`](crate::with_retry) and
+    /// [`with_retry_mut`](crate::with_retry_mut), which read the clock only when that attempt has to
+    /// wait or has failed.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.since.map_or(Duration::ZERO, |since| since.elapsed())

@@ -2,6 +2,7 @@
 
 use crate::Conflict;
 use std::{
+    any::Any,
     cell::Cell,
     convert::Infallible,
     error::Error,
@@ -118,6 +119,30 @@ pub(crate) fn class_of(error: &(dyn Error + 'static)) -> Option<Class> {
     error.downcast_ref().map(Conflict::class)
 }
 
+/// The source of an error of any type that this crate knows; `None` for other types.
+pub(super) fn source_of(error: &dyn Any) -> Option<&(dyn Error + 'static)> {
+    #[cfg(feature = "anyhow")]
+    if let Some(error) = error.downcast_ref::<anyhow::Error>() {
+        return error.source();
+    }
+    if let Some(error) = error.downcast_ref::<Box<dyn Error + Send + Sync>>() {
+        return error.source();
+    }
+    #[cfg(feature = "inventory")]
+    if let Some(error) = error.downcast_ref::<crate::inventory::Error>() {
+        return error.source();
+    }
+    #[cfg(feature = "postgres")]
+    if let Some(error) = error.downcast_ref::<crate::postgres::Error>() {
+        return error.source();
+    }
+    #[cfg(feature = "postgres")]
+    if let Some(error) = error.downcast_ref::<sqlx::Error>() {
+        return error.source();
+    }
+    error.downcast_ref().and_then(Conflict::source)
+}
+
 fn class_of_chain(error: &(dyn Error + 'static)) -> Class {
     let _asking = Asking::begin();
     successors(Some(error), |&error| error.source())
@@ -220,9 +245,11 @@ mod tests {
 
     #[tokio::test]
     async fn asking_leaves_no_trace() {
-        let error = BoxError::from(gave_up().await);
-        let _ = error.class();
-        assert!(error.source().unwrap().is::<Conflict>());
+        let boxed = gave_up().await.map(wrapped);
+        let error = BoxError::from(boxed);
+        // Not the conflict that lies deeper in the chain.
+        assert_eq!(error.class(), Class::Permanent);
+        assert!(error.source().unwrap().is::<Wrapped>());
     }
 
     #[cfg(feature = "inventory")]

@@ -1,27 +1,56 @@
 //! Why a retry stopped.
 
-use super::class::{Class, Classify, stand_in};
+use super::class::{Class, Classify, source_of, stand_in};
 use std::{
     error::Error,
-    fmt::{self, Display},
+    fmt::{self, Debug, Display},
     time::Duration,
 };
 
 /// A retry gave up: the last error, and why there was no further attempt.
 ///
 /// It classifies as [`Class::Permanent`], so that a retry around a retry does not multiply; and as
-/// [`Class::Unknown`] when its [`reason`](Self::reason) is that, or when attempts or time ran out
-/// after an unknown outcome had been retried.
+/// [`Class::Unknown`] when its [`reason`](Self::reason) is that, or when attempts, time or budget
+/// ran out after an unknown outcome had been retried.
+///
+/// An error type of the application keeps that class when its conversion uses
+/// [`try_into_inner`](Self::try_into_inner):
 ///
 /// ```
-/// use optilock::{Conflict, RetryError, StopReason};
+/// use optilock::{Class, Classify, Conflict, RetryError};
 ///
-/// enum AppError { Conflict(Conflict), Busy }
+/// #[derive(Debug, thiserror::Error)]
+/// enum AppError {
+///     #[error(transparent)]
+///     Conflict(#[from] Conflict),
+///     #[error("the system is busy")]
+///     Busy,
+///     #[error(transparent)]
+///     Unknown(Box<RetryError<AppError>>),
+/// }
 ///
 /// impl From<RetryError<AppError>> for AppError {
-///     fn from(gave_up: RetryError<AppError>) -> Self { gave_up.into_inner() }
+///     fn from(gave_up: RetryError<AppError>) -> Self {
+///         gave_up.try_into_inner().unwrap_or_else(|unknown| Self::Unknown(Box::new(unknown)))
+///     }
+/// }
+///
+/// impl Classify for AppError {
+///     fn class(&self) -> Class {
+///         match self {
+///             Self::Conflict(conflict) => conflict.class(),
+///             Self::Busy => Class::Busy { retry_after: None },
+///             Self::Unknown(gave_up) => gave_up.class(),
+///         }
+///     }
 /// }
 /// ```
+///
+/// It is an [`Error`] for every `E` with a text, `anyhow::Error` and `Box<dyn Error + Send + Sync>`
+/// included, so that `?` converts it into these two. Its own text ends with the text of the last
+/// error, and its source is the source of that one as far as this crate knows the type. A
+/// `downcast` through a chain of sources therefore doesn't find the last error; take it from the
+/// field [`error`](Self::error).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RetryError<E> {
@@ -29,7 +58,10 @@ pub struct RetryError<E> {
     pub error: E,
     /// How many attempts were made, from 1.
     pub attempts: u32,
-    /// The time from the end of the first attempt to the end of the last; zero after a single one.
+    /// The time from the start of the first attempt to the end of the last.
+    ///
+    /// With [`with_retry`](crate::with_retry) and [`with_retry_mut`](crate::with_retry_mut) it starts
+    /// when the first attempt has to wait, or at its end if it never does.
     pub elapsed: Duration,
     /// Why there was no further attempt.
     pub reason: StopReason,
@@ -38,12 +70,19 @@ pub struct RetryError<E> {
 }
 
 impl<E> RetryError<E> {
-    /// The error of the last attempt.
+    /// Returns the error of the last attempt when nothing has happened.
     ///
-    /// It has its own class again: a retry around this one would retry it.
-    #[must_use]
-    pub fn into_inner(self) -> E {
-        self.error
+    /// That error has its own class again: a retry around this one would retry it.
+    ///
+    /// # Errors
+    ///
+    /// The `RetryError` itself when the outcome is unknown: its class is [`Class::Unknown`], whatever
+    /// the last error says of itself.
+    pub fn try_into_inner(self) -> Result<E, Self> {
+        match self.class() {
+            Class::Unknown => Err(self),
+            _ => Ok(self.error),
+        }
     }
 
     /// The same, with `change` made to the error.
@@ -66,22 +105,21 @@ impl<E> RetryError<E> {
     }
 }
 
-impl<E> Display for RetryError<E> {
+impl<E: Display> Display for RetryError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.attempts {
-            1 => write!(f, "gave up after 1 attempt ({})", self.reason),
-            attempts => write!(
-                f,
-                "gave up after {attempts} attempts in {:.1?} ({})",
-                self.elapsed, self.reason
-            ),
+        let plural = if self.attempts == 1 { "" } else { "s" };
+        write!(f, "gave up after {} attempt{plural}", self.attempts)?;
+        if !self.elapsed.is_zero() {
+            write!(f, " in {:.1?}", self.elapsed)?;
         }
+        write!(f, " ({}): {}", self.reason, self.error)
     }
 }
 
-impl<E: Error + 'static> Error for RetryError<E> {
+// `E` need not be an `Error`: `anyhow::Error` and boxed errors are none.
+impl<E: Debug + Display + 'static> Error for RetryError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        stand_in(self.class()).or(Some(&self.error))
+        stand_in(self.class()).or_else(|| source_of(&self.error))
     }
 }
 

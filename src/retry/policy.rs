@@ -104,11 +104,13 @@ impl RetryPolicy {
         self
     }
 
-    /// No attempt begins later than this after the end of the first one; `None` for no limit.
+    /// Limits the time from the start of the first attempt until the last one begins; `None` for
+    /// no limit.
     ///
-    /// The time that the operation takes counts, a running attempt is never interrupted. If the
-    /// next delay would end past the deadline, the retry stops at once instead of sleeping first.
-    /// With zero there is no retry at all.
+    /// The time that the operation takes counts, the first attempt's too. A running attempt is never
+    /// interrupted: the whole takes at most the deadline and one attempt. If the next delay would
+    /// end past the deadline, the retry stops at once instead of sleeping first. With zero there is
+    /// no retry at all.
     #[must_use]
     pub const fn with_deadline(mut self, deadline: Option<Duration>) -> Self {
         self.deadline = deadline;

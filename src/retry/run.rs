@@ -32,14 +32,28 @@ impl<'p> Run<'p> {
         }
     }
 
-    pub(crate) const fn new(policy: &'p RetryPolicy) -> Self {
+    /// Of an operation that does I/O in any case: time starts now.
+    #[cfg(any(test, feature = "postgres"))]
+    pub(crate) fn new(policy: &'p RetryPolicy) -> Self {
+        Self::since(policy, Some(Instant::now()))
+    }
+
+    /// Of an operation whose first attempt started at `since`; `None` if it has not had to wait.
+    pub(super) const fn since(policy: &'p RetryPolicy, since: Option<Instant>) -> Self {
+        let first = Self::first(policy);
         Self {
             policy,
-            attempt: Self::first(policy),
+            attempt: Attempt { since, ..first },
             conflicts: 0,
             pace: None,
             unsettled: false,
         }
+    }
+
+    /// Where the start of the first attempt belongs.
+    #[inline]
+    pub(super) const fn start(&mut self) -> &mut Option<Instant> {
+        &mut self.attempt.since
     }
 
     #[inline]
@@ -80,13 +94,9 @@ impl<'p> Run<'p> {
     #[cold]
     fn after<E: Classify>(&mut self, error: E) -> Result<Duration, RetryError<E>> {
         let class = error.class();
-        // The first attempt's end is where time starts: an operation that succeeds at once never
-        // asks for the time.
-        let elapsed = self
-            .attempt
-            .since
-            .get_or_insert_with(Instant::now)
-            .elapsed();
+        let now = Instant::now();
+        // An attempt that never had to wait has taken no time worth a reading of the clock.
+        let elapsed = now.duration_since(*self.attempt.since.get_or_insert(now));
         match self.decide(class, elapsed) {
             Ok(delay) => Ok(delay),
             Err(reason) => Err(RetryError {
@@ -165,7 +175,8 @@ impl<'p> Run<'p> {
             Class::Unknown | Class::Permanent => self.back_off(),
         };
         match policy.deadline {
-            Some(deadline) if deadline.is_zero() || elapsed.saturating_add(delay) > deadline => {
+            // At the deadline there is no time left, not even for an attempt without delay.
+            Some(deadline) if elapsed >= deadline || elapsed.saturating_add(delay) > deadline => {
                 Err(StopReason::Deadline)
             }
             _ => Ok(delay),

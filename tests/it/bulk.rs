@@ -312,7 +312,7 @@ async fn round(bank: &Bank) -> i64 {
                 .update_all_in(tx, &rows, Bulk::AllOrNothing)
                 .await
         });
-        run.await.map_err(optilock::RetryError::into_inner)
+        run.await.map_err(|gave_up| gave_up.error)
     };
     let written = verdicts
         .unwrap()

@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 use crate::{
-    Class, Classify, RetryError, RetryPolicy,
+    Class, Classify, RetryPolicy,
     postgres::{Isolation, TransactOptions, is_forbidden, transact_with},
 };
 
@@ -118,7 +118,7 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
         bring_up_to_date(tx).await
     })
     .await
-    .map_err(RetryError::into_inner)
+    .map_err(|gave_up| gave_up.error)
 }
 
 async fn bring_up_to_date(conn: &mut PgConnection) -> Result<(), MigrateError> {
