@@ -8,10 +8,11 @@ use sqlx::{
 };
 
 use super::{
-    Error, PgRepository, PgVersioned, is_forbidden,
+    Error, PLAIN, PgRepository, PgVersioned, attempt, is_forbidden,
     row::{Column, Role},
     sql::quoted_table,
 };
+use crate::Attempt;
 
 /// One row per column of the table. `$1` the table's name, quoted.
 const COLUMNS: &str = "SELECT a.attname AS name, a.attnotnull AS not_null,
@@ -62,8 +63,10 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// [`Error::Unfit`] with all that was found.
     pub async fn verify(&self) -> Result<(), Error> {
-        self.run(async |conn: &mut PgConnection| self.verify_in(conn).await)
-            .await
+        // In a transaction, whose guard knows what to do when it is dropped midway.
+        let mut verify = async |conn: &mut PgConnection, _| self.verify_in(conn).await;
+        let verified = attempt(&self.pool, PLAIN, Attempt::FIRST, &mut verify).await;
+        verified.map_err(|failed| failed.error.settled(failed.class))
     }
 
     /// [`verify`](Self::verify) on the caller's connection. Within a transaction it begins a savepoint:

@@ -3,7 +3,9 @@
 use sqlx::{Connection, PgConnection, Row, postgres::PgArguments};
 
 use super::refused;
-use crate::postgres::{Error, PgRepository, PgVersioned, sql::quoted_table};
+use crate::postgres::{
+    Error, PgRepository, PgVersioned, is_outside_of_a_transaction, sql::quoted_table,
+};
 
 impl<T: PgVersioned> PgRepository<T> {
     /// What keeps the id's index from finding it, if something does. Where the types of `column` and
@@ -15,9 +17,7 @@ impl<T: PgVersioned> PgRepository<T> {
         column: &str,
         field: &str,
     ) -> Result<Option<String>, Error> {
-        let mut transaction = conn.begin().await.map_err(Error::before)?;
-        let plan = self.plan(&mut transaction).await;
-        transaction.rollback().await.map_err(Error::before)?;
+        let plan = self.plan_alone(conn).await.map_err(Error::before)?;
         let name = T::COLUMNS[0].name;
         let why = match plan {
             Err(error) => return refused("finds", error).map(Some),
@@ -39,6 +39,33 @@ impl<T: PgVersioned> PgRepository<T> {
         let policy = "SELECT pg_catalog.row_security_active(pg_catalog.to_regclass($1))";
         let policy = sqlx::query_scalar(policy).bind(quoted_table(T::TABLE));
         policy.fetch_one(conn).await.map_err(Error::before)
+    }
+
+    /// [`plan`](Self::plan), without an effect on what the connection does next.
+    async fn plan_alone(
+        &self,
+        conn: &mut PgConnection,
+    ) -> Result<Result<Vec<String>, sqlx::Error>, sqlx::Error> {
+        // In plain SQL: a `begin` of sqlx's that is dropped on its way would roll back the caller's
+        // transaction. Outside of one the server refuses a savepoint.
+        match sqlx::raw_sql("SAVEPOINT optilock_plan")
+            .execute(&mut *conn)
+            .await
+        {
+            Ok(_) => {
+                let plan = self.plan(conn).await;
+                let undo = "ROLLBACK TO SAVEPOINT optilock_plan; RELEASE SAVEPOINT optilock_plan";
+                sqlx::raw_sql(undo).execute(conn).await?;
+                Ok(plan)
+            }
+            Err(error) if is_outside_of_a_transaction(&error) => {
+                let mut transaction = conn.begin().await?;
+                let plan = self.plan(&mut transaction).await;
+                transaction.rollback().await?;
+                Ok(plan)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// How the database finds an id if it may not read the whole table, even if that is a small one.
