@@ -65,8 +65,8 @@ impl<T: PgVersioned> PgRepository<T> {
         self.verify_in(&mut *self.acquire().await?).await
     }
 
-    /// [`verify`](Self::verify) on the caller's connection. Within a transaction it begins a savepoint:
-    /// let it run to its end.
+    /// [`verify`](Self::verify) on the caller's connection. Within a transaction it may abort that: a
+    /// statement that the database refuses is one that has failed.
     ///
     /// # Errors
     ///
