@@ -58,7 +58,7 @@ mod write;
 pub use bulk::Bulk;
 pub(crate) use classify::{
     Judgement, Phase, Situation, advice, class_in, class_of_busy, class_of_unknown, is_forbidden,
-    is_out_of_range, is_outside_of_a_transaction, is_read_only, is_stale_plan, is_unique_violation,
+    is_out_of_range, is_read_only, is_stale_plan, is_unique_violation,
 };
 #[cfg(feature = "inventory")]
 pub(crate) use classify::{is_division_by_zero, is_lock_timeout};
@@ -69,7 +69,7 @@ pub use pool::{PoolOptions, pool_options};
 pub use repository::PgRepository;
 pub use row::PgVersioned;
 pub use transaction::{Isolation, TransactOptions, Tx, TxOperation, transact, transact_with};
-pub(crate) use transaction::{PLAIN, READ_COMMITTED, attempt};
+pub(crate) use transaction::{READ_COMMITTED, attempt};
 pub use verdict::Verdict;
 
 /// For what [`versioned_row!`](crate::versioned_row) expands to, and nobody else.

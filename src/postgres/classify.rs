@@ -223,11 +223,6 @@ pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {
     has_code(error, "55P03")
 }
 
-/// The statement needs a transaction, and there is none.
-pub(crate) fn is_outside_of_a_transaction(error: &sqlx::Error) -> bool {
-    has_code(error, "25P01")
-}
-
 /// The role lacks a privilege.
 pub(crate) fn is_forbidden(error: &sqlx::Error) -> bool {
     has_code(error, "42501")

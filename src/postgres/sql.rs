@@ -40,8 +40,6 @@ pub(super) struct Statements {
     pub(super) find_all: SqlStr,
     /// A row, if there is any.
     pub(super) sample: SqlStr,
-    /// `$1` id. How the database would find a row by it, a line each.
-    pub(super) plan: SqlStr,
 }
 
 impl Statements {
@@ -108,13 +106,23 @@ impl Statements {
             sample: ours(format!(
                 "SELECT {list} FROM {table} AS t WHERE true{only} LIMIT 1"
             )),
-            // Compared with a value that the planner can't know, as in a generic plan.
-            plan: ours(format!(
-                "EXPLAIN (COSTS OFF) SELECT FROM {table} AS t WHERE t.{id} = (SELECT $1)"
-            )),
             find: ours(find),
         }
     }
+}
+
+/// How the database would find a row by an id of this type if it may not read the whole table, however
+/// small: a line each. The id is a value that the planner can't know, as in a generic plan.
+///
+/// Several statements for one message. Outside of a transaction they are one, with which the settings
+/// end; within one they are put back. So nothing is left behind when the caller gives up waiting.
+pub(super) fn explain<T: PgVersioned>(id_type: &str, seqscan: &str, bitmapscan: &str) -> SqlStr {
+    let Names { table, id, .. } = Names::of::<T>();
+    ours(format!(
+        "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = on;
+        EXPLAIN (COSTS OFF) SELECT FROM {table} AS t WHERE t.{id} = (SELECT NULL::{id_type});
+        SET LOCAL enable_seqscan = {seqscan}; SET LOCAL enable_bitmapscan = {bitmapscan}"
+    ))
 }
 
 /// Our own text around quoted names.

@@ -7,7 +7,7 @@ mod options;
 mod transact;
 mod tx;
 
-pub(crate) use attempt::{PLAIN, READ_COMMITTED, attempt};
+pub(crate) use attempt::{READ_COMMITTED, attempt};
 pub use operation::TxOperation;
 pub use options::{Isolation, TransactOptions};
 pub use transact::{transact, transact_with};

@@ -8,11 +8,10 @@ use sqlx::{
 };
 
 use super::{
-    Error, PLAIN, PgRepository, PgVersioned, attempt, is_forbidden,
+    Error, PgRepository, PgVersioned, is_forbidden,
     row::{Column, Role},
     sql::quoted_table,
 };
-use crate::Attempt;
 
 /// One row per column of the table. `$1` the table's name, quoted.
 const COLUMNS: &str = "SELECT a.attname AS name, a.attnotnull AS not_null,
@@ -63,14 +62,12 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// [`Error::Unfit`] with all that was found.
     pub async fn verify(&self) -> Result<(), Error> {
-        // In a transaction, whose guard knows what to do when it is dropped midway.
-        let mut verify = async |conn: &mut PgConnection, _| self.verify_in(conn).await;
-        let verified = attempt(&self.pool, PLAIN, Attempt::FIRST, &mut verify).await;
-        verified.map_err(|failed| failed.error.settled(failed.class))
+        self.run(async |conn: &mut PgConnection| self.verify_in(conn).await)
+            .await
     }
 
-    /// [`verify`](Self::verify) on the caller's connection. Within a transaction it begins a savepoint:
-    /// let it run to its end.
+    /// [`verify`](Self::verify) on the caller's connection. Within a transaction it may abort that: a
+    /// statement that the database refuses is one that has failed.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 //! Does the host's table fit? Everything that does not is named at once.
 
-use std::fmt;
+use std::{fmt, future::Future, task::Poll};
 
 use optilock::{
     Version,
@@ -15,7 +15,7 @@ use optilock::{
 };
 
 use crate::{
-    bank::{Account, everywhere},
+    bank::{Account, Bank, PLACES, everywhere},
     db::{Db, assert_quiet, with_role},
 };
 
@@ -740,4 +740,52 @@ async fn a_rule_is_refused_by_name() {
         let expected = format!("the statement that {what} is refused: ");
         assert!(refused[0].starts_with(&expected), "{refused:?}");
     }
+}
+
+/// Dropped after every poll, in a transaction of the caller's: that goes on as the same transaction, with
+/// the same settings.
+#[tokio::test]
+async fn verify_that_is_dropped_leaves_the_transaction_as_it_was() {
+    let bank = Bank::open(PLACES[0]).await;
+    bank.account(1, 0).await;
+    let settings = "SELECT current_setting('enable_seqscan') || pg_current_xact_id()::text";
+    for polls in 1_u32.. {
+        assert!(polls < 200, "it never ends");
+        let mut transaction = bank.pool.begin().await.unwrap();
+        let read = bank.accounts.get_in(&mut transaction, &1).await.unwrap();
+        let before: String = sqlx::query_scalar(settings)
+            .fetch_one(&mut *transaction)
+            .await
+            .unwrap();
+        let ended = {
+            let mut verify = std::pin::pin!(bank.accounts.verify_in(&mut transaction));
+            let mut left = polls;
+            std::future::poll_fn(|context| {
+                if verify.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(true);
+                }
+                left -= 1;
+                if left == 0 {
+                    Poll::Ready(false)
+                } else {
+                    Poll::Pending
+                }
+            })
+            .await
+        };
+        let after: String = sqlx::query_scalar(settings)
+            .fetch_one(&mut *transaction)
+            .await
+            .unwrap();
+        assert_eq!(before, after, "after {polls} polls");
+        let mine = read.plus(1);
+        let written = bank.accounts.update_in(&mut transaction, &mine);
+        let written = written.await.unwrap();
+        transaction.commit().await.unwrap();
+        assert_eq!(bank.accounts.get(&1).await.unwrap(), written);
+        if ended {
+            break;
+        }
+    }
+    assert_quiet(&bank.pool).await;
 }

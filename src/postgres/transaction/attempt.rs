@@ -23,13 +23,6 @@ pub(crate) struct Begin<'s> {
     pub(super) statement_timeout: Option<Duration>,
 }
 
-/// At the session's own level.
-pub(crate) const PLAIN: Begin<'_> = Begin {
-    sql: "BEGIN",
-    proven: false,
-    statement_timeout: None,
-};
-
 /// How the library's own locking attempts begin. Under a default of REPEATABLE READ or above even
 /// `FOR UPDATE` fails on a row that was changed meanwhile; at READ COMMITTED it waits and reads it.
 pub(crate) const READ_COMMITTED: Begin<'_> = Begin {

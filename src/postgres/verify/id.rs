@@ -1,10 +1,11 @@
 //! Is a row found by its id, and by an index?
 
-use sqlx::{Connection, PgConnection, Row, postgres::PgArguments};
+use sqlx::{PgConnection, Row, postgres::PgArguments};
 
 use super::refused;
 use crate::postgres::{
-    Error, PgRepository, PgVersioned, is_outside_of_a_transaction, sql::quoted_table,
+    Error, PgRepository, PgVersioned,
+    sql::{explain, quoted_table},
 };
 
 impl<T: PgVersioned> PgRepository<T> {
@@ -17,9 +18,8 @@ impl<T: PgVersioned> PgRepository<T> {
         column: &str,
         field: &str,
     ) -> Result<Option<String>, Error> {
-        let plan = self.plan_alone(conn).await.map_err(Error::before)?;
         let name = T::COLUMNS[0].name;
-        let why = match plan {
+        let why = match plan::<T>(conn).await {
             Err(error) => return refused("finds", error).map(Some),
             Ok(plan) if is_indexed(&plan, name) => return Ok(None),
             Ok(_) if column != field => format!(
@@ -39,45 +39,6 @@ impl<T: PgVersioned> PgRepository<T> {
         let policy = "SELECT pg_catalog.row_security_active(pg_catalog.to_regclass($1))";
         let policy = sqlx::query_scalar(policy).bind(quoted_table(T::TABLE));
         policy.fetch_one(conn).await.map_err(Error::before)
-    }
-
-    /// [`plan`](Self::plan), without an effect on what the connection does next.
-    async fn plan_alone(
-        &self,
-        conn: &mut PgConnection,
-    ) -> Result<Result<Vec<String>, sqlx::Error>, sqlx::Error> {
-        // In plain SQL: a `begin` of sqlx's that is dropped on its way would roll back the caller's
-        // transaction. Outside of one the server refuses a savepoint.
-        match sqlx::raw_sql("SAVEPOINT optilock_plan")
-            .execute(&mut *conn)
-            .await
-        {
-            Ok(_) => {
-                let plan = self.plan(conn).await;
-                let undo = "ROLLBACK TO SAVEPOINT optilock_plan; RELEASE SAVEPOINT optilock_plan";
-                sqlx::raw_sql(undo).execute(conn).await?;
-                Ok(plan)
-            }
-            Err(error) if is_outside_of_a_transaction(&error) => {
-                let mut transaction = conn.begin().await?;
-                let plan = self.plan(&mut transaction).await;
-                transaction.rollback().await?;
-                Ok(plan)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// How the database finds an id if it may not read the whole table, even if that is a small one.
-    async fn plan(&self, conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
-        let settings = "SET LOCAL enable_seqscan = off;
-            SET LOCAL enable_indexscan = on; SET LOCAL enable_bitmapscan = on";
-        sqlx::raw_sql(settings).execute(&mut *conn).await?;
-        let mut arguments = PgArguments::default();
-        sqlx::Arguments::add(&mut arguments, None::<T::Id>).map_err(sqlx::Error::Encode)?;
-        let plan = sqlx::query_with(self.sql.plan.clone(), arguments).persistent(false);
-        let plan = plan.fetch_all(conn).await?;
-        plan.iter().map(|line| line.try_get(0)).collect()
     }
 
     /// What is wrong with a row of the table, if there is one: it can't be read, or its own id does not
@@ -106,6 +67,20 @@ impl<T: PgVersioned> PgRepository<T> {
         }
         Ok(problem)
     }
+}
+
+/// How the database would find an id.
+async fn plan<T: PgVersioned>(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+    let mut arguments = PgArguments::default();
+    sqlx::Arguments::add(&mut arguments, None::<T::Id>).map_err(sqlx::Error::Encode)?;
+    let settings = "SELECT pg_catalog.pg_typeof($1)::pg_catalog.text,
+        pg_catalog.current_setting('enable_seqscan'), pg_catalog.current_setting('enable_bitmapscan')";
+    let settings = sqlx::query_as_with(settings, arguments).persistent(false);
+    let (id_type, seqscan, bitmapscan): (String, String, String) =
+        settings.fetch_one(&mut *conn).await?;
+    let explain = explain::<T>(&id_type, &seqscan, &bitmapscan);
+    let plan = sqlx::raw_sql(explain).fetch_all(conn).await?;
+    plan.iter().map(|line| line.try_get(0)).collect()
 }
 
 /// Whether the plan compares the column within an index; one that reads nothing needs none.
