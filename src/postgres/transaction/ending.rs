@@ -129,9 +129,9 @@ impl<'c> Tx<'c> {
         let Some(token) = &self.token else {
             return Standing::Open;
         };
-        let mark = sqlx::raw_sql(READ_MARK).fetch_one(&mut *self.inner).await;
-        match mark.and_then(|row| row.try_get::<Option<String>, _>(0)) {
-            Ok(found) if found.as_ref() == Some(token) => Standing::Open,
+        let mark = sqlx::query_scalar(READ_MARK).fetch_one(&mut *self.inner);
+        match mark.await {
+            Ok(found) if Option::<String>::as_ref(&found) == Some(token) => Standing::Open,
             Ok(_) => Standing::Ended,
             Err(error) if class_in(&error, Phase::Commit) == Class::Unknown => {
                 Standing::Lost(error)
