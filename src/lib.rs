@@ -59,8 +59,8 @@ pub mod postgres;
 pub use inventory::migrate;
 pub use precondition::{IfMatch, ParseIfMatchError};
 pub use retry::{
-    Attempt, Backoff, Class, Classify, Jitter, Operation, RetryError, RetryPolicy, StopReason,
-    with_retry, with_retry_mut,
+    Attempt, Backoff, Class, Classify, Jitter, Operation, RetryBudget, RetryError, RetryPolicy,
+    StopReason, with_retry, with_retry_mut,
 };
 pub use version::{Conflict, ParseVersionError, Version, Versioned};
 

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod backoff;
+mod budget;
 mod class;
 mod error;
 mod operation;
@@ -14,6 +15,7 @@ mod tests;
 
 pub use attempt::Attempt;
 pub use backoff::Backoff;
+pub use budget::RetryBudget;
 pub use class::{Class, Classify};
 pub use error::{RetryError, StopReason};
 pub use operation::Operation;

@@ -3,6 +3,7 @@
 use super::{
     attempt::Attempt,
     backoff::Pace,
+    budget::Shared,
     class::{Class, Classify},
     error::{RetryError, StopReason},
     pause::Pause,
@@ -20,6 +21,8 @@ pub(crate) struct Run<'p> {
     conflicts: u32,
     pace: Option<Pace>,
     unsettled: bool,
+    /// What the last retry that cost anything took from the budget.
+    spent: u32,
 }
 
 impl<'p> Run<'p> {
@@ -49,6 +52,7 @@ impl<'p> Run<'p> {
             conflicts: 0,
             pace: None,
             unsettled: false,
+            spent: 0,
         }
     }
 
@@ -66,12 +70,18 @@ impl<'p> Run<'p> {
     /// The first attempt succeeded, for which no books were kept.
     #[inline]
     pub(crate) fn succeeded_at_once(policy: &RetryPolicy) {
+        if let Some(Shared(budget)) = policy.budget {
+            budget.succeeded(0);
+        }
         metrics::attempts(policy.label, 1);
     }
 
     /// The attempt succeeded.
     #[inline]
     pub(crate) fn succeeded(&self) {
+        if let Some(Shared(budget)) = self.policy.budget {
+            budget.succeeded(self.spent);
+        }
         metrics::attempts(self.policy.label, self.attempt.number);
     }
 
@@ -165,10 +175,16 @@ impl<'p> Run<'p> {
         match policy.deadline {
             // At the deadline there is no time left, not even for an attempt without delay.
             Some(deadline) if elapsed >= deadline || elapsed.saturating_add(delay) > deadline => {
-                Err(StopReason::Deadline)
+                return Err(StopReason::Deadline);
             }
-            _ => Ok(delay),
+            _ => {}
         }
+        match (policy.budget, class) {
+            // The system that reports a conflict works.
+            (None, _) | (_, Class::Conflict) => {}
+            (Some(Shared(budget)), _) => self.spent = budget.take().ok_or(StopReason::Budget)?,
+        }
+        Ok(delay)
     }
 
     fn back_off(&mut self) -> Duration {

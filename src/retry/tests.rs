@@ -5,6 +5,7 @@ use crate::{Conflict, Version};
 use std::{convert::Infallible, error::Error, time::Duration};
 use tokio::time::Instant;
 
+mod budget;
 mod conversions;
 mod costs;
 mod events;
