@@ -3,14 +3,16 @@
 use super::*;
 use std::{
     fmt::{Debug, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 use tracing::{
-    Event, Subscriber,
+    Dispatch, Event, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id},
+    subscriber::{DefaultGuard, set_default},
 };
 use tracing_subscriber::{
+    Registry,
     layer::{Context, Layer, SubscriberExt},
     registry,
 };
@@ -37,9 +39,18 @@ impl<S: Subscriber> Layer<S> for Events {
     }
 }
 
+/// While there is a single subscriber, tracing asks that of the thread which first reaches an event
+/// whether anybody wants it, for good: another test's thread has none. Two that stay prevent that.
+static OTHERS: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| registry().into()));
+
+fn subscribe(layer: impl Layer<Registry> + Send + Sync) -> DefaultGuard {
+    LazyLock::force(&OTHERS);
+    set_default(registry().with(layer))
+}
+
 async fn told(policy: RetryPolicy, script: &[Class]) -> Vec<String> {
     let events = Events::default();
-    let guard = tracing::subscriber::set_default(registry().with(events.clone()));
+    let guard = subscribe(events.clone());
     let _ = play(&policy.with_label("checkout"), script, Duration::ZERO).await;
     drop(guard);
     events.0.lock().unwrap().clone()
@@ -138,7 +149,7 @@ impl<S: Subscriber> Layer<S> for Spans {
 #[tokio::test(start_paused = true)]
 async fn a_delay_is_a_span() {
     let spans = Spans::default();
-    let guard = tracing::subscriber::set_default(registry().with(spans.clone()));
+    let guard = subscribe(spans.clone());
     let policy = PLAIN.with_label("checkout");
     let script = [CONFLICT, BUSY, CONFLICT, Class::Permanent];
     let _ = play(&policy, &script, ms(100)).await;
