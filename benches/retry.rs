@@ -1,18 +1,27 @@
 //! What a retry costs when nothing goes wrong, and when something does: optilock beside a bare
 //! call, backon and tokio-retry2, all in one run.
 //!
-//! `cargo bench --bench retry` ends with a table of ratios. Those are measured in turns, so that a
-//! machine that changes its pace does so for everybody.
+//! `cargo bench --bench retry` ends with tables of ratios: medians of rounds in which the contestants
+//! take turns, so that a machine that changes its pace does so for all of them. The feature `metrics`
+//! is on; "counting recorder" is optilock with a recorder that only counts, the other rows have none.
 
 use backon::{ConstantBuilder, ExponentialBuilder, Retryable};
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use criterion::{BenchmarkId, Criterion, Throughput};
+use metrics::{
+    Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
+    SharedString, Unit, with_local_recorder,
+};
 use optilock::{Class, Classify, RetryPolicy, with_retry};
 use std::{
     cell::Cell,
     future::{Future, ready},
     hint::black_box,
     pin::pin,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
@@ -80,12 +89,73 @@ const BACKON_AT_ONCE: ConstantBuilder = ConstantBuilder::new()
     .with_delay(Duration::ZERO)
     .with_max_times(11);
 
+/// A recorder that only counts: what is recorded costs as little as a recorder can make it.
+#[derive(Default)]
+struct Counting(Arc<Counted>);
+
+#[derive(Default)]
+struct Counted(AtomicU64);
+
+static COUNTING: LazyLock<Counting> = LazyLock::new(Counting::default);
+
+impl CounterFn for Counted {
+    fn increment(&self, value: u64) {
+        self.0.fetch_add(value, Relaxed);
+    }
+
+    fn absolute(&self, _: u64) {}
+}
+
+impl HistogramFn for Counted {
+    fn record(&self, _: f64) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+impl Recorder for Counting {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(Arc::clone(&self.0))
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::from_arc(Arc::clone(&self.0))
+    }
+}
+
 struct Contestant {
     name: &'static str,
     /// In one measured block: enough that the harness does not drown a nanosecond, few for those
     /// who sleep.
     calls: u64,
     run: fn(&Runtime, u64) -> u64,
+    /// Whether the recorder that counts is installed meanwhile.
+    counted: bool,
+}
+
+impl Contestant {
+    const fn counted(self) -> Self {
+        Self {
+            name: "optilock, counting recorder",
+            counted: true,
+            ..self
+        }
+    }
+
+    fn run(&self, runtime: &Runtime, calls: u64) -> u64 {
+        if self.counted {
+            with_local_recorder(&*COUNTING, || (self.run)(runtime, calls))
+        } else {
+            (self.run)(runtime, calls)
+        }
+    }
 }
 
 macro_rules! contestant {
@@ -93,6 +163,7 @@ macro_rules! contestant {
         Contestant {
             name: $name,
             calls: $calls,
+            counted: false,
             run: |runtime, calls| {
                 runtime.block_on(async move {
                     let mut sum = 0_u64;
@@ -112,6 +183,7 @@ macro_rules! polled {
         Contestant {
             name: $name,
             calls: $calls,
+            counted: false,
             run: |_, calls| {
                 let mut context = Context::from_waker(Waker::noop());
                 let mut sum = 0_u64;
@@ -128,13 +200,17 @@ macro_rules! polled {
     };
 }
 
-/// Awaited inside of a task, as hosts do: the state of the retry lies in the task's memory.
-const AWAITED: [Contestant; 4] = [
-    contestant!("bare call", 10_000, |input| operation(input).await),
+const OPTILOCK_AWAITED: Contestant =
     contestant!("optilock", 10_000, |input| with_retry(&POLICY, |_| {
         operation(input)
     })
-    .await),
+    .await);
+
+/// Awaited inside of a task, as hosts do: the state of the retry lies in the task's memory.
+const AWAITED: [Contestant; 5] = [
+    contestant!("bare call", 10_000, |input| operation(input).await),
+    OPTILOCK_AWAITED,
+    OPTILOCK_AWAITED.counted(),
     contestant!("backon", 10_000, |input| (|| operation(input))
         .retry(BACKON)
         .await),
@@ -145,13 +221,17 @@ const AWAITED: [Contestant; 4] = [
     .await),
 ];
 
-/// The same, by an operation that waits once, as every call of a database does at least.
-const WAITING: [Contestant; 4] = [
-    contestant!("bare call", 10_000, |input| waiting(input).await),
+const OPTILOCK_WAITING: Contestant =
     contestant!("optilock", 10_000, |input| with_retry(&POLICY, |_| {
         waiting(input)
     })
-    .await),
+    .await);
+
+/// The same, by an operation that waits once, as every call of a database does at least.
+const WAITING: [Contestant; 5] = [
+    contestant!("bare call", 10_000, |input| waiting(input).await),
+    OPTILOCK_WAITING,
+    OPTILOCK_WAITING.counted(),
     contestant!("backon", 10_000, |input| (|| waiting(input))
         .retry(BACKON)
         .await),
@@ -162,12 +242,16 @@ const WAITING: [Contestant; 4] = [
     .await),
 ];
 
-/// Polled by hand, without a task around it: what the retry itself adds.
-const POLLED: [Contestant; 4] = [
-    polled!("bare call", 10_000, |input| operation(input)),
+const OPTILOCK_POLLED: Contestant =
     polled!("optilock", 10_000, |input| with_retry(&POLICY, |_| {
         operation(input)
-    })),
+    }));
+
+/// Polled by hand, without a task around it: what the retry itself adds.
+const POLLED: [Contestant; 5] = [
+    polled!("bare call", 10_000, |input| operation(input)),
+    OPTILOCK_POLLED,
+    OPTILOCK_POLLED.counted(),
     polled!("backon", 10_000, |input| (|| operation(input))
         .retry(BACKON)),
     polled!("tokio-retry2", 10_000, |input| Retry::spawn(
@@ -176,7 +260,12 @@ const POLLED: [Contestant; 4] = [
     )),
 ];
 
-const THREE_FAILURES: [Contestant; 5] = [
+const OPTILOCK_THREE_FAILURES: Contestant = contestant!("optilock", 1_000, |_| {
+    let tries = Cell::new(0);
+    with_retry(&AT_ONCE, |_| unlucky(&tries)).await
+});
+
+const THREE_FAILURES: [Contestant; 6] = [
     contestant!("bare loop", 1_000, |_| {
         let tries = Cell::new(0);
         loop {
@@ -186,10 +275,8 @@ const THREE_FAILURES: [Contestant; 5] = [
             }
         }
     }),
-    contestant!("optilock", 1_000, |_| {
-        let tries = Cell::new(0);
-        with_retry(&AT_ONCE, |_| unlucky(&tries)).await
-    }),
+    OPTILOCK_THREE_FAILURES,
+    OPTILOCK_THREE_FAILURES.counted(),
     contestant!("backon, sleeper replaced", 1_000, |_| {
         let tries = Cell::new(0);
         (|| unlucky(&tries))
@@ -219,13 +306,14 @@ fn bench(criterion: &mut Criterion, name: &str, contestants: &[Contestant]) {
     let runtime = runtime();
     let mut group = criterion.benchmark_group(name);
     group.sample_size(20);
-    for Contestant { name, calls, run } in contestants {
+    for contestant in contestants {
+        let Contestant { name, calls, .. } = contestant;
         group.throughput(Throughput::Elements(*calls));
         group.bench_with_input(
             BenchmarkId::from_parameter(name),
             calls,
             |bencher, calls| {
-                bencher.iter(|| run(&runtime, *calls));
+                bencher.iter(|| contestant.run(&runtime, *calls));
             },
         );
     }
@@ -243,10 +331,10 @@ fn ratios(title: &str, contestants: &[Contestant], rounds: usize) {
     let mut nanos = vec![Vec::new(); contestants.len()];
     let mut ratios = nanos.clone();
     for _ in 0..rounds {
-        for (index, Contestant { calls, run, .. }) in contestants.iter().enumerate() {
+        for (index, contestant) in contestants.iter().enumerate() {
             let start = Instant::now();
-            black_box(run(&runtime, black_box(*calls)));
-            let each = start.elapsed().as_secs_f64() * 1e9 / *calls as f64;
+            black_box(contestant.run(&runtime, black_box(contestant.calls)));
+            let each = start.elapsed().as_secs_f64() * 1e9 / contestant.calls as f64;
             let first = *nanos[0].last().unwrap_or(&each);
             ratios[index].push(each / if index == 0 { each } else { first });
             nanos[index].push(each);
@@ -255,10 +343,11 @@ fn ratios(title: &str, contestants: &[Contestant], rounds: usize) {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header([title, "ns per call", "ratio", "allocations per call"]);
-    for (index, Contestant { name, calls, run }) in contestants.iter().enumerate() {
+    for (index, contestant) in contestants.iter().enumerate() {
+        let Contestant { name, calls, .. } = contestant;
         // The runtime and its thread-locals are warm by now: what is counted is the call's own.
         let allocations = allocation_counter::measure(|| {
-            black_box(run(&runtime, *calls));
+            black_box(contestant.run(&runtime, *calls));
         });
         table.add_row([
             (*name).to_owned(),
@@ -287,4 +376,5 @@ fn main() {
     ratios("first try succeeds, awaited", &AWAITED, rounds);
     ratios("first try succeeds, polled", &POLLED, rounds);
     ratios("three failures, zero delay", &THREE_FAILURES, rounds);
+    assert_ne!(COUNTING.0.0.load(Relaxed), 0, "the recorder counts");
 }

@@ -41,6 +41,8 @@ pub mod guide;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+mod metrics;
 mod precondition;
 mod retry;
 mod version;
@@ -57,8 +59,8 @@ pub mod postgres;
 pub use inventory::migrate;
 pub use precondition::{IfMatch, ParseIfMatchError, PreconditionFailed};
 pub use retry::{
-    Attempt, Backoff, Class, Classify, Jitter, Operation, RetryError, RetryPolicy, StopReason,
-    with_retry, with_retry_mut,
+    Attempt, Backoff, Class, Classify, Jitter, Operation, RetryBudget, RetryError, RetryPolicy,
+    StopReason, with_retry, with_retry_mut,
 };
 pub use version::{Conflict, ParseVersionError, Version, Versioned};
 

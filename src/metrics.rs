@@ -20,108 +20,36 @@
 //! A conflict of `PgRepository::update`, or of another operation that makes one attempt, has escaped
 //! as far as this crate knows. What runs within a transaction is counted by whoever runs that one.
 //!
-//! With this feature an operation that is retried allocates its labels, once, also when it succeeds at
-//! once.
+//! The first use of a label allocates its keys, for good; after that an operation that succeeds
+//! allocates nothing here. Every record asks the recorder that is in force at that moment: one that is
+//! installed late gets what is recorded from then on, and so does a recorder of one thread
+//! ([`with_local_recorder`](https://docs.rs/metrics/latest/metrics/fn.with_local_recorder.html)).
 //!
 //! The share of conflicts that escaped should be near zero, and the mean of the attempts below 1.5:
 //! above that, a row is in such demand that its operation should lock, or be made one statement.
 
-#[cfg(feature = "postgres")]
-use std::time::Duration;
+#[cfg(feature = "metrics")]
+mod counted;
+#[cfg(not(feature = "metrics"))]
+mod ignored;
+#[cfg(feature = "metrics")]
+mod keys;
+#[cfg(feature = "metrics")]
+mod names;
 
-use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
-
-#[cfg(feature = "inventory")]
-use crate::inventory::{Report, Tidied};
-
-/// `optilock_conflicts_total`
-pub const CONFLICTS: &str = "optilock_conflicts_total";
-/// `optilock_attempts`
-pub const ATTEMPTS: &str = "optilock_attempts";
-/// `optilock_unknown_outcomes_total`
-pub const UNKNOWN_OUTCOMES: &str = "optilock_unknown_outcomes_total";
-/// `optilock_transaction_seconds`
-pub const TRANSACTION_SECONDS: &str = "optilock_transaction_seconds";
-/// `optilock_cleaned_total`
-pub const CLEANED: &str = "optilock_cleaned_total";
-/// `optilock_cleanup_failures_total`
-pub const CLEANUP_FAILURES: &str = "optilock_cleanup_failures_total";
-/// `optilock_kpi`
-pub const KPI: &str = "optilock_kpi";
-
-/// Tells the recorder what each of them is, for exporters that show it. Once, after the recorder was
-/// installed.
-pub fn describe() {
-    describe_counter!(
-        CONFLICTS,
-        Unit::Count,
-        "Lost races, absorbed by a retry or escaped to the caller"
-    );
-    describe_histogram!(ATTEMPTS, Unit::Count, "Attempts per operation");
-    describe_counter!(
-        UNKNOWN_OUTCOMES,
-        Unit::Count,
-        "Attempts whose outcome nobody knew"
-    );
-    describe_histogram!(
-        TRANSACTION_SECONDS,
-        Unit::Seconds,
-        "Time from BEGIN to the end of the transaction"
-    );
-    describe_counter!(CLEANED, Unit::Count, "What the periodic clean-up did");
-    describe_counter!(CLEANUP_FAILURES, Unit::Count, "Clean-ups that failed");
-    describe_gauge!(
-        KPI,
-        "The figures of the last report: counts, shares from 0 to 1, attempts, and seconds"
-    );
-}
-
-/// Sets the gauge of each figure of this report that is known: for a host that makes one every minute or
-/// so, from one process. What isn't known is NaN, so that no alert goes by an old figure.
-#[cfg(feature = "inventory")]
+#[cfg(all(feature = "metrics", feature = "postgres"))]
+pub(crate) use counted::transaction;
+#[cfg(feature = "metrics")]
+pub(crate) use counted::{attempts, conflict, unknown_outcome};
+#[cfg(all(feature = "metrics", feature = "inventory"))]
+pub(crate) use counted::{cleaned, cleanup_failed};
+#[cfg(not(feature = "metrics"))]
+pub(crate) use ignored::{attempts, conflict, unknown_outcome};
+#[cfg(all(feature = "metrics", feature = "inventory"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
-pub fn record(report: &Report) {
-    for kpi in &report.kpis {
-        let value = kpi.value.unwrap_or(f64::NAN);
-        ::metrics::gauge!(KPI, "kpi" => kpi.kind.as_str()).set(value);
-    }
-}
-
-#[cfg(feature = "inventory")]
-pub(crate) fn cleaned(done: &Tidied) {
-    let cleanup = done.cleanup;
-    for (what, count) in [
-        ("orders", cleanup.orders),
-        ("holds", cleanup.holds),
-        ("units", cleanup.units),
-        ("keys", done.keys),
-    ] {
-        if count > 0 {
-            counter!(CLEANED, "what" => what).increment(count);
-        }
-    }
-}
-
-#[cfg(feature = "inventory")]
-pub(crate) fn cleanup_failed(what: &'static str) {
-    counter!(CLEANUP_FAILURES, "what" => what).increment(1);
-}
-
-/// A conflict that a later attempt will see to, or that the caller gets.
-pub(crate) fn conflict(entity: &'static str, escaped: bool) {
-    let outcome = if escaped { "escaped" } else { "absorbed" };
-    counter!(CONFLICTS, "entity" => entity, "outcome" => outcome).increment(1);
-}
-
-pub(crate) fn unknown_outcome(entity: &'static str) {
-    counter!(UNKNOWN_OUTCOMES, "entity" => entity).increment(1);
-}
-
-pub(crate) fn attempts(entity: &'static str, attempts: u32) {
-    histogram!(ATTEMPTS, "entity" => entity).record(attempts);
-}
-
-#[cfg(feature = "postgres")]
-pub(crate) fn transaction(outcome: &'static str, took: Duration) {
-    histogram!(TRANSACTION_SECONDS, "outcome" => outcome).record(took);
-}
+pub use names::record;
+#[cfg(feature = "metrics")]
+pub use names::{
+    ATTEMPTS, CLEANED, CLEANUP_FAILURES, CONFLICTS, KPI, TRANSACTION_SECONDS, UNKNOWN_OUTCOMES,
+    describe,
+};

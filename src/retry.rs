@@ -2,9 +2,11 @@
 
 mod attempt;
 mod backoff;
+mod budget;
 mod class;
 mod error;
 mod operation;
+mod pause;
 mod policy;
 mod run;
 mod start;
@@ -13,6 +15,7 @@ mod tests;
 
 pub use attempt::Attempt;
 pub use backoff::Backoff;
+pub use budget::RetryBudget;
 pub use class::{Class, Classify};
 pub use error::{RetryError, StopReason};
 pub use operation::Operation;
@@ -22,7 +25,6 @@ pub(crate) use run::Run;
 
 use start::NotesStart;
 use std::pin::pin;
-use tokio::time::Instant;
 
 /// Runs `op` until it succeeds, as often and as long as `policy` allows.
 ///
@@ -42,7 +44,7 @@ use tokio::time::Instant;
 ///
 /// It does not allocate (unless the feature `metrics` is on), and touches tokio's timer only for
 /// delays above zero. Each retry is a `DEBUG` event with target
-/// `optilock::retry`, giving up is a `WARN` event (`DEBUG` if the first attempt failed for good).
+/// `optilock::retry`, each delay a `DEBUG` span `waiting`, giving up is a `WARN` event (`DEBUG` if the first attempt failed for good).
 /// Dropping the future cancels the attempt that runs.
 ///
 /// # Errors
@@ -88,42 +90,48 @@ where
 {
     async move {
         let mut since = None;
-        let first = NotesStart {
-            attempt: pin!(op(Run::first(policy))),
-            since: &mut since,
+        // A block, so that the attempt is gone before the next one begins.
+        let first = {
+            let attempt = pin!(op(Run::first(policy)));
+            let since = &mut since;
+            NotesStart { attempt, since }.await
         };
-        match first.await {
+        match first {
             Ok(value) => {
                 Run::succeeded_at_once(policy);
                 Ok(value)
             }
-            Err(error) => again(policy, op, error, since).await,
+            Err(error) => again(Run::since(policy, since), op, error).await,
         }
     }
 }
 
 /// Every attempt but the first.
 #[cold]
-async fn again<T, E, F, Fut>(
-    policy: &RetryPolicy,
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn keeps its arguments beside what becomes of them"
+)]
+fn again<T, E, F, Fut>(
+    mut run: Run<'_>,
     mut op: F,
     mut error: E,
-    since: Option<Instant>,
-) -> Result<T, RetryError<E>>
+) -> impl Future<Output = Result<T, RetryError<E>>>
 where
     F: FnMut(Attempt) -> Fut,
     Fut: Future<Output = Result<T, E>>,
     E: Classify,
 {
-    let mut run = Run::since(policy, since);
-    loop {
-        run.wait(error).await?;
-        match op(run.attempt()).await {
-            Ok(value) => {
-                run.succeeded();
-                return Ok(value);
+    async move {
+        loop {
+            run.wait(error).await?;
+            match op(run.attempt()).await {
+                Ok(value) => {
+                    run.succeeded();
+                    return Ok(value);
+                }
+                Err(failed) => error = failed,
             }
-            Err(failed) => error = failed,
         }
     }
 }
@@ -169,11 +177,12 @@ where
 {
     let mut run = Run::since(policy, None);
     loop {
-        let attempt = NotesStart {
-            attempt: pin!(op(&mut *context, run.attempt())),
-            since: run.start(),
+        let result = {
+            let attempt = pin!(op(&mut *context, run.attempt()));
+            let since = run.start();
+            NotesStart { attempt, since }.await
         };
-        match attempt.await {
+        match result {
             Ok(value) => {
                 run.succeeded();
                 return Ok(value);

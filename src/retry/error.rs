@@ -145,6 +145,8 @@ pub enum StopReason {
     Attempts,
     /// The next attempt would have begun after the policy's deadline.
     Deadline,
+    /// The system is busy, and the policy's [budget](crate::RetryBudget) was used up.
+    Budget,
 }
 
 impl Display for StopReason {
@@ -154,6 +156,7 @@ impl Display for StopReason {
             Self::Unknown => "outcome unknown",
             Self::Attempts => "attempts exhausted",
             Self::Deadline => "deadline reached",
+            Self::Budget => "retry budget exhausted",
         })
     }
 }

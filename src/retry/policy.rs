@@ -1,6 +1,9 @@
 //! How often, how long, and with what delays to retry.
 
-use super::backoff::Backoff;
+use super::{
+    backoff::Backoff,
+    budget::{RetryBudget, Shared},
+};
 use std::time::Duration;
 
 /// How often, how long, and with what delays to retry.
@@ -15,6 +18,7 @@ use std::time::Duration;
 /// | deadline, the operation's own time included | 3 s |
 /// | locking | after 2 conflicts |
 /// | unknown outcomes | not retried |
+/// | budget for a busy system, shared by operations | none |
 /// | seed | none: random |
 /// | label in events | `"operation"` |
 ///
@@ -39,6 +43,7 @@ pub struct RetryPolicy {
     pub(super) locking_after: Option<u32>,
     pub(super) seed: Option<u64>,
     pub(super) unknown_retried: bool,
+    pub(super) budget: Option<Shared>,
     pub(super) label: &'static str,
 }
 
@@ -59,6 +64,7 @@ impl RetryPolicy {
             locking_after: Some(2),
             seed: None,
             unknown_retried: false,
+            budget: None,
             label: UNLABELLED,
         }
     }
@@ -156,6 +162,16 @@ impl RetryPolicy {
         self
     }
 
+    /// Limits the retries of a busy system that all operations with this budget make together.
+    ///
+    /// An empty budget stops an operation by [`StopReason::Budget`](crate::StopReason::Budget). See
+    /// [`RetryBudget`] for the rules. Policies with a budget are equal if they share it.
+    #[must_use]
+    pub const fn with_budget(mut self, budget: &'static RetryBudget) -> Self {
+        self.budget = Some(Shared(budget));
+        self
+    }
+
     /// What is retried, for the events on target `optilock::retry`: `"checkout"`.
     #[must_use]
     pub const fn with_label(mut self, label: &'static str) -> Self {
@@ -229,8 +245,19 @@ mod tests {
         assert_eq!(policy.deadline, Some(Duration::from_secs(3)));
         assert_eq!(policy.locking_after, Some(2));
         assert!(!policy.unknown_retried);
+        assert_eq!(policy.budget, None);
         assert_eq!(policy.seed, None);
         assert_eq!(policy.label, "operation");
+    }
+
+    #[test]
+    fn policies_are_equal_if_they_share_their_budget() {
+        static ONE: RetryBudget = RetryBudget::new();
+        static OTHER: RetryBudget = RetryBudget::new();
+        let with = |budget| RetryPolicy::new().with_budget(budget);
+        assert_eq!(with(&ONE), with(&ONE));
+        assert_ne!(with(&ONE), with(&OTHER));
+        assert_ne!(with(&ONE), RetryPolicy::new());
     }
 
     #[test]

@@ -3,13 +3,16 @@
 use super::{
     attempt::Attempt,
     backoff::Pace,
+    budget::Shared,
     class::{Class, Classify},
     error::{RetryError, StopReason},
+    pause::Pause,
     policy::RetryPolicy,
 };
+use crate::metrics;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
-use tracing::{debug, warn};
+use tracing::{Instrument, debug, warn};
 
 /// Built on the hot path: everything that only a failure needs is made by the first failure.
 pub(crate) struct Run<'p> {
@@ -18,6 +21,8 @@ pub(crate) struct Run<'p> {
     conflicts: u32,
     pace: Option<Pace>,
     unsettled: bool,
+    /// What the last retry that cost anything took from the budget.
+    spent: u32,
 }
 
 impl<'p> Run<'p> {
@@ -47,6 +52,7 @@ impl<'p> Run<'p> {
             conflicts: 0,
             pace: None,
             unsettled: false,
+            spent: 0,
         }
     }
 
@@ -64,22 +70,22 @@ impl<'p> Run<'p> {
     /// The first attempt succeeded, for which no books were kept.
     #[inline]
     pub(crate) fn succeeded_at_once(policy: &RetryPolicy) {
-        #[cfg(feature = "metrics")]
-        crate::metrics::attempts(policy.label, 1);
-        #[cfg(not(feature = "metrics"))]
-        let _ = policy;
+        if let Some(Shared(budget)) = policy.budget {
+            budget.succeeded(0);
+        }
+        metrics::attempts(policy.label, 1);
     }
 
     /// The attempt succeeded.
     #[inline]
     pub(crate) fn succeeded(&self) {
-        #[cfg(feature = "metrics")]
-        crate::metrics::attempts(self.policy.label, self.attempt.number);
+        if let Some(Shared(budget)) = self.policy.budget {
+            budget.succeeded(self.spent);
+        }
+        metrics::attempts(self.policy.label, self.attempt.number);
     }
 
-    #[cfg(feature = "metrics")]
     fn count(&self, class: Class, gave_up: bool) {
-        use crate::metrics;
         match class {
             Class::Conflict => metrics::conflict(self.policy.label, gave_up),
             Class::Unknown => metrics::unknown_outcome(self.policy.label),
@@ -90,15 +96,15 @@ impl<'p> Run<'p> {
         }
     }
 
-    /// The delay before the next attempt, or why there is none.
+    /// The pause before the next attempt, or why there is none.
     #[cold]
-    fn after<E: Classify>(&mut self, error: E) -> Result<Duration, RetryError<E>> {
+    pub(super) fn after<E: Classify>(&mut self, error: E) -> Result<Pause, RetryError<E>> {
         let class = error.class();
         let now = Instant::now();
         // An attempt that never had to wait has taken no time worth a reading of the clock.
         let elapsed = now.duration_since(*self.attempt.since.get_or_insert(now));
         match self.decide(class, elapsed) {
-            Ok(delay) => Ok(delay),
+            Ok(pause) => Ok(pause),
             Err(reason) => Err(RetryError {
                 error,
                 attempts: self.attempt.number,
@@ -112,32 +118,24 @@ impl<'p> Run<'p> {
     /// Waits as long as it takes until the next attempt, and says how long that was, or why there is
     /// none.
     pub(crate) async fn wait<E: Classify>(&mut self, error: E) -> Result<Duration, RetryError<E>> {
-        let delay = self.after(error)?;
+        let Pause { delay, span } = self.after(error)?;
         // tokio rounds up to a millisecond, also from zero.
         if !delay.is_zero() {
-            sleep(delay).await;
+            sleep(delay).instrument(span).await;
         }
         Ok(delay)
     }
 
     #[cold]
-    fn decide(&mut self, class: Class, elapsed: Duration) -> Result<Duration, StopReason> {
+    fn decide(&mut self, class: Class, elapsed: Duration) -> Result<Pause, StopReason> {
         let decision = self.delay(class, elapsed);
-        #[cfg(feature = "metrics")]
         self.count(class, decision.is_err());
         match decision {
             Ok(delay) => {
-                debug!(
-                    target: "optilock::retry",
-                    label = self.policy.label,
-                    attempt = self.attempt.number,
-                    %class,
-                    ?delay,
-                    "retrying",
-                );
+                let pause = Pause::new(delay, self.policy.label, self.attempt.number, class);
                 self.attempt.number += 1;
                 self.attempt.last = self.attempt.number == self.policy.max_attempts;
-                Ok(delay)
+                Ok(pause)
             }
             Err(reason) => {
                 self.report(class, elapsed, reason);
@@ -177,10 +175,16 @@ impl<'p> Run<'p> {
         match policy.deadline {
             // At the deadline there is no time left, not even for an attempt without delay.
             Some(deadline) if elapsed >= deadline || elapsed.saturating_add(delay) > deadline => {
-                Err(StopReason::Deadline)
+                return Err(StopReason::Deadline);
             }
-            _ => Ok(delay),
+            _ => {}
         }
+        match (policy.budget, class) {
+            // The system that reports a conflict works.
+            (None, _) | (_, Class::Conflict) => {}
+            (Some(Shared(budget)), _) => self.spent = budget.take().ok_or(StopReason::Budget)?,
+        }
+        Ok(delay)
     }
 
     fn back_off(&mut self) -> Duration {

@@ -5,11 +5,12 @@ use crate::{Conflict, Version};
 use std::{convert::Infallible, error::Error, time::Duration};
 use tokio::time::Instant;
 
-// Labels of a metric are allocated, with a recorder and without.
+mod budget;
 mod conversions;
-#[cfg(not(feature = "metrics"))]
 mod costs;
 mod events;
+#[cfg(feature = "metrics")]
+mod recorders;
 mod spawned;
 
 /// An error of a script.

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Polls once, outside of any runtime: a touch of the timer would panic.
-fn ready<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("waits"),
@@ -16,7 +16,7 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Of the second run: in the first, thread-locals of tokio, rand and tracing come into being.
-fn allocations(run: impl Fn()) -> u64 {
+pub(super) fn allocations(run: impl Fn()) -> u64 {
     run();
     measure(run).count_total
 }
@@ -80,10 +80,10 @@ fn waiting_does_not_allocate() {
 }
 
 #[test]
-fn the_future_is_not_much_larger_than_a_sleep() {
+fn the_future_is_not_much_larger_than_a_sleep_and_its_span() {
     let policy = RetryPolicy::new();
     let future = with_retry(&policy, async |_| Ok::<_, Scripted>(1));
-    let sleep = size_of::<tokio::time::Sleep>();
+    let sleep = size_of::<tracing::instrument::Instrumented<tokio::time::Sleep>>();
     let size = size_of_val(&future);
-    assert!(size <= sleep + 176, "{size} bytes, a sleep has {sleep}");
+    assert!(size <= sleep + 192, "{size} bytes, a sleep has {sleep}");
 }

@@ -3,13 +3,16 @@
 use super::*;
 use std::{
     fmt::{Debug, Write},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 use tracing::{
-    Event, Subscriber,
+    Dispatch, Event, Subscriber,
     field::{Field, Visit},
+    span::{Attributes, Id},
+    subscriber::{DefaultGuard, set_default},
 };
 use tracing_subscriber::{
+    Registry,
     layer::{Context, Layer, SubscriberExt},
     registry,
 };
@@ -36,9 +39,18 @@ impl<S: Subscriber> Layer<S> for Events {
     }
 }
 
+/// While there is a single subscriber, tracing asks that of the thread which first reaches an event
+/// whether anybody wants it, for good: another test's thread has none. Two that stay prevent that.
+static OTHERS: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| registry().into()));
+
+fn subscribe(layer: impl Layer<Registry> + Send + Sync) -> DefaultGuard {
+    LazyLock::force(&OTHERS);
+    set_default(registry().with(layer))
+}
+
 async fn told(policy: RetryPolicy, script: &[Class]) -> Vec<String> {
     let events = Events::default();
-    let guard = tracing::subscriber::set_default(registry().with(events.clone()));
+    let guard = subscribe(events.clone());
     let _ = play(&policy.with_label("checkout"), script, Duration::ZERO).await;
     drop(guard);
     events.0.lock().unwrap().clone()
@@ -96,4 +108,67 @@ async fn giving_up_is_a_warning() {
         "DEBUG",
         "permanent failure",
     );
+}
+
+#[derive(Clone, Default)]
+struct Spans(Arc<Mutex<Vec<Span>>>);
+
+struct Span {
+    began: Instant,
+    text: String,
+    entered: u32,
+    lasted: Duration,
+}
+
+impl<S: Subscriber> Layer<S> for Spans {
+    fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        let about = attributes.metadata();
+        assert_eq!(about.target(), "optilock::retry");
+        let mut line = Line(format!("{} {}", about.level(), about.name()));
+        attributes.record(&mut line);
+        self.0.lock().unwrap().push(Span {
+            began: Instant::now(),
+            text: line.0,
+            entered: 0,
+            lasted: Duration::MAX,
+        });
+    }
+
+    fn on_enter(&self, _: &Id, _: Context<'_, S>) {
+        self.0.lock().unwrap().last_mut().unwrap().entered += 1;
+    }
+
+    fn on_close(&self, _: Id, _: Context<'_, S>) {
+        let mut spans = self.0.lock().unwrap();
+        let last = spans.last_mut().unwrap();
+        last.lasted = last.began.elapsed();
+    }
+}
+
+/// Issue 11, 21: a waiting operation has a span. What does not wait has none.
+#[tokio::test(start_paused = true)]
+async fn a_delay_is_a_span() {
+    let spans = Spans::default();
+    let guard = subscribe(spans.clone());
+    let policy = PLAIN.with_label("checkout");
+    let script = [CONFLICT, BUSY, CONFLICT, Class::Permanent];
+    let _ = play(&policy, &script, ms(100)).await;
+    drop(guard);
+    let spans = spans.0.lock().unwrap();
+    let said: Vec<_> = spans
+        .iter()
+        .map(|span| (&*span.text, span.lasted))
+        .collect();
+    let expected = [
+        (
+            "DEBUG waiting label=\"checkout\" attempt=2 class=busy delay=10ms",
+            ms(10),
+        ),
+        (
+            "DEBUG waiting label=\"checkout\" attempt=3 class=conflict delay=20ms",
+            ms(20),
+        ),
+    ];
+    assert_eq!(said, expected);
+    assert!(spans.iter().all(|span| span.entered >= 2), "polled inside");
 }
