@@ -245,6 +245,21 @@ impl Error {
         }
     }
 
+    /// The same, where the phase of a transaction knows better than the error itself: one that was
+    /// lost before `COMMIT` did nothing.
+    pub(crate) fn settled(self, class: Class) -> Self {
+        match (self, class) {
+            (Self::Unknown(source), Class::Busy { retry_after }) => match *source {
+                Self::Database(source) => Self::Busy {
+                    retry_after,
+                    source: Some(source),
+                },
+                other => other,
+            },
+            (error, _) => error,
+        }
+    }
+
     /// The error that counts: the last attempt's, if retries were exhausted.
     #[must_use]
     fn root(&self) -> &Self {
@@ -424,19 +439,35 @@ impl OfSqlx for Error {
 /// What [`transact`](crate::postgres::transact()) returns when its operation's error is this one.
 impl From<RetryError<Self>> for Error {
     fn from(gave_up: RetryError<Self>) -> Self {
-        let in_doubt = gave_up.class() == Class::Unknown;
         let (attempts, elapsed, reason) = (gave_up.attempts, gave_up.elapsed, gave_up.reason);
-        match gave_up.error {
-            error if error.is_unknown() => error,
-            error if in_doubt => Self::Unknown(Box::new(error)),
-            error if reason == StopReason::Permanent => error,
-            error => Self::Exhausted {
-                attempts,
-                elapsed,
-                reason,
-                source: Box::new(error),
+        match gave_up.try_into_inner() {
+            // A connection that was lost before COMMIT: known by its transaction, and not by the error.
+            Ok(error) => match error.settled(Class::Busy { retry_after: None }) {
+                error if reason == StopReason::Permanent => error,
+                error => Self::Exhausted {
+                    attempts,
+                    elapsed,
+                    reason,
+                    source: Box::new(error),
+                },
             },
+            Err(unknown) if unknown.error.is_unknown() => unknown.error,
+            Err(unknown) => Self::Unknown(Box::new(unknown.error)),
         }
+    }
+}
+
+/// What a transaction that gave up means whose operation's errors are those of versioned rows.
+impl From<RetryError<postgres::Error>> for Error {
+    fn from(gave_up: RetryError<postgres::Error>) -> Self {
+        gave_up.map(Self::from).into()
+    }
+}
+
+/// The same, where they are sqlx's.
+impl From<RetryError<sqlx::Error>> for Error {
+    fn from(gave_up: RetryError<sqlx::Error>) -> Self {
+        gave_up.map(Self::from).into()
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     OfSqlx, PgVersioned, Phase, advice, class_in, class_of_busy, class_of_unknown, is_out_of_range,
     is_unique_violation,
 };
-use crate::{Class, Classify, Conflict, Version, Versioned};
+use crate::{Class, Classify, Conflict, RetryError, Version, Versioned};
 
 /// Why an operation on versioned rows did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -276,6 +276,30 @@ impl OfSqlx for Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::of(error, Phase::Commit)
+    }
+}
+
+/// What a [`transact`](super::transact()) or a [`modify`](super::PgRepository::modify) that gave up means to
+/// a function that returns this error: an unknown outcome stays one.
+impl From<RetryError<Self>> for Error {
+    fn from(gave_up: RetryError<Self>) -> Self {
+        match gave_up.try_into_inner() {
+            // A connection that was lost before COMMIT: known by its transaction, and not by the error.
+            Ok(error) => error.settled(Class::Busy { retry_after: None }),
+            Err(unknown) if unknown.error.is_unknown() => unknown.error,
+            Err(unknown) => Self::Unknown(unknown.into()),
+        }
+    }
+}
+
+/// The same, of a transaction whose operation's errors are sqlx's. A connection that was lost before
+/// `COMMIT` is [`Busy`](Self::Busy): nothing happened.
+impl From<RetryError<sqlx::Error>> for Error {
+    fn from(gave_up: RetryError<sqlx::Error>) -> Self {
+        match gave_up.try_into_inner() {
+            Ok(error) => Self::before(error),
+            Err(unknown) => Self::Unknown(unknown.error.into()),
+        }
     }
 }
 

@@ -549,3 +549,103 @@ async fn a_leaked_savepoint_rolls_back_the_whole() {
     assert_quiet(&db.pool).await;
     assert_eq!(notes(&db.pool).await, [""; 0]);
 }
+
+/// Issue 11, inner and the conversions: `?` keeps what is known of the outcome, whichever error it leads to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_mark_keeps_the_outcome() {
+    use optilock::{inventory, postgres::Error};
+    type BoxError = Box<dyn std::error::Error + Send + Sync>;
+    // A host's error that says of every loss of a connection that nothing happened.
+    #[derive(Debug)]
+    enum Shop {
+        Busy,
+        Unknown(#[expect(dead_code, reason = "shown by Debug")] Box<RetryError<Shop>>),
+    }
+    impl From<sqlx::Error> for Shop {
+        fn from(_: sqlx::Error) -> Self {
+            Self::Busy
+        }
+    }
+    impl Classify for Shop {
+        fn class(&self) -> Class {
+            match self {
+                Self::Busy => Class::Busy { retry_after: None },
+                Self::Unknown(_) => Class::Unknown,
+            }
+        }
+    }
+    impl From<RetryError<Shop>> for Shop {
+        fn from(gave_up: RetryError<Shop>) -> Self {
+            let known = gave_up.try_into_inner();
+            known.unwrap_or_else(|unknown| Self::Unknown(Box::new(unknown)))
+        }
+    }
+    async fn run<E>(pool: &PgPool) -> Result<(), RetryError<E>>
+    where
+        E: From<sqlx::Error> + Classify + Send,
+    {
+        let once = POLICY.with_max_attempts(1);
+        transact(pool, &once, async |tx| {
+            note(tx, "noted").await.map_err(E::from)
+        })
+        .await
+    }
+    async fn shop(pool: &PgPool) -> Result<(), Shop> {
+        Ok(run::<Shop>(pool).await?)
+    }
+    async fn rows(pool: &PgPool) -> Result<(), Error> {
+        Ok(run::<Error>(pool).await?)
+    }
+    async fn sqlx_in_rows(pool: &PgPool) -> Result<(), Error> {
+        Ok(run::<sqlx::Error>(pool).await?)
+    }
+    async fn inventory(pool: &PgPool) -> Result<(), inventory::Error> {
+        Ok(run::<inventory::Error>(pool).await?)
+    }
+    async fn rows_in_inventory(pool: &PgPool) -> Result<(), inventory::Error> {
+        Ok(run::<Error>(pool).await?)
+    }
+    async fn sqlx_in_inventory(pool: &PgPool) -> Result<(), inventory::Error> {
+        Ok(run::<sqlx::Error>(pool).await?)
+    }
+    async fn anyhow(pool: &PgPool) -> anyhow::Result<()> {
+        Ok(run::<anyhow::Error>(pool).await?)
+    }
+    async fn boxed(pool: &PgPool) -> Result<(), BoxError> {
+        Ok(run::<BoxError>(pool).await?)
+    }
+    async fn sqlx_boxed(pool: &PgPool) -> Result<(), BoxError> {
+        Ok(run::<sqlx::Error>(pool).await?)
+    }
+
+    let db = with_notes().await;
+    let proxy = crate::proxy::Proxy::new(&db).await;
+    let pool = proxy.pool(2).await;
+    let classes = async |needle: &'static [u8], cut: crate::proxy::Cut| {
+        let mut found = Vec::new();
+        macro_rules! class_of {
+            ($($function:ident)*) => {$(
+                proxy.trap(needle, cut.clone());
+                let error = $function(&pool).await.unwrap_err();
+                assert!(!proxy.disarm(), "{}", stringify!($function));
+                found.push((stringify!($function), error.class()));
+            )*};
+        }
+        class_of!(shop rows sqlx_in_rows inventory rows_in_inventory sqlx_in_inventory anyhow boxed sqlx_boxed);
+        found
+    };
+    for cut in [crate::proxy::Cut::Before, crate::proxy::Cut::Reply] {
+        for (function, class) in classes(b"COMMIT\0", cut).await {
+            assert_eq!(class, Class::Unknown, "{function}");
+        }
+    }
+    // Before COMMIT it is known that nothing happened. What gave up is not tried again by a retry around.
+    for (function, class) in classes(b"noted", crate::proxy::Cut::Before).await {
+        let expected = match function {
+            "shop" | "rows" | "sqlx_in_rows" => Class::Busy { retry_after: None },
+            _ => Class::Permanent,
+        };
+        assert_eq!(class, expected, "{function}");
+    }
+    assert_quiet(&db.pool).await;
+}

@@ -190,7 +190,7 @@ impl PgInventory {
             .await
             .map_err(|failed| match failed.class {
                 Class::Conflict => failed.error.into(),
-                class => Failed::new(settled(failed.error, class), class),
+                class => Failed::new(failed.error.settled(class), class),
             })
     }
 
@@ -271,19 +271,5 @@ impl PgInventory {
             result
         })
         .await
-    }
-}
-
-/// An error from before `COMMIT` that calls itself unknown: by its phase it is known.
-fn settled(error: Error, class: Class) -> Error {
-    match (error, class) {
-        (Error::Unknown(source), Class::Busy { retry_after }) => match *source {
-            Error::Database(source) => Error::Busy {
-                retry_after,
-                source: Some(source),
-            },
-            other => other,
-        },
-        (error, _) => error,
     }
 }
