@@ -1,0 +1,15 @@
+//! An `async move` closure can't lend its captures to each attempt.
+
+use optilock::{Conflict, RetryPolicy, with_retry_mut};
+
+async fn sell(sku: String) {
+    let policy = RetryPolicy::new();
+    let mut sold = 0;
+    let result = with_retry_mut(&policy, &mut sold, async move |sold, _| {
+        *sold += sku.len();
+        Ok::<_, Conflict>(())
+    });
+    result.await.unwrap();
+}
+
+fn main() {}
