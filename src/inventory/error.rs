@@ -245,6 +245,15 @@ impl Error {
         }
     }
 
+    /// The same, of what came after something had been written and committed: whatever it says of itself,
+    /// it must not say that nothing happened.
+    pub(crate) fn after(self, wrote: bool) -> Self {
+        match self {
+            error if wrote && !error.is_unknown() => Self::Unknown(Box::new(error)),
+            error => error,
+        }
+    }
+
     /// The same, where the phase of a transaction knows better than the error itself: one that was
     /// lost before `COMMIT` did nothing.
     pub(crate) fn settled(self, class: Class) -> Self {
@@ -431,8 +440,8 @@ impl OfSqlx for Error {
         Self::before(error)
     }
 
-    fn as_sqlx(&self) -> Option<&sqlx::Error> {
-        self.as_sqlx()
+    fn refusal(&self) -> Option<&sqlx::Error> {
+        self.as_sqlx().filter(|_| !self.is_unknown())
     }
 }
 

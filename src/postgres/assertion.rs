@@ -4,6 +4,8 @@
 //! It fails by a cast to boolean of a text that is none, which the database's error quotes. A number
 //! from a row is part of the text: a constant would be cast when the statement is planned.
 
+use sqlx::postgres::PgDatabaseError;
+
 /// An assertion that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
@@ -33,7 +35,12 @@ impl Broken {
 
     /// Which assertion failed, if one did, and with which number.
     pub(super) fn of(error: &sqlx::Error) -> Option<(Self, i64)> {
-        Self::of_message(error.as_database_error()?.message())
+        let error = error.as_database_error()?;
+        // A host's own trigger may quote the same text.
+        let of_cast = error
+            .try_downcast_ref::<PgDatabaseError>()
+            .is_some_and(|error| error.code() == "22P02" && error.routine() == Some("boolin"));
+        of_cast.then(|| Self::of_message(error.message())).flatten()
     }
 
     fn of_message(message: &str) -> Option<(Self, i64)> {

@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 
 use sqlx::{
-    PgConnection, Row,
+    Connection, PgConnection, Row,
     postgres::{PgArguments, PgBindIterExt, PgRow},
 };
 
 use super::{
     Error, PgRepository, PgVersioned, READ_COMMITTED, Verdict,
     assertion::Broken,
-    attempt,
+    attempt, is_stale_plan,
     repository::{add, unencodable},
     write::counted,
 };
@@ -93,7 +93,8 @@ impl<T: PgVersioned> PgRepository<T> {
         rows: &[T],
         mode: Bulk,
     ) -> Result<Vec<Verdict<T>>, Error> {
-        let mut verdicts = self.batch(conn, rows, mode).await?;
+        let answers = self.batch(conn, rows, mode).await?;
+        let mut verdicts = verdicts_of(rows, &answers)?;
         self.explain(conn, rows, &mut verdicts).await?;
         Ok(told(verdicts))
     }
@@ -106,38 +107,41 @@ impl<T: PgVersioned> PgRepository<T> {
         rows: &[T],
         mode: Bulk,
     ) -> Result<Vec<Verdict<T>>, Error> {
-        let mut verdicts = self.batch(conn, rows, mode).await?;
-        let wrote = verdicts.iter().flatten().any(Verdict::is_written);
-        let explained = self.explain(conn, rows, &mut verdicts).await;
+        let answers = self.batch(conn, rows, mode).await?;
+        let wrote = answers
+            .iter()
+            .any(|answer| letter(answer).ok() == Some(b'w'));
+        let verdicts = verdicts_of(rows, &answers);
+        let mut verdicts = verdicts.map_err(|error| error.after(wrote))?;
+        let mut explained = self.explain(conn, rows, &mut verdicts).await;
+        // The schema changed behind the batch: the question alone is asked again.
+        if let Err(error) = &explained
+            && error.as_sqlx().is_some_and(is_stale_plan)
+            && conn.clear_cached_statements().await.is_ok()
+        {
+            explained = self.explain(conn, rows, &mut verdicts).await;
+        }
         explained.map_err(|error| error.after(wrote))?;
         Ok(told(verdicts))
     }
 
-    /// The one statement. `None` for a row that it could not lock.
+    /// The one statement.
     async fn batch(
         &self,
         conn: &mut PgConnection,
         rows: &[T],
         mode: Bulk,
-    ) -> Result<Vec<Option<Verdict<T>>>, Error> {
+    ) -> Result<Vec<PgRow>, Error> {
         check(rows)?;
         let mut arguments = PgArguments::default();
         add(&mut arguments, rows.iter().map(T::id).bind_iter())?;
         add(&mut arguments, rows.iter().map(T::version).bind_iter())?;
         add(&mut arguments, mode == Bulk::AllOrNothing)?;
         T::bind_all(rows, &mut arguments).map_err(unencodable)?;
-        let answers = sqlx::query_with(self.sql.update_all.clone(), arguments)
+        sqlx::query_with(self.sql.update_all.clone(), arguments)
             .fetch_all(conn)
             .await
-            .map_err(|error| of_bulk(error, rows))?;
-        let mut verdicts = Vec::new();
-        verdicts.resize_with(rows.len(), || None);
-        for answer in &answers {
-            if let Some(verdict) = verdicts.get_mut(place(answer)?) {
-                *verdict = Some(verdict_of(answer)?);
-            }
-        }
-        Ok(verdicts)
+            .map_err(|error| of_bulk(error, rows))
     }
 
     /// Rows that could not be locked are gone, unless a second statement still sees them.
@@ -181,6 +185,21 @@ fn place(answer: &PgRow) -> Result<usize, Error> {
     Ok(usize::try_from(place - 1).unwrap_or(usize::MAX))
 }
 
+/// `None` for a row that could not be locked.
+fn verdicts_of<T: PgVersioned>(
+    rows: &[T],
+    answers: &[PgRow],
+) -> Result<Vec<Option<Verdict<T>>>, Error> {
+    let mut verdicts = Vec::new();
+    verdicts.resize_with(rows.len(), || None);
+    for answer in answers {
+        if let Some(verdict) = verdicts.get_mut(place(answer)?) {
+            *verdict = Some(verdict_of(answer)?);
+        }
+    }
+    Ok(verdicts)
+}
+
 fn told<T>(verdicts: Vec<Option<Verdict<T>>>) -> Vec<Verdict<T>> {
     let verdicts = verdicts.into_iter();
     verdicts
@@ -205,10 +224,15 @@ fn check<T: PgVersioned>(rows: &[T]) -> Result<(), Error> {
     }
 }
 
+/// How the statement says what became of a row.
+fn letter(answer: &PgRow) -> Result<u8, Error> {
+    let letter: i8 = answer.try_get("optilock.verdict")?;
+    Ok(letter.cast_unsigned())
+}
+
 fn verdict_of<T: PgVersioned>(answer: &PgRow) -> Result<Verdict<T>, Error> {
-    let verdict: i8 = answer.try_get("optilock.verdict")?;
-    let row = T::from_row(answer)?;
-    Ok(match verdict.cast_unsigned() {
+    let (letter, row) = (letter(answer)?, T::from_row(answer)?);
+    Ok(match letter {
         b'w' => Verdict::Written(row),
         b's' => Verdict::Stale(row),
         b'h' => Verdict::Held(row),

@@ -23,6 +23,8 @@ pub(crate) struct Situation {
     /// A limit for statements that the crate set with `BEGIN` has passed: a cancelled statement may have
     /// been cancelled by it.
     pub(crate) timed_out: bool,
+    /// The crate declared the transaction read-only: a write in it was refused for that.
+    pub(crate) read_only: bool,
 }
 
 /// What an error means in a situation.
@@ -43,7 +45,15 @@ impl Situation {
     const UNKNOWN: Self = Self {
         phase: Phase::Commit,
         timed_out: false,
+        read_only: false,
     };
+
+    pub(crate) const fn of(phase: Phase) -> Self {
+        Self {
+            phase,
+            ..Self::UNKNOWN
+        }
+    }
 
     pub(crate) fn current() -> Self {
         SITUATION.get()
@@ -85,6 +95,7 @@ impl Situation {
                     });
                 match error.code().as_deref().unwrap_or_default() {
                     "57014" if self.timed_out => BUSY,
+                    "25006" if self.read_only => Class::Permanent,
                     code => of_code(code, fatal, lost),
                 }
             }
@@ -112,8 +123,7 @@ impl Classify for sqlx::Error {
 
 /// The class of `error` in `phase`.
 pub(crate) fn class_in(error: &sqlx::Error, phase: Phase) -> Class {
-    let timed_out = false;
-    Situation { phase, timed_out }.class(error)
+    Situation::of(phase).class(error)
 }
 
 /// The class of an outcome that was unknown where `error` came: a connection that was lost is judged by
@@ -133,19 +143,20 @@ pub(crate) fn class_of_busy(error: &sqlx::Error, retry_after: Option<Duration>) 
     Class::Busy { retry_after }
 }
 
-/// PostgreSQL's error codes, appendix A of its manual. Codes come before severity: a full server
-/// (`53300`) or one that is starting (`57P03`) says so with `FATAL`, yet has done nothing. So does a server
-/// that refuses a login, and will refuse the next one.
+/// PostgreSQL's error codes, appendix A of its manual. With `FATAL` or `PANIC` the connection ends, and only
+/// of a login that was refused it is known that nothing happened: a full server (`53300`), one that is
+/// starting (`57P03`), and one that will refuse the next login too.
 fn of_code(code: &str, fatal: bool, lost: Class) -> Class {
     match code {
-        "40001" | "40P01" => Class::Conflict,
-        "55P03" | "57P03" | "25006" => BUSY,
-        "08007" | "40003" => Class::Unknown,
+        "53300" | "57P03" => BUSY,
         "57P01" | "57P02" | "25P03" => lost,
-        _ if code.starts_with("53") => BUSY,
+        "08007" | "40003" => Class::Unknown,
         _ if code.starts_with("08") => lost,
-        _ if is_refused_login(code) => Class::Permanent,
+        _ if fatal && is_refused_login(code) => Class::Permanent,
         _ if fatal => lost,
+        "40001" | "40P01" => Class::Conflict,
+        "55P03" | "25006" => BUSY,
+        _ if code.starts_with("53") => BUSY,
         _ => Class::Permanent,
     }
 }
@@ -308,6 +319,19 @@ mod tests {
         }
     }
 
+    /// A disk that is full while the log of a commit is written: the outcome is unknown.
+    #[test]
+    fn a_fatal_end_is_a_lost_connection_whatever_its_code() {
+        for code in ["53100", "53200", "40001", "55P03", "25006", "XX000"] {
+            assert_eq!(
+                of_code(code, true, Class::Unknown),
+                Class::Unknown,
+                "{code}"
+            );
+            assert_eq!(of_code(code, true, BUSY), BUSY, "{code}");
+        }
+    }
+
     #[test]
     fn a_situation_is_for_one_question() {
         struct Wrapped(sqlx::Error);
@@ -323,10 +347,7 @@ mod tests {
             }
         }
         let lost = Wrapped(sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into()));
-        let before = Situation {
-            phase: Phase::Before,
-            timed_out: false,
-        };
+        let before = Situation::of(Phase::Before);
         assert_eq!(before.judge(&lost).class, BUSY);
         assert_eq!(lost.class(), Class::Unknown);
         assert_eq!(before.judge(&Charged).class, Class::Unknown);

@@ -187,13 +187,11 @@ impl Error {
         }
     }
 
-    /// The same, of a question that was asked after something had been written: that one can't be told
-    /// any more what became of it.
+    /// The same, of what came after something had been written and committed: whatever it says of itself,
+    /// it must not say that nothing happened.
     pub(crate) fn after(self, wrote: bool) -> Self {
         match self {
-            Self::Busy { source, .. } | Self::Serialization(source) if wrote => {
-                Self::Unknown(source.into())
-            }
+            error if wrote && !error.is_unknown() => Self::Unknown(error.into()),
             error => error,
         }
     }
@@ -230,7 +228,10 @@ impl Error {
             | Self::AlreadyExists { source, .. }
             | Self::Busy { source, .. }
             | Self::Database(source) => Some(source),
-            Self::Unknown(source) => source.downcast_ref(),
+            Self::Unknown(source) => match source.downcast_ref::<Self>() {
+                Some(source) => source.as_sqlx(),
+                None => source.downcast_ref(),
+            },
             _ => None,
         }
     }
@@ -267,8 +268,8 @@ impl OfSqlx for Error {
         Self::before(error)
     }
 
-    fn as_sqlx(&self) -> Option<&sqlx::Error> {
-        self.as_sqlx()
+    fn refusal(&self) -> Option<&sqlx::Error> {
+        self.as_sqlx().filter(|_| !self.is_unknown())
     }
 }
 

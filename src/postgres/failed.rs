@@ -1,4 +1,6 @@
-use super::{Judgement, Phase, Situation};
+use super::Judgement;
+#[cfg(feature = "inventory")]
+use super::{Phase, Situation};
 use crate::{Class, Classify};
 
 /// An error with the class that it has in its phase, which may differ from the one it would give
@@ -32,15 +34,12 @@ impl<E> Failed<E> {
 
     /// An error of an operation inside a transaction whose `COMMIT` was never sent: a connection that was
     /// lost took nothing with it.
+    #[cfg(feature = "inventory")]
     pub(crate) fn before_commit(error: E) -> Self
     where
         E: Classify,
     {
-        let situation = Situation {
-            phase: Phase::Before,
-            timed_out: false,
-        };
-        let judgement = situation.judge(&error);
+        let judgement = Situation::of(Phase::Before).judge(&error);
         Self::judged(error, judgement)
     }
 }

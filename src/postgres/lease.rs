@@ -1,5 +1,6 @@
 use std::{
     ops::{Deref, DerefMut},
+    pin::pin,
     task::{Context, Waker},
     thread,
     time::Duration,
@@ -26,14 +27,16 @@ pub(crate) struct Lease {
     conn: Option<PoolConnection<Postgres>>,
     fate: Fate,
     refreshed: bool,
+    /// The one that drives the connection: another one may stand still.
+    runtime: Option<runtime::Handle>,
 }
 
 /// An error of the crate's that may be one of sqlx's.
 pub(crate) trait OfSqlx {
     /// Of a statement that could not yet take effect.
     fn before(error: sqlx::Error) -> Self;
-    /// What the database said.
-    fn as_sqlx(&self) -> Option<&sqlx::Error>;
+    /// What the database said, if nothing happened for that.
+    fn refusal(&self) -> Option<&sqlx::Error>;
 }
 
 /// What becomes of a connection when its lease is dropped.
@@ -56,6 +59,7 @@ impl Lease {
             conn: Some(pool.acquire().await?),
             fate: Fate::Settle,
             refreshed: false,
+            runtime: runtime::Handle::try_current().ok(),
         })
     }
 
@@ -67,7 +71,7 @@ impl Lease {
     /// Makes the connection ready for its return after an operation ended with `result`. Returns
     /// whether the operation is to be run again on it: see [`refresh`](Self::refresh).
     pub(crate) async fn again<T, E: OfSqlx>(&mut self, result: &Result<T, E>) -> bool {
-        let error = result.as_ref().err().and_then(OfSqlx::as_sqlx);
+        let error = result.as_ref().err().and_then(OfSqlx::refusal);
         self.recover(error).await
     }
 
@@ -129,32 +133,28 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let Some(conn) = self.conn.take() else { return };
         let usable = self.fate != Fate::Close && !conn.is_in_transaction();
-        match runtime::Handle::try_current() {
-            // A task that is spawned while a runtime unwinds is dropped at once.
-            Ok(runtime) if !thread::panicking() => {
-                if usable {
-                    give_back(conn, &runtime, self.fate);
-                } else {
-                    close(conn, &runtime);
-                }
-            }
-            _ => close_now(conn),
+        // A task that is spawned while a runtime unwinds is dropped at once; and without a runtime
+        // there is none to spawn it on.
+        let spawns = !thread::panicking() && runtime::Handle::try_current().is_ok();
+        match self.runtime.take().filter(|_| spawns) {
+            Some(runtime) if usable => give_back(conn, &runtime, self.fate),
+            Some(runtime) => close(conn, &runtime),
+            None => close_now(conn),
         }
     }
 }
 
 /// Returns the connection by a task with a limit.
 fn give_back(mut conn: PoolConnection<Postgres>, runtime: &runtime::Handle, fate: Fate) {
-    // What dropping the connection does, as a future of our own: the one that sqlx spawns has no
-    // limit. It is public and hidden in sqlx 0.9.
-    let mut returned = Box::pin(conn.return_to_pool());
     if fate == Fate::Settle {
         // Sends a queued ROLLBACK here and now: a runtime on one thread may stand still from here on.
+        // The answer is read by the task.
         let mut context = Context::from_waker(Waker::noop());
-        if returned.as_mut().poll(&mut context).is_ready() {
-            return;
-        }
+        let _sent = pin!(conn.ping()).poll(&mut context);
     }
+    // What dropping the connection does, as a future of our own: the one that sqlx spawns has no
+    // limit. It is public and hidden in sqlx 0.9.
+    let returned = conn.return_to_pool();
     runtime.spawn(async move { timeout(RETURN_LIMIT, returned).await.is_ok() });
 }
 

@@ -5,10 +5,14 @@ use sqlx::{
     pool::PoolConnectionMetadata,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::time::timeout;
 
 type Checked<'c, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'c>>;
 type Hook =
     Arc<dyn Fn(&mut PgConnection, PoolConnectionMetadata) -> Checked<'_, bool> + Send + Sync>;
+
+/// The longest that an idle connection may take to answer; it is closed then, and another one opened.
+const PING_LIMIT: Duration = Duration::from_millis(500);
 
 /// Pool settings that suit short transactions: start from these, then set your own.
 ///
@@ -25,7 +29,8 @@ pub fn pool_options() -> PoolOptions {
 /// # Default
 ///
 /// - A connection that was idle for 5 seconds is pinged before it is handed out: one that died with a
-///   restart of the server would leave the outcome of the next write unknown. sqlx pings every time, a
+///   restart of the server would leave the outcome of the next write unknown. One that does not answer in
+///   half a second is closed. sqlx pings every time, a
 ///   round trip for each operation (`test_before_acquire`, here `false`).
 /// - `acquire_timeout` 3 seconds instead of 30: a shop that gets no connection for three seconds is
 ///   [`Busy`](crate::Class::Busy) and should say so.
@@ -194,7 +199,10 @@ impl From<PoolOptions> for PgPoolOptions {
             let hook = hook.clone();
             Box::pin(async move {
                 if connection.idle_for >= ping_after {
-                    conn.ping().await?;
+                    match timeout(PING_LIMIT, conn.ping()).await {
+                        Ok(alive) => alive?,
+                        Err(_silent) => return Ok(false),
+                    }
                 }
                 match hook {
                     Some(hook) => hook(conn, connection).await,

@@ -24,7 +24,10 @@ impl<T: PgVersioned> PgRepository<T> {
     /// [`Error::AlreadyExists`] when the id or another unique key is taken; [`Error::Suppressed`];
     /// [`Error::Unknown`] when the connection was lost meanwhile.
     pub async fn insert(&self, row: &T) -> Result<T, Error> {
-        let insert = async |conn: &mut PgConnection| self.insert_in(conn, row).await;
+        let insert = async |conn: &mut PgConnection| {
+            let inserted = self.insert_row(conn, row).await?;
+            T::from_row(&inserted).map_err(|error| Error::from(error).after(true))
+        };
         counted::<T, _>(self.run(insert).await, |_| &[])
     }
 
@@ -34,6 +37,10 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// As there. PostgreSQL aborts a transaction in which a key was taken.
     pub async fn insert_in(&self, conn: &mut PgConnection, row: &T) -> Result<T, Error> {
+        Ok(T::from_row(&self.insert_row(conn, row).await?)?)
+    }
+
+    async fn insert_row(&self, conn: &mut PgConnection, row: &T) -> Result<PgRow, Error> {
         let mut arguments = PgArguments::default();
         if !T::GENERATED_ID {
             add(&mut arguments, row.id())?;
@@ -48,7 +55,7 @@ impl<T: PgVersioned> PgRepository<T> {
                 false => Error::or_taken::<T>(error, row.id()),
             })?;
         match inserted {
-            Some(inserted) => Ok(T::from_row(&inserted)?),
+            Some(inserted) => Ok(inserted),
             None if T::GENERATED_ID => Err(Error::suppressed::<T>("(new)")),
             None => Err(Error::suppressed::<T>(row.id())),
         }
@@ -66,9 +73,9 @@ impl<T: PgVersioned> PgRepository<T> {
     /// [`Error::VersionExhausted`], [`Error::Unfit`] when the id names several rows;
     /// [`Error::Unknown`] when the connection was lost meanwhile. Save for the last, nothing is stored.
     ///
-    /// A decode error in [`Error::Database`] comes after the write, as it does of every operation that
-    /// returns a row: what a trigger or a default made does not fit the struct.
-    /// [`verify`](Self::verify) finds such things earlier.
+    /// A decode error in [`Error::Unknown`] comes after the write, as it does of every operation that
+    /// returns a row: what a trigger or a default made does not fit the struct. In the caller's transaction
+    /// it is an [`Error::Database`]. [`verify`](Self::verify) finds such things earlier.
     pub async fn update(&self, row: &T) -> Result<T, Error> {
         let verdict = self.compare_and_set(row).await?;
         verdict.written(row.id(), row.version())
@@ -196,7 +203,9 @@ impl<T: PgVersioned> PgRepository<T> {
     ) -> Result<Verdict<T>, Error> {
         let statement = &self.sql.update;
         let written = self.write_alone(conn, statement, id, expected, Some(row));
-        written.await?.verdict()
+        // Only a row that was written can fail to be read here.
+        let written = written.await?.verdict();
+        written.map_err(|error| error.after(true))
     }
 
     /// A [`write`](Self::write) that commits by itself. Above READ COMMITTED the database only says that

@@ -8,6 +8,7 @@ use std::{
     error::Error,
     fmt::{self, Display},
     iter::successors,
+    sync::Arc,
     time::Duration,
 };
 
@@ -105,18 +106,30 @@ pub(crate) fn class_of(error: &(dyn Error + 'static)) -> Option<Class> {
         return Some(*class);
     }
     #[cfg(feature = "inventory")]
-    if let Some(error) = error.downcast_ref::<crate::inventory::Error>() {
+    if let Some(error) = held::<crate::inventory::Error>(error) {
         return Some(error.class());
     }
     #[cfg(feature = "postgres")]
-    if let Some(error) = error.downcast_ref::<crate::postgres::Error>() {
+    if let Some(error) = held::<crate::postgres::Error>(error) {
         return Some(error.class());
     }
     #[cfg(feature = "postgres")]
-    if let Some(error) = error.downcast_ref::<sqlx::Error>() {
+    if let Some(error) = held::<sqlx::Error>(error) {
         return Some(error.class());
     }
-    error.downcast_ref().map(Conflict::class)
+    // Its own source is that of the error inside, which is passed over.
+    if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        return error.get_ref().map(|inner| class_of_chain(inner));
+    }
+    held(error).map(Conflict::class)
+}
+
+/// An error of this type, also behind a pointer: that has the source of the error inside, which would be
+/// passed over.
+fn held<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
+    let of_box = || error.downcast_ref::<Box<E>>().map(|error| &**error);
+    let of_arc = || error.downcast_ref::<Arc<E>>().map(|error| &**error);
+    error.downcast_ref().or_else(of_box).or_else(of_arc)
 }
 
 /// The source of an error of any type that this crate knows; `None` for other types.

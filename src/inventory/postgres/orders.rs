@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{reservations, row, sql};
@@ -116,11 +116,12 @@ pub(super) async fn cancel_many(
         .fetch_one(&mut *conn)
         .await?;
     let cancelled: Vec<Uuid> = cancelled.try_get("cancelled")?;
+    let committed = !cancelled.is_empty() && !conn.is_in_transaction();
     let rows = sqlx::query(sql::ORDERS_OF)
         .bind(cancelled)
         .fetch_all(conn)
         .await;
-    row::orders(&rows.map_err(Error::before)?)
+    row::orders(&rows.map_err(|error| Error::before(error).after(committed))?)
 }
 
 pub(super) async fn revive(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
@@ -169,7 +170,9 @@ pub(super) async fn take_back(conn: &mut PgConnection, request: &Return) -> Resu
         .await
         .map_err(|error| Error::of_several(error, Order::ENTITY, id))?;
     if row::wrote(&rows)? {
-        return find(conn, id).await;
+        let committed = !conn.is_in_transaction();
+        let found = find(conn, id).await;
+        return found.map_err(|error| error.after(committed));
     }
     let made = sqlx::query_scalar(sql::RETURNED)
         .bind(request.id)
@@ -207,7 +210,9 @@ async fn arrived(
     to: OrderStatus,
     moved: bool,
 ) -> Result<Option<Order>, Error> {
-    let mut order = find(conn, id).await?;
+    let committed = moved && !conn.is_in_transaction();
+    let found = find(conn, id).await;
+    let mut order = found.map_err(|error| error.after(committed))?;
     if moved || order.status == to {
         order.replayed = !moved;
         return Ok(Some(order));

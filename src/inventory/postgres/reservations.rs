@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
 
 use super::{orders, row, sql};
 use crate::inventory::{
@@ -43,7 +43,9 @@ pub(super) async fn reserve(
     for _ in 0..ROUNDS {
         let rows = hold(conn, request).await?;
         if row::wrote(&rows)? {
-            return find(conn, request.id).await;
+            let committed = !conn.is_in_transaction();
+            let found = find(conn, request.id).await;
+            return found.map_err(|error| error.after(committed));
         }
         if let Some(stored) = known(conn, request).await? {
             return request.replay(stored);
@@ -109,10 +111,14 @@ pub(super) async fn extend(
         .bind(orders::micros(by))
         .execute(&mut *conn)
         .await?;
-    let reservation = find(conn, id).await?;
-    match extended.rows_affected() {
-        0 => Err(reservation.closed()),
-        _ => Ok(reservation),
+    let extended = extended.rows_affected() > 0;
+    let committed = extended && !conn.is_in_transaction();
+    let found = find(conn, id).await;
+    let reservation = found.map_err(|error| error.after(committed))?;
+    if extended {
+        Ok(reservation)
+    } else {
+        Err(reservation.closed())
     }
 }
 

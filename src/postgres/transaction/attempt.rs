@@ -21,6 +21,8 @@ pub(crate) struct Begin<'s> {
     pub(super) proven: bool,
     /// The limit for a statement that `sql` sets.
     pub(super) statement_timeout: Option<Duration>,
+    /// Whether `sql` declares the transaction read-only.
+    pub(super) read_only: bool,
 }
 
 /// How the library's own locking attempts begin. Under a default of REPEATABLE READ or above even
@@ -29,10 +31,12 @@ pub(crate) const READ_COMMITTED: Begin<'_> = Begin {
     sql: "BEGIN ISOLATION LEVEL READ COMMITTED",
     proven: false,
     statement_timeout: None,
+    read_only: false,
 };
 
 impl Begin<'_> {
     /// The same, for a transaction in which code of the host's runs.
+    #[cfg(feature = "inventory")]
     pub(crate) const fn proven(self) -> Self {
         Self {
             proven: true,
@@ -40,16 +44,23 @@ impl Begin<'_> {
         }
     }
 
-    pub(super) fn limit(&self) -> Limit {
-        Limit(self.statement_timeout.map(|limit| (limit, Instant::now())))
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            statement: self.statement_timeout.map(|limit| (limit, Instant::now())),
+            read_only: self.read_only,
+        }
     }
 }
 
-/// The limit for a statement that was set with `BEGIN`, and when that was sent.
+/// The limits that were set with `BEGIN`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limit(Option<(Duration, Instant)>);
+pub(super) struct Limits {
+    /// For a statement, and since when.
+    statement: Option<(Duration, Instant)>,
+    read_only: bool,
+}
 
-impl Limit {
+impl Limits {
     pub(super) fn failed<E: From<sqlx::Error>>(
         self,
         error: sqlx::Error,
@@ -67,8 +78,11 @@ impl Limit {
     fn situation(self, phase: Phase) -> Situation {
         // A statement that was cancelled sooner was not cancelled by this limit.
         let passed = |(limit, since): (Duration, Instant)| since.elapsed() >= limit;
-        let timed_out = self.0.is_some_and(passed);
-        Situation { phase, timed_out }
+        Situation {
+            phase,
+            timed_out: self.statement.is_some_and(passed),
+            read_only: self.read_only,
+        }
     }
 }
 
@@ -132,9 +146,10 @@ where
     }
 }
 
-/// Whether nothing happened but that a prepared statement no longer fits the schema.
+/// Whether it failed as a prepared statement no longer fits the schema, and for no other reason.
 fn has_stale_plan<T, E>(result: &Result<T, Failed<E>>) -> bool {
-    let stale = |failed: &Failed<E>| failed.stale_plan && failed.class != Class::Unknown;
+    let stale =
+        |failed: &Failed<E>| failed.stale_plan && matches!(failed.class, Class::Busy { .. });
     result.as_ref().err().is_some_and(stale)
 }
 

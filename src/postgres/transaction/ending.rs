@@ -64,7 +64,7 @@ impl<'c> Tx<'c> {
             // ROLLBACK neither.
             sql += &format!("; SET optilock.tx = 'c{token}'; SET LOCAL optilock.tx = '{token}'");
         }
-        let limit = begin.limit();
+        let limits = begin.limits();
         // Dropped meanwhile, a transaction may be open that sqlx does not know of (sqlx issue 4393).
         *fate = Fate::Close;
         let inner = conn.begin_with(AssertSqlSafe(sql)).await?;
@@ -74,8 +74,9 @@ impl<'c> Tx<'c> {
             fate,
             attempt,
             token,
-            limit,
+            limits,
             savepoints: 0,
+            named: 0,
         })
     }
 
@@ -88,7 +89,7 @@ impl<'c> Tx<'c> {
             Standing::Open => match result {
                 Ok(value) if self.savepoints == 0 => Ok(self.commit(value).await?),
                 Ok(_) => {
-                    let failed = self.limit.failed(dropped_savepoint(), Phase::Before);
+                    let failed = self.limits.failed(dropped_savepoint(), Phase::Before);
                     Err(self.roll_back(failed, false).await)
                 }
                 Err(error) => {
@@ -98,7 +99,7 @@ impl<'c> Tx<'c> {
             },
             Standing::Aborted(refusal) => {
                 let failed = match result {
-                    Ok(_) => self.limit.failed(refusal, Phase::Before),
+                    Ok(_) => self.limits.failed(refusal, Phase::Before),
                     Err(error) => self.refused(error),
                 };
                 Err(self.roll_back(failed, true).await)
@@ -112,9 +113,12 @@ impl<'c> Tx<'c> {
             }
             Standing::Lost(lost) => {
                 *self.fate = Fate::Close;
+                // A statement of the operation would have read what the server said at the end.
+                let unread = lost.as_database_error().is_some();
                 Err(match result {
-                    Ok(_) => self.limit.failed(lost, Phase::Before).into(),
-                    Err(error) => self.limit.judged(error, Phase::Before).into(),
+                    Ok(_) => self.limits.failed(lost, Phase::Before).into(),
+                    Err(error) if unread => self.limits.judged(error, Phase::Commit).into(),
+                    Err(error) => self.limits.judged(error, Phase::Before).into(),
                 })
             }
         }
@@ -142,7 +146,10 @@ impl<'c> Tx<'c> {
 
     async fn commit<T, E: From<sqlx::Error>>(self, value: T) -> Result<T, Failed<E>> {
         let Self {
-            inner, fate, limit, ..
+            inner,
+            fate,
+            limits,
+            ..
         } = self;
         *fate = Fate::Close;
         match inner.commit().await {
@@ -151,7 +158,7 @@ impl<'c> Tx<'c> {
                 Ok(value)
             }
             Err(error) => {
-                let failed: Failed<E> = limit.failed(error, Phase::Commit);
+                let failed: Failed<E> = limits.failed(error, Phase::Commit);
                 // The server says itself that it rolled back: the connection is as good as before.
                 if failed.class != Class::Unknown {
                     *fate = Fate::Settle;
@@ -188,7 +195,7 @@ impl<'c> Tx<'c> {
             Some(_) => Phase::Commit,
             None => Phase::Before,
         };
-        self.limit.judged(error, phase)
+        self.limits.judged(error, phase)
     }
 }
 

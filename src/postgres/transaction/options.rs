@@ -95,6 +95,7 @@ impl TransactOptions {
             sql,
             proven: true,
             statement_timeout: self.statement_timeout,
+            read_only: self.read_only,
         }
     }
 

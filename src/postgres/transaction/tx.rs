@@ -3,9 +3,9 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
 
-use super::{TxOperation, attempt::Limit};
+use super::{TxOperation, attempt::Limits};
 use crate::{Attempt, postgres::lease::Fate};
 
 /// A transaction, as [`transact`](super::transact()) lends it to its operation.
@@ -24,9 +24,11 @@ pub struct Tx<'c> {
     pub(super) attempt: Attempt,
     /// What marks this transaction on the server; `None` where the crate alone sends statements.
     pub(super) token: Option<String>,
-    pub(super) limit: Limit,
+    pub(super) limits: Limits,
     /// Savepoints that were begun and have not ended. Of one that was dropped, some statements may stand.
     pub(super) savepoints: u32,
+    /// How many savepoints were begun.
+    pub(super) named: u32,
 }
 
 impl Tx<'_> {
@@ -71,8 +73,11 @@ impl Tx<'_> {
         E: From<sqlx::Error>,
         F: for<'a, 'c> TxOperation<&'a mut Tx<'c>, Result<T, E>>,
     {
-        // In plain SQL: sqlx's own, dropped while it is on its way, would roll back the transaction.
-        execute(self, "SAVEPOINT optilock_savepoint").await?;
+        // In plain SQL: sqlx's own, dropped while it is on its way, would roll back the transaction. Of
+        // a name of its own: one that was dropped inside must not be taken for this one.
+        self.named += 1;
+        let name = format!("optilock_{}", self.named);
+        execute(self, format!("SAVEPOINT {name}")).await?;
         let before = self.savepoints;
         self.savepoints += 1;
         let mut result = op(self).await;
@@ -80,22 +85,27 @@ impl Tx<'_> {
             if self.savepoints != before + 1 {
                 return result; // one inside was dropped, so the whole transaction will be rolled back
             }
-            if let Err(error) = execute(self, "RELEASE SAVEPOINT optilock_savepoint").await {
+            if let Err(error) = execute(self, format!("RELEASE SAVEPOINT {name}")).await {
                 result = Err(error.into());
             }
         }
         if result.is_err() {
-            let undo =
-                "ROLLBACK TO SAVEPOINT optilock_savepoint; RELEASE SAVEPOINT optilock_savepoint";
-            execute(self, undo).await?;
+            let undo = format!("ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}");
+            if execute(self, undo).await.is_err() {
+                return result; // and what is inside may stand: the whole transaction will be rolled back
+            }
         }
         self.savepoints = before;
         result
     }
 }
 
-async fn execute(conn: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(sql).execute(conn).await.map(drop)
+/// `sql`: built from constants and numbers.
+async fn execute(conn: &mut PgConnection, sql: String) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 impl Deref for Tx<'_> {

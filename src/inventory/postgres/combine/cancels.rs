@@ -21,7 +21,7 @@ use crate::{
         postgres::{call::CANCEL, orders},
         product::check_text,
     },
-    postgres::Lease,
+    postgres::{Lease, OfSqlx},
 };
 
 /// The cancels of one [`Combined`](super::Combined).
@@ -208,7 +208,7 @@ async fn work(mut shift: Shift) {
     while let Some(batch) = shift.next() {
         if let Err(lost) = serve(&cancels, &mut conn, batch).await {
             if let Some(mut lease) = conn.take() {
-                lease.recover(lost.as_sqlx()).await;
+                lease.recover(lost.refusal()).await;
             }
             if lost.is_lock_timeout() {
                 cancels.state().apart_until = Some(Instant::now() + APART);

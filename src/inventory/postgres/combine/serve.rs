@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Attempt, Class, Classify,
     inventory::{Checkout, Error, Order, Sku},
-    postgres::{Failed, Lease},
+    postgres::{Failed, Lease, OfSqlx},
 };
 
 /// More products than this are not remembered between batches.
@@ -76,7 +76,7 @@ async fn serve(queue: &Arc<Queue>, conn: &mut Option<Lease>, mut batch: Vec<Wait
             Ok(None) => {}
             Err(Lost { error, sent }) => {
                 if let Some(mut lease) = conn.take() {
-                    lease.recover(error.error.as_sqlx()).await;
+                    lease.recover(error.error.refusal()).await;
                 }
                 match error.class {
                     // A key that is taken, most likely, and where there is one there are more.
