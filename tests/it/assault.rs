@@ -387,3 +387,6 @@ async fn a_delete_that_a_trigger_turns_into_an_update_is_not_said_to_be_undone()
         assert!(answer.is_ok() || now == one, "{what}: {answer:?}, and {now:?} is stored");
     }
 }
+
+mod inventory;
+mod surroundings;
