@@ -389,4 +389,5 @@ async fn a_delete_that_a_trigger_turns_into_an_update_is_not_said_to_be_undone()
 }
 
 mod inventory;
+mod rows;
 mod surroundings;
