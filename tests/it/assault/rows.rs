@@ -8,7 +8,7 @@ use optilock::{
     postgres::{
         Bulk, Error, Isolation, PgRepository, TransactOptions, Verdict, transact, transact_with,
     },
-    sqlx::{self, AssertSqlSafe, Connection, PgPool, postgres::PgPoolOptions},
+    sqlx::{self, AssertSqlSafe, Connection, Executor, PgPool, postgres::PgPoolOptions},
 };
 
 use super::{note, notes, raw, with_notes};
@@ -285,31 +285,6 @@ async fn committed_transactions_of_every_kind_count_no_rollback() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// A child pool by `PoolOptions::map`, whose operations are dropped: no permit is lost to either pool.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_child_pool_and_its_parent_keep_their_permits() {
-    let db = with_notes().await;
-    let parent = pool_options(1).acquire_timeout(Duration::from_secs(5)).connect_with(db.database.options()).await.unwrap();
-    let up = parent.clone();
-    let child = pool_options(1)
-        .acquire_timeout(Duration::from_secs(5))
-        .map(move |inner: PgPoolOptions| inner.parent(up))
-        .connect_with(db.database.options())
-        .await;
-    let child = child.unwrap();
-    for round in 0..12_u64 {
-        for pool in [&child, &parent] {
-            let work = transact(pool, &ONCE, async |tx| {
-                note(tx, "never").await?;
-                raw(tx, "SELECT pg_sleep(0.05)").await
-            });
-            let _ = tokio::time::timeout(Duration::from_millis(round * 3), work).await;
-        }
-    }
-    transact(&child, &ONCE, async |tx| note(tx, "child").await).await.unwrap();
-    transact(&parent, &ONCE, async |tx| note(tx, "parent").await).await.unwrap();
-}
-
 /// The cache: "The answer is never older than the last change through this value."
 #[cfg(feature = "cache")]
 #[tokio::test(flavor = "multi_thread")]
@@ -330,8 +305,9 @@ async fn the_cache_does_not_show_what_a_busy_step_changed() {
     assert_eq!(shop.display(&sku("pot")).await.unwrap().shown(), 7, "{held:?}");
 }
 
-/// A control: the same with sqlx's own transactions, and with none dropped. Not about this crate.
+/// Child pools starve their parent, with sqlx's own transactions as with ours: not about this crate.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "sqlx's own, and takes 40 s"]
 async fn a_child_pool_of_sqlx_as_a_control() {
     let mut told = Vec::new();
     for ours in [false, true] {
@@ -458,4 +434,132 @@ async fn a_panic_of_a_full_disk_at_commit_is_unknown() {
         transact(&pool, &RetryPolicy::new().with_base_delay(Duration::from_millis(1)), async |tx| note(tx, "stored").await).await;
     let (ended, stored) = (ended.unwrap_err(), notes(&db.pool).await);
     assert_eq!((ended.class(), stored.len()), (Class::Unknown, 1), "{ended}");
+}
+
+/// Whatever the operation did with the connection: a raw COMMIT, a new transaction that fails, and a wire
+/// that is cut at the ROLLBACK, or at the question after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_raw_commit_and_a_wire_that_is_cut_at_the_end() {
+    let mut wrong = Vec::new();
+    for needle in [&b"ROLLBACK"[..], b"transaction_read_only"] {
+        for cut in [Cut::Before, Cut::Reply] {
+            let db = with_notes().await;
+            let proxy = Proxy::new(&db).await;
+            let pool = proxy.pool(1).await;
+            let ended: Result<(), RetryError<sqlx::Error>> = transact(&pool, &RetryPolicy::new(), async |tx| {
+                note(tx, "stored").await?;
+                raw(tx, "COMMIT").await?;
+                raw(tx, "BEGIN").await?;
+                proxy.trap(needle, cut.clone());
+                raw(tx, "DO $$ BEGIN RAISE 'lost' USING ERRCODE = '40001'; END $$").await
+            })
+            .await;
+            let ended = ended.unwrap_err();
+            let stored = notes(&db.pool).await;
+            if ended.class() != Class::Unknown || stored.len() != 1 {
+                wrong.push(format!("{} {cut:?}: {ended}, {stored:?}", String::from_utf8_lossy(needle)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A COPY, a stream and a pipeline of sqlx's that are dropped midway in an operation that goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dropped_midway_inside_of_an_operation() {
+    use std::{future::poll_fn, pin::pin, task::Poll};
+    let mut wrong = Vec::new();
+    for kind in ["copy in", "copy in on its way", "copy out", "fetch", "prepare", "execute"] {
+        let db = with_notes().await;
+        let ended: Result<(), RetryError<sqlx::Error>> = transact(&db.pool, &ONCE, async |tx| {
+            note(tx, "before").await?;
+            match kind {
+                "copy in" => {
+                    let mut copy = tx.copy_in_raw("COPY public.notes (text) FROM STDIN").await?;
+                    copy.send(&b"copied\n"[..]).await?;
+                    drop(copy);
+                }
+                "copy in on its way" => {
+                    let mut copy = pin!(tx.copy_in_raw("COPY public.notes (text) FROM STDIN"));
+                    poll_fn(|context| Poll::Ready(copy.as_mut().poll(context).is_ready())).await;
+                }
+                "copy out" => drop(tx.copy_out_raw("COPY (SELECT generate_series(1, 100000)) TO STDOUT").await?),
+                "fetch" => {
+                    let mut rows = (&mut **tx).fetch("SELECT generate_series(1, 100000)");
+                    poll_fn(|context| Poll::Ready(rows.as_mut().poll_next(context).is_ready())).await;
+                }
+                "prepare" => {
+                    let sql = sqlx::SqlSafeStr::into_sql_str("SELECT text FROM public.notes WHERE id = $1");
+                    let mut prepared = pin!((&mut **tx).prepare(sql));
+                    poll_fn(|context| Poll::Ready(prepared.as_mut().poll(context).is_ready())).await;
+                }
+                _ => {
+                    let mut insert = pin!(note(tx, "dropped"));
+                    poll_fn(|context| Poll::Ready(insert.as_mut().poll(context).is_ready())).await;
+                }
+            }
+            note(tx, "after").await
+        })
+        .await;
+        let stored = notes(&db.pool).await;
+        let whole = stored.first().is_some_and(|it| it == "before") && stored.last().is_some_and(|it| it == "after");
+        let right = match &ended {
+            Ok(()) => whole,
+            Err(error) if error.class() == Class::Unknown => whole || stored.is_empty(),
+            Err(_) => stored.is_empty(),
+        };
+        println!("{kind}: {:?} {stored:?}", ended.as_ref().map_err(ToString::to_string));
+        assert_quiet(&db.pool).await;
+        // The pool is as good as before.
+        transact(&db.pool, &ONCE, async |tx| note(tx, "again").await).await.unwrap();
+        if !right {
+            wrong.push(format!("{kind}: {:?} {stored:?}", ended.map_err(|it| it.to_string())));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A deferred trigger that refuses at the end of a write that commits by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_alone_that_fails_at_its_commit_is_no_success() {
+    for place in PLACES {
+        let bank = Bank::open(place).await;
+        let one = bank.account(1, 100).await;
+        bank.run(
+            "CREATE FUNCTION bank.no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no' USING ERRCODE = '23514'; END $$;
+             CREATE CONSTRAINT TRIGGER no AFTER INSERT OR UPDATE OR DELETE ON bank.accounts DEFERRABLE INITIALLY DEFERRED
+                 FOR EACH ROW EXECUTE FUNCTION bank.no()",
+        )
+        .await;
+        bank.accounts.update(&one.plus(1)).await.unwrap_err();
+        bank.accounts.insert(&Account::new(2, 1)).await.unwrap_err();
+        bank.accounts.touch(&1, one.version).await.unwrap_err();
+        bank.accounts.delete(&1, one.version).await.unwrap_err();
+        bank.accounts.update_all(&[one.plus(1)], Bulk::Each).await.unwrap_err();
+        let ended: Result<Account, RetryError<Error>> =
+            transact(&bank.pool, &ONCE, async |tx| bank.accounts.update_in(tx, &one.plus(1)).await).await;
+        ended.unwrap_err();
+        assert_eq!(stored(&bank.pool).await, [(1, "owner 1".to_owned(), 100, 1)]);
+    }
+}
+
+/// The mark of an assertion in the text of somebody's own error: a trigger that refuses and quotes the value.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_users_text_is_no_broken_assertion() {
+    let bank = Bank::open(PLACES[0]).await;
+    let (one, two) = (bank.account(1, 100).await, bank.account(2, 100).await);
+    bank.run(
+        "CREATE FUNCTION bank.no() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE 'owner % is refused', NEW.owner USING ERRCODE = '23514'; END $$;
+         CREATE TRIGGER no BEFORE UPDATE ON bank.accounts FOR EACH ROW EXECUTE FUNCTION bank.no()",
+    )
+    .await;
+    let named = |it: &Account, owner: &str| Account { owner: owner.to_owned(), ..it.clone() };
+    let update = bank.accounts.update(&named(&one, "optilock.suppressed 1")).await;
+    let batch = bank
+        .accounts
+        .update_all(&[named(&one, "optilock.repeated 2"), two], Bulk::Each)
+        .await;
+    let right = matches!(update, Err(Error::Database(_))) && matches!(batch, Err(Error::Database(_)));
+    assert!(right, "{update:?} {batch:?}");
 }
