@@ -272,3 +272,28 @@ async fn every_operation_after_a_change_of_the_schema() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// 4-semantics, "Met later": "a step repeated after its effect was undone by somebody else takes effect
+/// again". The question after a cancel is cut, and somebody revives the order before the retry.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_is_made_once_though_somebody_revived_the_order_meanwhile() {
+    let db = Db::new().await;
+    let direct = PgInventory::new(db.pool.clone());
+    let it = things(&direct).await;
+    let proxy = Proxy::new(&db).await;
+    let policy = RetryPolicy::new()
+        .with_base_delay(Duration::from_millis(600))
+        .with_max_delay(Duration::from_millis(600))
+        .with_jitter(optilock::Jitter::None);
+    let shop = PgInventory::new(proxy.pool(1).await).with_policy(policy);
+    proxy.trap_after(1, Cut::Before);
+    let cancel = tokio::spawn(async move { shop.cancel(it.pending, "no").await });
+    crate::db::eventually("cancelled", async || {
+        direct.order(it.pending).await.unwrap().status == optilock::inventory::OrderStatus::Cancelled
+    })
+    .await;
+    direct.revive(it.pending).await.unwrap();
+    let answer = cancel.await.unwrap();
+    let now = direct.order(it.pending).await.unwrap().status;
+    assert_eq!(now, optilock::inventory::OrderStatus::PendingPayment, "{answer:?}");
+}
