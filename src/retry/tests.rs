@@ -202,7 +202,7 @@ async fn the_deadline_counts_from_the_start_of_the_first_attempt() {
     assert_eq!(start.elapsed(), ms(3_010), "no sleep before giving up");
 }
 
-/// Issue 11, 11: "3 seconds in all" took 6.0 s and was reported as 3.0 s.
+/// "3 seconds in all" took 6.0 s and was reported as 3.0 s.
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_takes_the_whole_deadline_is_the_only_one() {
     for class in [CONFLICT, BUSY] {

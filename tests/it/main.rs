@@ -9,7 +9,6 @@ mod db;
 mod goods;
 mod proxy;
 
-mod assault;
 mod attacks;
 mod audit;
 mod bad_input;
@@ -36,6 +35,7 @@ mod order_races;
 mod plans;
 mod pool_return;
 mod refusals;
+mod regressions;
 mod report;
 mod reservation_storm;
 mod reservations;

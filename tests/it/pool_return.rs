@@ -26,7 +26,7 @@ use crate::{
 
 const POLICY: RetryPolicy = RetryPolicy::new();
 
-/// Issue 11, partition: the network goes silent, and what waits is dropped by a timeout. New connections
+/// The network goes silent, and what waits is dropped by a timeout. New connections
 /// work, so the pool has to be well again within its limit, and not when TCP gives up.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_network_costs_the_pool_no_connection() {
@@ -87,7 +87,7 @@ fn counting(opened: &Arc<AtomicU32>) -> PoolOptions {
     })
 }
 
-/// Issue 11, churn: callers that give up cost the server hardly a process.
+/// Callers that give up cost the server hardly a process.
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_that_give_up_cost_no_connections() {
     let bank = Bank::open(PLACES[0]).await;
@@ -167,7 +167,7 @@ async fn callers_that_give_up_at_a_lock_cost_no_connections() {
     assert!(opened <= 8, "{opened} connections for 100 callers");
 }
 
-/// Issue 11, ping: a hook of the host's own does not replace the ping of an idle connection.
+/// A hook of the host's own does not replace the ping of an idle connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_of_the_hosts_leaves_the_ping_in_place() {
     let bank = Bank::open(PLACES[0]).await;

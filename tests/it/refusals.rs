@@ -18,7 +18,7 @@ use crate::{
 
 const POLICY: RetryPolicy = RetryPolicy::new();
 
-/// Issue 11, auth: nobody can log in by trying again.
+/// Nobody can log in by trying again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_login_is_permanent_and_says_what_to_fix() {
     let db = Db::empty().await;
@@ -82,7 +82,7 @@ async fn cancelling<T>(db: &Db, work: impl Future<Output = T>) -> T {
     }
 }
 
-/// Issue 11, killed: an administrator cancels a runaway statement once.
+/// An administrator cancels a runaway statement once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_that_was_cancelled_is_not_repeated() {
     let db = Db::new().await;
@@ -166,7 +166,7 @@ async fn prepare(pool: &PgPool, accounts: &PgRepository<Account>, count: usize) 
     }
 }
 
-/// Issue 11, plan: after a change of a column's type, what connections have prepared is refused with 0A000.
+/// After a change of a column's type, what connections have prepared is refused with 0A000.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_schema_is_met_without_an_error() {
     const COUNT: usize = 6;

@@ -104,7 +104,7 @@ fn assert_unknown<E: Debug>(ended: Result<impl Debug, RetryError<E>>) {
     );
 }
 
-/// Issue 11, savepoint: sqlx's guard of a dropped `begin` queues a ROLLBACK of the outer transaction, and
+/// Sqlx's guard of a dropped `begin` queues a ROLLBACK of the outer transaction, and
 /// what follows commits directly.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_begin_is_unknown_and_not_repeated() {
@@ -130,7 +130,7 @@ async fn a_dropped_begin_is_unknown_and_not_repeated() {
     assert_quiet(&db.pool).await;
 }
 
-/// Issue 11, rawcommit, in each order in which an operation may end its transaction itself.
+/// A COMMIT in SQL, in each order in which an operation may end its transaction itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_in_sql_is_unknown_and_not_repeated() {
     const ENDINGS: [&[&str]; 8] = [
@@ -192,7 +192,7 @@ async fn a_failed_statement_is_rolled_back_as_a_whole() {
     assert_quiet(&db.pool).await;
 }
 
-/// Issue 11, constraints: `SET CONSTRAINTS ALL DEFERRED` before COMMIT would change what a host's deferred
+/// `SET CONSTRAINTS ALL DEFERRED` before COMMIT would change what a host's deferred
 /// trigger sees.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deferred_trigger_sees_constraints_as_they_are() {
@@ -239,7 +239,7 @@ impl<S: tracing::Subscriber> Layer<S> for Warnings {
     }
 }
 
-/// Issue 11, stats: a committed transaction counts no rollback on the server, and leaves no warning in its
+/// A committed transaction counts no rollback on the server, and leaves no warning in its
 /// log.
 #[test]
 fn a_thousand_commits_count_no_rollback() {
@@ -281,7 +281,7 @@ fn a_thousand_commits_count_no_rollback() {
     assert_eq!(*warnings.0.lock().unwrap(), [""; 0]);
 }
 
-/// Issue 11, chain: on a runtime that stands still after `block_on`, no session stays in a transaction,
+/// On a runtime that stands still after `block_on`, no session stays in a transaction,
 /// committed, failed or dropped.
 #[test]
 fn a_runtime_that_stands_still_leaves_no_transaction_open() {
@@ -316,7 +316,7 @@ fn a_runtime_that_stands_still_leaves_no_transaction_open() {
     drop(standing);
 }
 
-/// Issue 11, payment: what the host says of itself is not downgraded.
+/// What the host says of itself is not downgraded.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hosts_own_unknown_is_not_repeated() {
     let db = with_notes().await;
@@ -353,7 +353,7 @@ impl OnAccepted for Charge {
     }
 }
 
-/// Issue 11, payment, by a hook: the sale is undone, and the card is charged once at most.
+/// By a hook: the sale is undone, and the card is charged once at most.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hooks_own_unknown_is_not_repeated() {
     let db = Db::new().await;
@@ -550,7 +550,7 @@ async fn a_leaked_savepoint_rolls_back_the_whole() {
     assert_eq!(notes(&db.pool).await, [""; 0]);
 }
 
-/// Issue 11, inner and the conversions: `?` keeps what is known of the outcome, whichever error it leads to.
+/// `?` keeps what is known of the outcome, whichever error it leads to.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_mark_keeps_the_outcome() {
     use optilock::{inventory, postgres::Error};

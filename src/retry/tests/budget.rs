@@ -10,7 +10,7 @@ macro_rules! budget {
     }};
 }
 
-/// Issue 11, 21: a database that is down was asked 12 times by each caller.
+/// A database that is down was asked 12 times by each caller.
 #[tokio::test(start_paused = true)]
 async fn callers_of_a_system_that_is_down_stop_retrying_together() {
     let (budget, policy) = budget!();

@@ -38,7 +38,7 @@ async fn stopped<E>(class: Class, error: E) -> RetryError<E> {
     played.await.unwrap_err().map(|_| error)
 }
 
-/// Issue 11, 7: the conversion that was taught turned an unknown outcome into `Busy`.
+/// The conversion that was taught turned an unknown outcome into `Busy`.
 #[tokio::test]
 async fn the_taught_conversion_keeps_an_unknown_outcome() {
     async fn sell(class: Class) -> Result<(), AppError> {
@@ -69,7 +69,7 @@ async fn an_outcome_that_no_attempt_settled_is_not_given_away_either() {
     assert_eq!(error.try_into_inner().unwrap(), Scripted(Class::Permanent));
 }
 
-/// Issue 11, 20: `?` into the type of the last error, where that is no `Error` of its own.
+/// `?` into the type of the last error, where that is no `Error` of its own.
 #[tokio::test]
 async fn question_marks_convert_boxed_errors() {
     async fn boxed(class: Class) -> Result<(), BoxError> {

@@ -145,7 +145,7 @@ impl<S: Subscriber> Layer<S> for Spans {
     }
 }
 
-/// Issue 11, 21: a waiting operation has a span. What does not wait has none.
+/// A waiting operation has a span. What does not wait has none.
 #[tokio::test(start_paused = true)]
 async fn a_delay_is_a_span() {
     let spans = Spans::default();

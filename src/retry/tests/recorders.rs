@@ -93,7 +93,7 @@ fn lose_once() {
     assert!(matches!(ready(with_retry(&POLICY, once)), Ok(2)));
 }
 
-/// Issue 11, 19: success allocated a label each time. One test, as the global recorder is for good.
+/// Success allocated a label each time. One test, as the global recorder is for good.
 #[test]
 fn nothing_is_allocated_and_every_recorder_gets_its_own() {
     // Without a recorder, and its keys are made before there is one.

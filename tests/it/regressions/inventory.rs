@@ -1,4 +1,4 @@
-//! Attacks on the inventory.
+//! The inventory's steps, when their wire is cut or their statements are cancelled.
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
@@ -32,9 +32,21 @@ async fn stored(pool: &PgPool) -> String {
 }
 
 const OPERATIONS: [&str; 15] = [
-    "mark_paid", "mark_payment_failed", "cancel", "revive", "return_items", "reserve", "extend",
-    "release", "adjust_stock", "add_product", "count_stock", "update_product", "retire_product",
-    "checkout", "cleanup_failed_orders",
+    "mark_paid",
+    "mark_payment_failed",
+    "cancel",
+    "revive",
+    "return_items",
+    "reserve",
+    "extend",
+    "release",
+    "adjust_stock",
+    "add_product",
+    "count_stock",
+    "update_product",
+    "retire_product",
+    "checkout",
+    "cleanup_failed_orders",
 ];
 
 struct Things {
@@ -55,10 +67,20 @@ async fn things(shop: &PgInventory) -> Things {
     shop.mark_paid(paid).await.unwrap();
     let held = Reserve::new([(sku("pot"), units(2))]).unwrap();
     let held = shop.reserve(held).await.unwrap().id;
-    Things { pending, cancelled, paid, held }
+    Things {
+        pending,
+        cancelled,
+        paid,
+        held,
+    }
 }
 
-async fn run(operation: &str, shop: &PgInventory, it: &Things, version: Version) -> Result<(), Error> {
+async fn run(
+    operation: &str,
+    shop: &PgInventory,
+    it: &Things,
+    version: Version,
+) -> Result<(), Error> {
     match operation {
         "mark_paid" => shop.mark_paid(it.pending).await.map(drop),
         "mark_payment_failed" => shop.mark_payment_failed(it.pending).await.map(drop),
@@ -68,27 +90,43 @@ async fn run(operation: &str, shop: &PgInventory, it: &Things, version: Version)
             let back = Return::new(it.paid, [(sku("pot"), units(1))], "chipped").unwrap();
             shop.return_items(back).await.map(drop)
         }
-        "reserve" => shop.reserve(Reserve::new([(sku("pot"), units(1))]).unwrap()).await.map(drop),
-        "extend" => shop.extend(it.held, Duration::from_secs(7_200)).await.map(drop),
+        "reserve" => shop
+            .reserve(Reserve::new([(sku("pot"), units(1))]).unwrap())
+            .await
+            .map(drop),
+        "extend" => shop
+            .extend(it.held, Duration::from_secs(7_200))
+            .await
+            .map(drop),
         "release" => shop.release(it.held).await,
-        "adjust_stock" => shop.adjust_stock(Adjustment::new(sku("pot"), 3, "found").unwrap()).await.map(drop),
-        "add_product" => {
-            shop.add_product(crate::goods::new_product("new", 3)).await.map(drop)
-        }
-        "count_stock" => shop.count_stock(&sku("pot"), version, stock(33), "counted").await.map(drop),
+        "adjust_stock" => shop
+            .adjust_stock(Adjustment::new(sku("pot"), 3, "found").unwrap())
+            .await
+            .map(drop),
+        "add_product" => shop
+            .add_product(crate::goods::new_product("new", 3))
+            .await
+            .map(drop),
+        "count_stock" => shop
+            .count_stock(&sku("pot"), version, stock(33), "counted")
+            .await
+            .map(drop),
         "update_product" => {
             let mut pot = shop.product(&sku("pot")).await?;
             pot.name = "Another".to_owned();
             shop.update_product(&pot).await.map(drop)
         }
         "retire_product" => shop.retire_product(&sku("mug"), version).await,
-        "checkout" => shop.checkout(cart(&[("pot", 1), ("mug", 1)])).await.map(drop),
+        "checkout" => shop
+            .checkout(cart(&[("pot", 1), ("mug", 1)]))
+            .await
+            .map(drop),
         "cleanup_failed_orders" => shop.cleanup_failed_orders(Duration::ZERO).await.map(drop),
         _ => unreachable!(),
     }
 }
 
-/// Attacks page, rule 2: "Not done" means that nothing is stored. The wire is cut before or after each of
+/// "Not done" means that nothing is stored. The wire is cut before or after each of
 /// an operation's statements.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_operation_denies_what_it_stored_when_the_wire_is_cut() {
@@ -99,7 +137,11 @@ async fn no_operation_denies_what_it_stored_when_the_wire_is_cut() {
                 let db = Db::new().await;
                 let direct = PgInventory::new(db.pool.clone());
                 let it = things(&direct).await;
-                let which = if operation == "retire_product" { "mug" } else { "pot" };
+                let which = if operation == "retire_product" {
+                    "mug"
+                } else {
+                    "pot"
+                };
                 let version = direct.product(&sku(which)).await.unwrap().version;
                 let proxy = Proxy::new(&db).await;
                 let shop = PgInventory::new(proxy.pool(1).await).with_policy(ONCE);
@@ -114,7 +156,10 @@ async fn no_operation_denies_what_it_stored_when_the_wire_is_cut() {
                     && !error.is_unknown()
                     && stored(&db.pool).await != before
                 {
-                    wrong.push(format!("{operation}, {cut:?} after {after} statements: {error}; {:?}", error.code()));
+                    wrong.push(format!(
+                        "{operation}, {cut:?} after {after} statements: {error}; {:?}",
+                        error.code()
+                    ));
                 }
             }
         }
@@ -123,7 +168,7 @@ async fn no_operation_denies_what_it_stored_when_the_wire_is_cut() {
 }
 
 /// The same where the second statement is cancelled: by the role's statement_timeout, as order_lines are
-/// locked by an ALTER TABLE of somebody's.
+/// locked by another session's ALTER TABLE.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_step_denies_what_it_stored_when_its_second_statement_is_cancelled() {
     let mut wrong = Vec::new();
@@ -131,7 +176,11 @@ async fn no_step_denies_what_it_stored_when_its_second_statement_is_cancelled() 
         let db = Db::new().await;
         let it = things(&PgInventory::new(db.pool.clone())).await;
         let pool = pool_options(2)
-            .connect_with(db.database.options().options([("statement_timeout", "300ms")]))
+            .connect_with(
+                db.database
+                    .options()
+                    .options([("statement_timeout", "300ms")]),
+            )
             .await
             .unwrap();
         let shop = PgInventory::new(pool);
@@ -157,7 +206,11 @@ struct Outbox;
 
 #[async_trait::async_trait]
 impl OnAccepted for Outbox {
-    async fn on_accepted(&self, conn: &mut PgConnection, accepted: &Accepted) -> Result<(), BoxError> {
+    async fn on_accepted(
+        &self,
+        conn: &mut PgConnection,
+        accepted: &Accepted,
+    ) -> Result<(), BoxError> {
         sqlx::query("INSERT INTO public.outbox VALUES ($1)")
             .bind(accepted.order.id.uuid())
             .execute(conn)
@@ -166,14 +219,21 @@ impl OnAccepted for Outbox {
     }
 }
 
-/// Issue 11, hookdrop, under each isolation level, and with a second try of the host's in the same
+/// A hooked sale dropped midway, under each isolation level, and with a second try of the host's in the same
 /// transaction.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hooked_sale_dropped_at_each_poll_at_each_level() {
-    for default in [Default::ReadCommitted, Default::RepeatableRead, Default::Serializable] {
+    for default in [
+        Default::ReadCommitted,
+        Default::RepeatableRead,
+        Default::Serializable,
+    ] {
         for again in [false, true] {
             let db = Db::with(default, 4).await;
-            sqlx::raw_sql("CREATE TABLE public.outbox (id uuid)").execute(&db.pool).await.unwrap();
+            sqlx::raw_sql("CREATE TABLE public.outbox (id uuid)")
+                .execute(&db.pool)
+                .await
+                .unwrap();
             let shop = PgInventory::new(db.pool.clone()).with_hook(Arc::new(Outbox));
             add(&shop, "pot", 500).await;
             for polls in 1..25 {
@@ -183,7 +243,9 @@ async fn a_hooked_sale_dropped_at_each_poll_at_each_level() {
                     let mut sale = pin!(shop.checkout_in(&mut tx, &request));
                     let mut done = false;
                     for _ in 0..polls {
-                        done = poll_fn(|context| Poll::Ready(sale.as_mut().poll(context).is_ready())).await;
+                        done =
+                            poll_fn(|context| Poll::Ready(sale.as_mut().poll(context).is_ready()))
+                                .await;
                         if done {
                             break;
                         }
@@ -210,7 +272,7 @@ async fn a_hooked_sale_dropped_at_each_poll_at_each_level() {
     }
 }
 
-/// Attacks page, 16: DDL under running connections, for every operation.
+/// DDL under running connections, for every operation.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_after_a_change_of_the_schema() {
     let db = Db::new().await;
@@ -271,29 +333,4 @@ async fn every_operation_after_a_change_of_the_schema() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-/// 4-semantics, "Met later": "a step repeated after its effect was undone by somebody else takes effect
-/// again". The question after a cancel is cut, and somebody revives the order before the retry.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cancel_is_made_once_though_somebody_revived_the_order_meanwhile() {
-    let db = Db::new().await;
-    let direct = PgInventory::new(db.pool.clone());
-    let it = things(&direct).await;
-    let proxy = Proxy::new(&db).await;
-    let policy = RetryPolicy::new()
-        .with_base_delay(Duration::from_millis(600))
-        .with_max_delay(Duration::from_millis(600))
-        .with_jitter(optilock::Jitter::None);
-    let shop = PgInventory::new(proxy.pool(1).await).with_policy(policy);
-    proxy.trap_after(1, Cut::Before);
-    let cancel = tokio::spawn(async move { shop.cancel(it.pending, "no").await });
-    crate::db::eventually("cancelled", async || {
-        direct.order(it.pending).await.unwrap().status == optilock::inventory::OrderStatus::Cancelled
-    })
-    .await;
-    direct.revive(it.pending).await.unwrap();
-    let answer = cancel.await.unwrap();
-    let now = direct.order(it.pending).await.unwrap().status;
-    assert_eq!(now, optilock::inventory::OrderStatus::PendingPayment, "{answer:?}");
 }

@@ -24,7 +24,7 @@ use crate::{
     proxy::Proxy,
 };
 
-/// A hook of the host's that panics when a connection comes back: not the business of whoever drops a
+/// A hook of the host's that panics when a connection comes back: not the business of the caller that drops a
 /// future. sqlx runs it in a task of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_that_panics_does_not_panic_in_a_drop() {
@@ -41,7 +41,10 @@ async fn a_hook_that_panics_does_not_panic_in_a_drop() {
         .unwrap();
     let slow = async || {
         transact(&pool, &POLICY, async |tx| {
-            sqlx::query("SELECT pg_sleep(0.2)").execute(&mut **tx).await.map(drop)
+            sqlx::query("SELECT pg_sleep(0.2)")
+                .execute(&mut **tx)
+                .await
+                .map(drop)
         })
         .await
     };
@@ -53,7 +56,9 @@ async fn a_hook_that_panics_does_not_panic_in_a_drop() {
     let outcome = std::panic::AssertUnwindSafe(dropping);
     let mut outcome = Box::pin(outcome.0);
     let dropped = poll_fn(|context| {
-        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| outcome.as_mut().poll(context))) {
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            outcome.as_mut().poll(context)
+        })) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(())) => Poll::Ready(Ok(())),
             Err(panic) => Poll::Ready(Err(panic)),
@@ -82,11 +87,15 @@ async fn a_hook_that_hangs_costs_no_connection() {
         for _ in 0..3 {
             accounts.get(&1).await.unwrap();
         }
-        assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Duration::from_secs(6),
+            "{:?}",
+            start.elapsed()
+        );
     }
 }
 
-/// Issue 11, partition: idle connections whose network went silent. New ones work.
+/// Idle connections whose network went silent. New ones work.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_pool_whose_network_went_silent_is_well_again_soon() {
     let bank = Bank::open(PLACES[0]).await;
@@ -122,7 +131,10 @@ async fn an_idle_pool_whose_network_went_silent_is_well_again_soon() {
 #[test]
 fn a_drop_within_a_runtime_that_stands_still_costs_no_connection() {
     let own = tokio::runtime::Runtime::new().unwrap();
-    let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let other = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let (db, pool) = own.block_on(async {
         let db = with_notes().await;
         let options = pool_options(1).acquire_timeout(Duration::from_secs(5));
@@ -131,7 +143,10 @@ fn a_drop_within_a_runtime_that_stands_still_costs_no_connection() {
     });
     let mut future = Box::pin(transact(&pool, &POLICY, async |tx| {
         note(tx, "never").await?;
-        sqlx::query("SELECT pg_sleep(0.3)").execute(&mut **tx).await.map(drop)
+        sqlx::query("SELECT pg_sleep(0.3)")
+            .execute(&mut **tx)
+            .await
+            .map(drop)
     }));
     own.block_on(async {
         let _ = tokio::time::timeout(Duration::from_millis(150), future.as_mut()).await;
@@ -170,12 +185,18 @@ async fn a_permanent_error_is_not_run_again_for_a_class_that_was_asked_for() {
     }
     let bank = Bank::open(PLACES[0]).await;
     bank.account(1, 100).await;
-    let pool = pool_options(1).connect_with(bank.db.database.options()).await.unwrap();
+    let pool = pool_options(1)
+        .connect_with(bank.db.database.options())
+        .await
+        .unwrap();
     let accounts = PgRepository::<Account>::new(bank.pool.clone());
     for _ in 0..3 {
-        transact(&pool, &POLICY, async |tx| accounts.get_in(tx, &1).await).await.unwrap();
+        transact(&pool, &POLICY, async |tx| accounts.get_in(tx, &1).await)
+            .await
+            .unwrap();
     }
-    bank.run("ALTER TABLE bank.accounts ALTER COLUMN owner TYPE varchar(99)").await;
+    bank.run("ALTER TABLE bank.accounts ALTER COLUMN owner TYPE varchar(99)")
+        .await;
     let runs = AtomicU32::new(0);
     let ended: Result<(), RetryError<Refused>> = transact(&pool, &POLICY, async |tx| {
         runs.fetch_add(1, SeqCst);
@@ -183,7 +204,10 @@ async fn a_permanent_error_is_not_run_again_for_a_class_that_was_asked_for() {
         Err(Refused(read.err()))
     })
     .await;
-    assert_eq!((ended.unwrap_err().reason, runs.load(SeqCst)), (StopReason::Permanent, 1));
+    assert_eq!(
+        (ended.unwrap_err().reason, runs.load(SeqCst)),
+        (StopReason::Permanent, 1)
+    );
 }
 
 /// A savepoint whose operation panics, and whose panic is caught.
@@ -201,7 +225,9 @@ async fn a_savepoint_that_panics_and_is_caught_is_rolled_back() {
                 Ok::<_, sqlx::Error>(())
             }));
             poll_fn(|context| {
-                let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| inner.as_mut().poll(context)));
+                let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    inner.as_mut().poll(context)
+                }));
                 match polled {
                     Ok(Poll::Pending) => Poll::Pending,
                     _ => Poll::Ready(()),
@@ -223,13 +249,14 @@ async fn swapped_connections_are_noticed() {
     let ended: Result<(), RetryError<sqlx::Error>> = transact(&db.pool, &POLICY, async |outer| {
         note(outer, "outer").await?;
         let cell = tokio::sync::Mutex::new(outer);
-        let inner: Result<(), RetryError<sqlx::Error>> = transact(&db.pool, &POLICY, async |inner| {
-            note(inner, "inner").await?;
-            let mut outer = cell.lock().await;
-            std::mem::swap(&mut ***outer, &mut **inner);
-            Ok(())
-        })
-        .await;
+        let inner: Result<(), RetryError<sqlx::Error>> =
+            transact(&db.pool, &POLICY, async |inner| {
+                note(inner, "inner").await?;
+                let mut outer = cell.lock().await;
+                std::mem::swap(&mut ***outer, &mut **inner);
+                Ok(())
+            })
+            .await;
         assert_eq!(inner.unwrap_err().class(), Class::Unknown);
         Ok(())
     })
