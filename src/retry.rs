@@ -42,10 +42,9 @@ use std::pin::pin;
 /// Time counts from the start of the first attempt, which is when its future first has to wait. An
 /// operation that is ready at its first poll and succeeds costs no reading of the clock.
 ///
-/// It does not allocate (unless the feature `metrics` is on), and touches tokio's timer only for
-/// delays above zero. Each retry is a `DEBUG` event with target
-/// `optilock::retry`, each delay a `DEBUG` span `waiting`, giving up is a `WARN` event (`DEBUG` if the first attempt failed for good).
-/// Dropping the future cancels the attempt that runs.
+/// It does not allocate, and touches tokio's timer only for delays above zero. Each retry is a `DEBUG`
+/// event with target `optilock::retry`, each delay a `DEBUG` span `waiting`, giving up is a `WARN` event
+/// (`DEBUG` if the first attempt failed for good). Dropping the future cancels the attempt that runs.
 ///
 /// # Errors
 ///
