@@ -15,7 +15,7 @@ use crate::inventory::{Cleanup, Error, Inventory, Order, Sku};
 /// what it changed is asked for anew at the next view. What other processes change is seen when the
 /// [`ttl`](Self::with_ttl) is over; and what a transaction of the host's changes by `.._in` operations,
 /// unless the host [`forget`](Self::forget)s those products after its commit. A checkout that is refused
-/// has its products asked for anew, too: that they ran out may be news. A call that a busy inventory turned
+/// has its products asked for again, too: that they ran out may be news. A call that a busy inventory turned
 /// away changed nothing.
 ///
 /// ```

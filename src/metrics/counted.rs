@@ -20,7 +20,7 @@ use crate::inventory::Tidied;
 static METADATA: Metadata<'static> =
     Metadata::new("optilock::metrics", Level::INFO, Some(module_path!()));
 
-/// An operation that ended after so many attempts.
+/// An operation that ended after `attempts` attempts.
 #[inline]
 pub(crate) fn attempts(entity: &'static str, attempts: u32) {
     with_recorder(|recorder| {

@@ -32,7 +32,7 @@ pub fn describe() {
     describe_counter!(
         UNKNOWN_OUTCOMES,
         Unit::Count,
-        "Attempts whose outcome nobody knew"
+        "Attempts whose outcome is unknown"
     );
     describe_histogram!(
         TRANSACTION_SECONDS,

@@ -1,5 +1,5 @@
 //! What a statement asserts of its own writes. Where that does not hold, the statement fails and
-//! stores nothing, also where it would commit by itself.
+//! stores nothing, also where it would commit directly.
 //!
 //! It fails by a cast to boolean of a text that is none, which the database's error quotes. A number
 //! from a row is part of the text: a constant would be cast when the statement is planned.

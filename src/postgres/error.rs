@@ -40,7 +40,7 @@ pub enum Error {
     },
     /// The row is there at the expected version and was not written: a trigger returned `NULL`, or left
     /// the version as it was (by returning `OLD`, say), or a row-level policy hides the row from
-    /// writers. Nothing is stored, and no retry mends that.
+    /// writers. Nothing is stored, and no retry changes that.
     #[error("the write of {entity} {id} was suppressed by a trigger or a policy")]
     Suppressed {
         /// What was not written.

@@ -256,7 +256,7 @@ async fn in_a_transaction_of_plain_sql_and_outside_of_one() {
     assert_books(&db.pool).await;
 }
 
-/// What `operation` returns, unless it takes more than so many polls: then it is dropped.
+/// What `operation` returns, unless it takes more than `polls` polls: then it is dropped.
 async fn within<T>(polls: u32, operation: impl Future<Output = T>) -> Option<T> {
     let (mut operation, mut left) = (pin!(operation), polls);
     poll_fn(|context| match operation.as_mut().poll(context) {
@@ -308,7 +308,7 @@ async fn stored(pool: &PgPool, id: OrderId) -> (i64, i64, i64, i64) {
     )
 }
 
-/// One transaction of the host's: `checkout_in`, dropped after so many polls, then a row of its own, then
+/// One transaction of the host's: `checkout_in`, dropped after `polls` polls, then a row of its own, then
 /// `COMMIT`. What the checkout and the commit said.
 async fn host_transaction(
     pool: &PgPool,

@@ -173,7 +173,7 @@ async fn a_serialization_failure_in_the_hosts_transaction_is_a_conflict() {
     let request = cart(&[("pot", 1)]);
     let seen = std::sync::Mutex::new(Vec::new());
     let order = transact_with(&db.pool, &RetryPolicy::new(), &options, async |tx| {
-        // The snapshot is taken before somebody else buys.
+        // The snapshot is taken before the other buyer does.
         shop.product_in(tx, &sku("pot")).await?;
         if tx.attempt().number() == 1 {
             shop.checkout(cart(&[("pot", 1)])).await?;

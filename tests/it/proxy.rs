@@ -35,7 +35,7 @@ pub enum Cut {
 #[derive(Debug)]
 struct Trap {
     needle: Vec<u8>,
-    /// So many messages with the needle pass.
+    /// How many messages with the needle pass.
     passing: u32,
     cut: Cut,
 }
@@ -133,7 +133,7 @@ impl Proxy {
         self.set(needle, 0, cut);
     }
 
-    /// Sets a trap for a message that is sent after so many others.
+    /// Sets a trap for a message that is sent after `messages` others.
     pub fn trap_after(&self, messages: u32, cut: Cut) {
         self.set(b"", messages, cut);
     }

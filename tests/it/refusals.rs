@@ -18,7 +18,7 @@ use crate::{
 
 const POLICY: RetryPolicy = RetryPolicy::new();
 
-/// Nobody can log in by trying again.
+/// No login succeeds by trying again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_login_is_permanent_and_says_what_to_fix() {
     let db = Db::empty().await;

@@ -22,34 +22,10 @@ use optilock::{
 use crate::{
     bank::{Account, Bank, PLACES, until_waiting},
     db::{Db, eventually, pool_options},
+    transaction_end::{note, notes, raw, with_notes},
 };
 
 const POLICY: RetryPolicy = RetryPolicy::new().with_base_delay(Duration::from_millis(1));
-
-async fn with_notes() -> Db {
-    let db = Db::empty().await;
-    sqlx::raw_sql("CREATE TABLE public.notes (id bigserial PRIMARY KEY, text text NOT NULL)")
-        .execute(&db.pool)
-        .await
-        .unwrap();
-    db
-}
-
-async fn note(conn: &mut PgConnection, text: &str) -> Result<(), sqlx::Error> {
-    let insert = sqlx::query("INSERT INTO public.notes (text) VALUES ($1)").bind(text);
-    insert.execute(conn).await.map(drop)
-}
-
-async fn notes(pool: &PgPool) -> Vec<String> {
-    sqlx::query_scalar("SELECT text FROM public.notes ORDER BY id")
-        .fetch_all(pool)
-        .await
-        .unwrap()
-}
-
-async fn raw(conn: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(sql).execute(conn).await.map(drop)
-}
 
 /// Polls it so often, and drops it.
 async fn polled<F: Future>(times: u32, future: F) -> bool {

@@ -61,7 +61,7 @@ impl Shop {
         self.view().await.unwrap().available
     }
 
-    /// So many viewers, each as far as it gets.
+    /// `n` viewers, each as far as it gets.
     async fn crowd(self: &Arc<Self>, viewers: u32) -> JoinSet<Result<Seen, Error>> {
         let mut crowd = JoinSet::new();
         for _ in 0..viewers {

@@ -504,7 +504,7 @@ async fn what_is_dropped_midway_inside_of_an_operation() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// A deferred trigger that refuses at the end of a write that commits by itself.
+/// A deferred trigger that refuses at the end of a write that commits directly.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_alone_that_fails_at_its_commit_is_no_success() {
     for place in PLACES {
