@@ -27,7 +27,7 @@ pub(crate) struct Lease {
     conn: Option<PoolConnection<Postgres>>,
     fate: Fate,
     refreshed: bool,
-    /// The one that drives the connection: another one may stand still.
+    /// The runtime that drives the connection; the one in which it is dropped may stand still.
     runtime: Option<runtime::Handle>,
 }
 
@@ -99,6 +99,7 @@ impl Lease {
         !std::mem::replace(&mut self.refreshed, true)
     }
 }
+
 /// Runs `op` on a connection of the pool, outside of a transaction: each of its statements commits
 /// directly.
 pub(crate) async fn on_connection<T, E, F>(pool: &PgPool, mut op: F) -> Result<T, E>

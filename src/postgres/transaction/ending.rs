@@ -237,7 +237,7 @@ where
 
 fn dropped_savepoint() -> sqlx::Error {
     sqlx::Error::InvalidArgument(
-        "a savepoint was dropped before it ended, and the transaction was rolled back".to_owned(),
+        "a savepoint was dropped before it ended, or could not be undone, and the transaction was rolled back".to_owned(),
     )
 }
 
