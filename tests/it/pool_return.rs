@@ -161,6 +161,7 @@ async fn callers_that_give_up_at_a_lock_cost_no_connections() {
     let accounts = PgRepository::<Account>::new(pool.clone());
     let mut holder = bank.pool.begin().await.unwrap();
     bank.accounts.lock_in(&mut holder, &1).await.unwrap();
+    let start = Instant::now();
     for _ in 0..25 {
         let update = || timeout(Duration::from_millis(40), accounts.update(&account));
         let ended = tokio::join!(update(), update(), update(), update());
@@ -170,7 +171,12 @@ async fn callers_that_give_up_at_a_lock_cost_no_connections() {
     accounts.get(&1).await.unwrap();
     assert_quiet(&bank.pool).await;
     let opened = opened.load(SeqCst);
-    assert!(opened <= 12, "{opened} connections for 100 callers");
+    // Those that waited for the lock for their whole limit were closed: four a second.
+    let most = 8 + 4 * start.elapsed().as_secs();
+    assert!(
+        u64::from(opened) <= most,
+        "{opened} connections for 100 callers"
+    );
 }
 
 /// A hook of the host's own does not replace the ping of an idle connection.
