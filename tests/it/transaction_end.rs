@@ -377,6 +377,31 @@ async fn a_hooks_own_unknown_is_not_repeated() {
     assert_books(&db.pool).await;
 }
 
+/// A hook that commits the sale itself, and then refuses it.
+#[derive(Debug)]
+struct CommitsAndRefuses;
+
+#[async_trait::async_trait]
+impl OnAccepted for CommitsAndRefuses {
+    async fn on_accepted(&self, conn: &mut PgConnection, _: &Accepted) -> Result<(), BoxError> {
+        raw(conn, "COMMIT").await?;
+        Err("refused".into())
+    }
+}
+
+/// The sale stands: it is not denied for what the hook says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_that_its_hook_committed_is_not_denied() {
+    let db = Db::new().await;
+    let shop = PgInventory::new(db.pool.clone()).with_hook(Arc::new(CommitsAndRefuses));
+    add(&shop, "pot", 5).await;
+    let request = cart(&[("pot", 1)]);
+    let order = shop.checkout(request).await.unwrap();
+    assert!(order.replayed);
+    assert_eq!(stock_of(&shop, "pot").await, 4);
+    assert_books(&db.pool).await;
+}
+
 /// A connection that is lost inside the operation: of this transaction nothing was committed, of another
 /// connection's write that is not known.
 #[tokio::test(flavor = "multi_thread")]

@@ -93,7 +93,9 @@ impl PgInventory {
             };
             match failed.class {
                 // The sale was undone; what the hook did elsewhere is its host's to find out.
-                Class::Unknown if matches!(failed.error, Error::Hook { .. }) => {
+                Class::Unknown
+                    if matches!(failed.error, Error::Hook { .. }) && failed.error.is_unknown() =>
+                {
                     self.stats.failed(number, conflicts, false);
                     #[cfg(feature = "metrics")]
                     crate::metrics::unknown_outcome(label);

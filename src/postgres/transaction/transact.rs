@@ -17,7 +17,9 @@ use crate::{Classify, RetryError, RetryPolicy, retry::Run};
 /// Before `COMMIT` it is asked whether it is still the transaction that was begun: an operation that sent
 /// a `COMMIT` in SQL is answered with [`StopReason::Unknown`](crate::StopReason::Unknown), one that
 /// swallowed a failed statement's error with that of PostgreSQL (`25P02`), rolled back. This costs a round
-/// trip: four for a transaction of one statement, where sqlx's own needs three.
+/// trip: four for a transaction of one statement, where sqlx's own needs three. What can't be seen all the
+/// same stands in the [guide](crate::guide::transactions). A policy
+/// [that says so](RetryPolicy::with_unknown_retried) has an unknown outcome tried again.
 ///
 /// An attempt that finds its prepared statements outdated by a change of the schema begins again at once, on
 /// the same connection.
