@@ -55,6 +55,8 @@ mod verify;
 mod version;
 mod write;
 
+#[cfg(feature = "inventory")]
+pub(crate) use assertion::suppressed_table;
 pub use bulk::Bulk;
 pub(crate) use classify::{
     Judgement, Phase, Situation, advice, class_in, class_of_busy, class_of_unknown, is_forbidden,

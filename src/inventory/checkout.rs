@@ -129,12 +129,19 @@ impl Checkout {
     /// Whether all lines can be had from `facts`, one per line; if not, why. The one place where a
     /// checkout is judged.
     ///
-    /// What the buyer must hear first comes first: a product that is gone, a price that changed, a
-    /// version that moved on, and then every line that is short.
+    /// What the buyer must hear first comes first: a product that is gone, one that is paused, a price that
+    /// changed, a version that moved on, and then every line that is short.
     pub(crate) fn judge(&self, facts: &[Option<Facts>]) -> Result<(), Error> {
         let mut known = Vec::with_capacity(self.lines.len());
         for (line, facts) in self.lines.iter().zip(facts) {
             known.push((line, facts.ok_or_else(|| Error::no_product(&line.sku))?));
+        }
+        for (line, facts) in &known {
+            if facts.paused && line.quantity.get() > facts.held {
+                return Err(Error::ProductPaused {
+                    sku: line.sku.clone(),
+                });
+            }
         }
         for (line, facts) in &known {
             match line.price {
@@ -236,6 +243,9 @@ pub(crate) struct Facts {
     pub(crate) expired: i64,
     pub(crate) version: Version,
     pub(crate) price: Money,
+    pub(crate) paused: bool,
+    /// Units of `available` that the checkout's own reservation holds.
+    pub(crate) held: i64,
 }
 
 impl Facts {
@@ -251,6 +261,8 @@ impl From<&Product> for Facts {
             expired: 0,
             version: product.version,
             price: product.price,
+            paused: product.paused,
+            held: 0,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     postgres::{
         self, OfSqlx, Phase, advice, class_in, class_of_busy, class_of_unknown,
         is_division_by_zero, is_lock_timeout, is_out_of_range, is_unique_violation,
+        suppressed_table,
     },
 };
 
@@ -67,13 +68,25 @@ pub enum Error {
         /// Units held by reservations.
         reserved: i64,
     },
-    /// A trigger or a row-level policy on the crate's tables swallowed the write.
-    #[error("the write of {entity} {id} was suppressed by a trigger or a policy")]
+    /// The sale of the product is [paused](super::Inventory::pause).
+    #[error("the sale of {sku} is paused")]
+    ProductPaused {
+        /// The product.
+        sku: Sku,
+    },
+    /// A trigger or a row-level policy on the crate's tables swallowed a part of the write, or changed it;
+    /// nothing was stored.
+    #[error("the write of {entity} {id} was suppressed by a trigger or a policy{}", match table {
+        Some(table) => format!(" of the table {table}"),
+        None => String::new(),
+    })]
     Suppressed {
         /// What was not written.
         entity: &'static str,
         /// Under which id.
         id: String,
+        /// The table whose row was suppressed or changed, if that is known.
+        table: Option<String>,
     },
     /// The request itself can't be right.
     #[error("{what} {why}")]
@@ -183,8 +196,11 @@ impl Error {
 
     /// Everything fitted, and nothing was written.
     pub(crate) fn suppressed(entity: &'static str, id: impl Display) -> Self {
-        let id = id.to_string();
-        Self::Suppressed { entity, id }
+        Self::Suppressed {
+            entity,
+            id: id.to_string(),
+            table: None,
+        }
     }
 
     /// The id, or the key that names it, is that of another request.
@@ -219,10 +235,15 @@ impl Error {
         }
     }
 
-    /// An sqlx error of a statement that writes several rows of ours, and divides by zero when those
-    /// are fewer than it decided.
+    /// An sqlx error of a statement that asserts what it wrote.
     pub(crate) fn of_several(error: sqlx::Error, entity: &'static str, id: impl Display) -> Self {
-        if is_division_by_zero(&error) {
+        if let Some(table) = suppressed_table(&error) {
+            Self::Suppressed {
+                entity,
+                id: id.to_string(),
+                table: Some(format!("optilock.{table}")),
+            }
+        } else if is_division_by_zero(&error) {
             Self::suppressed(entity, id)
         } else {
             Self::own_key(error)
@@ -342,7 +363,7 @@ impl Error {
     /// |---|---|
     /// | 400 | `Invalid`, `InsufficientStock` |
     /// | 404 | `NotFound` |
-    /// | 409 | `Conflict`, `Serialization`, `AlreadyExists`, `PriceChanged`, `StockHeld`, `OrderClosed`, `ReservationClosed`, `ReturnExceedsOrder`, and `Exhausted` by conflicts |
+    /// | 409 | `Conflict`, `Serialization`, `AlreadyExists`, `PriceChanged`, `ProductPaused`, `StockHeld`, `OrderClosed`, `ReservationClosed`, `ReturnExceedsOrder`, and `Exhausted` by conflicts |
     /// | 422 | `IdempotencyMismatch` |
     /// | 503 | `Busy`, `Unknown`, and `Exhausted` by a busy database |
     /// | 500 | everything else; `Hook` by what it failed with: 409 a conflict, 503 a busy database |
@@ -360,6 +381,7 @@ impl Error {
             | Self::Serialization(_)
             | Self::AlreadyExists { .. }
             | Self::PriceChanged { .. }
+            | Self::ProductPaused { .. }
             | Self::StockHeld { .. }
             | Self::ReturnExceedsOrder(_)
             | Self::OrderClosed { .. }
@@ -380,6 +402,7 @@ impl Error {
             Self::AlreadyExists { .. } => "already-exists",
             Self::InsufficientStock(_) => "insufficient-stock",
             Self::PriceChanged { .. } => "price-changed",
+            Self::ProductPaused { .. } => "product-paused",
             Self::StockHeld { .. } => "stock-held",
             Self::ReturnExceedsOrder(_) => "return-exceeds-order",
             Self::Suppressed { .. } => "suppressed",
@@ -412,7 +435,7 @@ impl From<postgres::Error> for Error {
             Row::Serialization(source) => Self::Serialization(source),
             Row::NotFound { entity, id } => Self::NotFound { entity, id },
             Row::AlreadyExists { entity, id, .. } => Self::AlreadyExists { entity, id },
-            Row::Suppressed { entity, id } => Self::Suppressed { entity, id },
+            Row::Suppressed { entity, id } => Self::suppressed(entity, id),
             Row::Busy {
                 retry_after,
                 source,

@@ -63,37 +63,42 @@ impl Movement {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
-#[repr(i16)]
 pub enum MovementKind {
     /// An order took units.
-    Sale = 1,
+    Sale,
     /// A cancelled order gave its units back.
-    GivenBack = 2,
+    GivenBack,
     /// A relative change: delivery, breakage.
-    Adjustment = 3,
+    Adjustment,
     /// A reservation holds units.
-    Reserved = 4,
+    Reserved,
     /// Reservations ran out.
-    Lapsed = 5,
+    Lapsed,
     /// The shelf was counted.
-    Count = 6,
+    Count,
     /// Name or price changed.
-    Edit = 7,
+    Edit,
     /// It was added, or taken up again.
-    Added = 8,
+    Added,
     /// It is no longer sold.
-    Retired = 9,
+    Retired,
     /// A reservation was released.
-    Released = 10,
+    Released,
     /// Units of a paid order came back.
-    Returned = 11,
+    Returned,
     /// A cancelled order took its units again.
-    Revived = 12,
+    Revived,
+    /// Its sale was paused.
+    Paused,
+    /// Its sale was resumed.
+    Resumed,
+    /// A kind that a newer version of the crate wrote, by its number.
+    Other(i16),
 }
 
 impl MovementKind {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
+    /// All that this version writes.
+    pub const ALL: [Self; 14] = [
         Self::Sale,
         Self::GivenBack,
         Self::Adjustment,
@@ -106,6 +111,8 @@ impl MovementKind {
         Self::Released,
         Self::Returned,
         Self::Revived,
+        Self::Paused,
+        Self::Resumed,
     ];
 
     /// Stable, in kebab case.
@@ -124,16 +131,38 @@ impl MovementKind {
             Self::Released => "released",
             Self::Returned => "returned",
             Self::Revived => "revived",
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
+            Self::Other(_) => "other",
         }
     }
 
     /// The number under which the ledger keeps it.
     pub(crate) const fn code(self) -> i16 {
-        self as i16
+        match self {
+            Self::Sale => 1,
+            Self::GivenBack => 2,
+            Self::Adjustment => 3,
+            Self::Reserved => 4,
+            Self::Lapsed => 5,
+            Self::Count => 6,
+            Self::Edit => 7,
+            Self::Added => 8,
+            Self::Retired => 9,
+            Self::Released => 10,
+            Self::Returned => 11,
+            Self::Revived => 12,
+            Self::Paused => 13,
+            Self::Resumed => 14,
+            Self::Other(code) => code,
+        }
     }
 
-    pub(crate) fn of_code(code: i16) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    pub(crate) fn of_code(code: i16) -> Self {
+        let mut known = Self::ALL.into_iter();
+        known
+            .find(|kind| kind.code() == code)
+            .unwrap_or(Self::Other(code))
     }
 }
 

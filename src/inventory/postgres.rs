@@ -42,7 +42,7 @@ pub use hook::{Accepted, BoxError, Change, OnAccepted};
 pub use migrate::{MigrateError, migrate};
 use products::Products;
 #[doc(hidden)]
-pub use sql::SELL_ONE;
+pub use sql::checkout::SELL_ONE;
 pub use stats::Stats;
 use sweep::Sweep;
 

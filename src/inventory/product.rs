@@ -25,6 +25,8 @@ pub struct Product {
     pub version: Version,
     /// Grows with edits of name and price only; what `update_product` compares.
     pub revision: Version,
+    /// Whether its sale is paused: it is listed, and not sold.
+    pub paused: bool,
     /// When it was first added.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
@@ -44,6 +46,7 @@ impl Product {
             reserved: Stock::ZERO,
             version: Version::FIRST,
             revision: Version::FIRST,
+            paused: false,
             created_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::UNIX_EPOCH,
         }

@@ -35,12 +35,7 @@ impl Broken {
 
     /// Which assertion failed, if one did, and with which number.
     pub(super) fn of(error: &sqlx::Error) -> Option<(Self, i64)> {
-        let error = error.as_database_error()?;
-        // A host's own trigger may quote the same text.
-        let of_cast = error
-            .try_downcast_ref::<PgDatabaseError>()
-            .is_some_and(|error| error.code() == "22P02" && error.routine() == Some("boolin"));
-        of_cast.then(|| Self::of_message(error.message())).flatten()
+        of_cast(error).and_then(Self::of_message)
     }
 
     fn of_message(message: &str) -> Option<(Self, i64)> {
@@ -50,6 +45,28 @@ impl Broken {
             Some((broken, digits.parse().ok()?))
         })
     }
+}
+
+/// The message of a cast to boolean that failed.
+fn of_cast(error: &sqlx::Error) -> Option<&str> {
+    let error = error.as_database_error()?;
+    // A host's own trigger may quote the same text.
+    let is_cast = error
+        .try_downcast_ref::<PgDatabaseError>()
+        .is_some_and(|error| error.code() == "22P02" && error.routine() == Some("boolin"));
+    is_cast.then(|| error.message())
+}
+
+/// The table of the inventory's that the failed assertion of a statement names, without its schema.
+#[cfg(feature = "inventory")]
+pub(crate) fn suppressed_table(error: &sqlx::Error) -> Option<&str> {
+    of_cast(error).and_then(table_of_message)
+}
+
+#[cfg(feature = "inventory")]
+fn table_of_message(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("optilock.suppressed.")?;
+    rest.split_once(' ').map(|(table, _)| table)
 }
 
 #[cfg(test)]
@@ -76,6 +93,21 @@ mod tests {
             ("division by zero", None),
         ] {
             assert_eq!(Broken::of_message(message), broken, "{message}");
+        }
+    }
+
+    #[cfg(feature = "inventory")]
+    #[test]
+    fn the_suppressed_table_is_found_in_any_language() {
+        for (message, table) in [
+            (
+                "invalid input syntax for type boolean: \"optilock.suppressed.order_lines 3\"",
+                Some("order_lines"),
+            ),
+            ("«optilock.suppressed.movements 0»", Some("movements")),
+            ("\"optilock.suppressed 7\"", None),
+        ] {
+            assert_eq!(table_of_message(message), table, "{message}");
         }
     }
 }

@@ -133,7 +133,7 @@ async fn a_suppressed_write() {
     ];
     for error in errors {
         assert!(
-            matches!(&error, Error::Suppressed { entity: "product", id } if id == "pot"),
+            matches!(&error, Error::Suppressed { entity: "product", id, .. } if id == "pot"),
             "{error:?}"
         );
     }

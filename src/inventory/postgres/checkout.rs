@@ -290,7 +290,7 @@ async fn compare_and_set(
 
 /// Locks the products in a statement of their own, as one would by hand, and judges.
 async fn judge_locked(conn: &mut PgConnection, request: &Checkout) -> Result<(), Error> {
-    let rows = sqlx::query(sql::LOCK)
+    let rows = sqlx::query(sql::checkout::LOCK)
         .bind(sale::skus(request))
         .fetch_all(&mut *conn)
         .await?;

@@ -28,6 +28,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "unfinished sales",
         include_str!("../../../migrations/0002_unfinished_sales.sql"),
     ),
+    (
+        3,
+        "pauses and feed",
+        include_str!("../../../migrations/0003_pauses_and_feed.sql"),
+    ),
 ];
 
 /// Why the crate's tables could not be brought up to date.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(super) async fn stored(conn: &mut PgConnection, id: OrderId) -> Result<Option<Order>, Error> {
-    let rows = sqlx::query(sql::ORDER)
+    let rows = sqlx::query(sql::orders::ORDER)
         .bind(id.uuid())
         .fetch_all(conn)
         .await;
@@ -32,7 +32,7 @@ pub(super) async fn known(
     conn: &mut PgConnection,
     request: &Checkout,
 ) -> Result<Option<Order>, Error> {
-    let rows = sqlx::query(sql::KNOWN)
+    let rows = sqlx::query(sql::orders::KNOWN)
         .bind(request.id.uuid())
         .bind(request.customer.as_deref())
         .bind(request.key.as_deref())
@@ -51,7 +51,7 @@ pub(super) async fn page(
         [] => (0..row::status_code(OrderStatus::Void)).collect(),
         statuses => statuses.iter().copied().map(row::status_code).collect(),
     };
-    let rows = sqlx::query(sql::ORDERS)
+    let rows = sqlx::query(sql::orders::ORDERS)
         .bind(page.after.map(OrderId::uuid))
         .bind(filter.customer.as_deref())
         .bind(statuses)
@@ -65,7 +65,9 @@ const UNPAID: &[OrderStatus] = &[OrderStatus::PendingPayment, OrderStatus::Payme
 
 pub(super) async fn pay(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
     loop {
-        let paid = sqlx::query(sql::PAY).bind(id.uuid()).execute(&mut *conn);
+        let paid = sqlx::query(sql::orders::PAY)
+            .bind(id.uuid())
+            .execute(&mut *conn);
         let moved = paid.await?.rows_affected() == 1;
         if let Some(order) = arrived(conn, id, UNPAID, OrderStatus::Paid, moved).await? {
             return Ok(order);
@@ -76,7 +78,9 @@ pub(super) async fn pay(conn: &mut PgConnection, id: OrderId) -> Result<Order, E
 pub(super) async fn fail(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
     let from = &[OrderStatus::PendingPayment];
     loop {
-        let failed = sqlx::query(sql::FAIL).bind(id.uuid()).execute(&mut *conn);
+        let failed = sqlx::query(sql::orders::FAIL)
+            .bind(id.uuid())
+            .execute(&mut *conn);
         let moved = failed.await?.rows_affected() == 1;
         if let Some(order) = arrived(conn, id, from, OrderStatus::PaymentFailed, moved).await? {
             return Ok(order);
@@ -91,12 +95,14 @@ pub(super) async fn cancel(
 ) -> Result<Order, Error> {
     check_text("reason", reason)?;
     loop {
-        let cancelled = sqlx::query(sql::CANCEL)
-            .bind(id.uuid())
-            .bind(reason)
+        let cancelled = sqlx::query(sql::orders::CANCEL)
+            .bind([id.uuid()])
+            .bind([None::<Version>])
+            .bind([reason])
             .fetch_one(&mut *conn)
-            .await?;
-        let moved = cancelled.try_get("cancelled")?;
+            .await
+            .map_err(|error| Error::of_several(error, Order::ENTITY, id))?;
+        let moved = !cancelled.try_get::<Vec<Uuid>, _>("cancelled")?.is_empty();
         if let Some(order) = arrived(conn, id, UNPAID, OrderStatus::Cancelled, moved).await? {
             return Ok(order);
         }
@@ -110,14 +116,16 @@ pub(super) async fn cancel_many(
     ids: &[Uuid],
     reasons: &[&str],
 ) -> Result<Vec<Order>, Error> {
-    let cancelled = sqlx::query(sql::CANCEL_MANY)
+    let cancelled = sqlx::query(sql::orders::CANCEL_MANY)
         .bind(ids)
+        .bind(vec![None::<Version>; ids.len()])
         .bind(reasons)
         .fetch_one(&mut *conn)
-        .await?;
+        .await
+        .map_err(|error| Error::of_several(error, Order::ENTITY, "of a batch"))?;
     let cancelled: Vec<Uuid> = cancelled.try_get("cancelled")?;
     let committed = !cancelled.is_empty() && !conn.is_in_transaction();
-    let rows = sqlx::query(sql::ORDERS_OF)
+    let rows = sqlx::query(sql::orders::ORDERS_OF)
         .bind(cancelled)
         .fetch_all(conn)
         .await;
@@ -128,7 +136,7 @@ pub(super) async fn revive(conn: &mut PgConnection, id: OrderId) -> Result<Order
     let (from, to) = (&[OrderStatus::Cancelled], OrderStatus::PendingPayment);
     let mut lapsed = false;
     loop {
-        let rows = sqlx::query(sql::REVIVE)
+        let rows = sqlx::query(sql::orders::REVIVE)
             .bind(id.uuid())
             .fetch_all(&mut *conn)
             .await
@@ -160,7 +168,7 @@ pub(super) async fn take_back(conn: &mut PgConnection, request: &Return) -> Resu
         .iter()
         .map(|(sku, quantity)| (sku, quantity.get()))
         .unzip();
-    let rows = sqlx::query(sql::RETURN)
+    let rows = sqlx::query(sql::orders::RETURN)
         .bind(id.uuid())
         .bind(&skus)
         .bind(&quantities)
@@ -174,7 +182,7 @@ pub(super) async fn take_back(conn: &mut PgConnection, request: &Return) -> Resu
         let found = find(conn, id).await;
         return found.map_err(|error| error.after(committed));
     }
-    let made = sqlx::query_scalar(sql::RETURNED)
+    let made = sqlx::query_scalar(sql::orders::RETURNED)
         .bind(request.id)
         .bind(id.uuid())
         .bind(&skus)
@@ -243,7 +251,10 @@ fn shortages(rows: &[PgRow], there: &str) -> Result<Vec<Shortage>, Error> {
 
 /// Uses the id up, unless there is an order.
 pub(super) async fn void(conn: &mut PgConnection, id: OrderId) -> Result<bool, Error> {
-    let voided = sqlx::query(sql::VOID).bind(id.uuid()).execute(conn).await?;
+    let voided = sqlx::query(sql::orders::VOID)
+        .bind(id.uuid())
+        .execute(conn)
+        .await?;
     Ok(voided.rows_affected() == 1)
 }
 
@@ -253,13 +264,23 @@ pub(super) async fn sweep(
     older_than: Duration,
     batch: u64,
 ) -> Result<Cleanup, Error> {
-    let swept = sqlx::query(sql::SWEEP)
+    let due: Vec<Uuid> = sqlx::query_scalar(sql::cleanup::UNPAID)
         .bind(micros(older_than))
         .bind(batch.cast_signed())
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(Error::before)?;
+    let swept = sqlx::query(sql::cleanup::SWEEP)
+        .bind(&due)
+        .bind(vec![None::<i64>; due.len()])
+        .bind(vec!["expired"; due.len()])
+        .bind(micros(older_than))
         .fetch_one(conn)
-        .await?;
-    let count = |column| swept.try_get(column).map(i64::unsigned_abs);
-    Ok(Cleanup::of_orders(count("orders")?, count("units")?))
+        .await
+        .map_err(|error| Error::of_several(error, Order::ENTITY, "of a clean-up"))?;
+    let orders = swept.try_get::<Vec<Uuid>, _>("cancelled")?.len() as u64;
+    let units = swept.try_get::<i64, _>("units")?.unsigned_abs();
+    Ok(Cleanup::of_orders(orders, units))
 }
 
 /// Forgets a batch of keys that are so old.
@@ -268,7 +289,7 @@ pub(super) async fn forget_keys(
     older_than: Duration,
     batch: u64,
 ) -> Result<u64, Error> {
-    let forgotten = sqlx::query(sql::FORGET_KEYS)
+    let forgotten = sqlx::query(sql::cleanup::FORGET_KEYS)
         .bind(micros(older_than))
         .bind(batch.cast_signed())
         .execute(conn)
@@ -287,7 +308,7 @@ pub(super) async fn movements(
     sku: &Sku,
     page: &Page<Version>,
 ) -> Result<Vec<Movement>, Error> {
-    let found = sqlx::query(sql::MOVEMENTS)
+    let found = sqlx::query(sql::ledger::MOVEMENTS)
         .bind(sku)
         .bind(page.after.map_or(0, Version::get))
         .bind(i64::from(page.limit()))

@@ -22,6 +22,7 @@ pub(super) struct ProductRow<G> {
     pub(super) version: Version,
     pub(super) revision: Version,
     pub(super) retired: bool,
+    paused: bool,
     created_at: Time,
     updated_at: Time,
     #[sqlx(skip)]
@@ -43,7 +44,7 @@ versioned_row! { Entry in "optilock.products" {
     version: revision,
     columns: [name, price, currency],
     on_update: [version: "version + 1", updated_at: "statement_timestamp()"],
-    read_only: [stock, reserved, retired, created_at],
+    read_only: [stock, reserved, retired, paused, created_at],
     only: "NOT retired",
 } }
 
@@ -56,7 +57,7 @@ versioned_row! { Shelf in "optilock.products" {
     version: version,
     columns: [stock, retired],
     on_update: [updated_at: "statement_timestamp()"],
-    read_only: [name, price, currency, reserved, revision, created_at],
+    read_only: [name, price, currency, reserved, revision, paused, created_at],
     only: "NOT retired",
 } }
 
@@ -73,6 +74,7 @@ impl Entry {
             version: changed.version,
             revision: changed.revision,
             retired: false,
+            paused: changed.paused,
             created_at: Time(changed.created_at),
             updated_at: Time(changed.updated_at),
             guard: PhantomData,
@@ -91,6 +93,7 @@ impl<G> TryFrom<ProductRow<G>> for Product {
         product.reserved = Stock::new(row.reserved).map_err(impossible)?;
         product.version = row.version;
         product.revision = row.revision;
+        product.paused = row.paused;
         product.created_at = row.created_at.0;
         product.updated_at = row.updated_at.0;
         Ok(product)

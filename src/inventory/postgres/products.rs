@@ -127,7 +127,7 @@ async fn record<G>(
     token: Uuid,
     reason: Option<&str>,
 ) -> Result<(), Error> {
-    sqlx::query(sql::RECORD)
+    sqlx::query(sql::products::RECORD)
         .bind(&product.sku)
         .bind(product.version)
         .bind(kind.code())
@@ -144,7 +144,7 @@ async fn record<G>(
 pub(super) async fn page(conn: &mut PgConnection, page: &Page<Sku>) -> Result<Vec<Product>, Error> {
     // Every SKU comes after the empty one.
     let after = page.after.as_ref().map_or("", Sku::as_str);
-    let found = sqlx::query_as(sql::PRODUCTS)
+    let found = sqlx::query_as(sql::products::PRODUCTS)
         .bind(after)
         .bind(i64::from(page.limit()))
         .fetch_all(conn)
@@ -153,7 +153,7 @@ pub(super) async fn page(conn: &mut PgConnection, page: &Page<Sku>) -> Result<Ve
 }
 
 pub(super) async fn of(conn: &mut PgConnection, skus: &[Sku]) -> Result<Vec<Product>, Error> {
-    let found = sqlx::query_as(sql::PRODUCTS_OF)
+    let found = sqlx::query_as(sql::products::PRODUCTS_OF)
         .bind(skus)
         .fetch_all(conn)
         .await;
@@ -170,7 +170,7 @@ pub(super) async fn changed_by(
     conn: &mut PgConnection,
     token: Uuid,
 ) -> Result<Option<(Product, i64)>, Error> {
-    let found = sqlx::query(sql::CHANGED_BY)
+    let found = sqlx::query(sql::products::CHANGED_BY)
         .bind(token)
         .fetch_optional(conn)
         .await
@@ -189,7 +189,7 @@ pub(super) async fn add(
     token: Uuid,
 ) -> Result<Product, Error> {
     check_text("name", &new.name)?;
-    let added = sqlx::query(sql::ADD)
+    let added = sqlx::query(sql::products::ADD)
         .bind(&new.sku)
         .bind(&new.name)
         .bind(new.price.minor())
@@ -237,7 +237,7 @@ async fn adjust_once(conn: &mut PgConnection, adjustment: &Adjustment) -> Result
         delta,
         reason,
     } = adjustment;
-    let answer = sqlx::query(sql::ADJUST)
+    let answer = sqlx::query(sql::products::ADJUST)
         .bind(sku)
         .bind(id)
         .bind(reason)

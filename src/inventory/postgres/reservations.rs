@@ -15,7 +15,7 @@ use crate::inventory::{
 pub(super) const ROUNDS: u32 = 3;
 
 pub(super) async fn find(conn: &mut PgConnection, id: ReservationId) -> Result<Reservation, Error> {
-    let rows = sqlx::query(sql::RESERVATION)
+    let rows = sqlx::query(sql::reservations::RESERVATION)
         .bind(id.uuid())
         .fetch_all(conn)
         .await;
@@ -25,7 +25,7 @@ pub(super) async fn find(conn: &mut PgConnection, id: ReservationId) -> Result<R
 
 /// The reservation that an earlier call of this request made, by its id or its key.
 async fn known(conn: &mut PgConnection, request: &Reserve) -> Result<Option<Reservation>, Error> {
-    let rows = sqlx::query(sql::RESERVATION_KNOWN)
+    let rows = sqlx::query(sql::reservations::RESERVATION_KNOWN)
         .bind(request.id.uuid())
         .bind(request.customer.as_deref())
         .bind(request.key.as_deref())
@@ -66,7 +66,7 @@ async fn hold(conn: &mut PgConnection, request: &Reserve) -> Result<Vec<PgRow>, 
         .iter()
         .map(|(sku, quantity)| (sku, quantity.get()))
         .unzip();
-    sqlx::query(sql::RESERVE)
+    sqlx::query(sql::reservations::RESERVE)
         .bind(skus)
         .bind(quantities)
         .bind(request.id.uuid())
@@ -106,7 +106,7 @@ pub(super) async fn extend(
     by: Duration,
 ) -> Result<Reservation, Error> {
     check_duration(by)?;
-    let extended = sqlx::query(sql::EXTEND)
+    let extended = sqlx::query(sql::reservations::EXTEND)
         .bind(id.uuid())
         .bind(orders::micros(by))
         .execute(&mut *conn)
@@ -123,7 +123,7 @@ pub(super) async fn extend(
 }
 
 pub(super) async fn release(conn: &mut PgConnection, id: ReservationId) -> Result<(), Error> {
-    let released = sqlx::query(sql::RELEASE)
+    let released = sqlx::query(sql::reservations::RELEASE)
         .bind(id.uuid())
         .fetch_one(&mut *conn)
         .await?;
@@ -148,7 +148,7 @@ pub(super) async fn expired(
     skus: &[&Sku],
     but: Option<ReservationId>,
 ) -> Result<Vec<i64>, Error> {
-    sqlx::query_scalar(sql::EXPIRED)
+    sqlx::query_scalar(sql::checkout::EXPIRED)
         .bind(skus)
         .bind(but.map(ReservationId::uuid))
         .fetch_all(conn)
@@ -158,13 +158,16 @@ pub(super) async fn expired(
 
 /// Gives back what has run out of these products.
 pub(super) async fn lapse(conn: &mut PgConnection, skus: &[&Sku]) -> Result<Cleanup, Error> {
-    let lapsed = sqlx::query(sql::LAPSE).bind(skus).fetch_one(conn).await?;
+    let lapsed = sqlx::query(sql::reservations::LAPSE)
+        .bind(skus)
+        .fetch_one(conn)
+        .await?;
     count(&lapsed)
 }
 
 /// Gives back what has run out, a batch of it.
 pub(super) async fn sweep(conn: &mut PgConnection, batch: u64) -> Result<Cleanup, Error> {
-    let lapsed = sqlx::query(sql::LAPSE_DUE)
+    let lapsed = sqlx::query(sql::cleanup::LAPSE_DUE)
         .bind(batch.cast_signed())
         .fetch_one(conn)
         .await?;

@@ -32,6 +32,8 @@ pub(super) fn facts(row: &PgRow) -> Result<Option<Facts>, Error> {
         expired: 0,
         version,
         price: money(row, "price")?,
+        paused: row.try_get("paused")?,
+        held: 0,
     }))
 }
 
@@ -121,8 +123,7 @@ pub(super) fn reservation(rows: &[PgRow]) -> Result<Option<Reservation>, Error> 
 
 pub(super) fn movement(row: &PgRow) -> Result<Movement, Error> {
     let code: i16 = row.try_get("kind")?;
-    let kind = MovementKind::of_code(code)
-        .ok_or_else(|| impossible(format!("{code} is no kind of movement")))?;
+    let kind = MovementKind::of_code(code);
     let (delta, stock_after) = (row.try_get("delta")?, row.try_get("stock_after")?);
     let (sku, version) = (row.try_get("sku")?, row.try_get("version")?);
     let mut movement = Movement::new(sku, version, kind, delta, stock_after);

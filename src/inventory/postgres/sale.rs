@@ -24,7 +24,7 @@ pub(super) async fn glance(
     if request.key.is_some() {
         return facts(conn, request).await;
     }
-    let read = sqlx::query(sql::GLANCE)
+    let read = sqlx::query(sql::checkout::GLANCE)
         .bind(skus(request))
         .bind(request.id.uuid());
     let rows = read.fetch_all(conn).await.map_err(Error::before)?;
@@ -40,7 +40,7 @@ pub(super) async fn facts(
     conn: &mut PgConnection,
     request: &Checkout,
 ) -> Result<(Vec<Option<Facts>>, bool), Error> {
-    let read = sqlx::query(sql::FACTS)
+    let read = sqlx::query(sql::checkout::FACTS)
         .bind(skus(request))
         .bind(request.customer.as_deref())
         .bind(request.key.as_deref())
@@ -66,7 +66,7 @@ pub(super) async fn sell_one(
     version: Option<Version>,
 ) -> Result<Option<Order>, Error> {
     let line = &request.lines[0]; // a checkout has at least one line
-    let sold = sqlx::query(sql::SELL_ONE)
+    let sold = sqlx::query(sql::checkout::SELL_ONE)
         .bind(line.sku.as_str())
         .bind(line.quantity.get())
         .bind(version)
@@ -100,8 +100,8 @@ pub(super) async fn sell_many(
         .map(|line| line.price.map(|price| price.currency().to_string()))
         .collect();
     let sell = match request.reservation {
-        Some(_) => sql::SELL_HELD,
-        None => sql::SELL_MANY,
+        Some(_) => sql::checkout::SELL_HELD,
+        None => sql::checkout::SELL_MANY,
     };
     let sell = sqlx::query(sell)
         .bind(skus(request))
@@ -124,7 +124,7 @@ pub(super) async fn sell_many(
     sold.map_err(|error| Error::of_several(error, Order::ENTITY, request.id))
 }
 
-/// The order that [`sql::SELL_MANY`] made, if it did.
+/// The order that [`sql::checkout::SELL_MANY`] made, if it did.
 pub(super) async fn made(
     conn: &mut PgConnection,
     hook: &Hook,

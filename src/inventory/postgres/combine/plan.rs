@@ -129,6 +129,8 @@ mod tests {
             expired: 0,
             version: Version::FIRST,
             price,
+            paused: false,
+            held: 0,
         };
         let products = products.iter();
         products

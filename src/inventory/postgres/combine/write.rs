@@ -30,7 +30,7 @@ macro_rules! batch {
         SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[])
             AS e (sku, units, price, currency, version)),
     k AS MATERIALIZED (
-        SELECT p.sku, p.stock, p.reserved, p.version, p.price, p.currency FROM optilock.products p
+        SELECT p.sku, p.stock, p.reserved, p.version, p.price, p.currency, p.paused FROM optilock.products p
         WHERE p.sku = ANY ($1) AND NOT p.retired AND (SELECT z FROM z) IS NOT NULL
         ORDER BY p.sku FOR NO KEY UPDATE),
     g AS MATERIALIZED (
@@ -65,7 +65,7 @@ macro_rules! batch {
         UPDATE optilock.products p
         SET stock = t.after, reserved = t.reserved, version = t.version, updated_at = statement_timestamp()
         FROM t WHERE p.sku = t.sku AND p.sku = ANY ($1) RETURNING p.sku)
-    SELECT k.sku, k.stock - k.reserved AS available, k.version, k.price, k.currency,
+    SELECT k.sku, k.stock - k.reserved AS available, k.version, k.price, k.currency, k.paused,
         statement_timestamp() AS created_at, g.ok
             AND (1 / ((SELECT count(*) FROM u) = (SELECT count(*) FROM t))::int)::bool AS ok,
         ",
@@ -89,12 +89,12 @@ const CAREFUL_BATCH: &str = batch! {
 };
 
 /// The facts of these products, before a batch. `$1` skus.
-const FACTS: &str = "SELECT sku, stock - reserved AS available, version, price, currency
+const FACTS: &str = "SELECT sku, stock - reserved AS available, version, price, currency, paused
     FROM optilock.products WHERE sku = ANY ($1) AND NOT retired";
 
 /// The same, locked, if that is done in half a second. `$1` skus.
 const LOCKED: &str = concat!(
-    "SELECT sku, stock - reserved AS available, version, price, currency
+    "SELECT sku, stock - reserved AS available, version, price, currency, paused
     FROM optilock.products WHERE sku = ANY ($1) AND NOT retired AND (SELECT ",
     locks_within!(),
     ") IS NOT NULL ORDER BY sku FOR NO KEY UPDATE"
