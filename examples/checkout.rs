@@ -196,8 +196,13 @@ async fn play(
         report.flood = flood.run(shop, &contenders(Part::Flood), &bar).await?;
         let combined = contenders(Part::Flood).contains(&Contender::Combined);
         if let Some(buyers) = options.crowd().filter(|_| combined) {
+            // Beside what is written by hand for the same number of buyers.
             let flood = Flood { buyers, ..flood };
-            let rows = flood.run(shop, &[Contender::Combined], &bar).await?;
+            let mut equals = contenders(Part::Flood);
+            equals.retain(|contender| {
+                matches!(contender, Contender::ForUpdateByHand | Contender::Combined)
+            });
+            let rows = flood.run(shop, &equals, &bar).await?;
             report.flood.extend(rows);
         }
         bar.finish_and_clear();

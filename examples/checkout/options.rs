@@ -15,7 +15,7 @@ use crate::{contender::Contender, fault::Fault};
 #[command(name = "checkout")]
 pub(crate) struct Options {
     /// Buyers at the same time, each with a connection: 1 to 256 [default: race 64, flood 32, and
-    /// combined by 256 who share the connections]
+    /// at last 256 who share the connections]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=256))]
     buyers: Option<u32>,
 
@@ -102,8 +102,8 @@ impl Options {
         }
     }
 
-    /// Buyers of a last row, in which combined shows what more of them do for it: by default. They share
-    /// the connections of the others.
+    /// Buyers of the last rows, in which combined shows what more of them do for it, beside what is written by
+    /// hand: by default. They share the connections of the others.
     pub(crate) const fn crowd(&self) -> Option<u32> {
         if self.buyers.is_none() {
             Some(256)

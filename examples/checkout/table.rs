@@ -63,11 +63,11 @@ pub(crate) fn flood(rows: &[Flooded]) -> String {
     finish(table)
 }
 
-/// How many times the orders per second of what is written by hand, if that took part.
+/// How many times the orders per second of what is written by hand with as many buyers, if that took part.
 pub(crate) fn ratio(rows: &[Flooded], row: &Flooded) -> Option<f64> {
     let by_hand = rows
         .iter()
-        .find(|row| row.strategy == Contender::ForUpdateByHand)?;
+        .find(|hand| hand.strategy == Contender::ForUpdateByHand && hand.buyers == row.buyers)?;
     (by_hand.orders_per_second > 0.0).then(|| row.orders_per_second / by_hand.orders_per_second)
 }
 
