@@ -36,6 +36,7 @@ mod memory;
 mod money;
 mod movement;
 mod order;
+mod order_step;
 mod page;
 mod postgres;
 mod product;
@@ -61,6 +62,7 @@ pub use memory::MemoryInventory;
 pub use money::{Currency, Money};
 pub use movement::{Movement, MovementKind};
 pub use order::{Cleanup, Order, OrderFilter, OrderLine, OrderStatus};
+pub use order_step::OrderStep;
 pub use page::Page;
 pub use postgres::{
     Accepted, BoxError, Change, CombineOptions, Combined, MigrateError, OnAccepted, PgInventory,

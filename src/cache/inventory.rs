@@ -9,8 +9,8 @@ use crate::{
     Version,
     inventory::{
         Adjustment, Audit, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order,
-        OrderFilter, OrderId, Page, Product, Report, Reservation, ReservationId, Reserve, Return,
-        Sku, Stock,
+        OrderFilter, OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId,
+        Reserve, Return, Sku, Stock,
     },
 };
 
@@ -77,24 +77,16 @@ impl<I: Inventory> Inventory for CachedStock<I> {
         self.inventory.orders(filter, page).await
     }
 
-    async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
-        self.inventory.mark_paid(id).await
-    }
-
-    async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
-        self.inventory.mark_payment_failed(id).await
-    }
-
-    async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
-        self.step(self.inventory.cancel(id, reason)).await
-    }
-
-    async fn revive(&self, id: OrderId) -> Result<Order, Error> {
-        self.step(self.inventory.revive(id)).await
+    async fn step(&self, step: OrderStep) -> Result<Order, Error> {
+        if step.moves_stock() {
+            self.order_step(self.inventory.step(step)).await
+        } else {
+            self.inventory.step(step).await
+        }
     }
 
     async fn return_items(&self, request: Return) -> Result<Order, Error> {
-        self.step(self.inventory.return_items(request)).await
+        self.order_step(self.inventory.return_items(request)).await
     }
 
     async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {

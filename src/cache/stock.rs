@@ -162,7 +162,7 @@ impl<I: Inventory> CachedStock<I> {
     }
 
     /// A step of an order: which products it has is known when it was made.
-    pub(super) async fn step(
+    pub(super) async fn order_step(
         &self,
         step: impl Future<Output = Result<Order, Error>> + Send,
     ) -> Result<Order, Error> {
@@ -171,7 +171,8 @@ impl<I: Inventory> CachedStock<I> {
         match &answer {
             Ok(order) => changing.what = Changed::skus(order.lines.iter().map(|line| &line.sku)),
             // It may have taken effect; or holds that had run out were lapsed, and it was refused all the same.
-            Err(error) if error.is_unknown() || error.is_insufficient_stock() => {}
+            Err(error)
+                if error.is_unknown() || error.is_insufficient_stock() || error.is_busy() => {}
             Err(_) => changing.what = Changed::Nothing,
         }
         answer

@@ -175,6 +175,13 @@ impl Error {
         Self::invalid("checkout", "has a total beyond the largest amount")
     }
 
+    pub(crate) fn out_of_range() -> Self {
+        Self::invalid(
+            "request",
+            "takes a total, a stock or a version beyond the largest number",
+        )
+    }
+
     /// The database was not asked: too many requests wait for it, or it failed a moment ago; without a time,
     /// no request is taken any more.
     pub(crate) const fn not_asked(retry_after: Option<Duration>) -> Self {
@@ -258,10 +265,7 @@ impl Error {
                 source: Some(error),
             },
             Class::Unknown => Self::Unknown(Box::new(Self::Database(error))),
-            Class::Permanent if is_out_of_range(&error) => Self::invalid(
-                "request",
-                "takes a total, a stock or a version beyond the largest number",
-            ),
+            Class::Permanent if is_out_of_range(&error) => Self::out_of_range(),
             Class::Permanent => Self::Database(error),
         }
     }

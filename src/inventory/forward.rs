@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::{
     Adjustment, Audit, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order,
-    OrderFilter, OrderId, Page, Product, Report, Reservation, ReservationId, Reserve, Return, Sku,
-    Stock,
+    OrderFilter, OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve,
+    Return, Sku, Stock,
 };
 use crate::Version;
 
@@ -67,6 +67,10 @@ macro_rules! forward {
 
             async fn orders(&self, filter: OrderFilter, page: Page<OrderId>) -> Result<Vec<Order>, Error> {
                 (**self).orders(filter, page).await
+            }
+
+            async fn step(&self, step: OrderStep) -> Result<Order, Error> {
+                (**self).step(step).await
             }
 
             async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {

@@ -1,10 +1,12 @@
 use uuid::Uuid;
 
 use super::{
-    Error, OrderId, Quantity, Sku,
+    Error, Order, OrderId, OrderStatus, Quantity, Shortage, Sku,
     line::{Line, merge},
+    order_step::{closed, unmoved},
     product::check_text,
 };
+use crate::Version;
 
 /// A request to take some units of a paid order back into stock.
 ///
@@ -25,6 +27,7 @@ pub struct Return {
     pub(crate) order: OrderId,
     pub(crate) lines: Vec<(Sku, Quantity)>,
     pub(crate) reason: String,
+    pub(crate) expected: Option<Version>,
 }
 
 impl Return {
@@ -53,7 +56,16 @@ impl Return {
                 .map(|line| (line.sku, line.quantity))
                 .collect(),
             reason,
+            expected: None,
         })
+    }
+
+    /// Makes the return only at this version of the order: otherwise [`Error::Conflict`], unless this very
+    /// return was made before.
+    #[must_use]
+    pub const fn expecting_version(mut self, version: Version) -> Self {
+        self.expected = Some(version);
+        self
     }
 
     /// With an id of the host's own, for instance that of the return slip.
@@ -79,5 +91,30 @@ impl Return {
     #[must_use]
     pub fn lines(&self) -> &[(Sku, Quantity)] {
         &self.lines
+    }
+
+    /// The order after the return, or why it is refused. The one place where a return is judged.
+    pub(crate) fn made(&self, order: &Order) -> Result<Order, Error> {
+        unmoved(order, self.expected)?;
+        if order.status != OrderStatus::Paid {
+            return Err(closed(order));
+        }
+        let mut order = order.clone();
+        let mut too_many = Vec::new();
+        for (sku, quantity) in &self.lines {
+            let line = order.lines.iter_mut().find(|line| line.sku == *sku);
+            let left = line
+                .as_ref()
+                .map_or(0, |line| line.quantity.get() - line.returned);
+            match line {
+                Some(line) if left >= quantity.get() => line.returned += quantity.get(),
+                _ => too_many.push(Shortage::new(sku.clone(), *quantity, left)),
+            }
+        }
+        if !too_many.is_empty() {
+            return Err(Error::ReturnExceedsOrder(too_many));
+        }
+        order.version = order.version.next().ok_or_else(Error::out_of_range)?;
+        Ok(order)
     }
 }

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 
 use super::{
     Adjustment, Audit, Checkout, Cleanup, Error, Hold, HoldState, Inventory, Movement,
-    MovementKind, NewProduct, Order, OrderFilter, OrderId, OrderLine, OrderStatus, Page, Product,
-    Quantity, Report, Reservation, ReservationId, Reserve, Return, Shortage, Sku, Stock,
+    MovementKind, NewProduct, Order, OrderFilter, OrderId, OrderLine, OrderStatus, OrderStep, Page,
+    Product, Quantity, Report, Reservation, ReservationId, Reserve, Return, Shortage, Sku, Stock,
     checkout::Facts, product::check_text, reservation::check_duration, traffic::Traffic,
 };
 use crate::{Conflict, Version, Versioned};
@@ -280,75 +280,9 @@ impl Inventory for MemoryInventory {
         Ok(asked.take(page.limit() as usize).cloned().collect())
     }
 
-    async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
-        let mut shop = self.shop();
-        Ok(match shop.transition(id, &UNPAID, OrderStatus::Paid)? {
-            Ok(order) => {
-                shop.keep(&order);
-                order
-            }
-            Err(already) => already,
-        })
-    }
-
-    async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
-        let mut shop = self.shop();
-        let from = [OrderStatus::PendingPayment];
-        Ok(
-            match shop.transition(id, &from, OrderStatus::PaymentFailed)? {
-                Ok(order) => {
-                    shop.keep(&order);
-                    order
-                }
-                Err(already) => already,
-            },
-        )
-    }
-
-    async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
-        check_text("reason", reason)?;
-        let mut shop = self.shop();
-        match shop.transition(id, &UNPAID, OrderStatus::Cancelled)? {
-            Ok(order) => shop.cancel(order, reason),
-            Err(already) => Ok(already),
-        }
-    }
-
-    async fn revive(&self, id: OrderId) -> Result<Order, Error> {
-        let mut shop = self.shop();
-        let from = [OrderStatus::Cancelled];
-        let mut order = match shop.transition(id, &from, OrderStatus::PendingPayment)? {
-            Ok(order) => order,
-            Err(already) => return Ok(already),
-        };
-        let short = |shop: &Shop| -> Vec<Shortage> {
-            let available = |sku: &Sku| shop.find(sku).map_or(0, Product::available);
-            let lines = order.lines.iter();
-            lines
-                .map(|line| Shortage::new(line.sku.clone(), line.quantity, available(&line.sku)))
-                .filter(|line| line.available < line.requested.get())
-                .collect()
-        };
-        let mut missing = short(&shop);
-        if !missing.is_empty() {
-            let skus: Vec<&Sku> = missing.iter().map(|line| &line.sku).collect();
-            if shop.lapse(&skus)?.holds > 0 {
-                missing = short(&shop);
-            }
-        }
-        if !missing.is_empty() {
-            return Err(Error::InsufficientStock(missing));
-        }
-        order.reason = None;
-        let taken = order.lines.iter();
-        let taken = taken.map(|line| (&line.sku, -line.quantity.get()));
-        let cause = Cause::of(MovementKind::Revived).with_order(id);
-        shop.shift(taken, cause)?;
-        shop.keep(&order);
-        if let Some(kept) = shop.orders.get_mut(&id) {
-            kept.pending_since = now();
-        }
-        Ok(order)
+    async fn step(&self, step: OrderStep) -> Result<Order, Error> {
+        step.check()?;
+        self.shop().step(&step)
     }
 
     async fn return_items(&self, request: Return) -> Result<Order, Error> {
@@ -361,26 +295,7 @@ impl Inventory for MemoryInventory {
             order.replayed = true;
             return Ok(order);
         }
-        let mut order = shop.order(request.order)?.order.clone();
-        if order.status != OrderStatus::Paid {
-            let (id, status) = (order.id, order.status);
-            return Err(Error::OrderClosed { id, status });
-        }
-        let mut too_many = Vec::new();
-        for (sku, quantity) in &request.lines {
-            let line = order.lines.iter_mut().find(|line| line.sku == *sku);
-            let left = line
-                .as_ref()
-                .map_or(0, |line| line.quantity.get() - line.returned);
-            match line {
-                Some(line) if left >= quantity.get() => line.returned += quantity.get(),
-                _ => too_many.push(Shortage::new(sku.clone(), *quantity, left)),
-            }
-        }
-        if !too_many.is_empty() {
-            return Err(Error::ReturnExceedsOrder(too_many));
-        }
-        order.version = next(order.version)?;
+        let order = request.made(&shop.order(request.order)?.order)?;
         let back = request.lines.iter();
         let back = back.map(|(sku, quantity)| (sku, quantity.get()));
         let cause = Cause::of(MovementKind::Returned)
@@ -403,11 +318,9 @@ impl Inventory for MemoryInventory {
             .collect();
         let mut done = Cleanup::default();
         for id in due {
-            if let Ok(order) = shop.transition(id, &UNPAID, OrderStatus::Cancelled)? {
-                let order = shop.cancel(order, "expired")?;
-                let units = order.lines.iter().map(|line| line.quantity.get());
-                done = done.plus(Cleanup::of_orders(1, units.sum::<i64>().unsigned_abs()));
-            }
+            let order = shop.step(&OrderStep::cancel(id, "expired"))?;
+            let units = order.lines.iter().map(|line| line.quantity.get());
+            done = done.plus(Cleanup::of_orders(1, units.sum::<i64>().unsigned_abs()));
         }
         Ok(done)
     }

@@ -4,6 +4,7 @@ mod audit;
 mod call;
 mod checkout;
 mod combine;
+mod doubt;
 mod hook;
 mod migrate;
 mod orders;
@@ -12,11 +13,13 @@ mod product;
 mod products;
 mod report;
 mod reservations;
+mod returns;
 mod row;
 mod sale;
 mod sku;
 mod sql;
 mod stats;
+mod step;
 mod sweep;
 mod time;
 mod within;
@@ -29,15 +32,16 @@ use uuid::Uuid;
 
 use super::{
     Adjustment, Audit, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order,
-    OrderFilter, OrderId, Page, Product, Report, Reservation, ReservationId, Reserve, Return, Sku,
-    Stock, traffic::Traffic,
+    OrderFilter, OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve,
+    Return, Sku, Stock, traffic::Traffic,
 };
 use crate::{RetryPolicy, Version};
 
-use call::{CANCEL, Call};
+use call::Call;
 #[doc(hidden)]
 pub use combine::BATCH;
 pub use combine::{CombineOptions, Combined};
+use doubt::Doubt;
 pub use hook::{Accepted, BoxError, Change, OnAccepted};
 pub use migrate::{MigrateError, migrate};
 use products::Products;
@@ -279,38 +283,18 @@ impl Inventory for PgInventory {
         .await
     }
 
-    async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
-        self.transition("mark paid", async |conn: &mut PgConnection, _| {
-            orders::pay(conn, id).await
-        })
-        .await
-    }
-
-    async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
-        self.transition("mark payment failed", async |conn: &mut PgConnection, _| {
-            orders::fail(conn, id).await
-        })
-        .await
-    }
-
-    async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
-        self.transition(CANCEL, async |conn: &mut PgConnection, _| {
-            orders::cancel(conn, id, reason).await
-        })
-        .await
-    }
-
-    async fn revive(&self, id: OrderId) -> Result<Order, Error> {
-        self.transition("revive", async |conn: &mut PgConnection, _| {
-            orders::revive(conn, id).await
-        })
-        .await
+    async fn step(&self, step: OrderStep) -> Result<Order, Error> {
+        self.step_after(&step, &Doubt::default()).await
     }
 
     async fn return_items(&self, request: Return) -> Result<Order, Error> {
-        self.transition("return items", async |conn: &mut PgConnection, _| {
-            orders::take_back(conn, &request).await
-        })
+        let doubt = Doubt::default();
+        self.change_order(
+            "return items",
+            request.expected,
+            &doubt,
+            async |conn: &mut PgConnection, _| returns::make(conn, &request, &doubt).await,
+        )
         .await
     }
 

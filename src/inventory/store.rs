@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{
     Adjustment, Audit, Checkout, Cleanup, Error, Movement, NewProduct, Order, OrderFilter, OrderId,
-    Page, Product, Report, Reservation, ReservationId, Reserve, Return, Sku, Stock,
+    OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve, Return, Sku, Stock,
 };
 use crate::Version;
 
@@ -122,20 +122,38 @@ pub trait Inventory: Send + Sync {
     /// Those of the database.
     async fn orders(&self, filter: OrderFilter, page: Page<OrderId>) -> Result<Vec<Order>, Error>;
 
+    /// Makes a step of an order: with the version that it [expects](OrderStep::expecting_version), once only,
+    /// also if the same step is sent again after another actor has undone its effect.
+    ///
+    /// Without a version it is answered with the order as `replayed` where the order is in the step's state
+    /// already, and made from every other state in which it begins.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OrderClosed`] when the step does not begin in the state of the order,
+    /// [`Error::Conflict`] when the order is past the version expected, and not by this step. Those of
+    /// [`cancel`](Self::cancel) and [`revive`](Self::revive), [`Error::NotFound`]. [`Error::Unknown`] also
+    /// when an earlier attempt of this call may have taken effect and been undone.
+    async fn step(&self, step: OrderStep) -> Result<Order, Error>;
+
     /// The payment arrived. For an order that is paid already it changes nothing.
     ///
     /// # Errors
     ///
     /// [`Error::OrderClosed`] when it was cancelled: [`revive`](Self::revive) it, or pay back.
     /// [`Error::NotFound`].
-    async fn mark_paid(&self, id: OrderId) -> Result<Order, Error>;
+    async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
+        self.step(OrderStep::mark_paid(id)).await
+    }
 
     /// A payment failed. The order keeps its stock and awaits another, until it is cancelled.
     ///
     /// # Errors
     ///
     /// [`Error::OrderClosed`] when it is paid or cancelled, [`Error::NotFound`].
-    async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error>;
+    async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
+        self.step(OrderStep::mark_payment_failed(id)).await
+    }
 
     /// Cancels an order that is not paid, and gives back exactly what it took, once. For an order that
     /// is cancelled already it changes nothing. `reason` as in [`Adjustment::new`].
@@ -145,24 +163,30 @@ pub trait Inventory: Send + Sync {
     /// [`Error::OrderClosed`] when it is paid: its units come back by
     /// [`return_items`](Self::return_items). [`Error::NotFound`], [`Error::Invalid`] for a reason that
     /// can't be stored.
-    async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error>;
+    async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
+        self.step(OrderStep::cancel(id, reason)).await
+    }
 
     /// Takes the stock of a cancelled order again, at the order's prices: for a payment that arrived
     /// after all. The order awaits payment again, as if it had just been made: mark it paid next.
     ///
     /// # Errors
     ///
+    /// [`Error::ProductPaused`] when the sale of one of its products is paused,
     /// [`Error::InsufficientStock`] with every line that can't be had any more, a retired product
     /// among them; then nothing changes. [`Error::OrderClosed`] when it is paid or its payment failed,
     /// [`Error::NotFound`].
-    async fn revive(&self, id: OrderId) -> Result<Order, Error>;
+    async fn revive(&self, id: OrderId) -> Result<Order, Error> {
+        self.step(OrderStep::revive(id)).await
+    }
 
     /// Puts units of a paid order back into stock, once per [`Return::id`].
     ///
     /// # Errors
     ///
     /// [`Error::ReturnExceedsOrder`] with every line that asks for more than is left of it; then
-    /// nothing changes. [`Error::OrderClosed`] when the order is not paid,
+    /// nothing changes. [`Error::OrderClosed`] when the order is not paid, [`Error::Conflict`] when it is at
+    /// another version than [expected](Return::expecting_version),
     /// [`Error::IdempotencyMismatch`] when its id was used for something else, [`Error::NotFound`].
     async fn return_items(&self, request: Return) -> Result<Order, Error>;
 

@@ -9,8 +9,9 @@ use crate::{
     Version, Versioned,
     inventory::{
         Audit, Cleanup, Discrepancy, DiscrepancyKind, Error, Hold, HoldState, Movement,
-        MovementKind, Order, OrderId, OrderStatus, Product, Reservation, ReservationId, Return,
-        Sku, Stock,
+        MovementKind, Order, OrderId, OrderLine, OrderStep, Product, Reservation, ReservationId,
+        Return, Shortage, Sku, Stock,
+        order_step::{Judged, Kind},
     },
 };
 
@@ -255,42 +256,67 @@ impl Shop {
         found.ok_or_else(|| Error::not_found(Order::ENTITY, id))
     }
 
-    /// Where the order goes from one of `from`; `None` when it is there already.
-    pub(super) fn transition(
-        &self,
-        id: OrderId,
-        from: &[OrderStatus],
-        to: OrderStatus,
-    ) -> Result<Result<Order, Order>, Error> {
-        let mut order = self.order(id)?.order.clone();
-        if from.contains(&order.status) {
-            order.status = to;
-            order.version = next(order.version)?;
-            return Ok(Ok(order));
-        }
-        if order.status == to {
-            order.replayed = true;
-            return Ok(Err(order));
-        }
-        let status = order.status;
-        Err(Error::OrderClosed { id, status })
-    }
-
     pub(super) fn keep(&mut self, order: &Order) {
         if let Some(kept) = self.orders.get_mut(&order.id) {
             kept.order = order.clone();
         }
     }
 
-    /// Cancels an order that was found to be unpaid.
-    pub(super) fn cancel(&mut self, mut order: Order, reason: &str) -> Result<Order, Error> {
-        let lines = order.lines.clone();
-        let lines = lines.iter().map(|line| (&line.sku, line.quantity.get()));
-        let cause = Cause::of(MovementKind::GivenBack).with_order(order.id);
-        self.shift(lines, cause)?;
-        order.reason = Some(reason.to_owned());
+    /// Makes a step of an order.
+    pub(super) fn step(&mut self, step: &OrderStep) -> Result<Order, Error> {
+        let mut order = self.order(step.id)?.order.clone();
+        if step.judge(&order)? == Judged::Made {
+            order.replayed = true;
+            return Ok(order);
+        }
+        let order = step.made(&order)?;
+        match step.kind {
+            Kind::MarkPaid | Kind::MarkPaymentFailed => {}
+            Kind::Cancel { .. } => self.give_back(&order)?,
+            Kind::Revive => self.take_again(&order)?,
+        }
         self.keep(&order);
+        if let (Kind::Revive, Some(kept)) = (&step.kind, self.orders.get_mut(&order.id)) {
+            kept.pending_since = now();
+        }
         Ok(order)
+    }
+
+    fn give_back(&mut self, order: &Order) -> Result<(), Error> {
+        let lines = order.lines.iter();
+        let lines = lines.map(|line| (&line.sku, line.quantity.get()));
+        let cause = Cause::of(MovementKind::GivenBack).with_order(order.id);
+        self.shift(lines, cause)
+    }
+
+    fn take_again(&mut self, order: &Order) -> Result<(), Error> {
+        let paused = |line: &&OrderLine| self.find(&line.sku).is_ok_and(|it| it.paused);
+        if let Some(line) = order.lines.iter().find(paused) {
+            let sku = line.sku.clone();
+            return Err(Error::ProductPaused { sku });
+        }
+        let short = |shop: &Self| -> Vec<Shortage> {
+            let available = |sku: &Sku| shop.find(sku).map_or(0, Product::available);
+            let lines = order.lines.iter();
+            lines
+                .map(|line| Shortage::new(line.sku.clone(), line.quantity, available(&line.sku)))
+                .filter(|line| line.available < line.requested.get())
+                .collect()
+        };
+        let mut missing = short(self);
+        if !missing.is_empty() {
+            let skus: Vec<&Sku> = missing.iter().map(|line| &line.sku).collect();
+            if self.lapse(&skus)?.holds > 0 {
+                missing = short(self);
+            }
+        }
+        if !missing.is_empty() {
+            return Err(Error::InsufficientStock(missing));
+        }
+        let taken = order.lines.iter();
+        let taken = taken.map(|line| (&line.sku, -line.quantity.get()));
+        let cause = Cause::of(MovementKind::Revived).with_order(order.id);
+        self.shift(taken, cause)
     }
 }
 
@@ -323,12 +349,7 @@ pub(super) fn now() -> DateTime<Utc> {
 }
 
 pub(super) fn next(version: Version) -> Result<Version, Error> {
-    version.next().ok_or_else(|| {
-        Error::invalid(
-            "request",
-            "takes a total, a stock or a version beyond the largest number",
-        )
-    })
+    version.next().ok_or_else(Error::out_of_range)
 }
 
 pub(super) fn unmoved(product: &Product, expected: Version) -> Result<(), Error> {

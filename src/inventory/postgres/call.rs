@@ -3,18 +3,16 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{PgInventory, products};
+use super::{PgInventory, doubt::Doubt, products, step};
 use crate::{
-    Attempt, Class, Classify,
-    inventory::{Error, Product, checkout::Facts},
+    Attempt, Class, Classify, Version,
+    inventory::{Error, Order, OrderStep, Product, checkout::Facts},
     postgres::{Failed, Lease, READ_COMMITTED, TxOperation, attempt, on_connection},
     retry::{Operation, Run},
 };
 
 /// What a checkout is called in events and metrics.
 pub(super) const CHECKOUT: &str = "checkout";
-/// And a cancel.
-pub(super) const CANCEL: &str = "cancel";
 
 /// What the attempts of one call hand on to each other.
 #[derive(Debug)]
@@ -247,9 +245,57 @@ impl PgInventory {
 }
 
 impl PgInventory {
-    /// A step of an order or a reservation. Made twice it is answered as made once, so an unknown outcome
-    /// is simply tried again. Once it stands where no such step begins, an attempt still on its way is
-    /// refused like this one; and a reservation that arrives late runs out by itself.
+    /// A change of an order, by attempts that are guarded by its version: by `expected`, or by the one that
+    /// each of them read.
+    pub(super) async fn change_order<F>(
+        &self,
+        label: &'static str,
+        expected: Option<Version>,
+        doubt: &Doubt,
+        op: F,
+    ) -> Result<Order, Error>
+    where
+        F: for<'c> Operation<&'c mut PgConnection, Result<Order, Error>>,
+    {
+        self.call(label, op, async |call: &mut Call<F>, attempt| {
+            doubt.begin();
+            let mut result = if attempt.locking() {
+                self.locking(attempt, &mut call.lent).await
+            } else {
+                self.alone(attempt, &mut call.lent).await
+            };
+            if let Err(failed) = &mut result {
+                match failed.error {
+                    _ if failed.class == Class::Unknown => doubt.lose(),
+                    // What suppressed this attempt suppresses an earlier one that is still on its way.
+                    Error::NotFound { .. } | Error::Suppressed { .. } => doubt.settle(),
+                    // Others changed the order while it was read: worth another attempt.
+                    Error::Conflict(_) if expected.is_none() && doubt.earlier().is_none() => {
+                        failed.class = Class::Conflict;
+                    }
+                    _ => {}
+                }
+            }
+            call.in_doubt = doubt.earlier().is_some();
+            result
+        })
+        .await
+    }
+
+    /// A step of an order, where a batch of cancellations may have made it before.
+    pub(super) async fn step_after(&self, step: &OrderStep, doubt: &Doubt) -> Result<Order, Error> {
+        self.change_order(
+            step.label(),
+            step.expected,
+            doubt,
+            async |conn: &mut PgConnection, _| step::step(conn, step, doubt).await,
+        )
+        .await
+    }
+
+    /// A step of a reservation. Made twice it is answered as made once, so an unknown outcome is tried
+    /// again. Once it stands where no such step begins, an attempt still on its way is refused like this
+    /// one; and a reservation that arrives late expires.
     pub(super) async fn transition<T, F>(&self, label: &'static str, op: F) -> Result<T, Error>
     where
         F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,

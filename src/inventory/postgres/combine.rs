@@ -15,8 +15,8 @@ use crate::{
     Version,
     inventory::{
         Adjustment, Audit, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order,
-        OrderFilter, OrderId, Page, Product, Report, Reservation, ReservationId, Reserve, Return,
-        Sku, Stock,
+        OrderFilter, OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId,
+        Reserve, Return, Sku, Stock,
     },
 };
 
@@ -227,20 +227,11 @@ impl Inventory for Combined {
         self.inventory().orders(filter, page).await
     }
 
-    async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
-        self.inventory().mark_paid(id).await
-    }
-
-    async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
-        self.inventory().mark_payment_failed(id).await
-    }
-
-    async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
-        self.cancels.cancel(id, reason).await
-    }
-
-    async fn revive(&self, id: OrderId) -> Result<Order, Error> {
-        self.inventory().revive(id).await
+    async fn step(&self, step: OrderStep) -> Result<Order, Error> {
+        match step.reason() {
+            Some(_) => self.cancels.step(step).await,
+            None => self.inventory().step(step).await,
+        }
     }
 
     async fn return_items(&self, request: Return) -> Result<Order, Error> {

@@ -6,13 +6,14 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    PgInventory, audit, checkout, hook::UnfinishedSale, orders, products, report, reservations,
+    PgInventory, audit, checkout, doubt::Doubt, hook::UnfinishedSale, orders, products, report,
+    reservations, returns, step,
 };
 use crate::{
     Version,
     inventory::{
         Adjustment, Audit, Checkout, Error, Movement, NewProduct, Order, OrderFilter, OrderId,
-        Page, Product, Report, Reservation, ReservationId, Reserve, Return, Sku, Stock,
+        OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve, Return, Sku, Stock,
     },
 };
 
@@ -194,6 +195,16 @@ impl PgInventory {
         orders::page(conn, filter, page).await
     }
 
+    /// [`step`](crate::inventory::Inventory::step) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there. [`Error::Conflict`] also when others change the order while it is read, which is worth
+    /// another attempt.
+    pub async fn step_in(&self, conn: &mut PgConnection, step: &OrderStep) -> Result<Order, Error> {
+        step::step(conn, step, &Doubt::default()).await
+    }
+
     /// [`mark_paid`](crate::inventory::Inventory::mark_paid) in the caller's transaction: with the host's own row of the
     /// payment.
     ///
@@ -201,7 +212,7 @@ impl PgInventory {
     ///
     /// As there.
     pub async fn mark_paid_in(&self, conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
-        orders::pay(conn, id).await
+        self.step_in(conn, &OrderStep::mark_paid(id)).await
     }
 
     /// [`mark_payment_failed`](crate::inventory::Inventory::mark_payment_failed) in the caller's transaction.
@@ -214,7 +225,8 @@ impl PgInventory {
         conn: &mut PgConnection,
         id: OrderId,
     ) -> Result<Order, Error> {
-        orders::fail(conn, id).await
+        self.step_in(conn, &OrderStep::mark_payment_failed(id))
+            .await
     }
 
     /// [`cancel`](crate::inventory::Inventory::cancel) in the caller's transaction.
@@ -228,7 +240,8 @@ impl PgInventory {
         id: OrderId,
         reason: &str,
     ) -> Result<Order, Error> {
-        orders::cancel(conn, id, reason).await
+        let step = OrderStep::cancel(id, reason);
+        self.step_in(conn, &step).await
     }
 
     /// [`revive`](crate::inventory::Inventory::revive) in the caller's transaction.
@@ -237,7 +250,7 @@ impl PgInventory {
     ///
     /// As there.
     pub async fn revive_in(&self, conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
-        orders::revive(conn, id).await
+        self.step_in(conn, &OrderStep::revive(id)).await
     }
 
     /// [`return_items`](crate::inventory::Inventory::return_items) in the caller's transaction.
@@ -250,7 +263,7 @@ impl PgInventory {
         conn: &mut PgConnection,
         request: &Return,
     ) -> Result<Order, Error> {
-        orders::take_back(conn, request).await
+        returns::make(conn, request, &Doubt::default()).await
     }
 
     /// [`audit`](crate::inventory::Inventory::audit) in the caller's transaction: at REPEATABLE READ together with books of

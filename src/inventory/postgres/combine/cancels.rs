@@ -15,11 +15,11 @@ use uuid::Uuid;
 
 use super::{APART, CombineOptions};
 use crate::{
-    Attempt,
+    Attempt, Version,
     inventory::{
-        Error, Inventory, Order, OrderId, PgInventory,
-        postgres::{call::CANCEL, orders},
-        product::check_text,
+        Error, Order, OrderId, OrderStep, PgInventory,
+        order_step::Judged,
+        postgres::{doubt::Doubt, orders, step},
     },
     postgres::{Lease, OfSqlx},
 };
@@ -44,10 +44,12 @@ struct State {
     apart_until: Option<Instant>,
 }
 
+/// If it is dropped, the caller's request goes to the inventory directly.
 #[derive(Debug)]
 struct Waiting {
-    id: OrderId,
-    reason: String,
+    step: OrderStep,
+    /// Whether a batch was sent with it, at which version.
+    doubt: Arc<Doubt>,
     answer: oneshot::Sender<Order>,
 }
 
@@ -70,28 +72,27 @@ impl Cancels {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) async fn cancel(
-        self: &Arc<Self>,
-        id: OrderId,
-        reason: &str,
-    ) -> Result<Order, Error> {
-        check_text("reason", reason)?;
-        let _alone = match self.join(id, reason) {
+    pub(super) async fn step(self: &Arc<Self>, step: OrderStep) -> Result<Order, Error> {
+        step.check()?;
+        let doubt = Arc::new(Doubt::default());
+        let _alone = match self.join(&step, &doubt) {
             Turn::Alone(alone) => alone,
             Turn::Wait(answered) => match answered.await {
                 Ok(order) => {
-                    self.inventory.count_one(CANCEL, None);
+                    self.inventory.count_one(step.label(), None);
                     return Ok(order);
                 }
-                // No batch could do it. If one did all the same, and its answer was lost, the next one
-                // is that it is done.
-                Err(_) => Alone::begin(self, &mut self.state()),
+                // No batch could do it; or one did, and its answer was lost.
+                Err(_) => {
+                    doubt.lose();
+                    Alone::begin(self, &mut self.state())
+                }
             },
         };
-        self.inventory.cancel(id, reason).await
+        self.inventory.step_after(&step, &doubt).await
     }
 
-    fn join(self: &Arc<Self>, id: OrderId, reason: &str) -> Turn {
+    fn join(self: &Arc<Self>, step: &OrderStep, doubt: &Arc<Doubt>) -> Turn {
         let mut state = self.state();
         let apart = state.apart_until.is_some_and(|end| Instant::now() < end);
         let cool = !state.busy && state.alone < Self::ALONE && !self.options.always;
@@ -99,8 +100,12 @@ impl Cancels {
             return Turn::Alone(Alone::begin(self, &mut state));
         }
         let (answer, answered) = oneshot::channel();
-        let reason = reason.to_owned();
-        state.waiting.push_back(Waiting { id, reason, answer });
+        let (step, doubt) = (step.clone(), Arc::clone(doubt));
+        state.waiting.push_back(Waiting {
+            step,
+            doubt,
+            answer,
+        });
         if !state.busy {
             state.busy = true;
             drop(state);
@@ -171,7 +176,7 @@ impl Shift {
             if first.answer.is_closed() {
                 continue;
             }
-            if !ids.insert(first.id) {
+            if !ids.insert(first.step.id) {
                 state.waiting.push_front(first);
                 break;
             }
@@ -218,38 +223,90 @@ async fn work(mut shift: Shift) {
     }
 }
 
-/// Whoever gets no answer has to go by himself.
 async fn serve(
     cancels: &Cancels,
     conn: &mut Option<Lease>,
     batch: Vec<Waiting>,
 ) -> Result<(), Error> {
-    let ids: Vec<Uuid> = batch.iter().map(|it| it.id.uuid()).collect();
-    let reasons: Vec<&str> = batch.iter().map(|it| &*it.reason).collect();
     let inventory = &cancels.inventory;
     let at_once = match conn {
         Some(conn) => conn,
         None => conn.insert(inventory.acquire().await?),
     };
-    let orders = match orders::cancel_many(at_once, &ids, &reasons).await {
+    let ids: Vec<Uuid> = batch.iter().map(|it| it.step.id.uuid()).collect();
+    let orders = orders::of(at_once, &ids).await?;
+    let batch = begun(orders, batch);
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = batch.iter().map(|it| it.made.id.uuid()).collect();
+    let versions: Vec<_> = batch.iter().map(|it| Some(it.read)).collect();
+    let reasons: Vec<&str> = batch
+        .iter()
+        .filter_map(|it| it.asked.step.reason())
+        .collect();
+    for it in &batch {
+        it.asked.doubt.send(it.read);
+    }
+    let cancelled = match step::cancel_many(at_once, &ids, &versions, &reasons).await {
         // As the session's isolation level may have it: under READ COMMITTED a batch waits its turn.
         Err(lost) if lost.is_conflict() => {
             *conn = None;
-            let mut again =
-                async |conn: &mut PgConnection, _| orders::cancel_many(conn, &ids, &reasons).await;
+            let mut again = async |conn: &mut PgConnection, _| {
+                step::cancel_many(conn, &ids, &versions, &reasons).await
+            };
             let done = inventory.locking(Attempt::FIRST, &mut again).await;
-            done.map_err(|failed| failed.error)?
+            done.map_err(|failed| failed.error)
         }
-        done => done?,
+        done => done,
     };
-    let mut orders: HashMap<OrderId, Order> =
-        orders.into_iter().map(|order| (order.id, order)).collect();
-    for waiting in batch {
-        if let Some(order) = orders.remove(&waiting.id) {
-            drop(waiting.answer.send(order));
+    if !cancelled.as_ref().is_err_and(Error::is_unknown) {
+        for it in &batch {
+            it.asked.doubt.begin();
+        }
+    }
+    let cancelled = cancelled?;
+    for it in batch {
+        if cancelled.contains(&it.made.id.uuid()) {
+            drop(it.asked.answer.send(it.made));
         }
     }
     Ok(())
+}
+
+/// A cancellation that begins at its order.
+struct Begun {
+    asked: Waiting,
+    /// The version at which the order was read.
+    read: Version,
+    /// The order as it will be.
+    made: Order,
+}
+
+/// Those that begin at their orders. Answers those that were made before; the others are refused directly.
+fn begun(orders: Vec<Order>, batch: Vec<Waiting>) -> Vec<Begun> {
+    let mut orders: HashMap<OrderId, Order> =
+        orders.into_iter().map(|order| (order.id, order)).collect();
+    let mut begun = Vec::with_capacity(batch.len());
+    for asked in batch {
+        let Some(mut order) = orders.remove(&asked.step.id) else {
+            continue;
+        };
+        match asked.step.judge(&order) {
+            Ok(Judged::Made) => {
+                order.replayed = true;
+                drop(asked.answer.send(order));
+            }
+            Ok(Judged::Begins) => {
+                if let Ok(made) = asked.step.made(&order) {
+                    let read = order.version;
+                    begun.push(Begun { asked, read, made });
+                }
+            }
+            Err(_) => {}
+        }
+    }
+    begun
 }
 
 #[cfg(test)]
@@ -259,6 +316,11 @@ mod tests {
     use sqlx::postgres::PgPoolOptions;
 
     use super::*;
+
+    fn join(cancels: &Arc<Cancels>) -> Turn {
+        let step = OrderStep::cancel(OrderId::new(), "changed my mind");
+        cancels.join(&step, &Arc::default())
+    }
 
     /// Before a database that is not there.
     fn cancels() -> Arc<Cancels> {
@@ -275,7 +337,7 @@ mod tests {
         cancels.state().busy = true;
         let mut first = Shift::begin(Arc::clone(&cancels));
         assert!(first.next().is_none());
-        let waiting = cancels.join(OrderId::new(), "changed my mind");
+        let waiting = join(&cancels);
         drop(first);
         let state = cancels.state();
         assert!(state.busy && state.waiting.len() == 1);
@@ -287,7 +349,7 @@ mod tests {
         let cancels = cancels();
         cancels.state().busy = true;
         let shift = Shift::begin(Arc::clone(&cancels));
-        let Turn::Wait(answered) = cancels.join(OrderId::new(), "changed my mind") else {
+        let Turn::Wait(answered) = join(&cancels) else {
             panic!("somebody serves");
         };
         drop(shift);

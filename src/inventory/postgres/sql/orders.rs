@@ -29,102 +29,184 @@ pub(in crate::inventory::postgres) const ORDERS: &str = concat!(
     order!(),
     "WHERE o.id = ANY (ARRAY(
         SELECT id FROM optilock.orders
-        WHERE id > coalesce($1, '00000000-0000-0000-0000-000000000000') AND status = ANY ($3)
+        WHERE id > coalesce($1, '00000000-0000-0000-0000-000000000000'::uuid) AND status = ANY ($3)
             AND ($2::text IS NULL OR customer = $2)
         ORDER BY id LIMIT $4))
     ORDER BY o.id, l.sku"
 );
 
-/// `$1` order.
-pub(in crate::inventory::postgres) const PAY: &str =
-    "UPDATE optilock.orders SET status = 2, version = version + 1
-    WHERE id = $1 AND status IN (0, 1)";
+/// Moves an order to another status. `$1` order, `$2` the version that it must be at.
+macro_rules! mark {
+    ($from:literal, $to:literal) => {
+        concat!(
+            "WITH marked AS (
+        UPDATE optilock.orders o SET status = ",
+            $to,
+            ", version = o.version + 1
+        WHERE o.id = $1 AND o.version = $2 AND o.status IN (",
+            $from,
+            ")
+        RETURNING o.id, o.status, o.version)
+    SELECT (SELECT pg_catalog.count(*) FROM marked) AS orders, ",
+            asserted!(
+                "(SELECT pg_catalog.count(*) FROM marked)";
+                "orders": concat!(
+                    "(SELECT pg_catalog.count(*) FROM marked
+                WHERE id = $1 AND status = ", $to, " AND version = $2 + 1)
+            = (SELECT pg_catalog.count(*) FROM marked)"
+                ),
+            ),
+            " AS stored"
+        )
+    };
+}
 
-/// `$1` order.
-pub(in crate::inventory::postgres) const FAIL: &str =
-    "UPDATE optilock.orders SET status = 1, version = version + 1
-    WHERE id = $1 AND status = 0";
+/// See [`mark!`].
+pub(in crate::inventory::postgres) const PAY: &str = mark!("0, 1", "2");
 
-/// Takes the stock of a cancelled order again. `$1` order. One row per line with what could be had;
-/// none when it is not cancelled.
-pub(in crate::inventory::postgres) const REVIVE: &str = "WITH x AS MATERIALIZED (
-        SELECT id FROM optilock.orders WHERE id = $1 AND status = 3 FOR NO KEY UPDATE),
-    b AS MATERIALIZED (
-        SELECT sku, quantity FROM optilock.order_lines WHERE order_id = ANY (ARRAY(SELECT id FROM x))),
-    k AS MATERIALIZED (
-        SELECT sku, stock, reserved, version FROM optilock.products
-        WHERE sku = ANY (ARRAY(SELECT sku FROM b)) AND NOT retired ORDER BY sku FOR NO KEY UPDATE),
-    f AS MATERIALIZED (
-        SELECT b.sku, b.quantity, k.stock, k.reserved, k.version,
-            (k.stock - k.reserved >= b.quantity) IS TRUE AS ok
-        FROM b LEFT JOIN k ON k.sku = b.sku),
-    c AS (
-        UPDATE optilock.orders
-        SET status = 0, version = version + 1, reason = NULL, pending_since = statement_timestamp()
-        WHERE id = ANY (ARRAY(SELECT id FROM x)) AND (SELECT bool_and(ok) FROM f) RETURNING id),
-    u AS (
+/// See [`mark!`].
+pub(in crate::inventory::postgres) const FAIL: &str = mark!("0", "1");
+
+/// Takes the stock of a cancelled order again. `$1` order, `$2` the version that it must be at. One row per
+/// line with what could be had; none when it is not cancelled, or at another version.
+pub(in crate::inventory::postgres) const REVIVE: &str = concat!(
+    "WITH cancelled AS MATERIALIZED (
+        SELECT o.id, o.version FROM optilock.orders o
+        WHERE o.id = $1 AND o.version = $2 AND o.status = 3 FOR NO KEY UPDATE),
+    lines AS MATERIALIZED (
+        SELECT l.sku, l.quantity FROM optilock.order_lines l
+        WHERE l.order_id = ANY (ARRAY(SELECT id FROM cancelled))),
+    locked AS MATERIALIZED (
+        SELECT p.sku, p.stock, p.reserved, p.version, p.updated_at, p.retired, p.paused
+        FROM optilock.products p
+        WHERE p.sku = ANY (ARRAY(SELECT sku FROM lines)) ORDER BY p.sku FOR NO KEY UPDATE),
+    judged AS MATERIALIZED (
+        SELECT l.sku, l.quantity, k.stock, k.reserved, k.version, k.updated_at,
+            (k.paused AND NOT k.retired) IS TRUE AS paused,
+            CASE WHEN k.retired IS FALSE THEN k.stock - k.reserved ELSE 0::bigint END AS available
+        FROM lines l LEFT JOIN locked k ON k.sku = l.sku),
+    meant AS MATERIALIZED (
+        SELECT sku, quantity, stock - quantity AS stock, reserved, version + 1 AS version, updated_at
+        FROM judged
+        WHERE (SELECT pg_catalog.bool_and(available >= quantity AND NOT paused) FROM judged)),
+    revived AS (
+        UPDATE optilock.orders o
+        SET status = 0, version = c.version + 1, reason = NULL,
+            pending_since = pg_catalog.statement_timestamp()
+        FROM cancelled c WHERE o.id = c.id AND o.id = $1 AND EXISTS (SELECT FROM meant)
+        RETURNING o.id, o.status, o.version),
+    changed AS (
         UPDATE optilock.products p
-        SET stock = f.stock - f.quantity, reserved = f.reserved, version = f.version + 1,
-            updated_at = statement_timestamp()
-        FROM c, f WHERE p.sku = f.sku
-        RETURNING p.sku, p.version, p.stock, f.quantity),
-    m AS (
-        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
-        SELECT u.sku, u.version, 12, -u.quantity, u.stock, c.id FROM c, u)
-    SELECT f.sku, f.quantity, coalesce(f.stock - f.reserved, 0) AS available, CASE WHEN EXISTS (SELECT FROM c)
-        THEN (1 / ((SELECT count(*) FROM u) = (SELECT count(*) FROM f))::int)::bool ELSE false END AS wrote
-    FROM f ORDER BY f.sku COLLATE \"C\"";
+        SET stock = t.stock, reserved = t.reserved, version = t.version,
+            updated_at = greatest(t.updated_at, pg_catalog.clock_timestamp())
+        FROM meant t WHERE p.sku = t.sku AND p.sku = ANY (ARRAY(SELECT sku FROM locked))
+        RETURNING p.sku, p.stock, p.reserved, p.version, p.updated_at),
+    ledger AS (
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id, moved_at)
+        SELECT p.sku, p.version, 12, -t.quantity, p.stock, $1, p.updated_at
+        FROM changed p JOIN meant t ON t.sku = p.sku
+        RETURNING sku, version, delta, stock_after)
+    SELECT j.sku, j.quantity, j.available, j.paused, EXISTS (SELECT FROM meant) AS wrote, ",
+    asserted!(
+        "j.quantity";
+        "orders": "NOT EXISTS (SELECT FROM meant) OR (SELECT pg_catalog.count(*) FROM revived
+                WHERE id = $1 AND status = 0 AND version = $2 + 1) = 1",
+        "products": "(SELECT pg_catalog.count(*) FROM changed p JOIN meant t ON t.sku = p.sku
+                AND t.stock = p.stock AND t.reserved = p.reserved AND t.version = p.version)
+            = (SELECT pg_catalog.count(*) FROM meant)",
+        "movements": "(SELECT pg_catalog.count(*) FROM ledger m JOIN meant t ON t.sku = m.sku
+                AND t.version = m.version AND m.delta = -t.quantity AND t.stock = m.stock_after)
+            = (SELECT pg_catalog.count(*) FROM meant)",
+    ),
+    " AS stored
+    FROM judged j ORDER BY j.sku COLLATE \"C\""
+);
 
-/// Takes units of a paid order back. `$1` order, `$2` skus, `$3` quantities, `$4` return, `$5` reason.
-/// One row per line with what is left of it; `paid` tells whether the order is, `wrote` whether it was
-/// done. Order, lines, products, in this order.
-pub(in crate::inventory::postgres) const RETURN: &str = "WITH x AS MATERIALIZED (
-        SELECT id FROM optilock.orders WHERE id = $1 AND status = 2 FOR NO KEY UPDATE),
-    b AS MATERIALIZED (
-        SELECT sku, quantity, returned FROM optilock.order_lines
-        WHERE order_id = ANY (ARRAY(SELECT id FROM x)) AND sku = ANY ($2) ORDER BY sku FOR NO KEY UPDATE),
-    k AS MATERIALIZED (
-        SELECT sku, stock, reserved, version FROM optilock.products
-        WHERE sku = ANY (ARRAY(SELECT sku FROM b)) ORDER BY sku FOR NO KEY UPDATE),
-    f AS MATERIALIZED (
-        SELECT r.sku, r.quantity, coalesce(b.quantity - b.returned, 0) AS remaining, b.returned, k.stock,
-            k.reserved, k.version, (b.quantity - b.returned >= r.quantity AND k.sku IS NOT NULL) IS TRUE AS ok
-        FROM unnest($2::text[], $3::bigint[]) AS r (sku, quantity)
-        LEFT JOIN b ON b.sku = r.sku LEFT JOIN k ON k.sku = r.sku),
-    i AS (
+/// Takes units of a paid order back. `$1` order, `$2` the version that it must be at, `$3` skus, `$4`
+/// quantities, `$5` return, `$6` reason. `locked` tells whether the order was paid and at that version,
+/// `made` whether it was done: if not, the return is there already. That the units are left was judged at
+/// the same version.
+pub(in crate::inventory::postgres) const RETURN: &str = concat!(
+    "WITH requested AS MATERIALIZED (
+        SELECT * FROM unnest($3::text[], $4::bigint[]) AS requested (sku, quantity)),
+    paid AS MATERIALIZED (
+        SELECT o.id, o.version FROM optilock.orders o
+        WHERE o.id = $1 AND o.version = $2 AND o.status = 2 FOR NO KEY UPDATE),
+    lines AS MATERIALIZED (
+        SELECT l.sku, l.returned FROM optilock.order_lines l
+        WHERE l.order_id = ANY (ARRAY(SELECT id FROM paid)) AND l.sku = ANY ($3)
+        ORDER BY l.sku FOR NO KEY UPDATE),
+    locked AS MATERIALIZED (
+        SELECT p.sku, p.stock, p.reserved, p.version, p.updated_at FROM optilock.products p
+        WHERE p.sku = ANY (ARRAY(SELECT sku FROM lines)) ORDER BY p.sku FOR NO KEY UPDATE),
+    new_return AS (
         INSERT INTO optilock.returns (id, order_id, skus, quantities, reason)
-        SELECT $4, x.id, $2, $3, $5 FROM x WHERE (SELECT bool_and(ok) FROM f)
-        ON CONFLICT DO NOTHING RETURNING order_id),
-    l AS (
-        UPDATE optilock.order_lines l SET returned = f.returned + f.quantity
-        FROM i, f WHERE l.order_id = $1 AND l.sku = f.sku),
-    u AS (
+        SELECT $5, o.id, $3, $4, $6 FROM paid o
+        WHERE (SELECT pg_catalog.count(*) FROM locked) = (SELECT pg_catalog.count(*) FROM requested)
+        ON CONFLICT DO NOTHING RETURNING id, order_id, skus, quantities),
+    meant AS MATERIALIZED (
+        SELECT r.sku, r.quantity, l.returned + r.quantity AS returned, k.stock + r.quantity AS stock,
+            k.reserved, k.version + 1 AS version, k.updated_at
+        FROM requested r JOIN lines l ON l.sku = r.sku JOIN locked k ON k.sku = r.sku
+        WHERE EXISTS (SELECT FROM new_return)),
+    returned AS (
+        UPDATE optilock.order_lines l SET returned = t.returned
+        FROM meant t WHERE l.order_id = $1 AND l.sku = t.sku
+        RETURNING l.order_id, l.sku, l.returned),
+    changed AS (
         UPDATE optilock.products p
-        SET stock = f.stock + f.quantity, reserved = f.reserved, version = f.version + 1,
-            updated_at = statement_timestamp()
-        FROM i, f WHERE p.sku = f.sku
-        RETURNING p.sku, p.version, p.stock, f.quantity),
-    m AS (
-        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id, reason)
-        SELECT u.sku, u.version, 11, u.quantity, u.stock, i.order_id, $5 FROM i, u),
-    c AS (
-        UPDATE optilock.orders SET version = version + 1
-        WHERE id = ANY (ARRAY(SELECT order_id FROM i)))
-    SELECT f.sku, f.quantity, f.remaining, EXISTS (SELECT FROM x) AS paid,
-        CASE WHEN EXISTS (SELECT FROM i)
-            THEN (1 / ((SELECT count(*) FROM u) = cardinality($2))::int)::bool ELSE false END AS wrote
-    FROM f ORDER BY f.sku COLLATE \"C\"";
+        SET stock = t.stock, reserved = t.reserved, version = t.version,
+            updated_at = greatest(t.updated_at, pg_catalog.clock_timestamp())
+        FROM meant t WHERE p.sku = t.sku AND p.sku = ANY (ARRAY(SELECT sku FROM locked))
+        RETURNING p.sku, p.stock, p.reserved, p.version, p.updated_at),
+    ledger AS (
+        INSERT INTO optilock.movements
+            (sku, version, kind, delta, stock_after, order_id, reason, moved_at)
+        SELECT p.sku, p.version, 11, t.quantity, p.stock, $1, $6, p.updated_at
+        FROM changed p JOIN meant t ON t.sku = p.sku
+        RETURNING sku, version, delta, stock_after),
+    moved AS (
+        UPDATE optilock.orders o SET version = p.version + 1
+        FROM paid p WHERE o.id = p.id AND o.id = $1 AND EXISTS (SELECT FROM new_return)
+        RETURNING o.id, o.status, o.version)
+    SELECT EXISTS (SELECT FROM paid) AS locked, EXISTS (SELECT FROM new_return) AS made, ",
+    asserted!(
+        "(SELECT pg_catalog.count(*) FROM requested)";
+        "returns": "NOT EXISTS (SELECT FROM new_return WHERE (id = $5 AND order_id = $1
+                AND skus OPERATOR(pg_catalog.=) $3 AND quantities OPERATOR(pg_catalog.=) $4) IS NOT TRUE)",
+        "orders": "NOT EXISTS (SELECT FROM new_return) OR (SELECT pg_catalog.count(*) FROM moved
+                WHERE id = $1 AND status = 2 AND version = $2 + 1) = 1",
+        "order_lines": "(SELECT pg_catalog.count(*) FROM returned l JOIN meant t ON t.sku = l.sku
+                AND t.returned = l.returned WHERE l.order_id = $1)
+            = (SELECT pg_catalog.count(*) FROM meant)",
+        "products": "(SELECT pg_catalog.count(*) FROM changed p JOIN meant t ON t.sku = p.sku
+                AND t.stock = p.stock AND t.reserved = p.reserved AND t.version = p.version)
+            = (SELECT pg_catalog.count(*) FROM meant)",
+        "movements": "(SELECT pg_catalog.count(*) FROM ledger m JOIN meant t ON t.sku = m.sku
+                AND t.version = m.version AND t.quantity = m.delta AND t.stock = m.stock_after)
+            = (SELECT pg_catalog.count(*) FROM meant)",
+    ),
+    " AS stored"
+);
 
 /// Whether a return was made, and by the same request. `$1` return, `$2` order, `$3` skus, `$4`
 /// quantities.
-pub(in crate::inventory::postgres) const RETURNED: &str =
-    "SELECT order_id = $2 AND skus = $3 AND quantities = $4 AS same
+pub(in crate::inventory::postgres) const RETURNED: &str = "SELECT order_id = $2
+        AND skus OPERATOR(pg_catalog.=) $3 AND quantities OPERATOR(pg_catalog.=) $4 AS same
     FROM optilock.returns WHERE id = $1";
 
 /// Uses an order id up, so that an attempt still on its way cannot take effect. `$1` order.
-pub(in crate::inventory::postgres) const VOID: &str =
-    "INSERT INTO optilock.orders (id, status, total, currency) VALUES ($1, 4, 0, 'XXX')
-    ON CONFLICT DO NOTHING";
+pub(in crate::inventory::postgres) const VOID: &str = concat!(
+    "WITH new_order AS (
+        INSERT INTO optilock.orders (id, status, total, currency) VALUES ($1, 4, 0, 'XXX')
+        ON CONFLICT DO NOTHING RETURNING id, status)
+    SELECT (SELECT pg_catalog.count(*) FROM new_order) AS voided, ",
+    asserted!(
+        "(SELECT pg_catalog.count(*) FROM new_order)";
+        "orders": "NOT EXISTS (SELECT FROM new_order WHERE (id = $1 AND status = 4) IS NOT TRUE)",
+    ),
+    " AS stored"
+);
 
 /// See [`cancel!`]; waits for locks.
 pub(in crate::inventory::postgres) const CANCEL: &str = cancel!("", orders: "", products: "");

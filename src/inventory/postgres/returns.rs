@@ -1,0 +1,119 @@
+//! Returns: units of a paid order that come back into stock.
+
+use sqlx::{PgConnection, Row};
+
+use super::{doubt::Doubt, orders, sql, step::ROUNDS};
+use crate::{
+    Version, Versioned,
+    inventory::{Error, Order, Return, Sku, order_step::moved},
+};
+
+/// Makes a return, once by its id. Guarded by the version of the order that was read, so that an attempt
+/// which arrives late takes no effect after the answer.
+pub(super) async fn make(
+    conn: &mut PgConnection,
+    request: &Return,
+    doubt: &Doubt,
+) -> Result<Order, Error> {
+    let id = request.order;
+    let mut tried = None;
+    for _ in 0..ROUNDS {
+        let order = orders::stored(conn, id).await?;
+        let judged = match &order {
+            Some(order) if tried == Some(order.version) => {
+                Err(Error::suppressed(Order::ENTITY, id))
+            }
+            Some(order) => request.made(order).map(|made| (made, order.version)),
+            None => Err(Error::not_found(Order::ENTITY, id)),
+        };
+        let refusal = match judged {
+            Ok((made, version)) => {
+                doubt.send(version);
+                match write(conn, request, version).await? {
+                    Written::Made => return Ok(made),
+                    Written::Elsewhere => {
+                        tried = Some(version);
+                        None
+                    }
+                    Written::Not => Some(Error::suppressed(Order::ENTITY, id)),
+                }
+            }
+            Err(refusal) => Some(refusal),
+        };
+        // It may be there, by an earlier attempt or another call: asked after the order was read.
+        match is_made(conn, request).await? {
+            Some(true) => {
+                let mut order = orders::find(conn, id).await?;
+                order.replayed = true;
+                return Ok(order);
+            }
+            Some(false) => {
+                doubt.settle();
+                return Err(Error::another_request("return", request.id, None));
+            }
+            None => {}
+        }
+        // The order is past the version of an earlier attempt, or that one is refused in the same way.
+        doubt.settle();
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+    }
+    let order = orders::find(conn, id).await?;
+    Err(match tried {
+        Some(version) if version != order.version => moved(&order, version),
+        _ => Error::suppressed(Order::ENTITY, id),
+    })
+}
+
+/// What became of the statement.
+enum Written {
+    Made,
+    /// The order was not at the version, or could not be locked.
+    Elsewhere,
+    /// The order was, and nothing was written: there is a return with this id, or it was suppressed.
+    Not,
+}
+
+async fn write(
+    conn: &mut PgConnection,
+    request: &Return,
+    version: Version,
+) -> Result<Written, Error> {
+    let (skus, quantities) = lines(request);
+    let returned = sqlx::query(sql::orders::RETURN)
+        .bind(request.order.uuid())
+        .bind(version)
+        .bind(skus)
+        .bind(quantities)
+        .bind(request.id)
+        .bind(&request.reason)
+        .fetch_one(conn)
+        .await
+        .map_err(|error| Error::of_several(error, Order::ENTITY, request.order))?;
+    Ok(if returned.try_get("made")? {
+        Written::Made
+    } else if returned.try_get("locked")? {
+        Written::Not
+    } else {
+        Written::Elsewhere
+    })
+}
+
+/// Whether there is a return with this id, and of the same request.
+async fn is_made(conn: &mut PgConnection, request: &Return) -> Result<Option<bool>, Error> {
+    let (skus, quantities) = lines(request);
+    sqlx::query_scalar(sql::orders::RETURNED)
+        .bind(request.id)
+        .bind(request.order.uuid())
+        .bind(skus)
+        .bind(quantities)
+        .fetch_optional(conn)
+        .await
+        .map_err(Error::before)
+}
+
+fn lines(request: &Return) -> (Vec<&Sku>, Vec<i64>) {
+    let lines = request.lines.iter();
+    lines.map(|(sku, quantity)| (sku, quantity.get())).unzip()
+}
