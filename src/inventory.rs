@@ -25,6 +25,7 @@
 mod adjustment;
 mod audit;
 mod checkout;
+mod cleanup;
 mod error;
 mod forward;
 mod goods_return;
@@ -53,6 +54,7 @@ mod traffic;
 pub use adjustment::Adjustment;
 pub use audit::{Audit, Discrepancy, DiscrepancyKind};
 pub use checkout::Checkout;
+pub use cleanup::Cleanup;
 pub use error::Error;
 pub use goods_return::Return;
 pub use id::{OrderId, ReservationId};
@@ -61,7 +63,7 @@ pub use line::Line;
 pub use memory::MemoryInventory;
 pub use money::{Currency, Money};
 pub use movement::{Movement, MovementKind};
-pub use order::{Cleanup, Order, OrderFilter, OrderLine, OrderStatus};
+pub use order::{Order, OrderFilter, OrderLine, OrderStatus};
 pub use order_step::OrderStep;
 pub use page::Page;
 pub use postgres::{

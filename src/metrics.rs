@@ -8,6 +8,7 @@
 //! | [`UNKNOWN_OUTCOMES`] | counter | `entity` | attempts whose outcome nobody knew |
 //! | [`CLEANED`] | counter | `what` | what a [`Janitor`](crate::inventory::Janitor) did: `orders` cancelled, `holds` lapsed, `units` given back, `keys` forgotten; not what one did before it failed |
 //! | [`CLEANUP_FAILURES`] | counter | `what` | clean-ups of his that failed: of `orders`, `reservations` or `keys` |
+//! | [`CLEANUP_REFUSED`] | counter | `what` | `orders`, products with expired holds (`reservations`) or orders with old `keys` that a clean-up of [`PgInventory`](crate::inventory::PgInventory) left, as the database refused to change them |
 //! | [`KPI`] | gauge | `kpi` | the figures of the last report that [`record`] was given |
 //! | [`TRANSACTION_SECONDS`] | histogram | `outcome` | seconds from `BEGIN` until the transaction was `committed`, `rolled-back` or `unknown` |
 //!
@@ -42,7 +43,7 @@ pub(crate) use counted::transaction;
 #[cfg(feature = "metrics")]
 pub(crate) use counted::{attempts, conflict, unknown_outcome};
 #[cfg(all(feature = "metrics", feature = "inventory"))]
-pub(crate) use counted::{cleaned, cleanup_failed};
+pub(crate) use counted::{cleaned, cleanup_failed, cleanup_refused};
 #[cfg(not(feature = "metrics"))]
 pub(crate) use ignored::{attempts, conflict, unknown_outcome};
 #[cfg(all(feature = "metrics", feature = "inventory"))]
@@ -50,6 +51,6 @@ pub(crate) use ignored::{attempts, conflict, unknown_outcome};
 pub use names::record;
 #[cfg(feature = "metrics")]
 pub use names::{
-    ATTEMPTS, CLEANED, CLEANUP_FAILURES, CONFLICTS, KPI, TRANSACTION_SECONDS, UNKNOWN_OUTCOMES,
-    describe,
+    ATTEMPTS, CLEANED, CLEANUP_FAILURES, CLEANUP_REFUSED, CONFLICTS, KPI, TRANSACTION_SECONDS,
+    UNKNOWN_OUTCOMES, describe,
 };

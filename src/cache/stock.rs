@@ -150,7 +150,7 @@ impl<I: Inventory> CachedStock<I> {
         let mut changing = self.changing(Changed::Anything);
         let done = call.await;
         let nothing = match &done {
-            Ok(done) => *done == Cleanup::default(),
+            Ok(done) => !done.has_effect(),
             // Batches before it may have given units back, which are then shown by the `ttl`: a janitor
             // must not forget all products every minute that the database is away.
             Err(error) => error.is_busy(),

@@ -7,8 +7,8 @@ use super::{
 use crate::{
     Class, Classify, Conflict, RetryError, StopReason, Version, Versioned,
     postgres::{
-        self, OfSqlx, Phase, advice, class_in, class_of_busy, class_of_unknown,
-        is_division_by_zero, is_lock_timeout, is_out_of_range, is_unique_violation,
+        self, OfSqlx, Phase, advice, class_in, class_of_busy, class_of_unknown, is_cancelled,
+        is_division_by_zero, is_lock_timeout, is_out_of_range, is_refused_row, is_unique_violation,
         suppressed_table,
     },
 };
@@ -359,6 +359,25 @@ impl Error {
     /// Somebody else holds the lock for longer than the statement waits.
     pub(crate) fn is_lock_timeout(&self) -> bool {
         matches!(self, Self::Busy { source: Some(source), .. } if is_lock_timeout(source))
+    }
+
+    /// The database refused what was to be written, of which another part may be accepted.
+    pub(crate) fn is_refused_row(&self) -> bool {
+        match self.root() {
+            Self::Suppressed { .. } | Self::Invalid { .. } => true,
+            Self::Database(source) | Self::Serialization(source) => is_refused_row(source),
+            _ => false,
+        }
+    }
+
+    /// Another attempt may succeed, or may find that this one did.
+    pub(crate) fn is_retried(&self) -> bool {
+        self.class() != Class::Permanent
+    }
+
+    /// The statement was cancelled, perhaps as it took too long.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        matches!(self.root(), Self::Database(source) if is_cancelled(source))
     }
 
     /// The HTTP status (RFC 9110) that tells a client the same.

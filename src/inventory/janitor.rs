@@ -165,8 +165,10 @@ impl<I: Inventory> Janitor<I> {
                     orders,
                     holds,
                     units,
+                    skipped,
+                    refused,
                 } = cleanup;
-                info!(target: "optilock::janitor", orders, holds, units, keys, "cleaned up");
+                info!(target: "optilock::janitor", orders, holds, units, keys, skipped, refused, "cleaned up");
             }
             Err(error) => {
                 let error: &(dyn std::error::Error + 'static) = &error;

@@ -3,12 +3,12 @@
 mod audit;
 mod call;
 mod checkout;
+mod cleanup;
 mod combine;
 mod doubt;
 mod hook;
 mod migrate;
 mod orders;
-mod pace;
 mod product;
 mod products;
 mod report;
@@ -20,7 +20,6 @@ mod sku;
 mod sql;
 mod stats;
 mod step;
-mod sweep;
 mod time;
 mod within;
 
@@ -38,6 +37,7 @@ use super::{
 use crate::{RetryPolicy, Version};
 
 use call::Call;
+use cleanup::{Holds, Keys, Orders};
 #[doc(hidden)]
 pub use combine::BATCH;
 pub use combine::{CombineOptions, Combined};
@@ -48,7 +48,6 @@ use products::Products;
 #[doc(hidden)]
 pub use sql::checkout::SELL_ONE;
 pub use stats::Stats;
-use sweep::Sweep;
 
 /// How a checkout holds the stock between looking and taking.
 ///
@@ -299,11 +298,11 @@ impl Inventory for PgInventory {
     }
 
     async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
-        Ok(self.sweep(Sweep::Orders { older_than }).await?.cleanup)
+        Ok(self.clean_up(&Orders { older_than }).await?.cleanup)
     }
 
     async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
-        Ok(self.sweep(Sweep::Keys { older_than }).await?.keys)
+        Ok(self.clean_up(&Keys { older_than }).await?.keys)
     }
 
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
@@ -335,7 +334,7 @@ impl Inventory for PgInventory {
     }
 
     async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
-        Ok(self.sweep(Sweep::Reservations).await?.cleanup)
+        Ok(self.clean_up(&Holds).await?.cleanup)
     }
 
     async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {

@@ -13,7 +13,7 @@ use super::keys::with_keys;
 #[cfg(feature = "postgres")]
 use super::names::TRANSACTION_SECONDS;
 #[cfg(feature = "inventory")]
-use super::names::{CLEANED, CLEANUP_FAILURES};
+use super::names::{CLEANED, CLEANUP_FAILURES, CLEANUP_REFUSED};
 #[cfg(feature = "inventory")]
 use crate::inventory::Tidied;
 
@@ -87,4 +87,9 @@ pub(crate) fn cleaned(done: &Tidied) {
 #[cfg(feature = "inventory")]
 pub(crate) fn cleanup_failed(what: &'static str) {
     counter!(CLEANUP_FAILURES, "what" => what).increment(1);
+}
+
+#[cfg(feature = "inventory")]
+pub(crate) fn cleanup_refused(what: &'static str, count: u64) {
+    counter!(CLEANUP_REFUSED, "what" => what).increment(count);
 }

@@ -17,6 +17,8 @@ pub const TRANSACTION_SECONDS: &str = "optilock_transaction_seconds";
 pub const CLEANED: &str = "optilock_cleaned_total";
 /// `optilock_cleanup_failures_total`
 pub const CLEANUP_FAILURES: &str = "optilock_cleanup_failures_total";
+/// `optilock_cleanup_refused_total`
+pub const CLEANUP_REFUSED: &str = "optilock_cleanup_refused_total";
 /// `optilock_kpi`
 pub const KPI: &str = "optilock_kpi";
 
@@ -41,6 +43,11 @@ pub fn describe() {
     );
     describe_counter!(CLEANED, Unit::Count, "What the periodic clean-up did");
     describe_counter!(CLEANUP_FAILURES, Unit::Count, "Clean-ups that failed");
+    describe_counter!(
+        CLEANUP_REFUSED,
+        Unit::Count,
+        "What a clean-up left, as the database refused to change it"
+    );
     describe_gauge!(
         KPI,
         "The figures of the last report: counts, shares from 0 to 1, attempts, and seconds"

@@ -234,6 +234,38 @@ pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {
     has_code(error, "55P03")
 }
 
+/// The database refuses what is to be written, which may be so for one of several rows: the data, a
+/// constraint, a row-level policy, or an exception that a host's trigger raises.
+#[cfg(feature = "inventory")]
+pub(crate) fn is_refused_row(error: &sqlx::Error) -> bool {
+    let Some(error) = error.as_database_error() else {
+        return false;
+    };
+    let code = error.code().unwrap_or_default().into_owned();
+    let by_policy = || {
+        let error = error.try_downcast_ref::<PgDatabaseError>();
+        error.is_some_and(|error| error.routine() == Some("ExecWithCheckOptions"))
+    };
+    is_code_of_row(&code) || (code == "42501" && by_policy())
+}
+
+/// Data and integrity errors, check options of views, exceptions of PL/pgSQL; and codes that no one but a
+/// host defines, whose class begins with `I` to `Z` or 6 to 9.
+#[cfg(feature = "inventory")]
+fn is_code_of_row(code: &str) -> bool {
+    match code.get(..2) {
+        Some("22" | "23" | "44" | "P0") => true,
+        Some("XX") | None => false,
+        Some(class) => class.starts_with(|first| matches!(first, 'I'..='Z' | '6'..='9')),
+    }
+}
+
+/// The statement was cancelled: by an administrator, or as it took too long.
+#[cfg(feature = "inventory")]
+pub(crate) fn is_cancelled(error: &sqlx::Error) -> bool {
+    has_code(error, "57014")
+}
+
 /// The role lacks a privilege.
 pub(crate) fn is_forbidden(error: &sqlx::Error) -> bool {
     has_code(error, "42501")

@@ -179,6 +179,12 @@ impl RetryPolicy {
         self
     }
 
+    /// The limit that [`with_deadline`](Self::with_deadline) sets.
+    #[cfg(feature = "inventory")]
+    pub(crate) const fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
     /// Whether an attempt may lock at all.
     #[cfg(feature = "postgres")]
     pub(crate) const fn locks(&self) -> bool {

@@ -194,6 +194,18 @@ impl PgInventory {
             })
     }
 
+    /// Attempts that lock, each in a transaction at READ COMMITTED: for an operation that finds nothing left
+    /// to do where an earlier attempt took effect.
+    pub(super) async fn locked<T, F>(&self, label: &'static str, op: F) -> Result<T, Error>
+    where
+        F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
+    {
+        self.call(label, op, async |call: &mut Call<F>, attempt| {
+            self.locking(attempt, &mut call.lent).await
+        })
+        .await
+    }
+
     /// A read: nothing can be in doubt.
     pub(super) async fn read<T, F>(&self, label: &'static str, op: F) -> Result<T, Error>
     where

@@ -9,7 +9,7 @@ use super::{row, sql};
 use crate::{
     Version, Versioned,
     inventory::{
-        Checkout, Cleanup, Error, Movement, Order, OrderFilter, OrderId, OrderStatus, Page, Sku,
+        Checkout, Error, Movement, Order, OrderFilter, OrderId, OrderStatus, Page, Sku,
     },
 };
 
@@ -77,45 +77,6 @@ pub(super) async fn void(conn: &mut PgConnection, id: OrderId) -> Result<bool, E
         .await
         .map_err(|error| Error::of_several(error, Order::ENTITY, id))?;
     Ok(voided.try_get::<i64, _>("voided")? == 1)
-}
-
-/// Cancels a batch of orders unpaid for so long.
-pub(super) async fn sweep(
-    conn: &mut PgConnection,
-    older_than: Duration,
-    batch: u64,
-) -> Result<Cleanup, Error> {
-    let due: Vec<Uuid> = sqlx::query_scalar(sql::cleanup::UNPAID)
-        .bind(micros(older_than))
-        .bind(batch.cast_signed())
-        .fetch_all(&mut *conn)
-        .await
-        .map_err(Error::before)?;
-    let swept = sqlx::query(sql::cleanup::SWEEP)
-        .bind(&due)
-        .bind(vec![None::<i64>; due.len()])
-        .bind(vec!["expired"; due.len()])
-        .bind(micros(older_than))
-        .fetch_one(conn)
-        .await
-        .map_err(|error| Error::of_several(error, Order::ENTITY, "of a clean-up"))?;
-    let orders = swept.try_get::<Vec<Uuid>, _>("cancelled")?.len() as u64;
-    let units = swept.try_get::<i64, _>("units")?.unsigned_abs();
-    Ok(Cleanup::of_orders(orders, units))
-}
-
-/// Forgets a batch of keys that are so old.
-pub(super) async fn forget_keys(
-    conn: &mut PgConnection,
-    older_than: Duration,
-    batch: u64,
-) -> Result<u64, Error> {
-    let forgotten = sqlx::query(sql::cleanup::FORGET_KEYS)
-        .bind(micros(older_than))
-        .bind(batch.cast_signed())
-        .execute(conn)
-        .await?;
-    Ok(forgotten.rows_affected())
 }
 
 /// At most a thousand years: what is subtracted must leave a time that the database can say.

@@ -165,15 +165,6 @@ pub(super) async fn lapse(conn: &mut PgConnection, skus: &[&Sku]) -> Result<Clea
     count(&lapsed)
 }
 
-/// Gives back what has run out, a batch of it.
-pub(super) async fn sweep(conn: &mut PgConnection, batch: u64) -> Result<Cleanup, Error> {
-    let lapsed = sqlx::query(sql::cleanup::LAPSE_DUE)
-        .bind(batch.cast_signed())
-        .fetch_one(conn)
-        .await?;
-    count(&lapsed)
-}
-
 fn count(lapsed: &PgRow) -> Result<Cleanup, Error> {
     let count = |column| lapsed.try_get(column).map(i64::unsigned_abs);
     Ok(Cleanup::of_holds(count("holds")?, count("units")?))

@@ -1,0 +1,66 @@
+/// What a clean-up did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Cleanup {
+    /// Orders cancelled.
+    pub orders: u64,
+    /// Holds expired: one per product of a reservation.
+    pub holds: u64,
+    /// Units given back, over all products.
+    pub units: u64,
+    /// Orders, or products with expired holds, that were locked each time they were tried. The next
+    /// clean-up tries them again.
+    pub skipped: u64,
+    /// Orders, or products with expired holds, that the database refused to change, by a constraint, a
+    /// trigger or a policy. A `WARN` event with target `optilock::cleanup` names each.
+    pub refused: u64,
+}
+
+impl Cleanup {
+    const NOTHING: Self = Self {
+        orders: 0,
+        holds: 0,
+        units: 0,
+        skipped: 0,
+        refused: 0,
+    };
+
+    /// That many orders, and units of theirs.
+    #[must_use]
+    pub const fn of_orders(orders: u64, units: u64) -> Self {
+        Self {
+            orders,
+            units,
+            ..Self::NOTHING
+        }
+    }
+
+    /// That many holds, and units of theirs.
+    #[must_use]
+    pub const fn of_holds(holds: u64, units: u64) -> Self {
+        Self {
+            holds,
+            units,
+            ..Self::NOTHING
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            orders: self.orders + other.orders,
+            holds: self.holds + other.holds,
+            units: self.units + other.units,
+            skipped: self.skipped + other.skipped,
+            refused: self.refused + other.refused,
+        }
+    }
+
+    /// Whether an order or a hold was changed.
+    #[must_use]
+    pub const fn has_effect(&self) -> bool {
+        self.orders > 0 || self.holds > 0
+    }
+}

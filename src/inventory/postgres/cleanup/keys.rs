@@ -1,0 +1,94 @@
+//! Idempotency keys of old orders.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, Row};
+use uuid::Uuid;
+
+use super::{
+    orders::left,
+    task::{Cleaned, Page, Task},
+};
+use crate::{
+    Versioned,
+    inventory::{
+        Error, Order, Tidied,
+        postgres::{orders::micros, sql},
+    },
+};
+
+#[derive(Clone, Copy, Debug)]
+pub(in crate::inventory::postgres) struct Keys {
+    pub(in crate::inventory::postgres) older_than: Duration,
+}
+
+impl Task for Keys {
+    const WHAT: &'static str = "keys";
+    const LABEL: &'static str = "clean up keys";
+    type Key = Uuid;
+    type Due = Uuid;
+    type Cursor = Uuid;
+
+    fn start() -> Uuid {
+        Uuid::nil()
+    }
+
+    fn key(due: &Uuid) -> &Uuid {
+        due
+    }
+
+    async fn page(
+        &self,
+        conn: &mut PgConnection,
+        after: &Uuid,
+        limit: u64,
+    ) -> Result<Page<Self>, Error> {
+        let page = sqlx::query(sql::cleanup::KEYS)
+            .bind(micros(self.older_than))
+            .bind(after)
+            .bind(limit.cast_signed())
+            .fetch_one(conn)
+            .await
+            .map_err(Error::before)?;
+        let is_full = page.try_get::<i64, _>("rows")?.unsigned_abs() == limit;
+        let last: Option<Uuid> = page.try_get("last")?;
+        Ok(Page {
+            due: page.try_get("old")?,
+            next: last.filter(|_| is_full),
+        })
+    }
+
+    async fn due_of(
+        &self,
+        conn: &mut PgConnection,
+        keys: &[Uuid],
+        limit: u64,
+    ) -> Result<Vec<Uuid>, Error> {
+        sqlx::query_scalar(sql::cleanup::KEYS_OF)
+            .bind(micros(self.older_than))
+            .bind(keys)
+            .bind(limit.cast_signed())
+            .fetch_all(conn)
+            .await
+            .map_err(Error::before)
+    }
+
+    async fn clean(&self, conn: &mut PgConnection, due: &[Uuid]) -> Result<Cleaned<Uuid>, Error> {
+        let forgotten = sqlx::query(sql::cleanup::FORGET_KEYS)
+            .bind(due)
+            .fetch_one(conn)
+            .await
+            .map_err(|error| Error::of_several(error, Order::ENTITY, "of a clean-up"))?;
+        let forgotten: Vec<Uuid> = forgotten.try_get("forgotten")?;
+        let forgotten = forgotten.into_iter().collect();
+        let left = left(due, &forgotten);
+        let mut done = Tidied::default();
+        done.keys = forgotten.len() as u64;
+        Ok(Cleaned { done, left })
+    }
+
+    async fn lock(&self, conn: &mut PgConnection, key: &Uuid) -> Result<(), Error> {
+        let locked = sqlx::query(sql::cleanup::LOCK_KEY).bind(key).execute(conn);
+        locked.await.map(drop).map_err(Error::before)
+    }
+}

@@ -1,0 +1,113 @@
+//! Orders that have awaited payment too long.
+
+use std::{collections::HashSet, time::Duration};
+
+use sqlx::{PgConnection, Row};
+use uuid::Uuid;
+
+use super::{
+    stamp::Stamp,
+    task::{Cleaned, Page, Task},
+};
+use crate::{
+    Versioned,
+    inventory::{
+        Cleanup, Error, Order, Tidied,
+        postgres::{orders::micros, sql},
+    },
+};
+
+#[derive(Clone, Copy, Debug)]
+pub(in crate::inventory::postgres) struct Orders {
+    pub(in crate::inventory::postgres) older_than: Duration,
+}
+
+impl Task for Orders {
+    const WHAT: &'static str = "orders";
+    const LABEL: &'static str = "clean up orders";
+    type Key = Uuid;
+    type Due = Uuid;
+    type Cursor = (Stamp, Uuid);
+
+    fn start() -> Self::Cursor {
+        (Stamp::FIRST, Uuid::nil())
+    }
+
+    fn key(due: &Uuid) -> &Uuid {
+        due
+    }
+
+    async fn page(
+        &self,
+        conn: &mut PgConnection,
+        (since, id): &Self::Cursor,
+        limit: u64,
+    ) -> Result<Page<Self>, Error> {
+        let rows: Vec<(Stamp, Uuid)> = sqlx::query_as(sql::cleanup::UNPAID)
+            .bind(micros(self.older_than))
+            .bind(since)
+            .bind(id)
+            .bind(limit.cast_signed())
+            .fetch_all(conn)
+            .await
+            .map_err(Error::before)?;
+        let next = rows.last().copied();
+        Ok(Page {
+            next: next.filter(|_| rows.len() as u64 == limit),
+            due: rows.into_iter().map(|(_, id)| id).collect(),
+        })
+    }
+
+    async fn due_of(
+        &self,
+        conn: &mut PgConnection,
+        keys: &[Uuid],
+        limit: u64,
+    ) -> Result<Vec<Uuid>, Error> {
+        sqlx::query_scalar(sql::cleanup::UNPAID_OF)
+            .bind(micros(self.older_than))
+            .bind(keys)
+            .bind(limit.cast_signed())
+            .fetch_all(conn)
+            .await
+            .map_err(Error::before)
+    }
+
+    async fn clean(&self, conn: &mut PgConnection, due: &[Uuid]) -> Result<Cleaned<Uuid>, Error> {
+        let swept = sqlx::query(sql::cleanup::SWEEP)
+            .bind(due)
+            .bind(vec![None::<i64>; due.len()])
+            .bind(vec!["expired"; due.len()])
+            .bind(micros(self.older_than))
+            .fetch_one(conn)
+            .await
+            .map_err(|error| Error::of_several(error, Order::ENTITY, "of a clean-up"))?;
+        let cancelled: HashSet<Uuid> = swept
+            .try_get::<Vec<Uuid>, _>("cancelled")?
+            .into_iter()
+            .collect();
+        let units = swept.try_get::<i64, _>("units")?.unsigned_abs();
+        Ok(Cleaned {
+            done: Tidied {
+                cleanup: Cleanup::of_orders(cancelled.len() as u64, units),
+                keys: 0,
+            },
+            left: left(due, &cancelled),
+        })
+    }
+
+    async fn lock(&self, conn: &mut PgConnection, key: &Uuid) -> Result<(), Error> {
+        let locked = sqlx::query(sql::cleanup::LOCK_ORDER)
+            .bind(key)
+            .execute(conn);
+        locked.await.map(drop).map_err(Error::before)
+    }
+}
+
+/// Those of `due` that are not done.
+pub(super) fn left(due: &[Uuid], done: &HashSet<Uuid>) -> Vec<Uuid> {
+    due.iter()
+        .filter(|id| !done.contains(*id))
+        .copied()
+        .collect()
+}

@@ -1,0 +1,284 @@
+//! One call of a clean-up.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use sqlx::PgConnection;
+use tokio::time::{Instant, sleep};
+use tracing::{debug, warn};
+
+use super::{
+    rate::RateLimit,
+    size::Size,
+    skipped::Skipped,
+    task::{Cleaned, Page, Task},
+};
+use crate::{
+    Attempt,
+    inventory::{
+        Error, Tidied,
+        postgres::{PgInventory, sql},
+    },
+};
+
+/// The pauses before what was skipped is tried again.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long it comes back to what was skipped under a policy without a deadline.
+const COME_BACK: Duration = Duration::from_secs(3);
+
+/// How many direct attempts may wait for a lock in vain between two pauses.
+const DIRECT_ATTEMPTS: u32 = 4;
+
+/// How many refused keys are looked for one by one.
+const MOST_REFUSED: usize = 100;
+
+pub(super) struct Round<'i, T: Task> {
+    inventory: &'i PgInventory,
+    task: &'i T,
+    rate: RateLimit,
+    size: Size,
+    done: Tidied,
+    skipped: Skipped<T::Key>,
+    refused: BTreeSet<T::Key>,
+}
+
+impl<'i, T: Task> Round<'i, T> {
+    pub(super) fn new(inventory: &'i PgInventory, task: &'i T) -> Self {
+        Self {
+            inventory,
+            task,
+            rate: RateLimit::new(inventory.cleanup_pace),
+            size: Size::new(inventory.cleanup_pace),
+            done: Tidied::default(),
+            skipped: Skipped::new(),
+            refused: BTreeSet::new(),
+        }
+    }
+
+    /// Goes through all that is due, once, page by page.
+    pub(super) async fn pass(&mut self) -> Result<(), Error> {
+        let mut next = Some(T::start());
+        while let Some(after) = next {
+            let (started, limit) = (Instant::now(), self.size.rows());
+            let page = self.page(&after, limit).await?;
+            next = page.next;
+            let mut due = page.due;
+            due.retain(|due| {
+                let key = T::key(due);
+                !self.skipped.contains(key) && !self.refused.contains(key)
+            });
+            let rows = due.len() as u64;
+            for key in self.clean(due).await? {
+                self.skipped.add(key);
+            }
+            self.size.took(limit, started.elapsed());
+            self.rate.rest(rows).await;
+        }
+        Ok(())
+    }
+
+    /// Tries again what was skipped, until nothing is left or the policy's deadline has passed.
+    pub(super) async fn come_back(&mut self) -> Result<(), Error> {
+        let limit = self.inventory.policy.deadline().unwrap_or(COME_BACK);
+        let (started, mut pause) = (Instant::now(), FIRST_PAUSE);
+        while !self.skipped.is_empty() && started.elapsed().saturating_add(pause) <= limit {
+            sleep(pause).await;
+            let before = self.done;
+            self.try_again().await?;
+            self.try_directly().await?;
+            pause = if self.done == before {
+                LONGEST_PAUSE.min(pause * 2)
+            } else {
+                FIRST_PAUSE
+            };
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Tidied {
+        let mut done = self.done;
+        done.cleanup.skipped = self.skipped.count();
+        if done.cleanup.skipped > 0 {
+            debug!(target: "optilock::cleanup", what = T::WHAT, skipped = done.cleanup.skipped, "locked by others");
+        }
+        done
+    }
+
+    async fn try_again(&mut self) -> Result<(), Error> {
+        let mut all = self.skipped.keys();
+        while !all.is_empty() {
+            let limit = self.size.rows();
+            let rest = all.split_off(all.len().min(usize::try_from(limit).unwrap_or(all.len())));
+            let mut keys = std::mem::replace(&mut all, rest);
+            while !keys.is_empty() {
+                let started = Instant::now();
+                let due = self.due_of(&keys, limit).await?;
+                let rows = due.len() as u64;
+                let left: BTreeSet<_> = self.clean(due).await?.into_iter().collect();
+                let done = rows < limit;
+                keys.retain(|key| {
+                    let is_left = left.contains(key);
+                    if is_left {
+                        self.skipped.add(key.clone());
+                    } else if done {
+                        self.skipped.remove(key);
+                    }
+                    !is_left && !done
+                });
+                self.size.took(rows, started.elapsed());
+                self.rate.rest(rows).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the locks of a few that were skipped often: a row in demand is locked whenever it is
+    /// looked at.
+    async fn try_directly(&mut self) -> Result<(), Error> {
+        let mut failed = 0;
+        while failed < DIRECT_ATTEMPTS {
+            let stubborn = self.skipped.stubborn();
+            if stubborn.is_empty() {
+                return Ok(());
+            }
+            // At random, so that one that stays locked does not keep the others from their turn.
+            let first = rand::random_range(0..stubborn.len());
+            let (before, key) = (self.done, stubborn[first].clone());
+            // Those beside it are often of the same product, whose lock is then there for all of them.
+            let rows = usize::try_from(self.size.rows()).unwrap_or(usize::MAX);
+            let mut keys: Vec<_> = stubborn[first..].iter().take(rows).cloned().collect();
+            let started = Instant::now();
+            let mut result = self.directly(&key, &keys).await;
+            if result.as_ref().is_err_and(Error::is_refused_row) && keys.len() > 1 {
+                keys.truncate(1);
+                result = self.directly(&key, &keys).await;
+            }
+            match result {
+                Ok((rows, cleaned)) => {
+                    self.done = self.done.plus(cleaned.done);
+                    let left: BTreeSet<_> = cleaned.left.into_iter().collect();
+                    // What was not read as it was too much is not done.
+                    if rows < self.size.rows() {
+                        for key in keys.iter().filter(|key| !left.contains(*key)) {
+                            self.skipped.remove(key);
+                        }
+                    }
+                    self.size.took(rows, started.elapsed());
+                    self.rate.rest(rows).await;
+                }
+                Err(refused) if refused.is_refused_row() => {
+                    self.skipped.remove(&key);
+                    self.refuse(key, &refused);
+                }
+                Err(error) if error.is_retried() || error.is_cancelled() => {}
+                Err(error) => return Err(error),
+            }
+            if self.done == before {
+                failed += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// One attempt that waits for the locks of `key`, and then takes those of `keys` that are not locked.
+    async fn directly(
+        &self,
+        key: &T::Key,
+        keys: &[T::Key],
+    ) -> Result<(u64, Cleaned<T::Key>), Error> {
+        let (task, limit) = (self.task, self.size.rows());
+        let mut op = async |conn: &mut PgConnection, _: Attempt| {
+            let wait = sqlx::query(sql::cleanup::WAIT_SHORTLY).execute(&mut *conn);
+            wait.await.map_err(Error::before)?;
+            task.lock(conn, key).await?;
+            let due = task.due_of(conn, keys, limit).await?;
+            let cleaned = task.clean(conn, &due).await?;
+            Ok((due.len() as u64, cleaned))
+        };
+        let result = self.inventory.locking(Attempt::FIRST, &mut op).await;
+        result.map_err(|failed| failed.error)
+    }
+
+    async fn page(&self, after: &T::Cursor, limit: u64) -> Result<Page<T>, Error> {
+        let task = self.task;
+        self.inventory
+            .read(T::LABEL, async |conn: &mut PgConnection, _| {
+                task.page(conn, after, limit).await
+            })
+            .await
+    }
+
+    async fn due_of(&self, keys: &[T::Key], limit: u64) -> Result<Vec<T::Due>, Error> {
+        let task = self.task;
+        self.inventory
+            .read(T::LABEL, async |conn: &mut PgConnection, _| {
+                task.due_of(conn, keys, limit).await
+            })
+            .await
+    }
+
+    /// Cleans these rows up, but for those that are locked, which it returns, and those that the database
+    /// refuses, which it finds by halves.
+    async fn clean(&mut self, due: Vec<T::Due>) -> Result<Vec<T::Key>, Error> {
+        let (mut parts, mut left) = (vec![due], Vec::new());
+        while let Some(mut part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            match self.batch(&part).await {
+                // What an earlier attempt with an unknown outcome has done is not there for this one;
+                // only the counts miss it.
+                Ok(cleaned) => {
+                    self.done = self.done.plus(cleaned.done);
+                    left.extend(cleaned.left);
+                }
+                Err(error) if error.is_refused_row() || error.is_cancelled() => {
+                    let keys: BTreeSet<_> = part.iter().map(T::key).cloned().collect();
+                    let middle = keys.iter().nth(keys.len() / 2).filter(|_| keys.len() > 1);
+                    match middle {
+                        _ if self.refused.len() >= MOST_REFUSED => self.leave(keys, &error),
+                        Some(middle) => {
+                            let half = part.extract_if(.., |due| T::key(due) >= middle).collect();
+                            parts.extend([half, part]);
+                        }
+                        None if error.is_cancelled() => return Err(error),
+                        None => keys.into_iter().for_each(|key| self.refuse(key, &error)),
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(left)
+    }
+
+    /// One batch, as often as the policy allows.
+    async fn batch(&self, due: &[T::Due]) -> Result<Cleaned<T::Key>, Error> {
+        let task = self.task;
+        self.inventory
+            .locked(T::LABEL, async |conn: &mut PgConnection, _| {
+                task.clean(conn, due).await
+            })
+            .await
+    }
+
+    fn refuse(&mut self, key: T::Key, error: &Error) {
+        let cause: &(dyn std::error::Error + 'static) = error;
+        warn!(target: "optilock::cleanup", what = T::WHAT, id = %key, error = cause, "refused by the database");
+        self.count_refused(1);
+        self.refused.insert(key);
+    }
+
+    /// A part of which something is refused, after many others.
+    fn leave(&mut self, keys: BTreeSet<T::Key>, error: &Error) {
+        let (count, cause): (_, &(dyn std::error::Error + 'static)) = (keys.len() as u64, error);
+        warn!(target: "optilock::cleanup", what = T::WHAT, count, error = cause, "left, as too many are refused");
+        self.count_refused(count);
+    }
+
+    fn count_refused(&mut self, count: u64) {
+        self.done.cleanup.refused += count;
+        #[cfg(feature = "metrics")]
+        crate::metrics::cleanup_refused(T::WHAT, count);
+    }
+}
