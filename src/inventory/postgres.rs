@@ -4,6 +4,7 @@ mod audit;
 mod call;
 mod checkout;
 mod combine;
+mod expiry;
 mod hook;
 mod migrate;
 mod orders;
@@ -323,10 +324,7 @@ impl Inventory for PgInventory {
     }
 
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
-        self.transition("reserve", async |conn: &mut PgConnection, _| {
-            reservations::reserve(conn, &request).await
-        })
-        .await
+        self.hold(&request).await
     }
 
     async fn reservation(&self, id: ReservationId) -> Result<Reservation, Error> {
