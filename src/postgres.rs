@@ -70,6 +70,8 @@ pub(crate) use lease::{Lease, OfSqlx, on_connection};
 pub use pool::{PoolOptions, pool_options};
 pub use repository::PgRepository;
 pub use row::PgVersioned;
+#[cfg(feature = "inventory")]
+pub(crate) use transaction::{Begin, attempt_on};
 pub use transaction::{Isolation, TransactOptions, Tx, TxOperation, transact, transact_with};
 pub(crate) use transaction::{READ_COMMITTED, attempt};
 pub use verdict::Verdict;

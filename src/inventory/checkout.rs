@@ -157,7 +157,7 @@ impl Checkout {
         }
         for (line, facts) in &known {
             match line.version {
-                Some(expected) if expected != facts.version => {
+                Some(expected) if expected.get() + facts.raised != facts.version.get() => {
                     return Err(Conflict::new(
                         Product::ENTITY,
                         line.sku.as_str(),
@@ -181,8 +181,8 @@ impl Checkout {
             .map(drop)
     }
 
-    /// Whether some line can be had only when holds that have run out are lapsed.
-    pub(crate) fn waits_for_lapses(&self, facts: &[Option<Facts>]) -> bool {
+    /// Whether some line can be had only when expired holds are ended.
+    pub(crate) fn waits_for_expiry(&self, facts: &[Option<Facts>]) -> bool {
         let mut lines = self.lines.iter().zip(facts);
         lines.any(|(line, facts)| {
             facts.is_some_and(|facts| {
@@ -239,13 +239,15 @@ impl Checkout {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) available: i64,
-    /// Units in holds that have run out and were not lapsed yet.
+    /// Units in holds that have expired and were not ended yet.
     pub(crate) expired: i64,
     pub(crate) version: Version,
     pub(crate) price: Money,
     pub(crate) paused: bool,
     /// Units of `available` that the checkout's own reservation holds.
     pub(crate) held: i64,
+    /// Versions that the checkout itself added, by the expiry of holds that were in its way.
+    pub(crate) raised: i64,
 }
 
 impl Facts {
@@ -263,6 +265,7 @@ impl From<&Product> for Facts {
             price: product.price,
             paused: product.paused,
             held: 0,
+            raised: 0,
         }
     }
 }

@@ -66,7 +66,7 @@ impl MemoryInventory {
         }
         let mut facts = facts(&shop, &request);
         request.judge(&facts)?;
-        if request.waits_for_lapses(&facts) {
+        if request.waits_for_expiry(&facts) {
             let skus: Vec<&Sku> = request.lines.iter().map(|line| &line.sku).collect();
             shop.lapse(&skus)?;
             facts = self::facts(&shop, &request);

@@ -6,6 +6,7 @@ mod checkout;
 mod cleanup;
 mod combine;
 mod doubt;
+mod expiry;
 mod hook;
 mod migrate;
 mod orders;
@@ -306,10 +307,7 @@ impl Inventory for PgInventory {
     }
 
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
-        self.transition("reserve", async |conn: &mut PgConnection, _| {
-            reservations::reserve(conn, &request).await
-        })
-        .await
+        self.hold(&request).await
     }
 
     async fn reservation(&self, id: ReservationId) -> Result<Reservation, Error> {

@@ -7,6 +7,8 @@ mod options;
 mod transact;
 mod tx;
 
+#[cfg(feature = "inventory")]
+pub(crate) use attempt::{Begin, attempt_on};
 pub(crate) use attempt::{READ_COMMITTED, attempt};
 pub use operation::TxOperation;
 pub use options::{Isolation, TransactOptions};

@@ -123,6 +123,12 @@ impl RetryPolicy {
         self
     }
 
+    /// The limit that [`with_deadline`](Self::with_deadline) set.
+    #[cfg(feature = "inventory")]
+    pub(crate) const fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
     /// Whether a conflict of the first attempt is retried without delay.
     ///
     /// It mostly finds the other writer gone. A busy system is never retried at once.
@@ -177,12 +183,6 @@ impl RetryPolicy {
     pub const fn with_label(mut self, label: &'static str) -> Self {
         self.label = label;
         self
-    }
-
-    /// The limit that [`with_deadline`](Self::with_deadline) sets.
-    #[cfg(feature = "inventory")]
-    pub(crate) const fn deadline(&self) -> Option<Duration> {
-        self.deadline
     }
 
     /// Whether an attempt may lock at all.

@@ -1,13 +1,16 @@
 //! One call of the inventory: its attempts, and what becomes of an outcome that is unknown.
 
 use sqlx::PgConnection;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{PgInventory, doubt::Doubt, products, step};
 use crate::{
     Attempt, Class, Classify, Version,
     inventory::{Error, Order, OrderStep, Product, checkout::Facts},
-    postgres::{Failed, Lease, READ_COMMITTED, TxOperation, attempt, on_connection},
+    postgres::{
+        Begin, Failed, Lease, READ_COMMITTED, TxOperation, attempt, attempt_on, on_connection,
+    },
     retry::{Operation, Run},
 };
 
@@ -19,6 +22,8 @@ pub(super) const CHECKOUT: &str = "checkout";
 pub(super) struct Call<L = ()> {
     /// What the caller lends to every attempt.
     pub(super) lent: L,
+    /// When it began.
+    pub(super) since: Instant,
     /// An earlier attempt may have taken effect, or may still: cleared by whoever settles it.
     pub(super) in_doubt: bool,
     /// The next attempt asks first whether the change is there: it may be, or a deadlock may come of
@@ -32,9 +37,10 @@ pub(super) struct Call<L = ()> {
 }
 
 impl<L> Call<L> {
-    pub(super) const fn new(lent: L) -> Self {
+    pub(super) fn new(lent: L) -> Self {
         Self {
             lent,
+            since: Instant::now(),
             in_doubt: false,
             look_first: false,
             serialized: false,
@@ -45,6 +51,25 @@ impl<L> Call<L> {
     /// Something may have taken effect.
     pub(super) const fn doubt(&mut self) {
         (self.in_doubt, self.look_first) = (true, true);
+    }
+
+    /// A step was refused: where no such step begins, an attempt that is still on its way is refused like
+    /// this one.
+    pub(super) const fn refused(&mut self, error: &Error) {
+        if matches!(
+            error,
+            Error::OrderClosed { .. } | Error::ReservationClosed { .. } | Error::NotFound { .. }
+        ) {
+            self.in_doubt = false;
+        }
+    }
+}
+
+/// By the phase of its transaction.
+fn settled(failed: Failed<Error>) -> Failed<Error> {
+    match failed.class {
+        Class::Conflict => failed.error.into(),
+        class => Failed::new(failed.error.settled(class), class),
     }
 }
 
@@ -165,8 +190,21 @@ impl PgInventory {
         F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
     {
         let mut lease = self.acquire().await?;
+        self.alone_on(&mut lease, attempt, op).await
+    }
+
+    /// The same on a connection that the caller has already.
+    pub(super) async fn alone_on<T, F>(
+        &self,
+        lease: &mut Lease,
+        attempt: Attempt,
+        op: &mut F,
+    ) -> Result<T, Failed<Error>>
+    where
+        F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
+    {
         loop {
-            let result = op(&mut lease, attempt).await;
+            let result = op(lease, attempt).await;
             if !lease.again(&result).await {
                 return Ok(result?);
             }
@@ -182,16 +220,29 @@ impl PgInventory {
     where
         F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
     {
-        let begin = match self.hook.is_some() {
+        let done = attempt(&self.pool, self.begin(), number, op).await;
+        done.map_err(settled)
+    }
+
+    /// The same on a connection that the caller has already.
+    pub(super) async fn locking_on<T, F>(
+        &self,
+        lease: &mut Lease,
+        number: Attempt,
+        op: &mut F,
+    ) -> Result<T, Failed<Error>>
+    where
+        F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
+    {
+        let done = attempt_on(lease, self.begin(), number, op).await;
+        done.map_err(settled)
+    }
+
+    const fn begin(&self) -> Begin<'static> {
+        match self.hook.is_some() {
             true => READ_COMMITTED.proven(),
             false => READ_COMMITTED,
-        };
-        attempt(&self.pool, begin, number, op)
-            .await
-            .map_err(|failed| match failed.class {
-                Class::Conflict => failed.error.into(),
-                class => Failed::new(failed.error.settled(class), class),
-            })
+        }
     }
 
     /// Attempts that lock, each in a transaction at READ COMMITTED: for an operation that finds nothing left
@@ -318,15 +369,8 @@ impl PgInventory {
             } else {
                 self.alone(attempt, &mut call.lent).await
             };
-            if let Err(refused) = &result
-                && matches!(
-                    refused.error,
-                    Error::OrderClosed { .. }
-                        | Error::ReservationClosed { .. }
-                        | Error::NotFound { .. }
-                )
-            {
-                call.in_doubt = false;
+            if let Err(refused) = &result {
+                call.refused(&refused.error);
             }
             result
         })

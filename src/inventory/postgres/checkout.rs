@@ -1,15 +1,19 @@
 //! Checkout: one judgement, three ways to hold the stock while it is made.
 
 use sqlx::{PgConnection, Row};
+use tokio::time::Instant;
 
 use super::{
-    Call, PgInventory, Strategy, call::CHECKOUT, hook::Hook, orders, reservations, row, sale, sql,
+    Call, PgInventory, Strategy,
+    call::CHECKOUT,
+    expiry::{Expiry, Needed, Piece},
+    hook::Hook,
+    orders, reservations, row, sale, sql,
 };
 use crate::{
-    Attempt, Class, Conflict, Versioned,
+    Attempt, Class, Conflict, RetryPolicy, Version, Versioned,
     inventory::{Checkout, Error, Order, Product, checkout::Facts, traffic::Clock},
     postgres::Failed,
-    retry::Operation,
 };
 
 impl PgInventory {
@@ -51,7 +55,12 @@ impl PgInventory {
             }
         }
         match self.by_strategy(call, attempt, request).await {
-            Err(refused) if call.in_doubt && refused.class == Class::Permanent => {
+            // A busy answer is no refusal: the same request may come again.
+            Err(refused)
+                if call.in_doubt
+                    && refused.class == Class::Permanent
+                    && !refused.error.is_busy() =>
+            {
                 let answer = self.settle(request, refused.error).await?;
                 call.in_doubt = false;
                 Ok(answer?)
@@ -61,7 +70,8 @@ impl PgInventory {
     }
 
     /// By this inventory's strategy; an attempt that locks has one statement lock and decide, in a
-    /// transaction at READ COMMITTED if the session's own level is in the way.
+    /// transaction at READ COMMITTED if the session's own level is in the way. If expired holds are in the
+    /// way, it goes on in such transactions, each of which ends a piece of them.
     async fn by_strategy(
         &self,
         call: &mut Call,
@@ -69,60 +79,75 @@ impl PgInventory {
         request: &Checkout,
     ) -> Result<Order, Failed<Error>> {
         let hook = &self.hook;
-        match self.strategy {
-            Strategy::Pessimistic => {
-                self.locking(attempt, &mut async |conn: &mut PgConnection, _| {
-                    if request.reservation.is_none() {
-                        judge_locked(conn, request).await?;
-                    }
-                    checkout_in(conn, hook, request).await
-                })
-                .await
-            }
-            _ if attempt.locking() && call.serialized => {
-                self.locking(attempt, &mut async |conn: &mut PgConnection, _| {
-                    checkout_in(conn, hook, request).await
-                })
-                .await
-            }
-            Strategy::Optimistic if !attempt.locking() && request.reservation.is_none() => {
-                // What a lost race found is fresh only when nobody waited since.
-                let known = call.facts.take().filter(|_| attempt.number() == 2);
-                let sale = self
-                    .sale(attempt, &mut async |conn: &mut PgConnection, _| {
-                        compare_and_set(conn, hook, request, known.as_deref()).await
-                    })
-                    .await?;
-                match sale {
-                    Sale::Made(order) => Ok(order),
-                    Sale::Lost { conflict, facts } => {
-                        call.facts = Some(facts);
-                        Err(Failed::new(conflict.into(), Class::Conflict))
-                    }
+        let way = self.way(call, attempt, request);
+        // What a lost race found is fresh only when nobody waited since.
+        let known = call.facts.take().filter(|_| attempt.number() == 2);
+        let first = async |conn: &mut PgConnection, _: Attempt| match way {
+            Way::Locked => {
+                if request.reservation.is_none() && self.strategy == Strategy::Pessimistic {
+                    judge_locked(conn, request).await?;
                 }
+                decide(conn, hook, request).await.map(Sale::from)
             }
-            _ => {
-                self.sale(
-                    attempt,
-                    &mut async |conn: &mut PgConnection, _| match request.lines.as_slice() {
-                        [_] if request.reservation.is_none() => guarded(conn, hook, request).await,
-                        _ => checkout_in(conn, hook, request).await,
-                    },
-                )
-                .await
+            Way::Compared => compare_and_set(conn, hook, request, known.as_deref()).await,
+            Way::Guarded => guarded(conn, hook, request).await.map(Sale::from),
+            Way::Together => decide(conn, hook, request).await.map(Sale::from),
+        };
+        let mut lease = self.acquire().await?;
+        let mut sale = if way == Way::Locked || hook.is_some() {
+            self.locking_on(
+                &mut lease,
+                attempt,
+                &mut async |conn: &mut PgConnection, _| match first(conn, attempt).await? {
+                    Sale::Behind(expiry) => expire_and_decide(conn, hook, request, &expiry)
+                        .await
+                        .map(Sale::from),
+                    other => Ok(other),
+                },
+            )
+            .await?
+        } else {
+            self.alone_on(
+                &mut lease,
+                attempt,
+                &mut async |conn: &mut PgConnection, _| first(conn, attempt).await,
+            )
+            .await?
+        };
+        loop {
+            match sale {
+                Sale::Made(order) => return Ok(order),
+                Sale::Lost { conflict, facts } => {
+                    call.facts = Some(facts);
+                    return Err(Failed::new(conflict.into(), Class::Conflict));
+                }
+                Sale::Behind(expiry) => {
+                    expiry.goes_on(&self.policy, call.since).map_err(last)?;
+                    sale = self
+                        .locking_on(
+                            &mut lease,
+                            attempt,
+                            &mut async |conn: &mut PgConnection, _| {
+                                expire_and_decide(conn, hook, request, &expiry)
+                                    .await
+                                    .map(Sale::from)
+                            },
+                        )
+                        .await?;
+                }
             }
         }
     }
 
-    /// An attempt whose statements commit by themselves, or, with a hook, together with what that does.
-    async fn sale<T, F>(&self, attempt: Attempt, op: &mut F) -> Result<T, Failed<Error>>
-    where
-        F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
-    {
-        if self.hook.is_some() {
-            self.locking(attempt, op).await
-        } else {
-            self.alone(attempt, op).await
+    fn way(&self, call: &Call, attempt: Attempt, request: &Checkout) -> Way {
+        match self.strategy {
+            Strategy::Pessimistic => Way::Locked,
+            _ if attempt.locking() && call.serialized => Way::Locked,
+            Strategy::Optimistic if !attempt.locking() && request.reservation.is_none() => {
+                Way::Compared
+            }
+            _ if request.lines.len() == 1 && request.reservation.is_none() => Way::Guarded,
+            _ => Way::Together,
         }
     }
 
@@ -146,65 +171,147 @@ impl PgInventory {
     }
 }
 
-/// All lines in one statement that locks, judges and writes. The host's transaction commits it.
+/// How an attempt begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// In a transaction that locks the products first.
+    Locked,
+    Compared,
+    /// One line whose guard is in the statement that takes the stock.
+    Guarded,
+    /// All lines in one statement that locks, judges and writes.
+    Together,
+}
+
+/// The deadline has passed: no further attempt, whatever its class.
+fn last(error: Error) -> Failed<Error> {
+    Failed::new(error, Class::Permanent)
+}
+
+/// All lines in the caller's transaction, which commits them.
 pub(super) async fn checkout_in(
     conn: &mut PgConnection,
     hook: &Hook,
+    policy: &RetryPolicy,
     request: &Checkout,
 ) -> Result<Order, Error> {
+    let since = Instant::now();
+    let mut piece = decide(conn, hook, request).await?;
+    loop {
+        match piece {
+            Piece::Done(order) => return Ok(order),
+            Piece::Behind(expiry) => {
+                expiry.goes_on(policy, since)?;
+                piece = expire_and_decide(conn, hook, request, &expiry).await?;
+            }
+        }
+    }
+}
+
+/// All lines in one statement that locks, judges and writes.
+async fn decide(
+    conn: &mut PgConnection,
+    hook: &Hook,
+    request: &Checkout,
+) -> Result<Piece<Order>, Error> {
     if request.reservation.is_some() {
         // An order that was made from it used it up: that one is the answer, not the refusal.
         if let Some(stored) = orders::known(conn, request).await? {
-            return request.replay(stored);
+            return request.replay(stored).map(Piece::Done);
         }
         reservations::admit(conn, request).await?;
     }
-    let mut refusal = suppressed(request);
-    for _ in 0..reservations::ROUNDS {
-        let rows =
-            sale::sell_many(conn, request, request.lines.iter().map(|line| line.version)).await?;
-        if let Some(order) = sale::made(conn, hook, request, &rows).await? {
-            return Ok(order);
-        }
-        // A second look in a later snapshot: another call of this request may have been the one that
-        // took the last unit.
-        if let Some(stored) = orders::known(conn, request).await? {
-            return request.replay(stored);
-        }
-        // It may have been used up, or released, while this one waited.
-        reservations::admit(conn, request).await?;
-        let mut facts = sale::facts_of(&rows)?;
-        match request.judge(&facts) {
-            Ok(()) => return Err(suppressed(request)),
-            Err(short @ Error::InsufficientStock(_)) => refusal = short,
-            Err(other) => return Err(other),
-        }
-        let expired =
-            reservations::expired(conn, &sale::skus(request), request.reservation).await?;
-        for (facts, expired) in facts.iter_mut().zip(expired) {
-            if let Some(facts) = facts {
-                facts.expired = expired;
-            }
-        }
-        request.judge(&facts)?;
-        reservations::lapse(conn, &sale::skus(request)).await?;
+    decide_behind(conn, hook, request, Expiry::new()).await
+}
+
+/// In a transaction: ends a piece of the expired holds that are in the way, and decides.
+async fn expire_and_decide(
+    conn: &mut PgConnection,
+    hook: &Hook,
+    request: &Checkout,
+    expiry: &Expiry,
+) -> Result<Piece<Order>, Error> {
+    let mut expiry = expiry.clone();
+    let lines = request.lines.iter();
+    let needed: Vec<Needed<'_>> = lines
+        .map(|line| Needed {
+            sku: &line.sku,
+            units: line.quantity.get(),
+            version: line.version,
+        })
+        .collect();
+    expiry.end(conn, &needed, request.reservation).await?;
+    decide_behind(conn, hook, request, expiry).await
+}
+
+async fn decide_behind(
+    conn: &mut PgConnection,
+    hook: &Hook,
+    request: &Checkout,
+    expiry: Expiry,
+) -> Result<Piece<Order>, Error> {
+    let expected = request.lines.iter().map(|line| {
+        let version = line.version.map(Version::get);
+        version.map(|version| version + expiry.raised(&line.sku))
+    });
+    let rows = sale::sell_many(conn, request, &expected.collect::<Vec<_>>()).await?;
+    if let Some(order) = sale::made(conn, hook, request, &rows).await? {
+        return Ok(Piece::Done(order));
     }
-    Err(refusal)
+    // A second look in a later snapshot: another call of this request may have been the one that
+    // took the last unit.
+    if let Some(stored) = orders::known(conn, request).await? {
+        return request.replay(stored).map(Piece::Done);
+    }
+    // It may have been used up, or released, while this one waited.
+    reservations::admit(conn, request).await?;
+    let mut facts = sale::locked_facts(request, &rows, &expiry)?;
+    match request.judge(&facts) {
+        Ok(()) => return Err(suppressed(request)),
+        Err(Error::InsufficientStock(_)) => {}
+        Err(other) => return Err(other),
+    }
+    let (skus, units) = (sale::skus(request), sale::units(request));
+    let expired = reservations::expired(conn, &skus, &units, request.reservation).await?;
+    for (facts, expired) in facts.iter_mut().zip(expired) {
+        if let Some(facts) = facts {
+            facts.expired = expired;
+        }
+    }
+    request.judge(&facts)?;
+    Ok(Piece::Behind(expiry))
 }
 
 /// One line, one statement, one round trip: the guard is in the `UPDATE`'s own `WHERE`.
-async fn guarded(conn: &mut PgConnection, hook: &Hook, request: &Checkout) -> Result<Order, Error> {
+async fn guarded(
+    conn: &mut PgConnection,
+    hook: &Hook,
+    request: &Checkout,
+) -> Result<Piece<Order>, Error> {
     let line = &request.lines[0]; // a checkout has at least one line
     if let Some(order) = sale::sell_one(conn, hook, request, line.version).await? {
-        return Ok(order);
+        return Ok(Piece::Done(order));
     }
     let (facts, taken) = sale::facts(conn, request).await?;
-    if !taken && let Err(refusal) = request.judge(&facts) {
-        return Err(refusal);
+    refused_or_behind(conn, hook, request, &facts, taken).await
+}
+
+/// After a statement that wrote nothing, by what was found since.
+async fn refused_or_behind(
+    conn: &mut PgConnection,
+    hook: &Hook,
+    request: &Checkout,
+    facts: &[Option<Facts>],
+    taken: bool,
+) -> Result<Piece<Order>, Error> {
+    if !taken {
+        request.judge(facts)?;
+        if request.waits_for_expiry(facts) {
+            return Ok(Piece::Behind(Expiry::new()));
+        }
     }
-    // The stock came back between the two statements, or will when what has run out is lapsed, or the
-    // order is there: decide under the lock.
-    checkout_in(conn, hook, request).await
+    // The stock came back between the two statements, or the order is there: decide under the lock.
+    decide(conn, hook, request).await
 }
 
 enum Sale {
@@ -213,6 +320,16 @@ enum Sale {
         conflict: Conflict,
         facts: Vec<Option<Facts>>,
     },
+    Behind(Expiry),
+}
+
+impl From<Piece<Order>> for Sale {
+    fn from(piece: Piece<Order>) -> Self {
+        match piece {
+            Piece::Done(order) => Self::Made(order),
+            Piece::Behind(expiry) => Self::Behind(expiry),
+        }
+    }
 }
 
 /// Read, judge, and write only if every product is still at the version that was read.
@@ -227,18 +344,16 @@ async fn compare_and_set(
         None => {
             let (read, taken) = sale::glance(conn, request).await?;
             if taken {
-                return replay(conn, hook, request).await.map(Sale::Made);
+                return replay(conn, hook, request).await;
             }
             read
         }
     };
     if request.judge(&read).is_err() {
-        // Unless something has run out, or the order is there.
+        // Unless holds have expired, or the order is there.
         let (all, taken) = sale::facts(conn, request).await?;
-        if !taken {
-            request.judge(&all)?;
-        }
-        return checkout_in(conn, hook, request).await.map(Sale::Made);
+        let piece = refused_or_behind(conn, hook, request, &all, taken).await?;
+        return Ok(piece.into());
     }
     let versions = read.iter().map(|facts| facts.map(|facts| facts.version));
     let found = if let [_] = request.lines.as_slice() {
@@ -248,11 +363,12 @@ async fn compare_and_set(
         }
         let (found, taken) = sale::glance(conn, request).await?;
         if taken {
-            return replay(conn, hook, request).await.map(Sale::Made);
+            return replay(conn, hook, request).await;
         }
         found
     } else {
-        let rows = sale::sell_many(conn, request, versions).await?;
+        let versions = versions.map(|version| version.map(Version::get));
+        let rows = sale::sell_many(conn, request, &versions.collect::<Vec<_>>()).await?;
         if let Some(order) = sale::made(conn, hook, request, &rows).await? {
             return Ok(Sale::Made(order));
         }
@@ -304,7 +420,7 @@ async fn judge_locked(conn: &mut PgConnection, request: &Checkout) -> Result<(),
         locked.push(row.map(row::facts).transpose()?.flatten());
     }
     match request.judge(&locked) {
-        // The statement that follows looks again, for what a reservation holds and for what has run out.
+        // The statement that follows looks again, for what a reservation holds and for what has expired.
         Err(Error::InsufficientStock(_)) => Ok(()),
         // Refused, unless an earlier call made the order: that statement finds it.
         Err(refusal) if orders::known(conn, request).await?.is_none() => Err(refusal),
@@ -312,11 +428,11 @@ async fn judge_locked(conn: &mut PgConnection, request: &Checkout) -> Result<(),
     }
 }
 
-async fn replay(conn: &mut PgConnection, hook: &Hook, request: &Checkout) -> Result<Order, Error> {
+async fn replay(conn: &mut PgConnection, hook: &Hook, request: &Checkout) -> Result<Sale, Error> {
     match orders::known(conn, request).await? {
-        Some(stored) => request.replay(stored),
+        Some(stored) => request.replay(stored).map(Sale::Made),
         // Its key was forgotten in between.
-        None => checkout_in(conn, hook, request).await,
+        None => decide(conn, hook, request).await.map(Sale::from),
     }
 }
 

@@ -3,16 +3,21 @@
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
+use tokio::time::Instant;
 
-use super::{orders, row, sql};
-use crate::inventory::{
-    Checkout, Cleanup, Error, Quantity, Reservation, ReservationId, Reserve, Shortage, Sku,
-    reservation::check_duration,
+use super::{
+    Call, PgInventory,
+    expiry::{Expiry, Needed, Piece},
+    orders, row, sql,
 };
-
-/// How often what has run out is lapsed for one request; each time somebody else may take what came
-/// free.
-pub(super) const ROUNDS: u32 = 3;
+use crate::{
+    Attempt, Class, RetryPolicy,
+    inventory::{
+        Checkout, Cleanup, Error, Quantity, Reservation, ReservationId, Reserve, Shortage, Sku,
+        reservation::check_duration,
+    },
+    postgres::Failed,
+};
 
 pub(super) async fn find(conn: &mut PgConnection, id: ReservationId) -> Result<Reservation, Error> {
     let rows = sqlx::query(sql::reservations::RESERVATION)
@@ -34,30 +39,118 @@ async fn known(conn: &mut PgConnection, request: &Reserve) -> Result<Option<Rese
     row::reservation(&rows.map_err(Error::before)?)
 }
 
+/// In the caller's transaction, which commits it.
 pub(super) async fn reserve(
     conn: &mut PgConnection,
+    policy: &RetryPolicy,
     request: &Reserve,
 ) -> Result<Reservation, Error> {
     request.check()?;
-    let mut refusal = Error::suppressed(Reservation::ENTITY, request.id);
-    for _ in 0..ROUNDS {
-        let rows = hold(conn, request).await?;
-        if row::wrote(&rows)? {
-            let committed = !conn.is_in_transaction();
-            let found = find(conn, request.id).await;
-            return found.map_err(|error| error.after(committed));
+    let since = Instant::now();
+    let mut piece = decide(conn, request, Expiry::new()).await?;
+    loop {
+        match piece {
+            Piece::Done(reservation) => return Ok(reservation),
+            Piece::Behind(expiry) => {
+                expiry.goes_on(policy, since)?;
+                piece = expire_and_decide(conn, request, &expiry).await?;
+            }
         }
-        if let Some(stored) = known(conn, request).await? {
-            return request.replay(stored);
-        }
-        match judge(&rows)? {
-            Some(short) => refusal = short,
-            None => return Err(Error::suppressed(Reservation::ENTITY, request.id)),
-        }
-        let skus: Vec<&Sku> = request.lines.iter().map(|(sku, _)| sku).collect();
-        lapse(conn, &skus).await?;
     }
-    Err(refusal)
+}
+
+impl PgInventory {
+    pub(super) async fn hold(&self, request: &Reserve) -> Result<Reservation, Error> {
+        request.check()?;
+        self.call("reserve", (), async |call: &mut Call, attempt| {
+            let result = self.hold_once(call.since, attempt, request).await;
+            if let Err(refused) = &result {
+                call.refused(&refused.error);
+            }
+            result
+        })
+        .await
+    }
+
+    /// One attempt. If expired holds are in the way, it goes on in transactions, each of which ends a
+    /// piece of them.
+    async fn hold_once(
+        &self,
+        since: Instant,
+        attempt: Attempt,
+        request: &Reserve,
+    ) -> Result<Reservation, Failed<Error>> {
+        let mut lease = self.acquire().await?;
+        let first = &mut async |conn: &mut PgConnection, _: Attempt| {
+            decide(conn, request, Expiry::new()).await
+        };
+        let mut piece = if attempt.locking() {
+            self.locking_on(&mut lease, attempt, first).await?
+        } else {
+            self.alone_on(&mut lease, attempt, first).await?
+        };
+        loop {
+            match piece {
+                Piece::Done(reservation) => return Ok(reservation),
+                Piece::Behind(expiry) => {
+                    let goes_on = expiry.goes_on(&self.policy, since);
+                    goes_on.map_err(|error| Failed::new(error, Class::Permanent))?;
+                    piece = self
+                        .locking_on(
+                            &mut lease,
+                            attempt,
+                            &mut async |conn: &mut PgConnection, _| {
+                                expire_and_decide(conn, request, &expiry).await
+                            },
+                        )
+                        .await?;
+                }
+            }
+        }
+    }
+}
+
+/// In a transaction: ends a piece of the expired holds that are in the way, and decides.
+async fn expire_and_decide(
+    conn: &mut PgConnection,
+    request: &Reserve,
+    expiry: &Expiry,
+) -> Result<Piece<Reservation>, Error> {
+    let mut expiry = expiry.clone();
+    let lines = request.lines.iter();
+    let needed: Vec<Needed<'_>> = lines
+        .map(|(sku, quantity)| Needed {
+            sku,
+            units: quantity.get(),
+            version: None,
+        })
+        .collect();
+    expiry.end(conn, &needed, None).await?;
+    decide(conn, request, expiry).await
+}
+
+/// All lines in one statement that locks, judges and writes.
+async fn decide(
+    conn: &mut PgConnection,
+    request: &Reserve,
+    expiry: Expiry,
+) -> Result<Piece<Reservation>, Error> {
+    let rows = hold(conn, request).await?;
+    if row::wrote(&rows)? {
+        let committed = !conn.is_in_transaction();
+        let found = find(conn, request.id).await;
+        return found
+            .map(Piece::Done)
+            .map_err(|error| error.after(committed));
+    }
+    if let Some(stored) = known(conn, request).await? {
+        return request.replay(stored).map(Piece::Done);
+    }
+    if judge(&rows)? {
+        Ok(Piece::Behind(expiry))
+    } else {
+        Err(Error::suppressed(Reservation::ENTITY, request.id))
+    }
 }
 
 async fn hold(conn: &mut PgConnection, request: &Reserve) -> Result<Vec<PgRow>, Error> {
@@ -78,26 +171,35 @@ async fn hold(conn: &mut PgConnection, request: &Reserve) -> Result<Vec<PgRow>, 
         .map_err(|error| Error::of_several(error, Reservation::ENTITY, request.id))
 }
 
-/// Why not all lines can be had: an error, or what is short only until what has run out is lapsed.
-fn judge(rows: &[PgRow]) -> Result<Option<Error>, Error> {
-    let (mut short, mut waiting) = (Vec::new(), Vec::new());
+/// Whether a line can be had only when expired holds are ended; or why not all of them can be had.
+fn judge(rows: &[PgRow]) -> Result<bool, Error> {
+    let mut known = Vec::with_capacity(rows.len());
     for row in rows {
         let (sku, asked): (Sku, i64) = (row.try_get("sku")?, row.try_get("quantity")?);
         let Some(available) = row.try_get::<Option<i64>, _>("available")? else {
             return Err(Error::no_product(&sku));
         };
-        let obtainable = available + row.try_get::<i64, _>("expired")?;
-        let asked = Quantity::new(asked).map_err(row::impossible)?;
-        if obtainable < asked.get() {
-            short.push(Shortage::new(sku, asked, obtainable));
-        } else if available < asked.get() {
-            waiting.push(Shortage::new(sku, asked, available));
+        known.push((row, sku, asked, available));
+    }
+    for (row, sku, ..) in &known {
+        if row.try_get("paused")? {
+            return Err(Error::ProductPaused { sku: sku.clone() });
         }
     }
-    if !short.is_empty() {
-        return Err(Error::InsufficientStock(short));
+    let (mut short, mut behind) = (Vec::new(), false);
+    for (row, sku, asked, available) in known {
+        let obtainable = available + row.try_get::<i64, _>("expired")?;
+        behind |= available < asked;
+        if obtainable < asked {
+            let asked = Quantity::new(asked).map_err(row::impossible)?;
+            short.push(Shortage::new(sku, asked, obtainable));
+        }
     }
-    Ok((!waiting.is_empty()).then_some(Error::InsufficientStock(waiting)))
+    if short.is_empty() {
+        Ok(behind)
+    } else {
+        Err(Error::InsufficientStock(short))
+    }
 }
 
 pub(super) async fn extend(
@@ -109,9 +211,10 @@ pub(super) async fn extend(
     let extended = sqlx::query(sql::reservations::EXTEND)
         .bind(id.uuid())
         .bind(orders::micros(by))
-        .execute(&mut *conn)
-        .await?;
-    let extended = extended.rows_affected() > 0;
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(|error| Error::of_several(error, Reservation::ENTITY, id))?;
+    let extended = extended.try_get::<i64, _>("holds")? > 0;
     let committed = extended && !conn.is_in_transaction();
     let found = find(conn, id).await;
     let reservation = found.map_err(|error| error.after(committed))?;
@@ -126,7 +229,8 @@ pub(super) async fn release(conn: &mut PgConnection, id: ReservationId) -> Resul
     let released = sqlx::query(sql::reservations::RELEASE)
         .bind(id.uuid())
         .fetch_one(&mut *conn)
-        .await?;
+        .await
+        .map_err(|error| Error::of_several(error, Reservation::ENTITY, id))?;
     if released.try_get::<i64, _>("holds")? > 0 {
         return Ok(());
     }
@@ -142,30 +246,37 @@ pub(super) async fn admit(conn: &mut PgConnection, request: &Checkout) -> Result
     reservation.admit(request.customer.as_deref())
 }
 
-/// Units of these products in holds that have run out, but for those of one reservation.
+/// Units of these products in holds that have expired, but for those of one reservation; no more of them
+/// are read than `units` asks for.
 pub(super) async fn expired(
     conn: &mut PgConnection,
     skus: &[&Sku],
+    units: &[i64],
     but: Option<ReservationId>,
 ) -> Result<Vec<i64>, Error> {
     sqlx::query_scalar(sql::checkout::EXPIRED)
         .bind(skus)
+        .bind(units)
         .bind(but.map(ReservationId::uuid))
         .fetch_all(conn)
         .await
         .map_err(Error::before)
 }
 
-/// Gives back what has run out of these products.
+/// Ends a bounded number of expired holds of these products.
 pub(super) async fn lapse(conn: &mut PgConnection, skus: &[&Sku]) -> Result<Cleanup, Error> {
-    let lapsed = sqlx::query(sql::reservations::LAPSE)
-        .bind(skus)
-        .fetch_one(conn)
-        .await?;
-    count(&lapsed)
+    let skus = skus.iter();
+    let needed: Vec<Needed<'_>> = skus
+        .map(|&sku| Needed {
+            sku,
+            units: i64::MAX,
+            version: None,
+        })
+        .collect();
+    Expiry::new().end(conn, &needed, None).await
 }
 
-fn count(lapsed: &PgRow) -> Result<Cleanup, Error> {
+pub(super) fn count(lapsed: &PgRow) -> Result<Cleanup, Error> {
     let count = |column| lapsed.try_get(column).map(i64::unsigned_abs);
     Ok(Cleanup::of_holds(count("holds")?, count("units")?))
 }

@@ -34,6 +34,7 @@ pub(super) fn facts(row: &PgRow) -> Result<Option<Facts>, Error> {
         price: money(row, "price")?,
         paused: row.try_get("paused")?,
         held: 0,
+        raised: 0,
     }))
 }
 

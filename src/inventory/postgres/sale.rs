@@ -3,6 +3,7 @@
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use super::{
+    expiry::Expiry,
     hook::{Accepted, Change, Hook},
     row, sql,
     time::Time,
@@ -16,13 +17,23 @@ pub(super) fn skus(request: &Checkout) -> Vec<&Sku> {
     request.lines.iter().map(|line| &line.sku).collect()
 }
 
+pub(super) fn units(request: &Checkout) -> Vec<i64> {
+    let lines = request.lines.iter();
+    lines.map(|line| line.quantity.get()).collect()
+}
+
 /// What an optimistic attempt reads, before it writes and after it lost.
 pub(super) async fn glance(
     conn: &mut PgConnection,
     request: &Checkout,
 ) -> Result<(Vec<Option<Facts>>, bool), Error> {
     if request.key.is_some() {
-        return facts(conn, request).await;
+        let (mut facts, taken) = facts(conn, request).await?;
+        // What has expired is not there yet for a statement that ends no holds.
+        for facts in facts.iter_mut().flatten() {
+            facts.expired = 0;
+        }
+        return Ok((facts, taken));
     }
     let read = sqlx::query(sql::checkout::GLANCE)
         .bind(skus(request))
@@ -44,7 +55,8 @@ pub(super) async fn facts(
         .bind(skus(request))
         .bind(request.customer.as_deref())
         .bind(request.key.as_deref())
-        .bind(request.id.uuid());
+        .bind(request.id.uuid())
+        .bind(units(request));
     let rows = read.fetch_all(conn).await.map_err(Error::before)?;
     let mut facts = facts_of(&rows)?;
     for (facts, row) in facts.iter_mut().zip(&rows) {
@@ -57,6 +69,23 @@ pub(super) async fn facts(
 
 pub(super) fn facts_of(rows: &[PgRow]) -> Result<Vec<Option<Facts>>, Error> {
     rows.iter().map(row::facts).collect()
+}
+
+/// The same of rows under the lock, with what the checkout's reservation holds, and what the checkout
+/// itself did to the products.
+pub(super) fn locked_facts(
+    request: &Checkout,
+    rows: &[PgRow],
+    expiry: &Expiry,
+) -> Result<Vec<Option<Facts>>, Error> {
+    let mut facts = facts_of(rows)?;
+    for (line, (facts, row)) in request.lines.iter().zip(facts.iter_mut().zip(rows)) {
+        if let Some(facts) = facts {
+            facts.held = row.try_get("held")?;
+            facts.raised = expiry.raised(&line.sku);
+        }
+    }
+    Ok(facts)
 }
 
 pub(super) async fn sell_one(
@@ -78,7 +107,7 @@ pub(super) async fn sell_one(
         .bind(request.key.as_deref())
         .fetch_all(&mut *conn)
         .await
-        .map_err(Error::own_key)?;
+        .map_err(|error| Error::of_several(error, Order::ENTITY, request.id))?;
     if sold.is_empty() {
         Ok(None)
     } else {
@@ -89,13 +118,13 @@ pub(super) async fn sell_one(
 pub(super) async fn sell_many(
     conn: &mut PgConnection,
     request: &Checkout,
-    versions: impl Iterator<Item = Option<Version>>,
+    versions: &[Option<i64>],
 ) -> Result<Vec<PgRow>, Error> {
     let lines = request.lines.iter();
-    let (quantities, prices): (Vec<i64>, Vec<Option<i64>>) = lines
+    let prices: Vec<Option<i64>> = lines
         .clone()
-        .map(|line| (line.quantity.get(), line.price.map(|price| price.minor())))
-        .unzip();
+        .map(|line| line.price.map(|price| price.minor()))
+        .collect();
     let currencies: Vec<Option<String>> = lines
         .map(|line| line.price.map(|price| price.currency().to_string()))
         .collect();
@@ -105,12 +134,8 @@ pub(super) async fn sell_many(
     };
     let sell = sqlx::query(sell)
         .bind(skus(request))
-        .bind(quantities)
-        .bind(
-            versions
-                .map(|version| version.map(Version::get))
-                .collect::<Vec<_>>(),
-        )
+        .bind(units(request))
+        .bind(versions)
         .bind(prices)
         .bind(currencies)
         .bind(request.id.uuid())

@@ -43,16 +43,20 @@ macro_rules! locks_within {
 }
 pub(super) use locks_within;
 
-/// Units of a product in holds that have run out and were not lapsed yet.
+/// Units of a product in holds that have expired and were not ended yet. Reads no more holds than units
+/// are asked for: if that many are found, they are enough, and else they are all.
 macro_rules! expired {
-    ($sku:literal, $but:literal) => {
+    ($sku:literal, $units:literal, $but:literal) => {
         concat!(
-            "(SELECT coalesce(pg_catalog.sum(e.held), 0::numeric)::bigint FROM optilock.holds e
-                WHERE e.sku = ",
+            "(SELECT coalesce(pg_catalog.sum(e.held), 0::numeric)::bigint FROM (
+                SELECT h.held FROM optilock.holds h
+                WHERE h.sku = ",
             $sku,
-            " AND e.state = 0 AND e.expires_at <= pg_catalog.statement_timestamp()",
+            " AND h.state = 0 AND h.expires_at <= pg_catalog.statement_timestamp()",
             $but,
-            ")"
+            " ORDER BY h.expires_at LIMIT ",
+            $units,
+            ") e)"
         )
     };
 }
@@ -63,7 +67,7 @@ macro_rules! expired {
 macro_rules! end_holds {
     (
         before: $before:literal, skus: $skus:literal, skip: $skip:literal, holds: $holds:expr, state: $state:literal,
-        kind: $kind:literal, reservation: $reservation:literal, answer: $answer:literal
+        kind: $kind:literal, reservation: $reservation:literal, answer: $answer:expr
     ) => {
         concat!(
             "WITH ",

@@ -112,7 +112,7 @@ pub(super) async fn cancel_many(
 }
 
 async fn revive(conn: &mut PgConnection, id: OrderId, version: Version) -> Result<bool, Error> {
-    for _ in 0..reservations::ROUNDS {
+    for _ in 0..PIECES {
         let rows = sqlx::query(sql::orders::REVIVE)
             .bind(id.uuid())
             .bind(version)
@@ -142,6 +142,9 @@ async fn revive(conn: &mut PgConnection, id: OrderId, version: Version) -> Resul
     }
     Err(Error::not_asked(Some(AGAIN)))
 }
+
+/// Pieces of expired holds that one attempt ends.
+const PIECES: u32 = 64;
 
 /// More holds of the order's products have expired than one attempt ends.
 const AGAIN: Duration = Duration::from_millis(1);

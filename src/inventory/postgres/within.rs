@@ -159,10 +159,10 @@ impl PgInventory {
     ) -> Result<Order, Error> {
         request.check()?;
         if !self.hook.is_some() {
-            return checkout::checkout_in(conn, &self.hook, request).await;
+            return checkout::checkout_in(conn, &self.hook, &self.policy, request).await;
         }
         let sale = UnfinishedSale::begin(conn, request.id).await?;
-        let sold = checkout::checkout_in(conn, &self.hook, request).await;
+        let sold = checkout::checkout_in(conn, &self.hook, &self.policy, request).await;
         let ended = match &sold {
             Ok(_) => sale.finish(conn).await,
             Err(_) => sale.undo(conn).await,
@@ -286,7 +286,7 @@ impl PgInventory {
         conn: &mut PgConnection,
         request: &Reserve,
     ) -> Result<Reservation, Error> {
-        reservations::reserve(conn, request).await
+        reservations::reserve(conn, &self.policy, request).await
     }
 
     /// [`reservation`](crate::inventory::Inventory::reservation) in the caller's transaction.

@@ -98,15 +98,27 @@ where
     F: for<'c> Operation<&'c mut PgConnection, Result<T, E>>,
 {
     let mut lease = Lease::acquire(pool).await.map_err(before)?;
+    attempt_on(&mut lease, begin, attempt, op).await
+}
+
+/// The same on a connection that the caller has already.
+pub(crate) async fn attempt_on<T, E, F>(
+    lease: &mut Lease,
+    begin: Begin<'_>,
+    attempt: Attempt,
+    op: &mut F,
+) -> Result<T, Failed<E>>
+where
+    E: From<sqlx::Error> + Classify,
+    F: for<'c> Operation<&'c mut PgConnection, Result<T, E>>,
+{
     loop {
         let timer = Timer::start();
         let result = async {
-            let mut tx = Tx::begin(&mut lease, &begin, attempt)
-                .await
-                .map_err(before)?;
+            let mut tx = Tx::begin(lease, &begin, attempt).await.map_err(before)?;
             let result = op(&mut tx, attempt).await;
             let ended = tx.end(result).await;
-            conclude(&mut lease, ended).await
+            conclude(lease, ended).await
         }
         .await;
         timer.stop(&result);

@@ -131,6 +131,7 @@ mod tests {
             price,
             paused: false,
             held: 0,
+            raised: 0,
         };
         let products = products.iter();
         products

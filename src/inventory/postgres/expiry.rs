@@ -1,0 +1,104 @@
+//! Expired holds that are in the way of a request: each attempt ends a bounded number of them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use sqlx::{PgConnection, Row};
+use tokio::time::Instant;
+
+use super::{reservations::count, sql};
+use crate::{
+    RetryPolicy, Version,
+    inventory::{Cleanup, Error, ReservationId, Sku},
+};
+
+/// After as many pieces in a row that ended nothing, although there was something to end, a trigger or a
+/// policy keeps the holds.
+const IDLE: u32 = 3;
+
+/// An answer, or the way to go on: what was ended so far is committed, and the request runs again.
+#[derive(Debug)]
+pub(super) enum Piece<T> {
+    Done(T),
+    Behind(Expiry),
+}
+
+/// Units that a request needs of a product, and the version that it expects.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needed<'a> {
+    pub(super) sku: &'a Sku,
+    pub(super) units: i64,
+    pub(super) version: Option<Version>,
+}
+
+/// What a request has done so far about the holds that are in its way.
+#[derive(Clone, Debug)]
+pub(super) struct Expiry {
+    began: Instant,
+    pieces: u32,
+    /// Pieces in a row that ended nothing.
+    idle: u32,
+    /// Versions that these pieces added to products.
+    raised: BTreeMap<Sku, i64>,
+}
+
+impl Expiry {
+    pub(super) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            pieces: 0,
+            idle: 0,
+            raised: BTreeMap::new(),
+        }
+    }
+
+    /// Versions that this request added to a product by itself: nobody else's change.
+    pub(super) fn raised(&self, sku: &Sku) -> i64 {
+        self.raised.get(sku).copied().unwrap_or_default()
+    }
+
+    /// Ends the next piece, but for the holds of one reservation.
+    pub(super) async fn end(
+        &mut self,
+        conn: &mut PgConnection,
+        needed: &[Needed<'_>],
+        but: Option<ReservationId>,
+    ) -> Result<Cleanup, Error> {
+        let expected = |line: &Needed<'_>| {
+            let version = line.version.map(Version::get);
+            version.map(|version| version + self.raised(line.sku))
+        };
+        let row = sqlx::query(sql::reservations::EXPIRE)
+            .bind(needed.iter().map(|line| line.sku).collect::<Vec<_>>())
+            .bind(needed.iter().map(|line| line.units).collect::<Vec<_>>())
+            .bind(needed.iter().map(expected).collect::<Vec<_>>())
+            .bind(but.map(ReservationId::uuid))
+            .fetch_one(conn)
+            .await
+            .map_err(|error| Error::of_several(error, "hold", "that has expired"))?;
+        let ended = count(&row)?;
+        for sku in row.try_get::<Vec<Sku>, _>("changed")? {
+            *self.raised.entry(sku).or_default() += 1;
+        }
+        self.pieces += 1;
+        self.idle = if ended.holds == 0 { self.idle + 1 } else { 0 };
+        Ok(ended)
+    }
+
+    /// Whether the request, which began at `since`, may go on with the next piece.
+    pub(super) fn goes_on(&self, policy: &RetryPolicy, since: Instant) -> Result<(), Error> {
+        if self.idle >= IDLE {
+            return Err(Error::Suppressed {
+                entity: "hold",
+                id: "that has expired".to_owned(),
+                table: Some("optilock.holds".to_owned()),
+            });
+        }
+        match policy.deadline() {
+            Some(deadline) if self.pieces > 0 && since.elapsed() >= deadline => {
+                let each = self.began.elapsed() / self.pieces;
+                Err(Error::not_asked(Some(each.max(Duration::from_millis(1)))))
+            }
+            _ => Ok(()),
+        }
+    }
+}
