@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{PgInventory, products};
 use crate::{
     Attempt, Class, Classify,
-    inventory::{Error, Product, checkout::Facts},
+    inventory::{Error, Product, Sku, checkout::Facts},
     postgres::{Failed, Lease, READ_COMMITTED, TxOperation, attempt, on_connection},
     retry::{Operation, Run},
 };
@@ -247,6 +247,21 @@ impl PgInventory {
 }
 
 impl PgInventory {
+    /// Pauses or resumes the sale of a product, once per call: after an outcome that is unknown, another call
+    /// may have undone what the first attempt did.
+    pub(super) async fn set_paused(
+        &self,
+        label: &'static str,
+        sku: &Sku,
+        paused: bool,
+    ) -> Result<Product, Error> {
+        let token = Uuid::now_v7();
+        self.change(label, token, false, async |conn: &mut PgConnection, _| {
+            products::set_paused(conn, sku, paused, token).await
+        })
+        .await
+    }
+
     /// A step of an order or a reservation. Made twice it is answered as made once, so an unknown outcome
     /// is simply tried again. Once it stands where no such step begins, an attempt still on its way is
     /// refused like this one; and a reservation that arrives late runs out by itself.

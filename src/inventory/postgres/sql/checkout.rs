@@ -7,7 +7,7 @@
 pub const SELL_ONE: &str = "WITH u AS (
         UPDATE optilock.products p
         SET stock = p.stock - $2, version = p.version + 1, updated_at = statement_timestamp()
-        WHERE p.sku = $1 AND NOT p.retired AND p.stock - p.reserved >= $2
+        WHERE p.sku = $1 AND NOT p.retired AND NOT p.paused AND p.stock - p.reserved >= $2
             AND p.version = coalesce($3, p.version) AND p.price = coalesce($4, p.price)
             AND p.currency = coalesce($5, p.currency) AND p.price <= $6
         RETURNING p.sku, p.version, p.stock, p.reserved, p.price, p.currency),
