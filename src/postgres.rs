@@ -63,7 +63,9 @@ pub(crate) use classify::{
     is_out_of_range, is_read_only, is_stale_plan, is_unique_violation,
 };
 #[cfg(feature = "inventory")]
-pub(crate) use classify::{is_cancelled, is_division_by_zero, is_lock_timeout, is_refused_row};
+pub(crate) use classify::{
+    is_cancelled, is_division_by_zero, is_ledger_key, is_lock_timeout, is_refused_row,
+};
 pub use error::Error;
 pub(crate) use failed::Failed;
 pub(crate) use lease::{Lease, OfSqlx, on_connection};

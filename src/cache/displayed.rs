@@ -9,20 +9,31 @@ use tokio::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub struct DisplayedStock {
     pub(super) available: i64,
+    pub(super) paused: bool,
     pub(super) asked: Instant,
 }
 
 impl DisplayedStock {
-    /// Whether there was none left.
+    /// Whether nothing can be bought: none was left, or the sale was paused.
     #[must_use]
     pub const fn is_sold_out(&self) -> bool {
-        self.available <= 0
+        self.shown() == 0
     }
 
-    /// Units that were left, to be shown.
+    /// Whether the sale of the product was [paused](crate::inventory::Inventory::pause).
+    #[must_use]
+    pub const fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Units that were left, to be shown: 0 or more, and 0 while the sale is paused.
     #[must_use]
     pub const fn shown(&self) -> i64 {
-        self.available
+        if self.paused || self.available < 0 {
+            0
+        } else {
+            self.available
+        }
     }
 
     /// How long ago that was.
@@ -32,10 +43,12 @@ impl DisplayedStock {
     }
 }
 
-/// `3 left` or `sold out`
+/// `3 left`, `sold out` or `not available`, while the sale is paused
 impl fmt::Display for DisplayedStock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_sold_out() {
+        if self.is_paused() {
+            f.write_str("not available")
+        } else if self.is_sold_out() {
             f.write_str("sold out")
         } else {
             write!(f, "{} left", self.available)

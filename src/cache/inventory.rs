@@ -47,6 +47,16 @@ impl<I: Inventory> Inventory for CachedStock<I> {
             .await
     }
 
+    async fn pause(&self, sku: &Sku) -> Result<Product, Error> {
+        self.change(Changed::skus([sku]), self.inventory.pause(sku))
+            .await
+    }
+
+    async fn resume(&self, sku: &Sku) -> Result<Product, Error> {
+        self.change(Changed::skus([sku]), self.inventory.resume(sku))
+            .await
+    }
+
     async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
         let what = Changed::skus([adjustment.sku()]);
         self.change(what, self.inventory.adjust_stock(adjustment))

@@ -34,11 +34,18 @@ struct State {
     failed: Option<Instant>,
 }
 
+/// What the inventory has of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Left {
+    pub(super) available: i64,
+    pub(super) paused: bool,
+}
+
 /// An answer of the inventory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     /// `None`: it is not sold.
-    pub(super) available: Option<i64>,
+    pub(super) left: Option<Left>,
     /// When the inventory was asked, and after how many changes.
     pub(super) asked: Instant,
     epoch: u64,
@@ -67,7 +74,7 @@ impl Slot {
         &self,
         ttl: Duration,
         epoch: impl Fn() -> u64,
-        ask: impl Future<Output = Result<Option<i64>, Error>>,
+        ask: impl Future<Output = Result<Option<Left>, Error>>,
     ) -> Result<Seen, Error> {
         let viewer = Viewer {
             came: Instant::now(),
@@ -136,16 +143,16 @@ impl Asking<'_> {
         self,
         viewer: &Viewer,
         epoch: u64,
-        ask: impl Future<Output = Result<Option<i64>, Error>>,
+        ask: impl Future<Output = Result<Option<Left>, Error>>,
     ) -> Result<Seen, Error> {
         let asked = Instant::now();
         let answer = ask.await;
         let answered = Instant::now();
         let mut state = self.slot.state();
         match answer {
-            Ok(available) => {
+            Ok(left) => {
                 let seen = Seen {
-                    available,
+                    left,
                     asked,
                     epoch,
                     answered,

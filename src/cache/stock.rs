@@ -5,7 +5,7 @@ use moka::future::Cache;
 use super::{
     DisplayedStock,
     epochs::{Changed, Changing, Epochs},
-    slot::Slot,
+    slot::{Left, Slot},
 };
 use crate::inventory::{Cleanup, Error, Inventory, Order, Sku};
 
@@ -104,15 +104,19 @@ impl<I: Inventory> CachedStock<I> {
         };
         let ask = async {
             match self.inventory.product(sku).await {
-                Ok(product) => Ok(Some(product.available())),
+                Ok(product) => Ok(Some(Left {
+                    available: product.available(),
+                    paused: product.paused,
+                })),
                 Err(error) if error.is_not_found() => Ok(None),
                 Err(error) => Err(error),
             }
         };
         let seen = slot.view(self.ttl, || self.epochs.of(sku), ask).await?;
-        let available = seen.available.ok_or_else(|| Error::no_product(sku))?;
+        let left = seen.left.ok_or_else(|| Error::no_product(sku))?;
         Ok(DisplayedStock {
-            available,
+            available: left.available,
+            paused: left.paused,
             asked: seen.asked,
         })
     }

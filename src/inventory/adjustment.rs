@@ -77,4 +77,10 @@ impl Adjustment {
     pub fn reason(&self) -> &str {
         &self.reason
     }
+
+    /// Stock would pass what one product may have.
+    pub(crate) fn beyond(&self) -> Error {
+        let why = format!("takes the stock of {} beyond {}", self.sku, Stock::MAX);
+        Error::invalid("adjustment", why)
+    }
 }

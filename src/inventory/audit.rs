@@ -8,14 +8,14 @@ use std::fmt;
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Audit {
-    /// Where two numbers disagree; at most [`MAX_DISCREPANCIES`](Self::MAX_DISCREPANCIES), sorted by
+    /// Where two numbers disagree; at most [`MAX_OF_A_KIND`](Self::MAX_OF_A_KIND) of each kind, sorted by
     /// kind and subject.
     pub discrepancies: Vec<Discrepancy>,
 }
 
 impl Audit {
-    /// The most that one audit names.
-    pub const MAX_DISCREPANCIES: usize = 1_000;
+    /// The most of one kind that an audit names, so that no kind hides another.
+    pub const MAX_OF_A_KIND: usize = 100;
 
     /// An audit that found these.
     #[must_use]
@@ -101,7 +101,7 @@ pub enum DiscrepancyKind {
     /// A product has another version than its ledger has movements, or these are not numbered from 1
     /// without a gap.
     Versions = 2,
-    /// A movement's `stock_after` is not the sum so far.
+    /// A movement's `stock_after` is not that of the movement before it plus its own delta.
     RunningStock = 3,
     /// A product counts other units as reserved than its live holds have.
     Reserved = 4,
@@ -120,11 +120,13 @@ pub enum DiscrepancyKind {
     Holds = 10,
     /// A hold with nothing left in it is not consumed, or the other way round.
     HoldState = 11,
+    /// What a reservation has left is not what its holds have left, live and expired ones.
+    Remaining = 12,
 }
 
 impl DiscrepancyKind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Stock,
         Self::Versions,
         Self::RunningStock,
@@ -136,6 +138,7 @@ impl DiscrepancyKind {
         Self::Lines,
         Self::Holds,
         Self::HoldState,
+        Self::Remaining,
     ];
 
     /// Stable, in kebab case.
@@ -153,6 +156,7 @@ impl DiscrepancyKind {
             Self::Lines => "lines",
             Self::Holds => "holds",
             Self::HoldState => "hold-state",
+            Self::Remaining => "remaining",
         }
     }
 

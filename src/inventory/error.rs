@@ -8,7 +8,8 @@ use crate::{
     Class, Classify, Conflict, RetryError, StopReason, Version, Versioned,
     postgres::{
         self, OfSqlx, Phase, advice, class_in, class_of_busy, class_of_unknown, is_cancelled,
-        is_division_by_zero, is_lock_timeout, is_out_of_range, is_refused_row, is_unique_violation,
+        is_division_by_zero, is_ledger_key, is_lock_timeout, is_out_of_range, is_refused_row,
+        is_unique_violation,
         suppressed_table,
     },
 };
@@ -158,6 +159,14 @@ pub enum Error {
         #[source]
         source: BoxError,
     },
+    /// The ledger has a row for the version that this write gave the product: code other than the crate's
+    /// set the version back. No retry helps, and nothing was stored. [`audit`](super::Inventory::audit) names
+    /// the product: set its version to that of its last movement.
+    #[error(
+        "the ledger already has a row for the product's next version: its version was set back by other code; \
+         run audit, and set the version to that of the product's last movement"
+    )]
+    VersionSetBack(#[source] sqlx::Error),
     /// The database refused for a reason that no retry mends.
     #[error("{}", advice(.0))]
     Database(#[source] sqlx::Error),
@@ -235,7 +244,9 @@ impl Error {
     /// An sqlx error of a statement that writes one of our own keys: taken, another attempt or
     /// another process has stored it, and the next attempt will find it.
     pub(crate) fn own_key(error: sqlx::Error) -> Self {
-        if is_unique_violation(&error) {
+        if is_ledger_key(&error) {
+            Self::VersionSetBack(error)
+        } else if is_unique_violation(&error) {
             Self::Serialization(error)
         } else {
             error.into()
@@ -266,6 +277,7 @@ impl Error {
             },
             Class::Unknown => Self::Unknown(Box::new(Self::Database(error))),
             Class::Permanent if is_out_of_range(&error) => Self::out_of_range(),
+            Class::Permanent if is_ledger_key(&error) => Self::VersionSetBack(error),
             Class::Permanent => Self::Database(error),
         }
     }
@@ -339,7 +351,9 @@ impl Error {
     #[must_use]
     pub fn as_sqlx(&self) -> Option<&sqlx::Error> {
         match self.root() {
-            Self::Serialization(source) | Self::Database(source) => Some(source),
+            Self::Serialization(source) | Self::Database(source) | Self::VersionSetBack(source) => {
+                Some(source)
+            }
             Self::Busy { source, .. } => source.as_ref(),
             Self::Unknown(source) => source.as_sqlx(),
             _ => None,
@@ -411,7 +425,10 @@ impl Error {
             | Self::ReservationClosed { .. } => 409,
             Self::IdempotencyMismatch { .. } => 422,
             Self::Busy { .. } | Self::Unknown(_) => 503,
-            Self::Suppressed { .. } | Self::Exhausted { .. } | Self::Database(_) => 500,
+            Self::Suppressed { .. }
+            | Self::VersionSetBack(_)
+            | Self::Exhausted { .. }
+            | Self::Database(_) => 500,
         }
     }
 
@@ -437,6 +454,7 @@ impl Error {
             Self::Busy { .. } => "busy",
             Self::Exhausted { .. } => "exhausted",
             Self::Hook { .. } => "hook",
+            Self::VersionSetBack(_) => "version-set-back",
             Self::Database(_) => "database",
         }
     }

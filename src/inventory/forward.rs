@@ -43,6 +43,14 @@ macro_rules! forward {
                 (**self).retire_product(sku, expected).await
             }
 
+            async fn pause(&self, sku: &Sku) -> Result<Product, Error> {
+                (**self).pause(sku).await
+            }
+
+            async fn resume(&self, sku: &Sku) -> Result<Product, Error> {
+                (**self).resume(sku).await
+            }
+
             async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
                 (**self).adjust_stock(adjustment).await
             }

@@ -45,6 +45,22 @@ impl MemoryInventory {
         self.shop.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn set_paused(&self, sku: &Sku, paused: bool) -> Result<Product, Error> {
+        let mut shop = self.shop();
+        let mut product = shop.find(sku)?.clone();
+        if product.paused == paused {
+            return Ok(product);
+        }
+        product.paused = paused;
+        shop.put(
+            product,
+            Cause::of(match paused {
+                true => MovementKind::Paused,
+                false => MovementKind::Resumed,
+            }),
+        )
+    }
+
     fn sell(&self, request: Checkout) -> Result<Order, Error> {
         request.check()?;
         let mut shop = self.shop();
@@ -86,8 +102,8 @@ impl MemoryInventory {
             let quantity = line.quantity.get();
             let taken = shop.consume(request.reservation, &line.sku, quantity);
             let mut product = shop.find(&line.sku)?.clone();
-            product.stock = Stock::new(product.stock.get() - quantity)?;
-            product.reserved = Stock::new(product.reserved.get() - taken)?;
+            product.stock = Stock::stored(product.stock.get() - quantity);
+            product.reserved = Stock::stored(product.reserved.get() - taken);
             shop.put(product, cause)?;
         }
         let kept = Kept {
@@ -196,7 +212,16 @@ impl Inventory for MemoryInventory {
             .map(drop)
     }
 
+    async fn pause(&self, sku: &Sku) -> Result<Product, Error> {
+        self.set_paused(sku, true)
+    }
+
+    async fn resume(&self, sku: &Sku) -> Result<Product, Error> {
+        self.set_paused(sku, false)
+    }
+
     async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
+        let beyond = adjustment.beyond();
         let Adjustment {
             id,
             sku,
@@ -204,14 +229,14 @@ impl Inventory for MemoryInventory {
             reason,
         } = adjustment;
         let mut shop = self.shop();
-        let mut product = shop.find(&sku)?.clone();
         if let Some((made_of, made)) = shop.adjustments.get(&id) {
-            return if *made_of == sku && *made == delta {
-                Ok(product)
-            } else {
-                Err(Error::another_request("adjustment", id, None))
+            // Whatever became of the product since.
+            return match shop.products.get(&sku) {
+                Some(shelf) if *made_of == sku && *made == delta => Ok(shelf.product.clone()),
+                _ => Err(Error::another_request("adjustment", id, None)),
             };
         }
+        let mut product = shop.find(&sku)?.clone();
         if product.available() + delta < 0 && shop.lapse(&[&sku])?.holds > 0 {
             product = shop.find(&sku)?.clone();
         }
@@ -223,12 +248,11 @@ impl Inventory for MemoryInventory {
                 product.available(),
             )]));
         }
-        product.stock = Stock::new(product.stock.get() + delta).map_err(|_| {
-            Error::invalid(
-                "adjustment",
-                format!("takes the stock of {sku} beyond {}", Stock::MAX),
-            )
-        })?;
+        let stock = product.stock.get().saturating_add(delta);
+        if delta > 0 && stock > Stock::MAX.get() {
+            return Err(beyond);
+        }
+        product.stock = Stock::stored(stock);
         let cause = Cause::of(MovementKind::Adjustment).with_reason(&reason);
         let product = shop.put(product, cause)?;
         shop.adjustments.insert(id, (sku, delta));
@@ -362,6 +386,7 @@ impl Inventory for MemoryInventory {
             Ok(missing)
         };
         let short = missing(&shop)?;
+        shop.check_unpaused(request.lines.iter().map(|(sku, _)| sku))?;
         if !short.is_empty() {
             // All that is asked for, or none of it is lapsed.
             let obtainable = |line: &Shortage| line.available + shop.expired(&line.sku, None);
@@ -382,7 +407,7 @@ impl Inventory for MemoryInventory {
         let mut holds = Vec::with_capacity(request.lines.len());
         for (sku, quantity) in &request.lines {
             let mut product = shop.find(sku)?.clone();
-            product.reserved = Stock::new(product.reserved.get() + quantity.get())?;
+            product.reserved = Stock::stored(product.reserved.get() + quantity.get());
             shop.put(product, cause)?;
             holds.push(Hold::new(sku.clone(), *quantity, expires_at));
         }
@@ -461,6 +486,7 @@ fn facts(shop: &Shop, request: &Checkout) -> Vec<Option<Facts>> {
             let mut facts = Facts::from(shop.find(&line.sku).ok()?);
             facts.available += shop.held(request.reservation, &line.sku);
             facts.expired = shop.expired(&line.sku, request.reservation);
+            facts.held = shop.held_live(request.reservation, &line.sku);
             Some(facts)
         })
         .collect()

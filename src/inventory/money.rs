@@ -79,6 +79,11 @@ impl Money {
         Ok(Self { currency, minor })
     }
 
+    /// As the database has it: whatever it is.
+    pub(crate) const fn stored(minor: i64, currency: Currency) -> Self {
+        Self { currency, minor }
+    }
+
     /// Nothing, in `currency`.
     #[must_use]
     pub const fn zero(currency: Currency) -> Self {
@@ -120,11 +125,13 @@ impl Money {
 /// With two decimals, which suits most currencies; a host that shows others formats for itself.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.minor < 0 { "-" } else { "" };
+        let minor = self.minor.unsigned_abs();
         write!(
             f,
-            "{}.{:02} {}",
-            self.minor / 100,
-            self.minor % 100,
+            "{sign}{}.{:02} {}",
+            minor / 100,
+            minor % 100,
             self.currency
         )
     }

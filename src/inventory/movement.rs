@@ -7,8 +7,8 @@ use crate::Version;
 
 /// One change of one product: a row of its ledger.
 ///
-/// A product's movements are numbered by its versions, from 1 without a gap; each `stock_after` is the
-/// sum of the deltas so far.
+/// A product's movements are numbered by its versions, from 1 without a gap; each `stock_after` is that of
+/// the movement before it plus the delta, and within a product `moved_at` never runs backwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]

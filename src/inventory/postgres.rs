@@ -231,6 +231,14 @@ impl Inventory for PgInventory {
         .map(drop)
     }
 
+    async fn pause(&self, sku: &Sku) -> Result<Product, Error> {
+        self.set_paused("pause", sku, true).await
+    }
+
+    async fn resume(&self, sku: &Sku) -> Result<Product, Error> {
+        self.set_paused("resume", sku, false).await
+    }
+
     async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
         self.change(
             "adjust stock",

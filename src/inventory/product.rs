@@ -25,7 +25,7 @@ pub struct Product {
     pub version: Version,
     /// Grows with edits of name and price only; what `update_product` compares.
     pub revision: Version,
-    /// Whether its sale is paused: it is listed, and not sold.
+    /// Whether its sale is [paused](super::Inventory::pause): it is listed, and not sold.
     pub paused: bool,
     /// When it was first added.
     pub created_at: DateTime<Utc>,
@@ -55,7 +55,7 @@ impl Product {
     /// Units that can be sold: stock less reservations.
     #[must_use]
     pub fn available(&self) -> i64 {
-        self.stock.get() - self.reserved.get()
+        self.stock.get().saturating_sub(self.reserved.get())
     }
 }
 

@@ -36,6 +36,12 @@ impl Quantity {
         }
     }
 
+    /// As the database has it. [`new`](Self::new) limits what is asked for; what is stored is read
+    /// whatever it is.
+    pub(crate) const fn stored(units: i64) -> Self {
+        Self(units)
+    }
+
     /// The number of units.
     #[must_use]
     pub const fn get(self) -> i64 {
@@ -50,6 +56,9 @@ impl fmt::Display for Quantity {
 }
 
 /// How many units of a product are there: 0 to [`MAX`](Self::MAX).
+///
+/// These are the limits of what a caller sets. A product is read with the stock that is stored: a
+/// cancelled order may give units back to a stock that has reached the limit meanwhile.
 ///
 /// ```
 /// use optilock::inventory::Stock;
@@ -81,6 +90,11 @@ impl Stock {
                 format!("{units} is not within 0 and {}", Self::MAX.0),
             ))
         }
+    }
+
+    /// As it is kept: whatever it is.
+    pub(crate) const fn stored(units: i64) -> Self {
+        Self(units)
     }
 
     /// The number of units.

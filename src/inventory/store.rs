@@ -71,6 +71,27 @@ pub trait Inventory: Send + Sync {
     /// [`Error::Conflict`], [`Error::NotFound`].
     async fn retire_product(&self, sku: &Sku, expected: Version) -> Result<(), Error>;
 
+    /// Pauses the sale of a product: checkouts, reservations and revived orders of it are refused with
+    /// [`Error::ProductPaused`] until it is [resumed](Self::resume). Compares no version, so that it succeeds
+    /// at once on a product in demand; for a product that is paused already it changes nothing.
+    ///
+    /// No sale after it has a version above that of the answer. A reservation made before is honoured: its
+    /// live holds can be bought. The product stays listed, as [`paused`](Product::paused); cancelling,
+    /// returning, counting, adjusting, editing and retiring go on. A retired product that is added again is
+    /// not paused.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`].
+    async fn pause(&self, sku: &Sku) -> Result<Product, Error>;
+
+    /// Resumes the sale of a paused product. For one that is not paused it changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`].
+    async fn resume(&self, sku: &Sku) -> Result<Product, Error>;
+
     /// Changes stock by so many units, once per [`Adjustment::id`].
     ///
     /// # Errors
@@ -100,7 +121,8 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// The first of these that applies: [`Error::NotFound`], [`Error::PriceChanged`],
+    /// The first of these that applies: [`Error::NotFound`], [`Error::ProductPaused`],
+    /// [`Error::PriceChanged`],
     /// [`Error::Conflict`] (for [`expecting_version`](super::Line::expecting_version)),
     /// [`Error::InsufficientStock`] with every short line, [`Error::Invalid`] for several
     /// currencies or a total that is too large. [`Error::IdempotencyMismatch`] when the order id or
@@ -214,7 +236,7 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`], [`Error::InsufficientStock`] with every short line,
+    /// [`Error::NotFound`], [`Error::ProductPaused`], [`Error::InsufficientStock`] with every short line,
     /// [`Error::IdempotencyMismatch`] when the id or the key was used by another request,
     /// [`Error::Invalid`] for a duration or a text that can't be stored.
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Error>;

@@ -217,6 +217,18 @@ pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
     has_code(error, "23505")
 }
 
+/// The key of the inventory's ledger is taken: a product's row is at a version that it had before.
+#[cfg(feature = "inventory")]
+pub(crate) fn is_ledger_key(error: &sqlx::Error) -> bool {
+    let of_server = error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    is_unique_violation(error)
+        && of_server.is_some_and(|error| {
+            error.schema() == Some("optilock") && error.constraint() == Some("movements_pkey")
+        })
+}
+
 /// A number left the range of its type.
 pub(crate) fn is_out_of_range(error: &sqlx::Error) -> bool {
     has_code(error, "22003")

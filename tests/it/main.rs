@@ -32,6 +32,8 @@ mod modify;
 mod operations;
 mod order_life;
 mod order_races;
+#[cfg(feature = "cache")]
+mod pause;
 mod plans;
 mod pool_return;
 mod refusals;

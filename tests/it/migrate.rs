@@ -37,11 +37,14 @@ async fn twenty_at_once() {
         outcome.unwrap();
     }
     migrate(&db.pool).await.unwrap();
-    let applied: i64 = sqlx::query_scalar("SELECT count(*) FROM optilock._sqlx_migrations")
-        .fetch_one(&db.pool)
-        .await
-        .unwrap();
-    assert_eq!(applied, 2);
+    let applied: Vec<i64> =
+        sqlx::query_scalar("SELECT version FROM optilock._sqlx_migrations ORDER BY version")
+            .fetch_all(&db.pool)
+            .await
+            .unwrap();
+    // Each once.
+    let known: Vec<i64> = (1..).take(applied.len()).collect();
+    assert_eq!(applied, known);
     works(&db).await;
 }
 
@@ -105,6 +108,30 @@ async fn a_database_ahead_of_the_crate() {
         "{refused:?}"
     );
     assert!(refused.to_string().contains("update optilock"), "{refused}");
+}
+
+/// As another tool leaves it that runs a migration outside of a transaction and is stopped midway.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_failed_midway() {
+    let db = Db::new().await;
+    let fail = "UPDATE optilock._sqlx_migrations SET success = false WHERE version = 2";
+    sqlx::query(fail).execute(&db.pool).await.unwrap();
+    let refused = migrate(&db.pool).await.unwrap_err();
+    let is_named = |error: &MigrateError| matches!(error, MigrateError::Failed { version: 2, .. });
+    assert!(is_named(&refused), "{refused:?}");
+    let message = refused.to_string();
+    for part in [
+        "migration 2 (unfinished sales)",
+        "success",
+        "delete the row",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+    // What the error says is what helps.
+    let repaired = "UPDATE optilock._sqlx_migrations SET success = true";
+    sqlx::query(repaired).execute(&db.pool).await.unwrap();
+    migrate(&db.pool).await.unwrap();
+    works(&db).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -51,14 +51,16 @@ impl Shop {
             hangs.wait_for(|hangs| !hangs).await.unwrap();
             let stock = *self.stock.lock().unwrap();
             let failure = || Error::Database(sqlx::Error::PoolClosed);
-            stock.map(Some).ok_or_else(failure)
+            let paused = false;
+            let left = stock.map(|available| Left { available, paused });
+            left.map(Some).ok_or_else(failure)
         };
         let changes = || self.changes.load(SeqCst);
         self.slot.view(self.ttl, changes, ask).await
     }
 
     async fn shown(&self) -> Option<i64> {
-        self.view().await.unwrap().available
+        units(self.view().await)
     }
 
     /// `n` viewers, each as far as it gets.
@@ -75,6 +77,10 @@ impl Shop {
     fn calls(&self) -> u32 {
         self.calls.load(SeqCst)
     }
+}
+
+fn units(answer: Result<Seen, Error>) -> Option<i64> {
+    answer.unwrap().left.map(|left| left.available)
 }
 
 fn retry_after(answer: Result<Seen, Error>) -> Duration {
@@ -101,7 +107,7 @@ async fn one_viewer_asks_and_the_others_wait_for_its_answer() {
         advance(Duration::from_secs(10)).await;
         shop.hangs.send_replace(false);
         for answer in crowd.join_all().await {
-            assert_eq!(answer.unwrap().available, Some(5));
+            assert_eq!(units(answer), Some(5));
         }
         assert_eq!(shop.calls(), 1);
     }
@@ -145,7 +151,7 @@ async fn what_was_seen_last_is_shown_while_the_inventory_fails() {
         for answer in shop.crowd(50).await.join_all().await {
             let seen = answer.unwrap();
             let age = seen.asked.elapsed().as_secs();
-            assert_eq!((seen.available, age), (Some(5), seconds));
+            assert_eq!((units(Ok(seen)), age), (Some(5), seconds));
         }
         advance(MOMENT).await;
     }
@@ -155,7 +161,7 @@ async fn what_was_seen_last_is_shown_while_the_inventory_fails() {
     let crowd = shop.crowd(50).await;
     shop.hangs.send_replace(false);
     for answer in crowd.join_all().await {
-        assert_eq!(answer.unwrap().available, Some(5));
+        assert_eq!(units(answer), Some(5));
     }
     // A change makes it stale.
     shop.changes.fetch_add(1, SeqCst);
@@ -178,14 +184,14 @@ async fn when_the_inventory_is_slow_what_was_seen_last_is_shown() {
     for _ in 1..50 {
         let seen = crowd.join_next().await.unwrap().unwrap().unwrap();
         assert_eq!(
-            (seen.available, seen.asked.elapsed()),
+            (units(Ok(seen)), seen.asked.elapsed()),
             (Some(5), TTL + MOMENT)
         );
     }
     shop.set(Some(4));
     shop.hangs.send_replace(false);
     let asked = crowd.join_next().await.unwrap().unwrap();
-    assert_eq!(asked.unwrap().available, Some(4));
+    assert_eq!(units(asked), Some(4));
     assert_eq!((shop.shown().await, shop.calls()), (Some(4), 2));
 }
 
@@ -206,7 +212,7 @@ async fn when_the_viewer_that_asks_is_dropped_the_next_one_asks() {
     assert_eq!(shop.calls(), 302);
     shop.hangs.send_replace(false);
     for answer in crowd.join_all().await {
-        assert_eq!(answer.unwrap().available, Some(5));
+        assert_eq!(units(answer), Some(5));
     }
     assert_eq!(shop.calls(), 302);
 }

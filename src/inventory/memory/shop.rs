@@ -107,12 +107,16 @@ impl Shop {
         let Some(shelf) = self.products.get_mut(&product.sku) else {
             return Err(Error::no_product(&product.sku));
         };
-        let delta = product.stock.get() - shelf.product.stock.get();
+        let delta = product
+            .stock
+            .get()
+            .saturating_sub(shelf.product.stock.get());
         shelf.retired = matches!(cause.kind, MovementKind::Retired)
             || shelf.retired && !matches!(cause.kind, MovementKind::Added);
+        let before = shelf.product.updated_at;
         shelf.product = product;
         shelf.product.version = version;
-        shelf.product.updated_at = now();
+        shelf.product.updated_at = now().max(before);
         shelf.record(cause, delta);
         Ok(shelf.product.clone())
     }
@@ -129,7 +133,8 @@ impl Shop {
                 return Err(Error::no_product(sku));
             };
             let mut product = shelf.product.clone();
-            product.stock = Stock::new(product.stock.get() + delta)?;
+            let stock = product.stock.get().checked_add(delta);
+            product.stock = stock.map(Stock::stored).ok_or_else(Error::out_of_range)?;
             next(product.version)?;
             changed.push(product);
         }
@@ -158,6 +163,28 @@ impl Shop {
         holds
             .find(|hold| hold.sku == *sku && hold.state == HoldState::Held)
             .map_or(0, |hold| hold.held)
+    }
+
+    /// The same, of what has not expired.
+    pub(super) fn held_live(&self, id: Option<ReservationId>, sku: &Sku) -> i64 {
+        let now = now();
+        let reservation = id.and_then(|id| self.reservations.get(&id));
+        let mut holds = reservation.into_iter().flat_map(|it| &it.holds);
+        holds
+            .find(|hold| hold.sku == *sku && hold.state == HoldState::Held && hold.expires_at > now)
+            .map_or(0, |hold| hold.held)
+    }
+
+    /// Refuses a sale of what is paused, in the order of the lines.
+    pub(super) fn check_unpaused<'a>(
+        &self,
+        skus: impl IntoIterator<Item = &'a Sku>,
+    ) -> Result<(), Error> {
+        let paused = |sku: &&Sku| self.find(sku).is_ok_and(|product| product.paused);
+        match skus.into_iter().find(paused) {
+            Some(sku) => Err(Error::ProductPaused { sku: sku.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// Takes so many units, or what there is of them, from what a reservation holds; how many.
@@ -198,7 +225,7 @@ impl Shop {
         for (sku, units) in units {
             if let Some(shelf) = self.products.get(&sku) {
                 let mut product = shelf.product.clone();
-                product.reserved = Stock::new(product.reserved.get() - units)?;
+                product.reserved = Stock::stored(product.reserved.get() - units);
                 self.put(product, cause)?;
                 given_back += units.unsigned_abs();
             }

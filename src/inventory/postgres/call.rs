@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{PgInventory, doubt::Doubt, products, step};
 use crate::{
     Attempt, Class, Classify, Version,
-    inventory::{Error, Order, OrderStep, Product, checkout::Facts},
+    inventory::{Error, Order, OrderStep, Product, Sku, checkout::Facts},
     postgres::{
         Begin, Failed, Lease, READ_COMMITTED, TxOperation, attempt, attempt_on, on_connection,
     },
@@ -308,6 +308,21 @@ impl PgInventory {
 }
 
 impl PgInventory {
+    /// Pauses or resumes the sale of a product, once per call: after an outcome that is unknown, another call
+    /// may have undone what the first attempt did.
+    pub(super) async fn set_paused(
+        &self,
+        label: &'static str,
+        sku: &Sku,
+        paused: bool,
+    ) -> Result<Product, Error> {
+        let token = Uuid::now_v7();
+        self.change(label, token, false, async |conn: &mut PgConnection, _| {
+            products::set_paused(conn, sku, paused, token).await
+        })
+        .await
+    }
+
     /// A change of an order, by attempts that are guarded by its version: by `expected`, or by the one that
     /// each of them read.
     pub(super) async fn change_order<F>(

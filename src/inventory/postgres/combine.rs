@@ -200,6 +200,14 @@ impl Inventory for Combined {
         self.inventory().retire_product(sku, expected).await
     }
 
+    async fn pause(&self, sku: &Sku) -> Result<Product, Error> {
+        self.inventory().pause(sku).await
+    }
+
+    async fn resume(&self, sku: &Sku) -> Result<Product, Error> {
+        self.inventory().resume(sku).await
+    }
+
     async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
         self.inventory().adjust_stock(adjustment).await
     }

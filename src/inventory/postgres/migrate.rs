@@ -49,6 +49,18 @@ pub enum MigrateError {
         /// The newest that this version of the crate has.
         known: i64,
     },
+    /// A migration is recorded as one that failed midway, by another tool than this crate: nobody knows which
+    /// of its statements took effect.
+    #[error(
+        "migration {version} ({description}) is recorded as failed in optilock._sqlx_migrations: compare the \
+         tables with its text; set `success` to true if all of it is there, or undo what is and delete the row"
+    )]
+    Failed {
+        /// Its number.
+        version: i64,
+        /// Its name.
+        description: String,
+    },
     /// A migration was applied whose text differs from ours.
     #[error("migration {0} was applied with another text")]
     Modified(i64),
@@ -111,7 +123,8 @@ impl Classify for MigrateError {
 /// # Errors
 ///
 /// [`MigrateError::Ahead`] when a newer version of the crate was here, [`MigrateError::NoSchema`]
-/// without the right to create it, [`MigrateError::Modified`] when a migration's text is not ours.
+/// without the right to create it, [`MigrateError::Modified`] when a migration's text is not ours,
+/// [`MigrateError::Failed`] when the history has one that failed midway.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     // All of it is idempotent, so an unknown outcome is tried again.
     let policy = RetryPolicy::new()
@@ -127,14 +140,14 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
 }
 
 async fn bring_up_to_date(conn: &mut PgConnection) -> Result<(), MigrateError> {
-    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+    sqlx::query("SELECT pg_catalog.pg_advisory_xact_lock($1)")
         .bind(LOCK)
         .execute(&mut *conn)
         .await?;
     // Probed first: CREATE .. IF NOT EXISTS asks for the right to create also when there is nothing
     // to do.
     let there: (bool, bool) = sqlx::query_as(
-        "SELECT to_regnamespace('optilock') IS NOT NULL, to_regclass($1) IS NOT NULL",
+        "SELECT pg_catalog.to_regnamespace('optilock') IS NOT NULL, pg_catalog.to_regclass($1) IS NOT NULL",
     )
     .bind(HISTORY)
     .fetch_one(&mut *conn)
@@ -153,6 +166,14 @@ async fn bring_up_to_date(conn: &mut PgConnection) -> Result<(), MigrateError> {
     }
     if !there.1 {
         conn.ensure_migrations_table(HISTORY).await?;
+    }
+    if let Some(version) = conn.dirty_version(HISTORY).await? {
+        let known = MIGRATIONS.iter().find(|(known, ..)| *known == version);
+        let description = known.map_or("unknown to this version of the crate", |(_, name, _)| name);
+        return Err(MigrateError::Failed {
+            version,
+            description: description.to_owned(),
+        });
     }
     let applied = conn.list_applied_migrations(HISTORY).await?;
     let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);

@@ -43,7 +43,10 @@ versioned_row! { Entry in "optilock.products" {
     id: sku: Sku,
     version: revision,
     columns: [name, price, currency],
-    on_update: [version: "version + 1", updated_at: "statement_timestamp()"],
+    on_update: [
+        version: "version + 1",
+        updated_at: "greatest(updated_at, pg_catalog.clock_timestamp())"
+    ],
     read_only: [stock, reserved, retired, paused, created_at],
     only: "NOT retired",
 } }
@@ -56,7 +59,7 @@ versioned_row! { Shelf in "optilock.products" {
     id: sku: Sku,
     version: version,
     columns: [stock, retired],
-    on_update: [updated_at: "statement_timestamp()"],
+    on_update: [updated_at: "greatest(updated_at, pg_catalog.clock_timestamp())"],
     read_only: [name, price, currency, reserved, revision, paused, created_at],
     only: "NOT retired",
 } }
@@ -87,10 +90,10 @@ impl<G> TryFrom<ProductRow<G>> for Product {
 
     fn try_from(row: ProductRow<G>) -> Result<Self, Error> {
         let currency = row.currency.parse().map_err(impossible)?;
-        let price = Money::new(row.price, currency).map_err(impossible)?;
+        let price = Money::stored(row.price, currency);
         let mut product = Self::new(row.sku, row.name, price);
-        product.stock = Stock::new(row.stock).map_err(impossible)?;
-        product.reserved = Stock::new(row.reserved).map_err(impossible)?;
+        product.stock = Stock::stored(row.stock);
+        product.reserved = Stock::stored(row.reserved);
         product.version = row.version;
         product.revision = row.revision;
         product.paused = row.paused;

@@ -3,7 +3,7 @@
 //! What compares a version goes through [`PgRepository`], and its ledger's row follows in the same
 //! transaction. What is relative, and what adds a product, is one statement.
 
-use sqlx::{FromRow, PgConnection, PgPool, Row};
+use sqlx::{FromRow, PgConnection, PgPool, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
@@ -57,14 +57,21 @@ impl Products {
         token: Uuid,
     ) -> Result<Product, Error> {
         check_text("name", &changed.name)?;
-        let edited = self.entries.update_in(conn, &Entry::of(changed)).await;
+        let entry = Entry::of(changed);
+        let edited = self.entries.update_in(conn, &entry).await;
         let edited = edited.map_err(|error| match error {
             // Of the product, to whoever asks: that its entry is a row of its own is our business.
             postgres::Error::NotFound { .. } => Error::no_product(&changed.sku),
             postgres::Error::Suppressed { .. } => Error::suppressed(Product::ENTITY, &changed.sku),
             other => other.into(),
         })?;
-        record(conn, &edited, MovementKind::Edit, 0, token, None).await?;
+        let meant = Meant {
+            name: &entry.name,
+            price: entry.price,
+            currency: &entry.currency,
+            ..Meant::as_read(&edited)
+        };
+        record(conn, &edited, &meant, MovementKind::Edit, 0, token, None).await?;
         edited.try_into()
     }
 
@@ -78,7 +85,17 @@ impl Products {
         let mut shelf = self.shelves.lock_in(conn, sku).await?;
         (shelf.retired, shelf.version) = (true, expected);
         let retired = self.shelves.update_in(conn, &shelf).await?;
-        record(conn, &retired, MovementKind::Retired, 0, token, None).await?;
+        let meant = Meant::as_read(&shelf);
+        record(
+            conn,
+            &retired,
+            &meant,
+            MovementKind::Retired,
+            0,
+            token,
+            None,
+        )
+        .await?;
         retired.try_into()
     }
 
@@ -102,26 +119,51 @@ impl Products {
                 reserved: shelf.reserved,
             });
         }
-        let delta = counted.get() - shelf.stock;
+        let delta = counted.get().saturating_sub(shelf.stock);
         (shelf.stock, shelf.version) = (counted.get(), expected);
-        let shelf = self.shelves.update_in(conn, &shelf).await?;
+        let updated = self.shelves.update_in(conn, &shelf).await?;
+        let meant = Meant::as_read(&shelf);
         record(
             conn,
-            &shelf,
+            &updated,
+            &meant,
             MovementKind::Count,
             delta,
             token,
             Some(reason),
         )
         .await?;
-        shelf.try_into()
+        updated.try_into()
     }
 }
 
-/// The ledger's row of a product that was just written.
+/// What an update was to store, beside its version.
+#[derive(Debug)]
+struct Meant<'a> {
+    name: &'a str,
+    price: i64,
+    currency: &'a str,
+    stock: i64,
+    retired: bool,
+}
+
+impl<'a> Meant<'a> {
+    fn as_read<G>(row: &'a ProductRow<G>) -> Self {
+        Self {
+            name: &row.name,
+            price: row.price,
+            currency: &row.currency,
+            stock: row.stock,
+            retired: row.retired,
+        }
+    }
+}
+
+/// The ledger's row of a product that was just written, if it was written as it was meant.
 async fn record<G>(
     conn: &mut PgConnection,
     product: &ProductRow<G>,
+    meant: &Meant<'_>,
     kind: MovementKind,
     delta: i64,
     token: Uuid,
@@ -131,13 +173,17 @@ async fn record<G>(
         .bind(&product.sku)
         .bind(product.version)
         .bind(kind.code())
-        .bind(product.stock)
+        .bind(meant.stock)
         .bind(delta)
         .bind(token)
         .bind(reason)
-        .execute(conn)
+        .bind(meant.name)
+        .bind(meant.price)
+        .bind(meant.currency)
+        .bind(meant.retired)
+        .fetch_one(conn)
         .await
-        .map_err(Error::own_key)?;
+        .map_err(|error| Error::of_several(error, Product::ENTITY, &product.sku))?;
     Ok(())
 }
 
@@ -196,22 +242,66 @@ pub(super) async fn add(
         .bind(new.price.currency().as_str())
         .bind(new.stock.get())
         .bind(token)
+        .fetch_optional(&mut *conn)
+        .await
+        .map_err(|error| Error::of_several(error, Product::ENTITY, &new.sku))?;
+    let exists = || Error::AlreadyExists {
+        entity: Product::ENTITY,
+        id: new.sku.to_string(),
+    };
+    let Some(answer) = added else {
+        // Another transaction added it meanwhile; or something swallowed the row.
+        let known: bool = sqlx::query_scalar(sql::products::EXISTS)
+            .bind(&new.sku)
+            .fetch_one(conn)
+            .await
+            .map_err(Error::before)?;
+        return Err(if known {
+            exists()
+        } else {
+            Error::suppressed(Product::ENTITY, &new.sku)
+        });
+    };
+    if is_product(&answer)? {
+        return Shelf::from_row(&answer)?.try_into();
+    }
+    if !answer.try_get::<bool, _>("old_retired")? {
+        return Err(exists());
+    }
+    Err(Error::StockHeld {
+        sku: new.sku.clone(),
+        counted: new.stock.get(),
+        reserved: answer.try_get("held")?,
+    })
+}
+
+/// Whether the answer of a change has the product that was changed.
+fn is_product(answer: &PgRow) -> Result<bool, Error> {
+    Ok(answer.try_get::<Option<&str>, _>("sku")?.is_some())
+}
+
+/// Pauses the sale, or resumes it: the product as it is then, also if it was so before.
+pub(super) async fn set_paused(
+    conn: &mut PgConnection,
+    sku: &Sku,
+    paused: bool,
+    token: Uuid,
+) -> Result<Product, Error> {
+    let kind = match paused {
+        true => MovementKind::Paused,
+        false => MovementKind::Resumed,
+    };
+    let answer = sqlx::query(sql::products::PAUSE)
+        .bind(sku)
+        .bind(paused)
+        .bind(kind.code())
+        .bind(token)
         .fetch_optional(conn)
         .await
-        .map_err(Error::own_key)?;
-    match added {
-        None => Err(Error::AlreadyExists {
-            entity: Product::ENTITY,
-            id: new.sku.to_string(),
-        }),
-        Some(added) if added.try_get::<Option<&str>, _>("sku")?.is_some() => {
-            Shelf::from_row(&added)?.try_into()
-        }
-        Some(held) => Err(Error::StockHeld {
-            sku: new.sku.clone(),
-            counted: new.stock.get(),
-            reserved: held.try_get("held")?,
-        }),
+        .map_err(|error| Error::of_several(error, Product::ENTITY, sku))?;
+    match answer.as_ref().map(Shelf::from_row).transpose()? {
+        Some(product) if !product.retired => product.try_into(),
+        _ => Err(Error::no_product(sku)),
     }
 }
 
@@ -245,11 +335,13 @@ async fn adjust_once(conn: &mut PgConnection, adjustment: &Adjustment) -> Result
         .bind(Stock::MAX.get())
         .fetch_optional(&mut *conn)
         .await
-        .map_err(Error::own_key)?
-        .ok_or_else(|| Error::no_product(sku))?;
-    if answer.try_get::<Option<&str>, _>("sku")?.is_some() {
-        return Shelf::from_row(&answer)?.try_into();
+        .map_err(|error| Error::of_several(error, Product::ENTITY, sku))?;
+    if let Some(changed) = &answer
+        && is_product(changed)?
+    {
+        return Shelf::from_row(changed)?.try_into();
     }
+    // Made before it is answered as it was then, whatever became of the product.
     if let Some((product, made)) = changed_by(conn, *id).await? {
         return if product.sku == *sku && made == *delta {
             Ok(product)
@@ -257,17 +349,22 @@ async fn adjust_once(conn: &mut PgConnection, adjustment: &Adjustment) -> Result
             Err(Error::another_request("adjustment", id, None))
         };
     }
-    let stock: i64 = answer.try_get("old_stock")?;
-    let available = stock - answer.try_get::<i64, _>("old_reserved")?;
-    if available + delta < 0 {
+    let Some(locked) = answer else {
+        return Err(Error::no_product(sku));
+    };
+    if locked.try_get("old_retired")? {
+        return Err(Error::no_product(sku));
+    }
+    let stock: i64 = locked.try_get("old_stock")?;
+    let available = stock.saturating_sub(locked.try_get("old_reserved")?);
+    if available.saturating_add(*delta) < 0 {
         // Within the bounds of a quantity or not, it is more than there is.
         let requested = Quantity::new(-delta).unwrap_or(Quantity::MAX);
         let shortage = Shortage::new(sku.clone(), requested, available);
         return Err(Error::InsufficientStock(vec![shortage]));
     }
-    if stock + delta > Stock::MAX.get() {
-        let why = format!("takes the stock of {sku} beyond {}", Stock::MAX);
-        return Err(Error::invalid("adjustment", why));
+    if *delta > 0 && stock.saturating_add(*delta) > Stock::MAX.get() {
+        return Err(adjustment.beyond());
     }
     // It fits and was not written: the work of a trigger or a policy.
     Err(Error::suppressed(Product::ENTITY, sku))

@@ -13,25 +13,31 @@ use crate::inventory::{
 
 /// `$1` window in microseconds. By the index of creation times the database skips the blocks that hold
 /// older orders only.
-const ORDERS: &str = "SELECT statement_timestamp() AS made_at, count(*) AS orders,
-        count(*) FILTER (WHERE status IN (1, 3)) AS failed
-    FROM optilock.orders
-    WHERE status <> 4 AND created_at > statement_timestamp() - $1 * interval '1 microsecond'";
+const ORDERS: &str = "SELECT pg_catalog.statement_timestamp() AS made_at, pg_catalog.count(*) AS orders,
+        pg_catalog.count(*) FILTER (WHERE o.status IN (1, 3)) AS failed
+    FROM optilock.orders o
+    WHERE o.status <> 4
+        AND o.created_at > pg_catalog.statement_timestamp() - $1::bigint::float8 * interval '1 microsecond'";
 
 /// `$1` rows. Reads every product.
-const NEGATIVE_STOCK: &str = "SELECT sku, stock, reserved, version, count(*) OVER () AS all
-    FROM optilock.products WHERE NOT retired AND stock < greatest(reserved, 0) ORDER BY stock - reserved, sku LIMIT $1";
+const NEGATIVE_STOCK: &str =
+    "SELECT p.sku, p.stock, p.reserved, p.version, pg_catalog.count(*) OVER () AS all
+    FROM optilock.products p WHERE NOT p.retired AND p.stock < greatest(p.reserved, 0::bigint)
+    ORDER BY p.stock::numeric - p.reserved::numeric, p.sku LIMIT $1";
 
 /// `$1` age in microseconds, `$2` rows.
-const UNPAID: &str = "SELECT id, pending_since, total, currency, count(*) OVER () AS all
-    FROM optilock.orders
-    WHERE status IN (0, 1) AND pending_since <= statement_timestamp() - $1 * interval '1 microsecond'
-    ORDER BY pending_since, id LIMIT $2";
+const UNPAID: &str = "SELECT o.id, o.pending_since, o.total, o.currency, pg_catalog.count(*) OVER () AS all
+    FROM optilock.orders o
+    WHERE o.status IN (0, 1)
+        AND o.pending_since <= pg_catalog.statement_timestamp() - $1::bigint::float8 * interval '1 microsecond'
+    ORDER BY o.pending_since, o.id LIMIT $2";
 
 /// `$1` window in microseconds, `$2` rows.
-const BEST_SELLERS: &str = "SELECT l.sku, sum(l.quantity - l.returned)::bigint AS units, count(*) AS orders
+const BEST_SELLERS: &str = "SELECT l.sku, pg_catalog.sum(l.quantity - l.returned)::bigint AS units,
+        pg_catalog.count(*) AS orders
     FROM optilock.orders o JOIN optilock.order_lines l ON l.order_id = o.id
-    WHERE o.status IN (0, 1, 2) AND o.created_at > statement_timestamp() - $1 * interval '1 microsecond'
+    WHERE o.status IN (0, 1, 2)
+        AND o.created_at > pg_catalog.statement_timestamp() - $1::bigint::float8 * interval '1 microsecond'
     GROUP BY l.sku ORDER BY units DESC, l.sku LIMIT $2";
 
 /// `$1` version, `$2` rows. Reads every product: an index on versions would cost every sale.

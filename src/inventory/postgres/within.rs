@@ -110,6 +110,24 @@ impl PgInventory {
             .map(drop)
     }
 
+    /// [`pause`](crate::inventory::Inventory::pause) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn pause_in(&self, conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
+        products::set_paused(conn, sku, true, Uuid::now_v7()).await
+    }
+
+    /// [`resume`](crate::inventory::Inventory::resume) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn resume_in(&self, conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
+        products::set_paused(conn, sku, false, Uuid::now_v7()).await
+    }
+
     /// [`adjust_stock`](crate::inventory::Inventory::adjust_stock) in the caller's transaction.
     ///
     /// # Errors
