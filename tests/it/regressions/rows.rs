@@ -337,7 +337,7 @@ async fn the_cache_does_not_show_what_a_busy_step_changed() {
     let proxy = Proxy::new(&db).await;
     let shop = CachedStock::new(PgInventory::new(proxy.pool(1).await).with_policy(ONCE));
     assert_eq!(shop.display(&sku("pot")).await.unwrap().shown(), 6);
-    proxy.trap_after(1, Cut::Before);
+    proxy.trap_after(1, Cut::Reply);
     let cancelled = shop.cancel(order, "no").await;
     assert_eq!(
         shop.display(&sku("pot")).await.unwrap().shown(),
