@@ -642,7 +642,7 @@ async fn the_times_of_a_products_movements_never_run_backwards() {
     }
 }
 
-/// One attempt in the caller's transaction, beside one that changes the order.
+/// One attempt in the caller's transaction, which commits nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn steps_in_the_callers_transaction() {
     let (db, shop) = shop().await;
