@@ -48,6 +48,7 @@ mod scenarios;
 #[cfg(feature = "serde")]
 mod serde;
 mod spawned;
+mod steps;
 mod storefront;
 mod storms;
 mod throwaway;

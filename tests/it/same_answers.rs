@@ -4,8 +4,8 @@ use optilock::{
     Version,
     inventory::{
         Adjustment, Checkout, CombineOptions, Combined, Error, Inventory, Line, MemoryInventory,
-        NewProduct, Order, OrderId, Page, PgInventory, Product, Reservation, Reserve, Return,
-        Strategy,
+        NewProduct, Order, OrderId, OrderStep, Page, PgInventory, Product, Reservation, Reserve,
+        Return, Strategy,
     },
 };
 use proptest::{
@@ -73,19 +73,24 @@ enum Op {
     },
     Pay {
         id: u8,
+        version: Option<u8>,
     },
     Fail {
         id: u8,
+        version: Option<u8>,
     },
     Cancel {
         id: u8,
+        version: Option<u8>,
     },
     Revive {
         id: u8,
+        version: Option<u8>,
     },
     Return {
         id: u8,
         order: u8,
+        version: Option<u8>,
         lines: Vec<(u8, u8)>,
     },
     Ledger {
@@ -115,11 +120,12 @@ fn op() -> impl proptest::strategy::Strategy<Value = Op> {
         1 => (0_u8..6).prop_map(|id| Op::Release { id }),
         1 => (0_u8..6).prop_map(|id| Op::Extend { id }),
         1 => (0_u8..8).prop_map(|id| Op::Order { id }),
-        2 => (0_u8..8).prop_map(|id| Op::Pay { id }),
-        1 => (0_u8..8).prop_map(|id| Op::Fail { id }),
-        2 => (0_u8..8).prop_map(|id| Op::Cancel { id }),
-        1 => (0_u8..8).prop_map(|id| Op::Revive { id }),
-        2 => (0_u8..4, 0_u8..8, vec((0_u8..3, 1_u8..3), 0..3)).prop_map(|(id, order, lines)| Op::Return { id, order, lines }),
+        2 => (0_u8..8, option(1_u8..5)).prop_map(|(id, version)| Op::Pay { id, version }),
+        1 => (0_u8..8, option(1_u8..5)).prop_map(|(id, version)| Op::Fail { id, version }),
+        2 => (0_u8..8, option(1_u8..5)).prop_map(|(id, version)| Op::Cancel { id, version }),
+        1 => (0_u8..8, option(1_u8..5)).prop_map(|(id, version)| Op::Revive { id, version }),
+        2 => (0_u8..4, 0_u8..8, option(1_u8..5), vec((0_u8..3, 1_u8..3), 0..3))
+            .prop_map(|(id, order, version, lines)| Op::Return { id, order, version, lines }),
         1 => (0_u8..3).prop_map(|product| Op::Ledger { product }),
     ]
 }
@@ -177,6 +183,14 @@ fn of_reservation(reservation: Reservation) -> String {
     let holds = holds.map(|it| format!("{} {} {} {}", it.sku, it.quantity, it.held, it.state));
     let holds: Vec<String> = holds.collect();
     format!("{id} {customer:?} {} {replayed}", holds.join(", "))
+}
+
+async fn step(shop: &dyn Inventory, step: OrderStep, expected: Option<u8>) -> String {
+    let step = match expected {
+        Some(number) => step.expecting_version(version(number)),
+        None => step,
+    };
+    told(shop.step(step).await, of_order)
 }
 
 async fn apply(shop: &dyn Inventory, case: Uuid, op: &Op) -> String {
@@ -275,28 +289,53 @@ async fn apply(shop: &dyn Inventory, case: Uuid, op: &Op) -> String {
             }
         }
         Op::Order { id: number } => told(shop.order(OrderId::from(id(*number))).await, of_order),
-        Op::Pay { id: number } => told(shop.mark_paid(OrderId::from(id(*number))).await, of_order),
-        Op::Fail { id: number } => {
-            let failed = shop.mark_payment_failed(OrderId::from(id(*number)));
-            told(failed.await, of_order)
-        }
-        Op::Cancel { id: number } => {
-            let cancelled = shop.cancel(OrderId::from(id(*number)), "no");
-            told(cancelled.await, of_order)
-        }
-        Op::Revive { id: number } => told(shop.revive(OrderId::from(id(*number))).await, of_order),
+        Op::Pay {
+            id: number,
+            version,
+        } => match version {
+            Some(_) => step(shop, OrderStep::mark_paid(id(*number).into()), *version).await,
+            None => told(shop.mark_paid(id(*number).into()).await, of_order),
+        },
+        Op::Fail {
+            id: number,
+            version,
+        } => match version {
+            Some(_) => {
+                let failed = OrderStep::mark_payment_failed(id(*number).into());
+                step(shop, failed, *version).await
+            }
+            None => told(shop.mark_payment_failed(id(*number).into()).await, of_order),
+        },
+        Op::Cancel {
+            id: number,
+            version,
+        } => match version {
+            Some(_) => step(shop, OrderStep::cancel(id(*number).into(), "no"), *version).await,
+            None => told(shop.cancel(id(*number).into(), "no").await, of_order),
+        },
+        Op::Revive {
+            id: number,
+            version,
+        } => match version {
+            Some(_) => step(shop, OrderStep::revive(id(*number).into()), *version).await,
+            None => told(shop.revive(id(*number).into()).await, of_order),
+        },
         Op::Return {
             id: number,
             order,
+            version: expected,
             lines,
         } => {
             let lines = lines.iter();
             let lines = lines.map(|(product, count)| (name(*product), units((*count).into())));
             match Return::new(OrderId::from(id(*order)), lines, "broken") {
-                Ok(request) => told(
-                    shop.return_items(request.with_id(id(*number))).await,
-                    of_order,
-                ),
+                Ok(request) => {
+                    let mut request = request.with_id(id(*number));
+                    if let Some(number) = expected {
+                        request = request.expecting_version(version(*number));
+                    }
+                    told(shop.return_items(request).await, of_order)
+                }
                 Err(error) => error.to_string(),
             }
         }

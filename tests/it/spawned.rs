@@ -7,7 +7,7 @@ use optilock::{
     Conflict, RetryPolicy, Version,
     inventory::{
         Adjustment, CombineOptions, Combined, Error, Inventory, MemoryInventory, OrderFilter,
-        OrderId, Page, PgInventory, Quantity, Reserve, Return,
+        OrderId, OrderStep, Page, PgInventory, Quantity, Reserve, Return,
     },
     migrate,
     postgres::{self, Bulk, TransactOptions, transact, transact_with},
@@ -44,7 +44,8 @@ async fn everything(shop: Arc<dyn Inventory>) {
     shop.mark_payment_failed(order.id).await.unwrap();
     shop.cancel(order.id, "test").await.unwrap();
     shop.revive(order.id).await.unwrap();
-    shop.mark_paid(order.id).await.unwrap();
+    let paid = OrderStep::mark_paid(order.id);
+    shop.step(paid).await.unwrap();
     let back = Return::new(order.id, [(pot.clone(), Quantity::ONE)], "broken").unwrap();
     shop.return_items(back).await.unwrap();
     let held = Reserve::new([(pot.clone(), Quantity::ONE)]).unwrap();
@@ -115,6 +116,7 @@ async fn everything_in_the_callers_transaction() {
             shop.cancel_in(tx, order.id, "test").await?;
             shop.revive_in(tx, order.id).await?;
             shop.mark_paid_in(tx, order.id).await?;
+            shop.step_in(tx, &OrderStep::mark_paid(order.id)).await?;
             let back = Return::new(order.id, [(pot.clone(), Quantity::ONE)], "broken")?;
             shop.return_items_in(tx, &back).await?;
             let held = Reserve::new([(pot.clone(), Quantity::ONE)])?;

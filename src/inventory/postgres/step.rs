@@ -123,6 +123,10 @@ async fn revive(conn: &mut PgConnection, id: OrderId, version: Version) -> Resul
             return Ok(!rows.is_empty());
         }
         for row in &rows {
+            // Products are never deleted: a policy keeps it from being written.
+            if !row.try_get::<bool, _>("locked")? {
+                return Err(Error::suppressed(Order::ENTITY, id));
+            }
             if row.try_get("paused")? {
                 let sku = row.try_get("sku")?;
                 return Err(Error::ProductPaused { sku });

@@ -68,7 +68,8 @@ pub(in crate::inventory::postgres) const PAY: &str = mark!("0, 1", "2");
 pub(in crate::inventory::postgres) const FAIL: &str = mark!("0", "1");
 
 /// Takes the stock of a cancelled order again. `$1` order, `$2` the version that it must be at. One row per
-/// line with what could be had; none when it is not cancelled, or at another version.
+/// line with what could be had, and whether its product could be locked; none when the order is not
+/// cancelled, or at another version.
 pub(in crate::inventory::postgres) const REVIVE: &str = concat!(
     "WITH cancelled AS MATERIALIZED (
         SELECT o.id, o.version FROM optilock.orders o
@@ -81,7 +82,7 @@ pub(in crate::inventory::postgres) const REVIVE: &str = concat!(
         FROM optilock.products p
         WHERE p.sku = ANY (ARRAY(SELECT sku FROM lines)) ORDER BY p.sku FOR NO KEY UPDATE),
     judged AS MATERIALIZED (
-        SELECT l.sku, l.quantity, k.stock, k.reserved, k.version, k.updated_at,
+        SELECT l.sku, l.quantity, k.stock, k.reserved, k.version, k.updated_at, k.sku IS NOT NULL AS locked,
             (k.paused AND NOT k.retired) IS TRUE AS paused,
             CASE WHEN k.retired IS FALSE THEN k.stock - k.reserved ELSE 0::bigint END AS available
         FROM lines l LEFT JOIN locked k ON k.sku = l.sku),
@@ -106,7 +107,7 @@ pub(in crate::inventory::postgres) const REVIVE: &str = concat!(
         SELECT p.sku, p.version, 12, -t.quantity, p.stock, $1, p.updated_at
         FROM changed p JOIN meant t ON t.sku = p.sku
         RETURNING sku, version, delta, stock_after)
-    SELECT j.sku, j.quantity, j.available, j.paused, EXISTS (SELECT FROM meant) AS wrote, ",
+    SELECT j.sku, j.quantity, j.available, j.locked, j.paused, EXISTS (SELECT FROM meant) AS wrote, ",
     asserted!(
         "j.quantity";
         "orders": "NOT EXISTS (SELECT FROM meant) OR (SELECT pg_catalog.count(*) FROM revived
