@@ -25,6 +25,8 @@ mod exactly_once;
 mod existing_table;
 mod hook;
 mod host_transaction;
+#[cfg(feature = "cache")]
+mod ledger;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod migrate;
