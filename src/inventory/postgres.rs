@@ -4,6 +4,7 @@ mod audit;
 mod call;
 mod checkout;
 mod combine;
+mod feed;
 mod hook;
 mod migrate;
 mod orders;

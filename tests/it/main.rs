@@ -23,6 +23,7 @@ mod dropped;
 mod edges;
 mod exactly_once;
 mod existing_table;
+mod feed;
 mod hook;
 mod host_transaction;
 #[cfg(feature = "cache")]
