@@ -21,3 +21,9 @@ DROP INDEX optilock.orders_unpaid;
 CREATE INDEX orders_unpaid ON optilock.orders (pending_since, id) WHERE status IN (0, 1);
 DROP INDEX optilock.holds_due;
 CREATE INDEX holds_due ON optilock.holds (expires_at, sku, reservation_id) WHERE state = 0;
+
+-- The transaction that wrote the row, for readers of all movements: as transactions commit in another order than
+-- they begin, no time and no sequence says what is still to come. Rows from before get that of this migration.
+ALTER TABLE optilock.movements ADD COLUMN transaction_id bigint NOT NULL
+    DEFAULT pg_catalog.pg_current_xact_id()::text::bigint;
+CREATE INDEX movements_feed ON optilock.movements (transaction_id, sku, version);

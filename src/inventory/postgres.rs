@@ -7,6 +7,7 @@ mod cleanup;
 mod combine;
 mod doubt;
 mod expiry;
+mod feed;
 mod hook;
 mod migrate;
 mod orders;

@@ -5,7 +5,7 @@ use serde::{
     de::{Error as _, Unexpected},
 };
 
-use super::{Currency, Money, OrderId, Quantity, ReservationId, Sku, Stock};
+use super::{Currency, FeedPosition, Money, OrderId, Quantity, ReservationId, Sku, Stock};
 
 /// As text.
 macro_rules! text {
@@ -27,7 +27,7 @@ macro_rules! text {
     )*};
 }
 
-text! { Sku Currency OrderId ReservationId }
+text! { Sku Currency OrderId ReservationId FeedPosition }
 
 /// As a number.
 macro_rules! number {

@@ -59,7 +59,7 @@ async fn good_books_balance() {
 }
 
 /// What somebody did to the tables, and what the audit says of it: the kinds, and one line of it.
-const CASES: [(&str, &[Kind], &str); 15] = [
+const CASES: [(&str, &[Kind], &str); 19] = [
     (
         "UPDATE optilock.products SET stock = stock + 1 WHERE sku = 'pot'",
         &[Kind::Stock],
@@ -77,7 +77,7 @@ const CASES: [(&str, &[Kind], &str); 15] = [
     ),
     (
         "UPDATE optilock.movements SET stock_after = stock_after + 1 WHERE sku = 'mug' AND version = 2",
-        &[Kind::RunningStock],
+        &[Kind::RunningStock, Kind::RunningStock],
         "running-stock: mug version 2: expected 49, found 50",
     ),
     (
@@ -87,7 +87,7 @@ const CASES: [(&str, &[Kind], &str); 15] = [
     ),
     (
         "UPDATE optilock.holds SET state = 2 WHERE state = 0",
-        &[Kind::Reserved],
+        &[Kind::Reserved, Kind::Remaining],
         "reserved: pot: expected 0, found 2",
     ),
     (
@@ -136,6 +136,33 @@ const CASES: [(&str, &[Kind], &str); 15] = [
         &[Kind::HoldState],
         " pot: expected 1, found 0",
     ),
+    (
+        "UPDATE optilock.reservations SET remaining = 3 WHERE remaining = 2",
+        &[Kind::Remaining],
+        ": expected 2, found 3",
+    ),
+    (
+        "UPDATE optilock.movements SET order_id = NULL WHERE sku = 'mug' AND version = 2",
+        &[Kind::Sold, Kind::Sold],
+        "sold: no order mug: expected 0, found 1",
+    ),
+    (
+        "UPDATE optilock.movements SET order_id = NULL WHERE kind = 11",
+        &[Kind::Returned, Kind::Returned],
+        "returned: no order pot: expected 0, found 1",
+    ),
+    // Sums beyond the largest number.
+    (
+        "UPDATE optilock.movements SET delta = 9223372036854775807 WHERE sku = 'mug' AND version IN (2, 3)",
+        &[
+            Kind::Stock,
+            Kind::RunningStock,
+            Kind::RunningStock,
+            Kind::Sold,
+            Kind::Sold,
+        ],
+        "stock: mug: expected 9223372036854775807, found 48",
+    ),
 ];
 
 #[tokio::test]
@@ -157,4 +184,73 @@ async fn each_discrepancy_is_named() {
         seen.extend(found);
     }
     assert!(Kind::ALL.iter().all(|kind| seen.contains(kind)), "{seen:?}");
+}
+
+/// One change by SQL of a product that sells goes into each `stock_after` after it, and is one discrepancy.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bypass_of_a_hot_product_hides_nothing() {
+    let (db, shop) = shop().await;
+    let bypass = "UPDATE optilock.products SET stock = stock - 1 WHERE sku = 'pot'";
+    sqlx::query(bypass).execute(&db.pool).await.unwrap();
+    // 1,100 sales, as the crate writes them.
+    let sales = "WITH sold AS (
+            SELECT gen_random_uuid() AS id, p.version + n AS version, p.stock + 1100 - n AS stock_after
+            FROM optilock.products p, generate_series(1, 1100) AS n WHERE p.sku = 'pot'),
+        orders AS (INSERT INTO optilock.orders (id, total, currency) SELECT id, 1000, 'MXN' FROM sold),
+        lines AS (INSERT INTO optilock.order_lines (order_id, sku, quantity, price)
+            SELECT id, 'pot', 1, 1000 FROM sold)
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
+        SELECT 'pot', version, 1, -1, stock_after, id FROM sold";
+    let delivered =
+        "UPDATE optilock.movements SET delta = delta + 1100, stock_after = stock_after + 1100
+        WHERE sku = 'pot' AND kind = 8";
+    let later = "UPDATE optilock.movements SET stock_after = stock_after + 1100 WHERE sku = 'pot' AND kind <> 8";
+    let moved = "UPDATE optilock.products SET version = version + 1100 WHERE sku = 'pot'";
+    let other = "UPDATE optilock.order_lines SET returned = 0 WHERE returned > 0;
+        UPDATE optilock.products SET stock = stock + 1 WHERE sku = 'mug'";
+    for sql in [delivered, later, sales, moved, other] {
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&db.pool)
+            .await
+            .unwrap();
+    }
+    let audit = shop.audit().await.unwrap();
+    let mut found: Vec<(Kind, &str)> = audit
+        .discrepancies
+        .iter()
+        .map(|it| (it.kind, it.subject.as_str()))
+        .collect();
+    let (kind, returned) = found.pop().unwrap();
+    assert!(
+        kind == Kind::Returned && returned.ends_with(" pot"),
+        "{audit}"
+    );
+    assert!(
+        matches!(
+            found.as_slice(),
+            [
+                (Kind::Stock, "mug"),
+                (Kind::Stock, "pot"),
+                (Kind::RunningStock, _),
+            ]
+        ),
+        "{audit}"
+    );
+
+    // More of one kind than an audit names, and one of another.
+    let many = "UPDATE optilock.order_lines SET price = 999 WHERE sku = 'pot';
+        UPDATE optilock.holds SET state = 2 WHERE state = 0";
+    sqlx::raw_sql(many).execute(&db.pool).await.unwrap();
+    let audit = shop.audit().await.unwrap();
+    let of = |kind| {
+        audit
+            .discrepancies
+            .iter()
+            .filter(|it| it.kind == kind)
+            .count()
+    };
+    assert_eq!(
+        (of(Kind::Total), of(Kind::Reserved)),
+        (Audit::MAX_OF_A_KIND, 1)
+    );
 }

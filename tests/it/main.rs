@@ -23,8 +23,11 @@ mod dropped;
 mod edges;
 mod exactly_once;
 mod existing_table;
+mod feed;
 mod hook;
 mod host_transaction;
+#[cfg(feature = "cache")]
+mod ledger;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod migrate;

@@ -57,19 +57,22 @@ impl Products {
         token: Uuid,
     ) -> Result<Product, Error> {
         check_text("name", &changed.name)?;
-        let entry = Entry::of(changed);
-        let edited = self.entries.update_in(conn, &entry).await;
-        let edited = edited.map_err(|error| match error {
-            // Of the product, to whoever asks: that its entry is a row of its own is our business.
+        // Of the product, to the caller: that its entry is a row of its own is the crate's business.
+        let of_product = |error| match error {
             postgres::Error::NotFound { .. } => Error::no_product(&changed.sku),
             postgres::Error::Suppressed { .. } => Error::suppressed(Product::ENTITY, &changed.sku),
             other => other.into(),
-        })?;
+        };
+        let locked = self.entries.lock_in(conn, &changed.sku).await;
+        let locked = locked.map_err(of_product)?;
+        let entry = Entry::of(changed);
+        let edited = self.entries.update_in(conn, &entry).await;
+        let edited = edited.map_err(of_product)?;
         let meant = Meant {
             name: &entry.name,
             price: entry.price,
             currency: &entry.currency,
-            ..Meant::as_read(&edited)
+            ..Meant::one_on(&locked)
         };
         record(conn, &edited, &meant, MovementKind::Edit, 0, token, None).await?;
         edited.try_into()
@@ -85,7 +88,7 @@ impl Products {
         let mut shelf = self.shelves.lock_in(conn, sku).await?;
         (shelf.retired, shelf.version) = (true, expected);
         let retired = self.shelves.update_in(conn, &shelf).await?;
-        let meant = Meant::as_read(&shelf);
+        let meant = Meant::one_on(&shelf);
         record(
             conn,
             &retired,
@@ -122,7 +125,7 @@ impl Products {
         let delta = counted.get().saturating_sub(shelf.stock);
         (shelf.stock, shelf.version) = (counted.get(), expected);
         let updated = self.shelves.update_in(conn, &shelf).await?;
-        let meant = Meant::as_read(&shelf);
+        let meant = Meant::one_on(&shelf);
         record(
             conn,
             &updated,
@@ -137,9 +140,10 @@ impl Products {
     }
 }
 
-/// What an update was to store, beside its version.
+/// What an update was to store.
 #[derive(Debug)]
 struct Meant<'a> {
+    version: i64,
     name: &'a str,
     price: i64,
     currency: &'a str,
@@ -148,8 +152,10 @@ struct Meant<'a> {
 }
 
 impl<'a> Meant<'a> {
-    fn as_read<G>(row: &'a ProductRow<G>) -> Self {
+    /// The row, one version on.
+    fn one_on<G>(row: &'a ProductRow<G>) -> Self {
         Self {
+            version: row.version.get().saturating_add(1),
             name: &row.name,
             price: row.price,
             currency: &row.currency,
@@ -171,7 +177,7 @@ async fn record<G>(
 ) -> Result<(), Error> {
     sqlx::query(sql::products::RECORD)
         .bind(&product.sku)
-        .bind(product.version)
+        .bind(meant.version)
         .bind(kind.code())
         .bind(meant.stock)
         .bind(delta)

@@ -1,0 +1,94 @@
+//! All movements of an inventory, each once.
+
+use std::{fmt, str::FromStr};
+
+use super::{Error, Movement};
+
+/// How far a reader of [`PgInventory::movements_since`](super::PgInventory::movements_since) has come.
+///
+/// Opaque. Store it as text, by its `Display` and `FromStr` or by serde, in one transaction with what the
+/// reader makes of the movements before it. It belongs to one database: it does not survive a dump that is
+/// restored elsewhere.
+///
+/// ```
+/// use optilock::inventory::FeedPosition;
+///
+/// let stored = FeedPosition::START.to_string();
+/// assert_eq!(stored.parse::<FeedPosition>()?, FeedPosition::START);
+/// # Ok::<(), optilock::inventory::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FeedPosition {
+    pub(super) transaction: i64,
+    pub(super) sku: String,
+    pub(super) version: i64,
+}
+
+impl FeedPosition {
+    /// Before the first movement.
+    pub const START: Self = Self {
+        transaction: 0,
+        sku: String::new(),
+        version: 0,
+    };
+}
+
+/// Three parts; the last is any text.
+impl fmt::Display for FeedPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.transaction, self.version, self.sku)
+    }
+}
+
+impl FromStr for FeedPosition {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let parse = || {
+            let (transaction, rest) = text.split_once('/')?;
+            let (version, sku) = rest.split_once('/')?;
+            Some(Self {
+                transaction: transaction.parse().ok()?,
+                sku: sku.to_owned(),
+                version: version.parse().ok()?,
+            })
+        };
+        parse().ok_or_else(|| Error::invalid("feed position", format!("{text:?} is none")))
+    }
+}
+
+/// A page of all movements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct MovementFeed {
+    /// Those of one transaction are together, sorted by SKU and version. A page may end within a transaction;
+    /// the next one goes on there. Of two transactions that changed one product, the one with the lower
+    /// version may come later.
+    pub movements: Vec<Movement>,
+    /// Where the next page begins. Without movements, where this one began.
+    pub next: FeedPosition,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_kept_as_text() {
+        let position = FeedPosition {
+            transaction: 7_000_000_000,
+            sku: "a/b/ñ 7".to_owned(),
+            version: 12,
+        };
+        assert_eq!(position.to_string(), "7000000000/12/a/b/ñ 7");
+        assert_eq!(
+            position.to_string().parse::<FeedPosition>().unwrap(),
+            position
+        );
+        for wrong in ["", "1", "1/2", "a/2/pot", "1/b/pot"] {
+            let refused = wrong.parse::<FeedPosition>().unwrap_err();
+            assert_eq!(refused.code(), "invalid", "{wrong}");
+        }
+    }
+}
