@@ -464,6 +464,45 @@ async fn a_batch_whose_answer_is_lost_cancels_none_twice() {
     assert_books(&db.pool).await;
 }
 
+/// Between the reading and the write another actor moves the order, to where the step begins all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_waited_for_another_goes_on_from_there() {
+    let (db, shop) = shop().await;
+    for step in [Step::Pay, Step::Fail, Step::Cancel, Step::Revive] {
+        for pinned in [false, true] {
+            let request = Request::new(&shop, step, pinned).await;
+            let (id, version) = (request.order.id, request.order.version.get());
+            let mut other = db.pool.begin().await.unwrap();
+            let moved = match step {
+                Step::Pay | Step::Cancel => shop.mark_payment_failed_in(&mut other, id).await,
+                Step::Fail => {
+                    shop.cancel_in(&mut other, id, "support").await.unwrap();
+                    shop.revive_in(&mut other, id).await
+                }
+                _ => {
+                    shop.revive_in(&mut other, id).await.unwrap();
+                    shop.cancel_in(&mut other, id, "support").await
+                }
+            };
+            let moved = moved.unwrap().version.get();
+            assert!(moved > version);
+            let call = tokio::spawn({
+                let (shop, request) = (shop.clone().with_policy(ONCE), request.clone());
+                async move { request.send(&shop).await }
+            });
+            until_waiting(&db.pool).await;
+            other.commit().await.unwrap();
+            let answer = call.await.unwrap();
+            if pinned {
+                assert!(is_conflict(&answer, version, moved), "{step:?}: {answer:?}");
+            } else {
+                assert_eq!(answer.unwrap().version.get(), moved + 1, "{step:?}");
+            }
+        }
+    }
+    assert_books(&db.pool).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_sixteen_identical_steps_one_takes_effect() {
     for default in [Default::ReadCommitted, Default::Serializable] {
@@ -577,7 +616,12 @@ async fn a_paused_product_is_given_back_and_not_taken_again() {
         .execute(&db.pool)
         .await
         .unwrap();
-    // Of a short line and a paused one the buyer is told of the pause.
+    let refused = cancelled.send(&shop).await;
+    assert!(
+        matches!(refused, Err(Error::ProductPaused { .. })),
+        "{refused:?}"
+    );
+    // Of a short line and a paused one the pause comes first.
     let stock = stock_of(&shop, "mug").await;
     let all = Adjustment::new(sku("mug"), -stock, "theft").unwrap();
     shop.adjust_stock(all).await.unwrap();

@@ -216,3 +216,23 @@ async fn what_a_policy_keeps_from_being_written_is_suppressed() {
     .await;
     assert_books(&db.pool).await;
 }
+
+/// The row that uses an order's id up is no order, or is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_void_order_that_is_changed_is_not_stored() {
+    let (db, _) = shop().await;
+    let when = "WHEN (NEW.status = 4)";
+    let body = "NEW.status := 0; RETURN NEW;";
+    meddle(&db.pool, "orders", "INSERT", body, when).await;
+    let proxy = Proxy::new(&db).await;
+    let shop = PgInventory::new(proxy.pool(4).await).with_policy(QUICK);
+    let request = cart(&[("pot", 10_000)]);
+    proxy.trap(request.order_id().uuid().as_bytes(), Cut::Before);
+    let before = stored(&db.pool).await;
+    // Refused, after an attempt of which nothing is known; and the id could not be used up.
+    let answer = shop.checkout(request).await;
+    assert!(!proxy.armed());
+    assert!(answer.unwrap_err().is_unknown());
+    assert_eq!(stored(&db.pool).await, before);
+    assert_books(&db.pool).await;
+}
