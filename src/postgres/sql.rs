@@ -99,8 +99,8 @@ impl Statements {
             update_all: ours(update_all::<T>()),
             find_all: ours(format!(
                 "SELECT {list}, u.\"optilock.ord\"
-                FROM (SELECT generate_subscripts($1, 1)::bigint AS \"optilock.ord\",
-                    unnest($1) AS \"optilock.id\") AS u
+                FROM (SELECT pg_catalog.generate_subscripts($1, 1)::bigint AS \"optilock.ord\",
+                    pg_catalog.unnest($1) AS \"optilock.id\") AS u
                 JOIN {table} AS t ON t.{id} = u.\"optilock.id\"{only}"
             )),
             sample: ours(format!(
@@ -236,16 +236,16 @@ fn update_all<T: PgVersioned>() -> String {
     for (at, (_, kind)) in written::<T>().enumerate() {
         match kind {
             Kind::Scalar => {
-                unnested += &format!(", unnest(${}) AS \"optilock.c{at}\"", next());
+                unnested += &format!(", pg_catalog.unnest(${}) AS \"optilock.c{at}\"", next());
                 cells += &format!(", u.\"optilock.c{at}\"");
             }
             Kind::Array => {
                 let (items, rows, nulls) = (next(), next(), next());
-                unnested += &format!(", unnest(${nulls}) AS \"optilock.n{at}\"");
+                unnested += &format!(", pg_catalog.unnest(${nulls}) AS \"optilock.n{at}\"");
                 joins += &format!(
-                    " LEFT JOIN (SELECT a.row AS \"optilock.row\", array_agg(a.item ORDER BY a.place) AS \"optilock.items\"
-                    FROM (SELECT unnest(${items}) AS item, unnest(${rows}) AS row,
-                        generate_subscripts(${rows}, 1) AS place) AS a
+                    " LEFT JOIN (SELECT a.row AS \"optilock.row\", pg_catalog.array_agg(a.item ORDER BY a.place) AS \"optilock.items\"
+                    FROM (SELECT pg_catalog.unnest(${items}) AS item, pg_catalog.unnest(${rows}) AS row,
+                        pg_catalog.generate_subscripts(${rows}, 1) AS place) AS a
                     GROUP BY a.row) AS a{at} ON a{at}.\"optilock.row\" = u.\"optilock.ord\""
                 );
                 cells += &format!(
@@ -268,15 +268,15 @@ fn update_all<T: PgVersioned>() -> String {
     format!(
         "WITH locked AS MATERIALIZED (
             SELECT u.\"optilock.ord\", u.\"optilock.expected\"{cells}{of_t}
-            FROM (SELECT generate_subscripts($1, 1)::bigint AS \"optilock.ord\", unnest($1) AS \"optilock.id\",
-                unnest($2) AS \"optilock.expected\"{unnested}) AS u{joins}
+            FROM (SELECT pg_catalog.generate_subscripts($1, 1)::bigint AS \"optilock.ord\", pg_catalog.unnest($1) AS \"optilock.id\",
+                pg_catalog.unnest($2) AS \"optilock.expected\"{unnested}) AS u{joins}
             JOIN {table} AS t ON t.{id} = u.\"optilock.id\"{only} ORDER BY t.{id} FOR NO KEY UPDATE OF t),
         go AS MATERIALIZED (
             SELECT CASE
-                WHEN count(*) > count(DISTINCT \"optilock.ord\") THEN {several}
-                WHEN count(*) > count(DISTINCT \"optilock.r0\") THEN {repeated}
-                ELSE NOT $3 OR count(*) FILTER (WHERE \"optilock.r1\" = \"optilock.expected\")
-                    = cardinality($1) END AS \"optilock.go\" FROM locked),
+                WHEN pg_catalog.count(*) > pg_catalog.count(DISTINCT \"optilock.ord\") THEN {several}
+                WHEN pg_catalog.count(*) > pg_catalog.count(DISTINCT \"optilock.r0\") THEN {repeated}
+                ELSE NOT $3 OR pg_catalog.count(*) FILTER (WHERE \"optilock.r1\" = \"optilock.expected\")
+                    = pg_catalog.cardinality($1) END AS \"optilock.go\" FROM locked),
         written AS (
             UPDATE {table} AS t SET {version} = l.\"optilock.r1\" + 1{sets} FROM locked AS l, go
             WHERE go.\"optilock.go\" AND t.{id} = l.\"optilock.r0\"
@@ -291,10 +291,10 @@ fn update_all<T: PgVersioned>() -> String {
         FROM locked AS l, go
         WHERE NOT EXISTS (SELECT FROM written AS w WHERE w.\"optilock.ord\" = l.\"optilock.ord\")",
         several = Broken::Several.fail(
-            "(SELECT \"optilock.ord\" FROM locked GROUP BY \"optilock.ord\" HAVING count(*) > 1 LIMIT 1)"
+            "(SELECT \"optilock.ord\" FROM locked GROUP BY \"optilock.ord\" HAVING pg_catalog.count(*) > 1 LIMIT 1)"
         ),
         repeated = Broken::Repeated.fail(
-            "(SELECT max(\"optilock.ord\") FROM locked GROUP BY \"optilock.r0\" HAVING count(*) > 1 LIMIT 1)"
+            "(SELECT pg_catalog.max(\"optilock.ord\") FROM locked GROUP BY \"optilock.r0\" HAVING pg_catalog.count(*) > 1 LIMIT 1)"
         ),
         grown = grown(
             "w.\"optilock.r1\"",

@@ -90,11 +90,12 @@ async fn each_movement_once(open: Duration) {
             }
         });
     }
+    let through = Arc::new(AtomicBool::new(false));
     let reader = {
-        let (shop, over, pool) = (shop.clone(), over.clone(), db.pool.clone());
+        let (shop, through, pool) = (shop.clone(), through.clone(), db.pool.clone());
         tokio::spawn(async move {
             let (mut position, mut read) = (FeedPosition::START, Read::new());
-            while !over.load(SeqCst) {
+            while !through.load(SeqCst) {
                 read_on(&shop, &mut position, 7, &mut read).await;
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -126,6 +127,8 @@ async fn each_movement_once(open: Duration) {
     while let Some(writer) = writers.join_next().await {
         writer.unwrap();
     }
+    // Nothing is committed after this.
+    through.store(true, SeqCst);
     let (read, position) = reader.await.unwrap();
     println!("{} movements in {:.1?}", read.len(), since.elapsed());
     let all = ledger(&db.pool).await;

@@ -26,6 +26,7 @@ mod existing_table;
 mod feed;
 mod hook;
 mod host_transaction;
+mod hostile;
 #[cfg(feature = "cache")]
 mod ledger;
 #[cfg(feature = "metrics")]

@@ -1,7 +1,9 @@
 //! The guide's questions to the database are asked as they stand there.
 
+use std::time::{Duration, Instant};
+
 use optilock::{
-    inventory::{Inventory, PgInventory, Reserve},
+    inventory::{FeedPosition, Inventory, PgInventory, Reserve},
     sqlx::{self, Row},
 };
 
@@ -15,7 +17,7 @@ const GUIDE: &str = include_str!("../../src/guide/operations.md");
 
 #[tokio::test]
 async fn the_guides_questions_have_answers() {
-    let [waits, ledger, holds, orders, hot] = sql_of(GUIDE);
+    let [waits, ledger, holds, orders, hot, paused, restored] = sql_of(GUIDE);
     let db = Db::new().await;
     let shop = PgInventory::new(db.pool.clone());
     add(&shop, "clay-pot", 9).await;
@@ -36,6 +38,28 @@ async fn the_guides_questions_have_answers() {
     assert!(!holds[0].get::<bool, _>("run_out"));
     assert_eq!(ask(orders).await[0].get::<i16, _>("status"), 0);
     assert_eq!(ask(hot).await.len(), 1);
+    assert_eq!(ask(paused).await.len(), 0);
+    shop.pause(&sku("clay-pot")).await.unwrap();
+    assert_eq!(ask(paused).await.len(), 1);
+    shop.resume(&sku("clay-pot")).await.unwrap();
+
+    // A reader that had read all of them goes on behind them.
+    ask(restored).await;
+    let position: FeedPosition = "2/0/".parse().unwrap();
+    assert!(GUIDE.contains(&format!("the position `{position}`")));
+    let product = shop.pause(&sku("clay-pot")).await.unwrap();
+    let resumed = shop.resume(&product.sku).await.unwrap();
+    // Transactions of other tests, in other databases of the server, delay it.
+    let limit = Instant::now() + Duration::from_secs(60);
+    let page = loop {
+        let page = shop.movements_since(&position, 9).await.unwrap().movements;
+        if page.len() > 1 {
+            break page;
+        }
+        assert!(Instant::now() < limit, "{page:?}");
+    };
+    let versions: Vec<_> = page.iter().map(|it| it.version).collect();
+    assert_eq!(versions, [product.version, resumed.version]);
 
     let mut tx = db.pool.begin().await.unwrap();
     shop.checkout_in(&mut tx, &cart(&[("clay-pot", 1)]))

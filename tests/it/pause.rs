@@ -61,7 +61,7 @@ async fn pauses_and_resumes(shop: &dyn Inventory) {
     assert_eq!(shop.pause(&pot).await.unwrap(), paused, "no second pause");
     assert_eq!(shop.product(&pot).await.unwrap(), paused);
     let listed = shop.products_of(std::slice::from_ref(&pot)).await.unwrap();
-    assert_eq!(listed, [paused.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&paused));
 
     let price = paused.price;
     let mut edited = paused.clone();

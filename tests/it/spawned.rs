@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 use optilock::{
     Conflict, RetryPolicy, Version,
     inventory::{
-        Adjustment, CombineOptions, Combined, Error, Inventory, MemoryInventory, OrderFilter,
-        OrderId, OrderStep, Page, PgInventory, Quantity, Reserve, Return,
+        Adjustment, CombineOptions, Combined, Error, FeedPosition, Inventory, MemoryInventory,
+        OrderFilter, OrderId, OrderStep, Page, PgInventory, Quantity, Reserve, Return,
     },
     migrate,
     postgres::{self, Bulk, TransactOptions, transact, transact_with},
@@ -73,6 +73,11 @@ async fn inventories() {
         .unwrap();
     let shop = PgInventory::new(db.pool.clone());
     let combined = Combined::new(shop.clone(), CombineOptions::new());
+    let reader = shop.clone();
+    tokio::spawn(async move { reader.movements_since(&FeedPosition::START, 5).await })
+        .await
+        .unwrap()
+        .unwrap();
     tokio::spawn(everything(Arc::new(shop))).await.unwrap();
     let other = Db::new().await;
     let other = Combined::new(PgInventory::new(other.pool.clone()), CombineOptions::new());
@@ -105,7 +110,9 @@ async fn everything_in_the_callers_transaction() {
             let changed = shop.update_product_in(tx, &added).await?;
             let adjustment = Adjustment::new(pot.clone(), 1, "delivery")?;
             shop.adjust_stock_in(tx, &adjustment).await?;
-            let version = Version::new(changed.version.get() + 1).unwrap();
+            shop.pause_in(tx, &pot).await?;
+            shop.resume_in(tx, &pot).await?;
+            let version = Version::new(changed.version.get() + 3).unwrap();
             shop.count_stock_in(tx, &pot, version, stock(3), "day")
                 .await?;
             let order = shop.checkout_in(tx, &request).await?;
@@ -125,6 +132,7 @@ async fn everything_in_the_callers_transaction() {
             shop.extend_in(tx, held, Duration::from_secs(900)).await?;
             shop.release_in(tx, held).await?;
             shop.movements_in(tx, &pot, &Page::first(5)).await?;
+            shop.movements_since_in(tx, &FeedPosition::START, 5).await?;
             shop.audit_in(tx).await?;
             shop.retire_product_in(tx, &pot, Version::new(version.get() + 7).unwrap())
                 .await

@@ -31,7 +31,7 @@ async fn stored(pool: &PgPool) -> String {
     sqlx::query_scalar(all).fetch_one(pool).await.unwrap()
 }
 
-const OPERATIONS: [&str; 15] = [
+const OPERATIONS: [&str; 17] = [
     "mark_paid",
     "mark_payment_failed",
     "cancel",
@@ -45,6 +45,8 @@ const OPERATIONS: [&str; 15] = [
     "count_stock",
     "update_product",
     "retire_product",
+    "pause",
+    "resume",
     "checkout",
     "cleanup_failed_orders",
 ];
@@ -117,6 +119,8 @@ async fn run(
             shop.update_product(&pot).await.map(drop)
         }
         "retire_product" => shop.retire_product(&sku("mug"), version).await,
+        "pause" => shop.pause(&sku("pot")).await.map(drop),
+        "resume" => shop.resume(&sku("mug")).await.map(drop),
         "checkout" => shop
             .checkout(cart(&[("pot", 1), ("mug", 1)]))
             .await
@@ -324,6 +328,8 @@ async fn every_operation_after_a_change_of_the_schema() {
                 "count_stock" => shop.count_stock(&product.sku, product.version, stock(33), "x").await.map(drop),
                 "update_product" => shop.update_product(&product).await.map(drop),
                 "retire_product" => shop.retire_product(&product.sku, product.version).await,
+                "pause" => shop.pause(&product.sku).await.map(drop),
+                "resume" => shop.resume(&product.sku).await.map(drop),
                 "checkout" => shop.checkout(lines()).await.map(drop),
                 _ => shop.cleanup_failed_orders(Duration::from_secs(3_600)).await.map(drop),
             };
