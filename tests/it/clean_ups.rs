@@ -88,7 +88,7 @@ async fn due(pool: &PgPool) -> i64 {
 /// The longest and the 99th percentile.
 fn latencies(mut times: Vec<Duration>) -> (Duration, Duration) {
     times.sort();
-    assert!(times.len() > 50, "{} only", times.len());
+    assert!(!times.is_empty());
     (times[times.len() - 1], times[times.len() * 99 / 100])
 }
 
