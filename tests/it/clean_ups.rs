@@ -355,6 +355,39 @@ async fn one_refused_order_is_left_and_named() {
     }
 }
 
+#[cfg(feature = "metrics")]
+#[test]
+fn a_refused_order_is_counted_by_a_metric() {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let db = Db::new().await;
+            unpaid(&db.pool, 10, 5, 1).await;
+            let refusal = "ALTER TABLE optilock.products ADD CONSTRAINT mine
+                CHECK (sku <> 'p0' OR stock < 1000000)";
+            run(&db.pool, refusal).await;
+            let shop = PgInventory::new(db.pool.clone());
+            let done = shop.cleanup_failed_orders(OLD).await.unwrap();
+            assert_eq!((done.orders, done.refused), (9, 1));
+        });
+    });
+    let counted = snapshotter.snapshot().into_vec();
+    let refused = counted.into_iter().find(|(key, ..)| {
+        key.key().name() == optilock::metrics::CLEANUP_REFUSED
+            && key.key().labels().any(|label| label.value() == "orders")
+    });
+    assert!(
+        matches!(refused, Some((.., DebugValue::Counter(1)))),
+        "{refused:?}"
+    );
+}
+
 /// Everything is refused: the call ends, and what is left is counted.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_everywhere_is_counted() {
