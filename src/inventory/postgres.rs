@@ -142,8 +142,9 @@ impl PgInventory {
         self
     }
 
-    /// How many orders, holds or keys a clean-up does per second at most, 1 or more; `None` for as many as
-    /// it can. It rests between batches and holds nothing meanwhile.
+    /// Limits how many orders, holds or keys a clean-up handles per second, 1 or more; `None` for no limit.
+    /// It rests between batches and holds nothing meanwhile. A batch is of 50 to 2,000 rows, as many as take
+    /// about 50 ms, for which the buyers of its products may have to wait.
     ///
     /// At the default, 20,000, checkouts beside it keep more than half of their speed on a machine with 2
     /// cores, which would clean up twice as many alone: `cargo bench --bench checkout`.

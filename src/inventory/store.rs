@@ -213,8 +213,13 @@ pub trait Inventory: Send + Sync {
     async fn return_items(&self, request: Return) -> Result<Order, Error>;
 
     /// Cancels the orders that have awaited payment for longer than `older_than` and gives their
-    /// stock back, each exactly once. Orders that somebody else is changing, a payment among them, are
-    /// left for the next time. May be called by several processes at once, and dropped at any time.
+    /// stock back, each exactly once. May be called by several processes at once, and dropped at any time.
+    ///
+    /// It waits for no lock longer than 50 ms: an order that another transaction has locked, or a product
+    /// of such an order, is skipped and tried again until the policy's deadline has passed since the last
+    /// page (3 s without one); the orders still locked are counted as [`Cleanup::skipped`]. An order that
+    /// the database refuses to change (a constraint, a trigger or a policy of the host's) is left, counted
+    /// as [`Cleanup::refused`] and named by a `WARN` event with target `optilock::cleanup`.
     ///
     /// # Errors
     ///
@@ -222,8 +227,11 @@ pub trait Inventory: Send + Sync {
     async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error>;
 
     /// Forgets the [idempotency keys](Checkout::with_idempotency_key) of orders made longer than
-    /// `older_than` ago, and tells how many. From then on such a key makes a new order: keep them for
+    /// `older_than` ago, and returns how many. From then on such a key makes a new order: keep them for
     /// longer than any client repeats a request, a day or more.
+    ///
+    /// It reads all orders, page by page. Orders that are locked or refused are treated as by
+    /// [`cleanup_failed_orders`](Self::cleanup_failed_orders).
     ///
     /// # Errors
     ///
@@ -264,13 +272,16 @@ pub trait Inventory: Send + Sync {
     /// [`Error::NotFound`].
     async fn release(&self, id: ReservationId) -> Result<(), Error>;
 
-    /// Lapses the holds whose time is up, each exactly once. Sales don't wait for it: what has run out
-    /// is lapsed by whoever needs it. May be called by several processes at once, and dropped at any
-    /// time.
+    /// Expires the holds that are past their time, each exactly once. Sales don't wait for it: a checkout
+    /// expires the holds whose units it needs. May be called by several processes at once, and dropped at
+    /// any time.
+    ///
+    /// It ends a bounded number of holds per statement, however many a product has. A product that is locked
+    /// or refused is treated as an order by [`cleanup_failed_orders`](Self::cleanup_failed_orders).
     ///
     /// # Errors
     ///
-    /// Those of the database; what was lapsed before stays so.
+    /// Those of the database; what was expired before stays so.
     async fn cleanup_reservations(&self) -> Result<Cleanup, Error>;
 
     /// A page of a product's ledger, by version. Of a retired product too; empty when there never was

@@ -16,6 +16,7 @@ mod bugs;
 mod bulk;
 #[cfg(feature = "cache")]
 mod cached_stock;
+mod clean_ups;
 mod combined;
 mod compile_errors;
 mod contract;

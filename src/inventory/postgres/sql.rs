@@ -63,7 +63,9 @@ macro_rules! expired {
 
 /// Ends holds, and lowers what their products count as reserved by the units of those that were live.
 /// `$skus` are the products, `$holds` selects `reservation_id`, `sku`, `held` and `state` of the holds under
-/// the products' locks (`locked`) and locks them. `$before` may add CTEs, `$skip` skip locked products.
+/// the products' locks (`locked`) and locks them. `$before` may add CTEs, `$skip` skip locked products. Sets
+/// of holds are compared by `INTERSECT`: a join of two of them may become a loop over all pairs, as their
+/// sizes can't be estimated. For the same reason the holds are updated by their key alone.
 macro_rules! end_holds {
     (
         before: $before:literal, skus: $skus:literal, skip: $skip:literal, holds: $holds:expr, state: $state:literal,
@@ -85,14 +87,11 @@ macro_rules! end_holds {
     ended AS (
         UPDATE optilock.holds h SET state = ",
             $state,
-            " FROM ending e
-        WHERE h.reservation_id = e.reservation_id AND h.sku = e.sku
-            AND h.reservation_id = ANY (ARRAY(SELECT reservation_id FROM ending))
+            " FROM ending e WHERE h.reservation_id = e.reservation_id AND h.sku = e.sku
         RETURNING h.reservation_id, h.sku, h.held, h.state),
     freed AS MATERIALIZED (
-        SELECT h.sku, pg_catalog.sum(h.held)::bigint AS units
-        FROM ended h JOIN ending e ON e.reservation_id = h.reservation_id AND e.sku = h.sku
-        WHERE e.state = 0 GROUP BY h.sku),
+        SELECT e.sku, pg_catalog.sum(e.held)::bigint AS units
+        FROM ending e WHERE e.state = 0 GROUP BY e.sku),
     meant AS MATERIALIZED (
         SELECT k.sku, k.stock, k.reserved - f.units AS reserved, k.version + 1 AS version, k.updated_at
         FROM locked k JOIN freed f ON f.sku = k.sku),
@@ -117,8 +116,9 @@ macro_rules! end_holds {
             asserted!(
                 "(SELECT pg_catalog.count(*) FROM ending)";
                 "holds": concat!(
-                    "(SELECT pg_catalog.count(*) FROM ended h JOIN ending e ON e.reservation_id = h.reservation_id
-                AND e.sku = h.sku AND e.held = h.held WHERE h.state = ", $state, ")
+                    "(SELECT pg_catalog.count(*) FROM (
+                SELECT reservation_id, sku, held FROM ended WHERE state = ", $state, "
+                INTERSECT SELECT reservation_id, sku, held FROM ending) stored)
             = (SELECT pg_catalog.count(*) FROM ending)"
                 ),
                 "products": "(SELECT pg_catalog.count(*) FROM changed p JOIN meant t ON t.sku = p.sku
@@ -150,7 +150,9 @@ macro_rules! known {
 
 /// Cancels unpaid orders and returns their units to the stock, each give-back a change of its own.
 /// `$1` orders, no order twice; `$2` the versions that they must be at, if any; `$3` reasons. `$which` are
-/// further conditions of an order `o`, `$orders` and `$products` may skip rows that are locked. Orders of
+/// further conditions of an order `o`, `$orders` and `$products` may skip rows that are locked. As the sizes
+/// of its CTEs can't be estimated, it has no join of two of them that could become a loop over all pairs:
+/// `NOT IN`, `FULL JOIN` and `INTERSECT` are always hashed or sorted. Orders of
 /// which a product was not got stay as they are. Answers with the ids of those that were cancelled, and
 /// their units.
 macro_rules! cancel {
@@ -178,7 +180,7 @@ macro_rules! cancel {
         SELECT DISTINCT l.order_id FROM lines l LEFT JOIN locked k ON k.sku = l.sku WHERE k.sku IS NULL),
     cancelling AS MATERIALIZED (
         SELECT u.id, u.version + 1 AS version, u.reason
-        FROM unpaid u LEFT JOIN blocked b ON b.order_id = u.id WHERE b.order_id IS NULL),
+        FROM unpaid u WHERE u.id NOT IN (SELECT order_id FROM blocked)),
     given_back AS MATERIALIZED (
         SELECT l.order_id, l.sku, l.quantity, k.reserved, k.updated_at,
             k.version + pg_catalog.row_number() OVER line AS version,
@@ -190,31 +192,34 @@ macro_rules! cancel {
         ORDER BY sku, version DESC),
     cancelled AS (
         UPDATE optilock.orders o SET status = 3, version = c.version, reason = c.reason
-        FROM cancelling c WHERE o.id = c.id AND o.id = ANY ($1)
+        FROM cancelling c WHERE o.id = c.id
         RETURNING o.id, o.status, o.version),
     changed AS (
         UPDATE optilock.products p
         SET stock = t.stock, reserved = t.reserved, version = t.version,
             updated_at = greatest(t.updated_at, pg_catalog.clock_timestamp())
-        FROM meant t WHERE p.sku = t.sku AND p.sku = ANY (ARRAY(SELECT sku FROM locked))
+        FROM meant t WHERE p.sku = t.sku
         RETURNING p.sku, p.stock, p.reserved, p.version, p.updated_at),
     ledger AS (
         INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id, moved_at)
-        SELECT g.sku, g.version, 2, g.quantity, g.stock, g.order_id, p.updated_at
-        FROM given_back g JOIN changed p ON p.sku = g.sku
+        SELECT g.sku, g.version, 2, g.quantity, g.stock, g.order_id, coalesce(p.updated_at, g.updated_at)
+        FROM given_back g FULL JOIN changed p ON p.sku = g.sku
         RETURNING sku, version, delta, stock_after)
     SELECT ARRAY(SELECT id FROM cancelled) AS cancelled,
         (SELECT coalesce(pg_catalog.sum(quantity), 0::numeric)::bigint FROM given_back) AS units, ",
             asserted!(
                 "(SELECT pg_catalog.count(*) FROM cancelling)";
-                "orders": "(SELECT pg_catalog.count(*) FROM cancelled o JOIN cancelling c ON c.id = o.id
-                AND c.version = o.version WHERE o.status = 3)
+                "orders": "(SELECT pg_catalog.count(*) FROM (
+                SELECT id, version FROM cancelled WHERE status = 3
+                INTERSECT SELECT id, version FROM cancelling) stored)
             = (SELECT pg_catalog.count(*) FROM cancelling)",
-                "products": "(SELECT pg_catalog.count(*) FROM changed p JOIN meant t ON t.sku = p.sku
-                AND t.stock = p.stock AND t.reserved = p.reserved AND t.version = p.version)
+                "products": "(SELECT pg_catalog.count(*) FROM (
+                SELECT sku, stock, reserved, version FROM changed
+                INTERSECT SELECT sku, stock, reserved, version FROM meant) stored)
             = (SELECT pg_catalog.count(*) FROM meant)",
-                "movements": "(SELECT pg_catalog.count(*) FROM ledger m JOIN given_back g ON g.sku = m.sku
-                AND g.version = m.version AND g.quantity = m.delta AND g.stock = m.stock_after)
+                "movements": "(SELECT pg_catalog.count(*) FROM (
+                SELECT sku, version, delta, stock_after FROM ledger
+                INTERSECT SELECT sku, version, quantity, stock FROM given_back) stored)
             = (SELECT pg_catalog.count(*) FROM given_back)",
             ),
             " AS stored"

@@ -82,8 +82,10 @@ impl Task for Keys {
         let forgotten: Vec<Uuid> = forgotten.try_get("forgotten")?;
         let forgotten = forgotten.into_iter().collect();
         let left = left(due, &forgotten);
-        let mut done = Tidied::default();
-        done.keys = forgotten.len() as u64;
+        let done = Tidied {
+            keys: forgotten.len() as u64,
+            ..Tidied::default()
+        };
         Ok(Cleaned { done, left })
     }
 

@@ -57,10 +57,11 @@ pub(in crate::inventory::postgres) const EXPIRE: &str = end_holds! {
     skus: "ARRAY(SELECT DISTINCT sku FROM requested)",
     skip: " SKIP LOCKED",
     holds: "SELECT h.reservation_id, h.sku, h.held, h.state
-        FROM optilock.holds h JOIN requested r ON r.reservation_id = h.reservation_id AND r.sku = h.sku
-        WHERE h.reservation_id = ANY ($2) AND h.sku = ANY (ARRAY(SELECT sku FROM locked)) AND h.state = 0
-            AND h.expires_at <= pg_catalog.statement_timestamp()
-        ORDER BY h.sku, h.reservation_id FOR NO KEY UPDATE OF h SKIP LOCKED",
+        FROM optilock.holds h
+        WHERE h.reservation_id = ANY ($2) AND h.sku = ANY (ARRAY(SELECT sku FROM locked))
+            AND ((h.sku, h.reservation_id) IN (SELECT sku, reservation_id FROM requested)) IS TRUE
+            AND h.state = 0 AND h.expires_at <= pg_catalog.statement_timestamp()
+        ORDER BY h.sku, h.reservation_id FOR NO KEY UPDATE SKIP LOCKED",
     state: "3",
     kind: "5",
     reservation: "NULL",
