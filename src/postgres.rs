@@ -63,7 +63,7 @@ pub(crate) use classify::{
     is_out_of_range, is_read_only, is_stale_plan, is_unique_violation,
 };
 #[cfg(feature = "inventory")]
-pub(crate) use classify::{is_division_by_zero, is_lock_timeout};
+pub(crate) use classify::{is_aborted, is_division_by_zero, is_lock_timeout};
 pub use error::Error;
 pub(crate) use failed::Failed;
 pub(crate) use lease::{Lease, OfSqlx, on_connection};

@@ -23,6 +23,7 @@ mod dropped;
 mod edges;
 mod exactly_once;
 mod existing_table;
+mod expired_holds;
 mod hook;
 mod host_transaction;
 #[cfg(feature = "metrics")]

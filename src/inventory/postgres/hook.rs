@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     Version,
     inventory::{Error, Order, OrderId, Quantity, Sku},
+    postgres::is_aborted,
 };
 
 /// Whatever a hook fails with. Its [class](crate::Classify) is looked up through its sources: a
@@ -192,13 +193,24 @@ impl UnfinishedSale {
 
     /// From here on the sale may be committed.
     pub(super) async fn finish(self, conn: &mut PgConnection) -> Result<(), Error> {
-        let Self { order, call } = self;
+        let (order, call) = (self.order, self.call);
         let sql = format!(
             "DELETE FROM optilock.unfinished_sales
                  WHERE order_id = '{order}'::pg_catalog.uuid AND call = '{call}'::pg_catalog.uuid;
              RELEASE SAVEPOINT optilock_sale"
         );
-        send(conn, sql).await.map(drop)
+        let Err(error) = send(conn, sql).await else {
+            return Ok(());
+        };
+        // Else the host's transaction would lose everything, not the sale alone.
+        self.undo(conn).await?;
+        Err(match error {
+            Error::Database(source) if is_aborted(&source) => Error::Hook {
+                id: order,
+                source: Box::new(Swallowed(source)),
+            },
+            other => other,
+        })
     }
 
     /// The host's transaction loses the sale alone.
@@ -207,6 +219,11 @@ impl UnfinishedSale {
         send(conn, sql.to_owned()).await.map(drop)
     }
 }
+
+/// A hook that returned `Ok` after a statement of its own had failed.
+#[derive(Debug, thiserror::Error)]
+#[error("it swallowed an error of the database, after which nothing could be committed")]
+struct Swallowed(#[source] sqlx::Error);
 
 /// Sends text that is ours, ids included, in one message.
 async fn send(conn: &mut PgConnection, sql: String) -> Result<PgQueryResult, Error> {
