@@ -203,6 +203,19 @@ impl Error {
         }
     }
 
+    /// The same, where it is known which table's row is missing.
+    pub(crate) fn suppressed_in(
+        table: &'static str,
+        entity: &'static str,
+        id: impl Display,
+    ) -> Self {
+        Self::Suppressed {
+            entity,
+            id: id.to_string(),
+            table: Some(format!("optilock.{table}")),
+        }
+    }
+
     /// The id, or the key that names it, is that of another request.
     pub(crate) fn another_request(
         entity: &'static str,

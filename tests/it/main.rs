@@ -49,6 +49,7 @@ mod serde;
 mod spawned;
 mod storefront;
 mod storms;
+mod suppressed_writes;
 mod throwaway;
 mod transact;
 mod transaction_end;
