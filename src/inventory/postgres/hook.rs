@@ -26,7 +26,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// `outbox` does.
 ///
 /// In [`checkout_in`](super::PgInventory::checkout_in) the transaction is the host's, which may go on after
-/// the checkout: if the hook fails, the sale alone is undone. If the checkout's future is dropped before the
+/// the checkout: if the hook fails, the sale alone is undone; also if it returns `Ok` although a statement of
+/// its own failed, which is answered with [`Error::Hook`]. If the checkout's future is dropped before the
 /// hook is through, by a timeout for instance, nothing undoes the sale, and the whole transaction can only
 /// be rolled back: its `COMMIT` fails with 23503, the constraint `sale_needs_its_hook` of the table
 /// `optilock.unfinished_sales`, on which the host's role needs `DELETE` too. For the same reason a hook
