@@ -88,6 +88,10 @@ async fn a_crowd_behind(backlog_of: i64, count: usize, pool: u32, limit: Option<
         add(&shop, "pot", backlog_of + 5).await;
         let live = reserve(&shop, &[("pot", 5)]).await;
         backlog(&db.pool, "pot", backlog_of).await;
+        // The shop has its connections before the crowd comes; and what that takes without a backlog.
+        add(&shop, "mug", 1_000).await;
+        let usual = buyers(&shop, "mug", count).await;
+        println!("{strategy:?}, none expired: {count} sold in {usual:?}");
         let took = buyers(&shop, "pot", count).await;
         println!("{strategy:?}, {backlog_of} expired: {count} sold in {took:?}");
         // The bar is for the strategies that lock: the third reads first, and again.
