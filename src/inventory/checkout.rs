@@ -67,9 +67,10 @@ impl Checkout {
     /// Takes what this reservation holds, before what is free.
     ///
     /// A checkout of fewer units leaves the rest held; one of more takes the others from what is free.
-    /// Units whose hold has run out are taken if they are still there. A reservation of a customer's is
-    /// for that customer's checkouts only. One that was released or used up is
-    /// [`ReservationClosed`](Error::ReservationClosed): its second checkout would be bought twice.
+    /// Units whose hold has expired are taken if they are still there, and count against the hold all the same:
+    /// what a hold covered is sold once. A reservation of a customer's is for that customer's checkouts only.
+    /// One that was released or used up is [`ReservationClosed`](Error::ReservationClosed): its second
+    /// checkout would be bought twice.
     #[must_use]
     pub const fn with_reservation(mut self, id: ReservationId) -> Self {
         self.reservation = Some(id);

@@ -9,8 +9,7 @@ use crate::{
     postgres::{
         self, OfSqlx, Phase, advice, class_in, class_of_busy, class_of_unknown, is_cancelled,
         is_division_by_zero, is_ledger_key, is_lock_timeout, is_out_of_range, is_refused_row,
-        is_unique_violation,
-        suppressed_table,
+        is_unique_violation, suppressed_table,
     },
 };
 
@@ -216,6 +215,19 @@ impl Error {
             entity,
             id: id.to_string(),
             table: None,
+        }
+    }
+
+    /// The same, where it is known which table's row is missing.
+    pub(crate) fn suppressed_in(
+        table: &'static str,
+        entity: &'static str,
+        id: impl Display,
+    ) -> Self {
+        Self::Suppressed {
+            entity,
+            id: id.to_string(),
+            table: Some(format!("optilock.{table}")),
         }
     }
 

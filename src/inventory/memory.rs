@@ -4,6 +4,7 @@ mod report;
 mod shop;
 
 use std::{
+    collections::BTreeMap,
     ops::Bound,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -80,12 +81,16 @@ impl MemoryInventory {
             let reservation = shop.reservation(id)?;
             reservation.admit(request.customer.as_deref())?;
         }
-        let mut facts = facts(&shop, &request);
+        let mut raised = BTreeMap::new();
+        let mut facts = facts(&shop, &request, &raised);
         request.judge(&facts)?;
-        if request.waits_for_expiry(&facts) {
-            let skus: Vec<&Sku> = request.lines.iter().map(|line| &line.sku).collect();
-            shop.lapse(&skus)?;
-            facts = self::facts(&shop, &request);
+        while request.waits_for_expiry(&facts) {
+            let lines = request.lines.iter();
+            let needed: Vec<_> = lines.map(|line| (&line.sku, line.quantity.get())).collect();
+            for sku in shop.expire(&needed, request.reservation)? {
+                *raised.entry(sku).or_default() += 1;
+            }
+            facts = self::facts(&shop, &request, &raised);
             request.judge(&facts)?;
         }
         let mut lines = Vec::with_capacity(facts.len());
@@ -375,32 +380,33 @@ impl Inventory for MemoryInventory {
         if let Some(id) = known {
             return request.replay(shop.reservation(id)?);
         }
-        let missing = |shop: &Shop| -> Result<Vec<Shortage>, Error> {
-            let mut missing = Vec::new();
-            for (sku, quantity) in &request.lines {
-                let available = shop.find(sku)?.available();
-                if available < quantity.get() {
-                    missing.push(Shortage::new(sku.clone(), *quantity, available));
-                }
-            }
-            Ok(missing)
-        };
-        let short = missing(&shop)?;
-        shop.check_unpaused(request.lines.iter().map(|(sku, _)| sku))?;
-        if !short.is_empty() {
-            // All that is asked for, or none of it is lapsed.
-            let obtainable = |line: &Shortage| line.available + shop.expired(&line.sku, None);
-            let short: Vec<Shortage> = short
-                .iter()
-                .map(|line| Shortage::new(line.sku.clone(), line.requested, obtainable(line)))
-                .filter(|line| line.available < line.requested.get())
-                .collect();
-            if !short.is_empty() {
-                return Err(Error::InsufficientStock(short));
-            }
-            let skus: Vec<&Sku> = request.lines.iter().map(|(sku, _)| sku).collect();
-            shop.lapse(&skus)?;
+        let mut available = Vec::with_capacity(request.lines.len());
+        for (sku, _) in &request.lines {
+            let product = shop.find(sku)?;
+            available.push((product.available(), product.paused));
         }
+        for ((sku, _), (_, paused)) in request.lines.iter().zip(&available) {
+            if *paused {
+                return Err(Error::ProductPaused { sku: sku.clone() });
+            }
+        }
+        // All that is asked for, or none of it is ended.
+        let short: Vec<Shortage> = request
+            .lines
+            .iter()
+            .zip(available)
+            .filter(|((_, quantity), (available, _))| *available < quantity.get())
+            .map(|((sku, quantity), (available, _))| {
+                Shortage::new(sku.clone(), *quantity, available + shop.expired(sku, None))
+            })
+            .filter(|line| line.available < line.requested.get())
+            .collect();
+        if !short.is_empty() {
+            return Err(Error::InsufficientStock(short));
+        }
+        let lines = request.lines.iter();
+        let needed: Vec<_> = lines.map(|(sku, quantity)| (sku, quantity.get())).collect();
+        while !shop.expire(&needed, None)?.is_empty() {}
         let created_at = now();
         let expires_at = created_at + request.duration;
         let cause = Cause::of(MovementKind::Reserved).with_reservation(Some(request.id));
@@ -446,9 +452,7 @@ impl Inventory for MemoryInventory {
     async fn release(&self, id: ReservationId) -> Result<(), Error> {
         let mut shop = self.shop();
         shop.reservation(id)?;
-        let cause = Cause::of(MovementKind::Released).with_reservation(Some(id));
-        let own = |owner, _: &Hold| owner == id;
-        shop.end_holds(own, HoldState::Released, cause).map(drop)
+        shop.release(id)
     }
 
     async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
@@ -479,14 +483,15 @@ impl Inventory for MemoryInventory {
 }
 
 /// What a checkout needs to know, one per line.
-fn facts(shop: &Shop, request: &Checkout) -> Vec<Option<Facts>> {
+fn facts(shop: &Shop, request: &Checkout, raised: &BTreeMap<Sku, i64>) -> Vec<Option<Facts>> {
     let lines = request.lines.iter();
     lines
         .map(|line| {
             let mut facts = Facts::from(shop.find(&line.sku).ok()?);
-            facts.available += shop.held(request.reservation, &line.sku);
+            facts.held = shop.held(request.reservation, &line.sku);
+            facts.available += facts.held;
+            facts.raised = raised.get(&line.sku).copied().unwrap_or_default();
             facts.expired = shop.expired(&line.sku, request.reservation);
-            facts.held = shop.held_live(request.reservation, &line.sku);
             Some(facts)
         })
         .collect()

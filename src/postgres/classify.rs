@@ -240,6 +240,12 @@ pub(crate) fn is_division_by_zero(error: &sqlx::Error) -> bool {
     has_code(error, "22012")
 }
 
+/// A statement of the transaction had failed before.
+#[cfg(feature = "inventory")]
+pub(crate) fn is_aborted(error: &sqlx::Error) -> bool {
+    has_code(error, "25P02")
+}
+
 /// A lock was not to be had in the time allowed.
 #[cfg(feature = "inventory")]
 pub(crate) fn is_lock_timeout(error: &sqlx::Error) -> bool {

@@ -1,5 +1,7 @@
 //! Random operations: every inventory gives the same answers as the one in memory.
 
+use std::time::Duration;
+
 use optilock::{
     Version,
     inventory::{
@@ -61,6 +63,7 @@ enum Op {
         customer: bool,
         key: Option<u8>,
         lines: Vec<(u8, u8)>,
+        expired: bool,
     },
     Release {
         id: u8,
@@ -115,8 +118,8 @@ fn op() -> impl proptest::strategy::Strategy<Value = Op> {
         1 => (product, version).prop_map(|(product, version)| Op::Look { product, version }),
         6 => (0_u8..8, any::<bool>(), option(0_u8..3), option(0_u8..6), vec(line, 0..4))
             .prop_map(|(id, customer, key, reservation, lines)| Op::Checkout { id, customer, key, reservation, lines }),
-        4 => (0_u8..6, any::<bool>(), option(0_u8..3), vec((0_u8..3, 1_u8..3), 0..3))
-            .prop_map(|(id, customer, key, lines)| Op::Reserve { id, customer, key, lines }),
+        4 => (0_u8..6, any::<bool>(), option(0_u8..3), vec((0_u8..3, 1_u8..3), 0..3), any::<bool>())
+            .prop_map(|(id, customer, key, lines, expired)| Op::Reserve { id, customer, key, lines, expired }),
         1 => (0_u8..6).prop_map(|id| Op::Release { id }),
         1 => (0_u8..6).prop_map(|id| Op::Extend { id }),
         1 => (0_u8..8).prop_map(|id| Op::Order { id }),
@@ -344,6 +347,7 @@ async fn apply(shop: &dyn Inventory, case: Uuid, op: &Op) -> String {
             customer,
             key,
             lines,
+            expired,
         } => {
             let lines = lines.iter();
             let lines = lines.map(|(product, count)| (name(*product), units((*count).into())));
@@ -355,6 +359,11 @@ async fn apply(shop: &dyn Inventory, case: Uuid, op: &Op) -> String {
                     }
                     if let Some(key) = key {
                         request = request.with_idempotency_key(format!("{case} {key}"));
+                    }
+                    if *expired {
+                        // Whether the answer was quicker is nobody's promise.
+                        request = request.for_duration(Duration::from_micros(1));
+                        return told(shop.reserve(request).await, |it| it.id.to_string());
                     }
                     told(shop.reserve(request).await, of_reservation)
                 }
@@ -400,7 +409,7 @@ fn as_in_memory() {
     let shops = shops.iter().map(|shop| shop as &dyn Inventory);
     let shops: Vec<&dyn Inventory> = shops.chain([&batched as &dyn Inventory]).collect();
     let mut runner = TestRunner::new(proptest::test_runner::Config {
-        cases: 48,
+        cases: std::env::var("PROPTEST_CASES").map_or(48, |it| it.parse().expect("a number")),
         ..Default::default()
     });
     let outcome = runner.run(&vec(op(), 1..60), |ops| {

@@ -1,6 +1,9 @@
 //! What is behind the lock: products, their ledgers, and orders.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use uuid::Uuid;
@@ -14,6 +17,9 @@ use crate::{
         order_step::{Judged, Kind},
     },
 };
+
+/// Holds that one piece of expiry ends, over all products.
+const PIECE: usize = 256;
 
 #[derive(Debug, Default)]
 pub(super) struct Shop {
@@ -156,7 +162,7 @@ impl Shop {
             .sum()
     }
 
-    /// Units of a product that a reservation holds, run out or not.
+    /// Units of a product that a reservation holds as reserved, expired or not.
     pub(super) fn held(&self, id: Option<ReservationId>, sku: &Sku) -> i64 {
         let reservation = id.and_then(|id| self.reservations.get(&id));
         let mut holds = reservation.into_iter().flat_map(|it| &it.holds);
@@ -165,42 +171,28 @@ impl Shop {
             .map_or(0, |hold| hold.held)
     }
 
-    /// The same, of what has not expired.
-    pub(super) fn held_live(&self, id: Option<ReservationId>, sku: &Sku) -> i64 {
-        let now = now();
-        let reservation = id.and_then(|id| self.reservations.get(&id));
-        let mut holds = reservation.into_iter().flat_map(|it| &it.holds);
-        holds
-            .find(|hold| hold.sku == *sku && hold.state == HoldState::Held && hold.expires_at > now)
-            .map_or(0, |hold| hold.held)
-    }
-
-    /// Refuses a sale of what is paused, in the order of the lines.
-    pub(super) fn check_unpaused<'a>(
-        &self,
-        skus: impl IntoIterator<Item = &'a Sku>,
-    ) -> Result<(), Error> {
-        let paused = |sku: &&Sku| self.find(sku).is_ok_and(|product| product.paused);
-        match skus.into_iter().find(paused) {
-            Some(sku) => Err(Error::ProductPaused { sku: sku.clone() }),
-            None => Ok(()),
-        }
-    }
-
-    /// Takes so many units, or what there is of them, from what a reservation holds; how many.
+    /// Counts units that a checkout takes against what a reservation holds of them, or held until it
+    /// expired; how many of them were reserved.
     pub(super) fn consume(&mut self, id: Option<ReservationId>, sku: &Sku, units: i64) -> i64 {
         let reservation = id.and_then(|id| self.reservations.get_mut(&id));
         let mut holds = reservation.into_iter().flat_map(|it| &mut it.holds);
-        let held = |hold: &&mut Hold| hold.sku == *sku && hold.state == HoldState::Held;
-        let Some(hold) = holds.find(held) else {
+        let covers = |hold: &&mut Hold| {
+            hold.sku == *sku && matches!(hold.state, HoldState::Held | HoldState::Lapsed)
+        };
+        let Some(hold) = holds.find(covers) else {
             return 0;
         };
         let taken = units.min(hold.held);
+        let reserved = if hold.state == HoldState::Held {
+            taken
+        } else {
+            0
+        };
         hold.held -= taken;
         if hold.held == 0 {
             hold.state = HoldState::Consumed;
         }
-        taken
+        reserved
     }
 
     /// Ends holds and gives their units back: how many, and of how many units.
@@ -233,7 +225,63 @@ impl Shop {
         Ok(Cleanup::of_holds(count, given_back))
     }
 
-    /// Lapses what has run out of these products.
+    /// Ends a piece of the expired holds of the products that are short of these units, the oldest first,
+    /// but for those of one reservation; the products that changed.
+    pub(super) fn expire(
+        &mut self,
+        needed: &[(&Sku, i64)],
+        but: Option<ReservationId>,
+    ) -> Result<Vec<Sku>, Error> {
+        let now = now();
+        let is_short = |(sku, units): &&(&Sku, i64)| {
+            let available = self.find(sku).map_or(0, Product::available);
+            available + self.held(but, sku) < *units
+        };
+        let short: Vec<&Sku> = needed
+            .iter()
+            .filter(is_short)
+            .map(|(sku, _)| *sku)
+            .collect();
+        let mut ending: BTreeMap<&Sku, BTreeSet<(DateTime<Utc>, ReservationId)>> = BTreeMap::new();
+        for reservation in self.reservations.values() {
+            for hold in &reservation.holds {
+                if is_due(hold, now)
+                    && Some(reservation.id) != but
+                    && let Some(sku) = short.iter().find(|sku| ***sku == hold.sku)
+                {
+                    let oldest = ending.entry(sku).or_default();
+                    oldest.insert((hold.expires_at, reservation.id));
+                    if oldest.len() > PIECE.div_ceil(short.len()) {
+                        oldest.pop_last();
+                    }
+                }
+            }
+        }
+        let ends = |id, hold: &Hold| {
+            let ending = ending.get(&hold.sku);
+            ending.is_some_and(|it| it.contains(&(hold.expires_at, id)))
+        };
+        let cause = Cause::of(MovementKind::Lapsed);
+        self.end_holds(ends, HoldState::Lapsed, cause)?;
+        Ok(ending.into_keys().cloned().collect())
+    }
+
+    /// Ends all holds of a reservation. Those that have expired hold nothing any more, and cover nothing from
+    /// now on.
+    pub(super) fn release(&mut self, id: ReservationId) -> Result<(), Error> {
+        let own = |owner, _: &Hold| owner == id;
+        let cause = Cause::of(MovementKind::Released).with_reservation(Some(id));
+        self.end_holds(own, HoldState::Released, cause)?;
+        let released = self.reservations.get_mut(&id);
+        for hold in released.into_iter().flat_map(|it| &mut it.holds) {
+            if hold.state == HoldState::Lapsed {
+                hold.state = HoldState::Released;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends all expired holds of these products.
     pub(super) fn lapse(&mut self, skus: &[&Sku]) -> Result<Cleanup, Error> {
         let now = now();
         let due = |_, hold: &Hold| skus.contains(&&hold.sku) && is_due(hold, now);

@@ -267,7 +267,7 @@ async fn decide_behind(
     reservations::admit(conn, request).await?;
     let mut facts = sale::locked_facts(request, &rows, &expiry)?;
     match request.judge(&facts) {
-        Ok(()) => return Err(suppressed(request)),
+        Ok(()) => return Err(suppressed(request, "orders")),
         Err(Error::InsufficientStock(_)) => {}
         Err(other) => return Err(other),
     }
@@ -399,7 +399,12 @@ async fn compare_and_set(
         // Gone meanwhile, or a write that something suppressed.
         None => {
             request.judge(&found)?;
-            Err(suppressed(request))
+            let table = if request.lines.len() == 1 {
+                "products"
+            } else {
+                "orders"
+            };
+            Err(suppressed(request, table))
         }
     }
 }
@@ -437,6 +442,6 @@ async fn replay(conn: &mut PgConnection, hook: &Hook, request: &Checkout) -> Res
 }
 
 /// Everything fitted, and nothing was written.
-fn suppressed(request: &Checkout) -> Error {
-    Error::suppressed(Order::ENTITY, request.id)
+fn suppressed(request: &Checkout, table: &'static str) -> Error {
+    Error::suppressed_in(table, Order::ENTITY, request.id)
 }

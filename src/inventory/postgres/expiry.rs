@@ -87,11 +87,7 @@ impl Expiry {
     /// Whether the request, which began at `since`, may go on with the next piece.
     pub(super) fn goes_on(&self, policy: &RetryPolicy, since: Instant) -> Result<(), Error> {
         if self.idle >= IDLE {
-            return Err(Error::Suppressed {
-                entity: "hold",
-                id: "that has expired".to_owned(),
-                table: Some("optilock.holds".to_owned()),
-            });
+            return Err(Error::suppressed_in("holds", "hold", "that has expired"));
         }
         match policy.deadline() {
             Some(deadline) if self.pieces > 0 && since.elapsed() >= deadline => {

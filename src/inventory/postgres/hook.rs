@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     Version,
     inventory::{Error, Order, OrderId, Quantity, Sku},
+    postgres::is_aborted,
 };
 
 /// Whatever a hook fails with. Its [class](crate::Classify) is looked up through its sources: a
@@ -25,7 +26,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// `outbox` does.
 ///
 /// In [`checkout_in`](super::PgInventory::checkout_in) the transaction is the host's, which may go on after
-/// the checkout: if the hook fails, the sale alone is undone. If the checkout's future is dropped before the
+/// the checkout: if the hook fails, the sale alone is undone; also if it returns `Ok` although a statement of
+/// its own failed, which is answered with [`Error::Hook`]. If the checkout's future is dropped before the
 /// hook is through, by a timeout for instance, nothing undoes the sale, and the whole transaction can only
 /// be rolled back: its `COMMIT` fails with 23503, the constraint `sale_needs_its_hook` of the table
 /// `optilock.unfinished_sales`, on which the host's role needs `DELETE` too. For the same reason a hook
@@ -192,13 +194,24 @@ impl UnfinishedSale {
 
     /// From here on the sale may be committed.
     pub(super) async fn finish(self, conn: &mut PgConnection) -> Result<(), Error> {
-        let Self { order, call } = self;
+        let (order, call) = (self.order, self.call);
         let sql = format!(
             "DELETE FROM optilock.unfinished_sales
                  WHERE order_id = '{order}'::pg_catalog.uuid AND call = '{call}'::pg_catalog.uuid;
              RELEASE SAVEPOINT optilock_sale"
         );
-        send(conn, sql).await.map(drop)
+        let Err(error) = send(conn, sql).await else {
+            return Ok(());
+        };
+        // Else the host's transaction would lose everything, not the sale alone.
+        self.undo(conn).await?;
+        Err(match error {
+            Error::Database(source) if is_aborted(&source) => Error::Hook {
+                id: order,
+                source: Box::new(Swallowed(source)),
+            },
+            other => other,
+        })
     }
 
     /// The host's transaction loses the sale alone.
@@ -207,6 +220,11 @@ impl UnfinishedSale {
         send(conn, sql.to_owned()).await.map(drop)
     }
 }
+
+/// A hook that returned `Ok` after a statement of its own had failed.
+#[derive(Debug, thiserror::Error)]
+#[error("it swallowed an error of the database, after which nothing could be committed")]
+struct Swallowed(#[source] sqlx::Error);
 
 /// Sends text that is ours, ids included, in one message.
 async fn send(conn: &mut PgConnection, sql: String) -> Result<PgQueryResult, Error> {

@@ -8,9 +8,7 @@ use uuid::Uuid;
 use super::{row, sql};
 use crate::{
     Version, Versioned,
-    inventory::{
-        Checkout, Error, Movement, Order, OrderFilter, OrderId, OrderStatus, Page, Sku,
-    },
+    inventory::{Checkout, Error, Movement, Order, OrderFilter, OrderId, OrderStatus, Page, Sku},
 };
 
 pub(super) async fn stored(conn: &mut PgConnection, id: OrderId) -> Result<Option<Order>, Error> {

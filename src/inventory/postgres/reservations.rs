@@ -149,7 +149,8 @@ async fn decide(
     if judge(&rows)? {
         Ok(Piece::Behind(expiry))
     } else {
-        Err(Error::suppressed(Reservation::ENTITY, request.id))
+        let (entity, id) = (Reservation::ENTITY, request.id);
+        Err(Error::suppressed_in("reservations", entity, id))
     }
 }
 

@@ -33,6 +33,7 @@ macro_rules! asserted {
         )
     };
 }
+pub(super) use asserted;
 
 /// Limits each wait for a lock to half a second: a transaction that holds one product for long must not
 /// delay the requests for others. Applies to the statement, or to the transaction that it is in.

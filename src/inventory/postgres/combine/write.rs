@@ -9,7 +9,11 @@ use crate::{
     Version, Versioned,
     inventory::{
         Error, Order, Sku,
-        postgres::{row, sql::locks_within, time::Time},
+        postgres::{
+            row,
+            sql::{asserted, locks_within},
+            time::Time,
+        },
     },
 };
 
@@ -19,85 +23,121 @@ use crate::{
 /// `$12` skus, `$13` quantities.
 ///
 /// One row per product with its facts under the lock, before the batch. `ok` tells whether it was
-/// written. The division fails the statement when the rows updated are not the rows asked.
+/// written.
 macro_rules! batch {
-    (taken: $taken:literal, of: $of:literal, left_out: $left_out:literal) => {
+    (taken: $taken:literal, of: $of:literal, made: $made:literal, left_out: $left_out:literal) => {
         concat!(
-            "WITH z AS MATERIALIZED (SELECT ",
+            "WITH limited AS MATERIALIZED (SELECT ",
             locks_within!(),
-            " AS z),
-    e AS MATERIALIZED (
+            " AS within),
+    planned AS MATERIALIZED (
         SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[])
-            AS e (sku, units, price, currency, version)),
-    k AS MATERIALIZED (
-        SELECT p.sku, p.stock, p.reserved, p.version, p.price, p.currency, p.paused FROM optilock.products p
-        WHERE p.sku = ANY ($1) AND NOT p.retired AND (SELECT z FROM z) IS NOT NULL
+            AS planned (sku, units, price, currency, version)),
+    locked AS MATERIALIZED (
+        SELECT p.sku, p.stock, p.reserved, p.version, p.price, p.currency, p.paused, p.retired, p.updated_at
+        FROM optilock.products p
+        WHERE p.sku = ANY ($1::text[]) AND (SELECT within FROM limited) IS NOT NULL
         ORDER BY p.sku FOR NO KEY UPDATE),
-    g AS MATERIALIZED (
-        SELECT count(*) = cardinality($1) AND bool_and(k.stock - k.reserved >= e.units
-            AND k.price = e.price AND k.currency = e.currency
-            AND k.version = coalesce(e.version, k.version)) AS ok
-        FROM k JOIN e ON e.sku = k.sku),
-    i AS (
+    verified AS MATERIALIZED (
+        SELECT pg_catalog.count(*) = pg_catalog.cardinality($1::text[])
+            AND pg_catalog.bool_and(NOT k.retired AND NOT k.paused AND k.stock - k.reserved >= e.units
+                AND k.price = e.price AND k.currency = e.currency
+                AND k.version = coalesce(e.version, k.version)) AS ok
+        FROM locked k JOIN planned e ON e.sku = k.sku),
+    requested AS MATERIALIZED (
+        SELECT * FROM unnest($6::uuid[], $7::text[], $8::text[], $9::bigint[], $10::text[])
+            AS requested (id, customer, key, total, currency)),
+    new_order AS (
         INSERT INTO optilock.orders (id, customer, idempotency_key, total, currency)
-        SELECT o.id, o.customer, o.key, o.total, o.currency
-        FROM unnest($6::uuid[], $7::text[], $8::text[], $9::bigint[], $10::text[])
-            AS o (id, customer, key, total, currency), g WHERE g.ok
+        SELECT r.id, r.customer, r.key, r.total, r.currency FROM requested r, verified v WHERE v.ok
        ",
             $taken,
-            " RETURNING id),
-    n AS MATERIALIZED (
-        SELECT o.id, k.sku, o.quantity, k.price, k.reserved, k.version + row_number() OVER w AS version,
-            k.stock - sum(o.quantity) OVER w AS after
+            " RETURNING id, status, version, total),
+    sold AS MATERIALIZED (
+        SELECT o.id, k.sku, o.quantity, k.price, k.reserved, k.updated_at,
+            k.version + pg_catalog.row_number() OVER line AS version,
+            k.stock - (pg_catalog.sum(o.quantity) OVER line)::bigint AS stock
         FROM unnest($11::uuid[], $12::text[], $13::bigint[]) WITH ORDINALITY AS o (id, sku, quantity, at)
-        JOIN k ON k.sku = o.sku",
+        JOIN locked k ON k.sku = o.sku",
             $of,
             "
-        WINDOW w AS (PARTITION BY k.sku ORDER BY o.at ROWS UNBOUNDED PRECEDING)),
-    l AS (
-        INSERT INTO optilock.order_lines (order_id, sku, quantity, price)
-        SELECT id, sku, quantity, price FROM n),
-    m AS (
-        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
-        SELECT sku, version, 1, -quantity, after, id FROM n),
-    t AS MATERIALIZED (SELECT DISTINCT ON (sku) sku, version, after, reserved FROM n ORDER BY sku, version DESC),
-    u AS (
+        WINDOW line AS (PARTITION BY k.sku ORDER BY o.at ROWS UNBOUNDED PRECEDING)),
+    meant AS MATERIALIZED (
+        SELECT DISTINCT ON (sku) sku, stock, reserved, version, updated_at FROM sold ORDER BY sku, version DESC),
+    changed AS (
         UPDATE optilock.products p
-        SET stock = t.after, reserved = t.reserved, version = t.version, updated_at = statement_timestamp()
-        FROM t WHERE p.sku = t.sku AND p.sku = ANY ($1) RETURNING p.sku)
-    SELECT k.sku, k.stock - k.reserved AS available, k.version, k.price, k.currency, k.paused,
-        statement_timestamp() AS created_at, g.ok
-            AND (1 / ((SELECT count(*) FROM u) = (SELECT count(*) FROM t))::int)::bool AS ok,
+        SET stock = t.stock, reserved = t.reserved, version = t.version,
+            updated_at = greatest(t.updated_at, pg_catalog.clock_timestamp())
+        FROM meant t WHERE p.sku = t.sku AND p.sku = ANY ($1::text[])
+        RETURNING p.sku, p.stock, p.reserved, p.version, p.updated_at),
+    line AS (
+        INSERT INTO optilock.order_lines (order_id, sku, quantity, price)
+        SELECT s.id, s.sku, s.quantity, s.price FROM sold s
+        RETURNING order_id, sku, quantity, price),
+    ledger AS (
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id, moved_at)
+        SELECT s.sku, s.version, 1::smallint, - s.quantity, s.stock, s.id, p.updated_at
+        FROM sold s JOIN changed p ON p.sku = s.sku
+        RETURNING sku, version, delta, stock_after)
+    SELECT k.sku, k.stock - k.reserved AS available, CASE WHEN NOT k.retired THEN k.version END AS version,
+        k.price, k.currency, k.paused, pg_catalog.statement_timestamp() AS created_at,
+        CASE WHEN v.ok THEN ",
+            asserted!(
+                "k.version";
+                "products": "(SELECT pg_catalog.count(*) FROM changed p JOIN meant t ON t.sku = p.sku
+                AND t.stock = p.stock AND t.reserved = p.reserved AND t.version = p.version)
+            = (SELECT pg_catalog.count(*) FROM meant)",
+                "orders": concat!(
+                    "(SELECT pg_catalog.count(*) FROM new_order o JOIN requested r ON r.id = o.id AND r.total = o.total
+                WHERE o.status = 0 AND o.version = 1)
+            = ",
+                    $made
+                ),
+                "order_lines": "(SELECT pg_catalog.count(*) FROM line l JOIN sold s ON s.id = l.order_id
+                AND s.sku = l.sku AND s.quantity = l.quantity AND s.price = l.price)
+            = (SELECT pg_catalog.count(*) FROM sold)",
+                "movements": "(SELECT pg_catalog.count(*) FROM ledger m JOIN sold s ON s.sku = m.sku
+                AND s.version = m.version AND s.quantity = - m.delta AND s.stock = m.stock_after)
+            = (SELECT pg_catalog.count(*) FROM sold)",
+            ),
+            " ELSE false END AS ok,
         ",
             $left_out,
             " AS left_out
-    FROM k, g"
+    FROM locked k, verified v"
         )
     };
 }
 
 /// An order whose id or key is taken fails the whole batch.
 #[doc(hidden)] // for the benches, which measure it alone
-pub const BATCH: &str = batch! { taken: "", of: ", g WHERE g.ok", left_out: "NULL::uuid[]" };
+pub const BATCH: &str = batch! {
+    taken: "", of: ", verified v WHERE v.ok", made: "pg_catalog.cardinality($6::uuid[])", left_out: "NULL::uuid[]"
+};
 
 /// An order whose id or key is taken is left out, with its lines, and named in the first row. A fifth
-/// slower: every order is looked for before it is written, and once more.
+/// slower: every order is looked for before it is written, and once more. One that a trigger suppressed is
+/// left out, too.
 const CAREFUL_BATCH: &str = batch! {
-    taken: " ON CONFLICT DO NOTHING", of: " JOIN i ON i.id = o.id",
-    left_out: "CASE WHEN g.ok AND row_number() OVER () = 1 AND (SELECT count(*) FROM i) < cardinality($6)
-        THEN ARRAY(SELECT id FROM unnest($6) AS id EXCEPT SELECT id FROM i) END"
+    taken: " ON CONFLICT DO NOTHING", of: " JOIN new_order n ON n.id = o.id",
+    made: "(SELECT pg_catalog.count(*) FROM new_order)",
+    left_out: "CASE WHEN v.ok AND pg_catalog.row_number() OVER () = 1
+            AND (SELECT pg_catalog.count(*) FROM new_order) < pg_catalog.cardinality($6::uuid[])
+        THEN ARRAY(SELECT r.id FROM requested r WHERE NOT EXISTS (SELECT FROM new_order n WHERE n.id = r.id)) END"
 };
 
 /// The facts of these products, before a batch. `$1` skus.
-const FACTS: &str = "SELECT sku, stock - reserved AS available, version, price, currency, paused
-    FROM optilock.products WHERE sku = ANY ($1) AND NOT retired";
+const FACTS: &str =
+    "SELECT p.sku, p.stock - p.reserved AS available, p.version, p.price, p.currency, p.paused
+    FROM optilock.products p WHERE p.sku = ANY ($1::text[]) AND NOT p.retired";
 
-/// The same, locked, if that is done in half a second. `$1` skus.
+/// The same, locked, if that is done in half a second; retired ones are without a version. `$1` skus.
 const LOCKED: &str = concat!(
-    "SELECT sku, stock - reserved AS available, version, price, currency, paused
-    FROM optilock.products WHERE sku = ANY ($1) AND NOT retired AND (SELECT ",
+    "SELECT p.sku, p.stock - p.reserved AS available, CASE WHEN NOT p.retired THEN p.version END AS version,
+        p.price, p.currency, p.paused
+    FROM optilock.products p WHERE p.sku = ANY ($1::text[]) AND (SELECT ",
     locks_within!(),
-    ") IS NOT NULL ORDER BY sku FOR NO KEY UPDATE"
+    ") IS NOT NULL ORDER BY p.sku FOR NO KEY UPDATE"
 );
 
 /// What the database made of a batch.

@@ -146,7 +146,10 @@ pub(in crate::inventory::postgres) const EXPIRE: &str = end_holds! {
         FROM (
             SELECT k.sku, 255 / pg_catalog.count(*) OVER () + 1 AS most
             FROM locked k JOIN requested r ON r.sku = k.sku
-            WHERE k.stock - k.reserved < r.units AND NOT EXISTS (
+            WHERE k.stock - k.reserved + coalesce((
+                    SELECT h.held FROM optilock.holds h
+                    WHERE h.reservation_id = $4::uuid AND h.sku = k.sku AND h.state = 0), 0::bigint) < r.units
+                AND NOT EXISTS (
                 SELECT FROM locked o JOIN requested p ON p.sku = o.sku
                 WHERE o.version <> coalesce(p.version, o.version))
             ORDER BY k.sku) short,
