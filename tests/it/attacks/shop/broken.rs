@@ -1,0 +1,1 @@
+//! One operation broken on purpose for each rule: the loop notices.
