@@ -4,6 +4,7 @@
 mod books;
 mod broken;
 mod case;
+mod holder;
 mod known;
 mod operations;
 mod surroundings;
@@ -12,7 +13,10 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     pin::{Pin, pin},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -20,7 +24,7 @@ use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use optilock::{
     Class, Classify, RetryPolicy,
     inventory::{Error, PgInventory},
-    sqlx::{self, PgPool},
+    sqlx::PgPool,
 };
 use tokio::time::timeout;
 
@@ -102,8 +106,8 @@ pub struct Bench {
     db: Arc<Db>,
     pool: PgPool,
     limit: Duration,
-    /// The books are compared in full after each cell, and the shop is cleared.
-    tidy: bool,
+    /// What is stored stays for the next cell, instead of being cleared: asked for by each cell.
+    keep: Arc<AtomicBool>,
 }
 
 impl Bench {
@@ -114,12 +118,11 @@ impl Bench {
             .connect_with(db.database.options())
             .await
             .unwrap();
-        let (limit, tidy) = (LIMIT, true);
         Self {
             db,
             pool,
-            limit,
-            tidy,
+            limit: LIMIT,
+            keep: Arc::default(),
         }
     }
 
@@ -175,11 +178,21 @@ impl Bench {
     async fn judge(
         &self,
         subject: &Subject,
-        (case, before): &(Case, String),
+        made: &(Case, String),
         answer: Option<&Answer>,
         cell: &str,
     ) {
         assert_quiet(&self.db.pool).await;
+        self.compare(subject, made, answer, cell).await;
+    }
+
+    async fn compare(
+        &self,
+        subject: &Subject,
+        (case, before): &(Case, String),
+        answer: Option<&Answer>,
+        cell: &str,
+    ) {
         let stored = case.stored(&self.db.pool).await;
         let after = subject.operation.after.unwrap_or(before);
         let is_true = match answer {
@@ -219,7 +232,7 @@ impl Bench {
         let whole = timeout(Duration::from_secs(5), whole).await;
         assert!(whole.is_ok(), "{cell}: the pool lost connections");
         books::assert_balanced(&self.db.pool, cell).await;
-        if self.tidy {
+        if !self.keep.swap(false, SeqCst) {
             books::clear(&self.db.pool).await;
         }
     }
@@ -294,7 +307,9 @@ async fn run(group: &'static [Surrounding]) {
             }
         }
     }
-    rows.into_iter().for_each(|row| drop(table.add_row(row)));
+    for row in rows {
+        table.add_row(row);
+    }
     println!("{table}");
     let tally = TALLY.lock().unwrap();
     println!("{} cells held so far, {} are known to fail", tally.0, tally.1);

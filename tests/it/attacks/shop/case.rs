@@ -38,7 +38,7 @@ pub enum Status {
     Cancelled = 3,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Case {
     pub setup: Setup,
     number: u32,

@@ -7,7 +7,7 @@ use optilock::{
     Version,
     inventory::{
         Adjustment, Checkout, Error, Inventory, Line, NewProduct, OrderFilter, OrderStatus, Page,
-        PgInventory, Product, Reserve, Return, Strategy,
+        PgInventory, Product, ReservationId, Reserve, Return, Strategy,
     },
     sqlx::PgConnection,
 };
@@ -157,15 +157,20 @@ fn keyed(case: &Case) -> Checkout {
         .with_idempotency_key(case.key.clone())
 }
 
-fn reserve(case: &Case) -> Reserve {
+/// The reservation that `reserve` makes.
+pub fn reservation(case: &Case) -> ReservationId {
+    if case.setup == Taken {
+        // Those of the setup are taken.
+        Uuid::from_u128(!case.token.as_u128()).into()
+    } else {
+        case.reservation
+    }
+}
+
+pub fn reserve(case: &Case) -> Reserve {
     Reserve::new([(case.pot(), units(2)), (case.mug(), units(1))])
         .unwrap()
-        .with_reservation_id(if case.setup == Taken {
-            // Those of the setup are taken.
-            Uuid::from_u128(!case.token.as_u128()).into()
-        } else {
-            case.reservation
-        })
+        .with_reservation_id(reservation(case))
         .with_customer(case.customer.clone())
         .with_idempotency_key(case.key.clone())
         .for_duration(longest(case, 600))

@@ -151,7 +151,7 @@ pub async fn unwinding(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
 pub async fn runtime_dropped(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
     for yields in [1, 3, 6] {
         let made = three(bench, subject).await;
-        let cases: Vec<Case> = made.iter().map(|(case, _)| case.again()).collect();
+        let cases: Vec<Case> = made.iter().map(|(case, _)| case.clone()).collect();
         let (bench_there, subject_there) = (bench.clone(), *subject);
         tokio::task::block_in_place(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()

@@ -12,7 +12,7 @@ use std::{
 use optilock::sqlx::{self, Executor};
 use tokio::{task::JoinSet, time::timeout};
 
-use super::{Bench, Cell, LIMIT, Subject, by_state};
+use super::{Answer, Bench, Cell, LIMIT, Subject};
 use crate::db::{eventually, pool_options};
 
 pub async fn of_one(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
@@ -33,7 +33,7 @@ pub async fn crowd(bench: &Bench, subject: &Subject, cell: &str, callers: usize)
     }
     let mut work = JoinSet::new();
     for (case, _) in &made {
-        let (own, subject, case, cell) = (Arc::clone(&own), *subject, case.again(), cell.to_owned());
+        let (own, subject, case, cell) = (Arc::clone(&own), *subject, case.clone(), cell.to_owned());
         work.spawn(async move { own.attempt(&subject, &case, &cell).await });
     }
     let answers = timeout(LIMIT, work.join_all()).await;
@@ -47,7 +47,7 @@ pub async fn crowd(bench: &Bench, subject: &Subject, cell: &str, callers: usize)
         assert_eq!(done, callers, "{cell}: {answers:?}");
     }
     for made in &made {
-        by_state(&own, subject, made, cell).await;
+        own.compare(subject, made, Some(&Answer::Done), cell).await;
     }
     own.aftermath(cell).await;
     Cell::Held
