@@ -46,8 +46,9 @@ impl<F: Future + Unpin> Future for Caught<F> {
 pub fn text_of(panic: Box<dyn Any + Send>) -> String {
     match panic.downcast::<String>() {
         Ok(text) => *text,
-        Err(other) => other
-            .downcast::<&str>()
-            .map_or_else(|_| "a panic without a text".to_owned(), |text| (*text).to_owned()),
+        Err(other) => other.downcast::<&str>().map_or_else(
+            |_| "a panic without a text".to_owned(),
+            |text| (*text).to_owned(),
+        ),
     }
 }

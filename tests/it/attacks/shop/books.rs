@@ -75,7 +75,8 @@ pub async fn assert_balanced(pool: &PgPool, cell: &str) {
 
 /// Takes everything out of the shop.
 pub async fn clear(pool: &PgPool) {
-    const CLEAR: &str = "TRUNCATE optilock.products, optilock.orders, optilock.order_lines, optilock.holds,
+    const CLEAR: &str =
+        "TRUNCATE optilock.products, optilock.orders, optilock.order_lines, optilock.holds,
         optilock.movements, optilock.reservations, optilock.returns";
     sqlx::raw_sql(CLEAR).execute(pool).await.unwrap();
 }

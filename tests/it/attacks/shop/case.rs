@@ -65,7 +65,8 @@ impl Shelf {
     fn moved(&mut self, kind: u8, delta: i64, of: [Option<Uuid>; 2]) {
         self.stock += delta;
         let (version, stock) = (self.moves.len() + 1, self.stock);
-        let [order, reservation] = of.map(|id| id.map_or("NULL".to_owned(), |id| format!("'{id}'")));
+        let [order, reservation] =
+            of.map(|id| id.map_or("NULL".to_owned(), |id| format!("'{id}'")));
         self.moves.push(format!(
             "{version}, {kind}, {delta}, {stock}, {order}, {reservation}"
         ));
@@ -112,7 +113,10 @@ impl Case {
 
     pub async fn store(&self, pool: &PgPool) {
         let sql = self.sql();
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(pool)
+            .await
+            .unwrap();
     }
 
     fn sql(&self) -> String {

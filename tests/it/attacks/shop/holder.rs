@@ -17,11 +17,14 @@ use super::{
 };
 use crate::goods::cart;
 
-pub const PRODUCTS: &str = "SELECT FROM optilock.products WHERE sku = ANY ($1) AND $2 IS NOT NULL FOR UPDATE";
+pub const PRODUCTS: &str =
+    "SELECT FROM optilock.products WHERE sku = ANY ($1) AND $2 IS NOT NULL FOR UPDATE";
 pub const ORDER: &str = "SELECT FROM optilock.orders WHERE id = $2 AND $1 IS NOT NULL FOR UPDATE";
-pub const HOLDS: &str = "SELECT FROM optilock.holds WHERE sku = ANY ($1) AND $2 IS NOT NULL FOR UPDATE";
+pub const HOLDS: &str =
+    "SELECT FROM optilock.holds WHERE sku = ANY ($1) AND $2 IS NOT NULL FOR UPDATE";
 /// Every table, against readers too.
-const TABLES: &str = "LOCK TABLE optilock.products, optilock.orders, optilock.order_lines, optilock.holds,
+const TABLES: &str =
+    "LOCK TABLE optilock.products, optilock.orders, optilock.order_lines, optilock.holds,
     optilock.movements, optilock.reservations, optilock.returns IN ACCESS EXCLUSIVE MODE";
 
 pub struct Holder(Transaction<'static, Postgres>);

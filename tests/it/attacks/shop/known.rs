@@ -1,4 +1,7 @@
-//! Cells that fail today.
+//! Cells that fail today. Both lists must become empty.
 
-/// Operation and surrounding. It must become empty: a cell in it that holds fails the run.
+/// Operation and surrounding; a cell in it that holds fails the run.
 pub const KNOWN: &[(&str, &str)] = &[];
+
+/// The same, of cells that fail in some runs only, by a race: these may hold.
+pub const RACES: &[(&str, &str)] = &[];

@@ -9,15 +9,13 @@ use optilock::{
         Adjustment, Checkout, Error, Inventory, Line, NewProduct, OrderFilter, OrderStatus, Page,
         PgInventory, Product, ReservationId, Reserve, Return, Strategy,
     },
-    sqlx::PgConnection,
+    sqlx::{PgConnection, PgPool},
 };
 use uuid::Uuid;
 
 use super::case::{
     Case,
-    Setup::{
-        self, CancelledAndTaken, Expired, Held, Nothing, Ordered, Retired, Stocked, Taken,
-    },
+    Setup::{self, CancelledAndTaken, Expired, Held, Nothing, Ordered, Retired, Stocked, Taken},
     Status::{Cancelled, Failed, Paid, Pending},
 };
 use crate::goods::{pesos, stock, units};
@@ -31,7 +29,8 @@ pub enum Said {
 }
 
 type Working<'a> = Pin<Box<dyn Future<Output = Result<Said, Error>> + Send + 'a>>;
-pub type Run = for<'a> fn(&'a PgInventory, &'a Case) -> Working<'a>;
+/// The pool is that of the inventory.
+pub type Run = for<'a> fn(&'a PgInventory, &'a PgPool, &'a Case) -> Working<'a>;
 pub type RunIn = for<'a> fn(&'a PgInventory, &'a mut PgConnection, &'a Case) -> Working<'a>;
 
 /// What the same request does for a second time.
@@ -177,11 +176,15 @@ pub fn reserve(case: &Case) -> Reserve {
 }
 
 fn adjustment(case: &Case, delta: i64) -> Adjustment {
-    Adjustment::new(case.pot(), delta, "found").unwrap().with_id(case.token)
+    Adjustment::new(case.pot(), delta, "found")
+        .unwrap()
+        .with_id(case.token)
 }
 
 fn back(case: &Case) -> Return {
-    Return::new(case.order, [(case.pot(), units(1))], "broken").unwrap().with_id(case.token)
+    Return::new(case.order, [(case.pot(), units(1))], "broken")
+        .unwrap()
+        .with_id(case.token)
 }
 
 macro_rules! operations {
@@ -206,7 +209,7 @@ macro_rules! operations {
             setup: $setup,
             after: operations!(@after $after),
             again: operations!(@again $($code)?),
-            run: |$shop, $case| Box::pin(async move { $run }),
+            run: |$shop, _, $case| Box::pin(async move { $run }),
             run_in: operations!(@in $(|$inner, $tx, $of| $run_in)?),
         },)*]
     };

@@ -2,6 +2,7 @@
 
 mod backlog;
 mod calm;
+mod crash;
 mod dropped;
 mod ends;
 mod held;
@@ -13,7 +14,8 @@ mod twice;
 mod wire;
 
 use super::{
-    Answer, Bench, Case, Cell, LIMIT, POLICY, Subject, Surrounding, books, holder, operations, run,
+    Answer, Bench, Case, Cell, LIMIT, POLICY, Subject, Surrounding, TALLY, books, holder,
+    operations, run,
 };
 use holder::{HOLDS, ORDER, PRODUCTS};
 
@@ -169,15 +171,21 @@ mod full_size {
     const FULL: &[Surrounding] = &[
         Surrounding {
             name: "7 expired holds, full size",
-            attack: |bench, subject, cell| Box::pin(backlog::expired_holds(bench, subject, cell, 100_000)),
+            attack: |bench, subject, cell| {
+                Box::pin(backlog::expired_holds(bench, subject, cell, 100_000))
+            },
         },
         Surrounding {
             name: "7 unpaid orders, full size",
-            attack: |bench, subject, cell| Box::pin(backlog::orders(bench, subject, cell, (0, 100_000))),
+            attack: |bench, subject, cell| {
+                Box::pin(backlog::orders(bench, subject, cell, (0, 100_000)))
+            },
         },
         Surrounding {
             name: "7 old orders, full size",
-            attack: |bench, subject, cell| Box::pin(backlog::orders(bench, subject, cell, (2, 1_000_000))),
+            attack: |bench, subject, cell| {
+                Box::pin(backlog::orders(bench, subject, cell, (2, 1_000_000)))
+            },
         },
         Surrounding {
             name: "15 crowd, full size",

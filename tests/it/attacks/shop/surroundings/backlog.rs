@@ -26,7 +26,10 @@ pub async fn expired_holds(bench: &Bench, subject: &Subject, cell: &str, holds: 
             SELECT gen_random_uuid() FROM p, generate_series(1, $2) RETURNING id)
         INSERT INTO optilock.holds (reservation_id, sku, quantity, held, expires_at)
         SELECT r.id, $1, 1, 1, statement_timestamp() - interval '30 minutes' FROM r";
-    if matches!(subject.operation.method, "product_at" | "retire_product" | "count_stock") {
+    if matches!(
+        subject.operation.method,
+        "product_at" | "retire_product" | "count_stock"
+    ) {
         return Cell::CannotApply("it names a version; the holds of a backlog change it");
     }
     let (case, _) = bench.case(subject).await;
@@ -40,7 +43,10 @@ pub async fn expired_holds(bench: &Bench, subject: &Subject, cell: &str, holds: 
     if stored.rows_affected() == 0 {
         return Cell::CannotApply("there is no product yet");
     }
-    sqlx::raw_sql("ANALYZE optilock.holds, optilock.products").execute(pool).await.unwrap();
+    sqlx::raw_sql("ANALYZE optilock.holds, optilock.products")
+        .execute(pool)
+        .await
+        .unwrap();
     let before = shape(&case, pool).await;
     let start = Instant::now();
     let (answer, ()) = tokio::join!(bench.attempt(subject, &case, cell), neighbours(bench, cell));
@@ -51,9 +57,16 @@ pub async fn expired_holds(bench: &Bench, subject: &Subject, cell: &str, holds: 
         Answer::NotDone(error) => error.is_busy() && before == after,
         Answer::Nothing | Answer::Unknown(_) => false,
     };
-    assert!(fits, "{cell}: {answer:?}, and stored is\n  {after}\nbefore it was\n  {before}");
+    assert!(
+        fits,
+        "{cell}: {answer:?}, and stored is\n  {after}\nbefore it was\n  {before}"
+    );
     if !subject.operation.is_cleanup() {
-        assert!(start.elapsed() < USUAL, "{cell}: it took {:?}", start.elapsed());
+        assert!(
+            start.elapsed() < USUAL,
+            "{cell}: it took {:?}",
+            start.elapsed()
+        );
     }
     Cell::Held
 }
@@ -109,7 +122,12 @@ pub async fn orders(
     .unwrap();
     if !there {
         books::clear(pool).await;
-        sqlx::query(ORDERS).bind(count).bind(status).execute(pool).await.unwrap();
+        sqlx::query(ORDERS)
+            .bind(count)
+            .bind(status)
+            .execute(pool)
+            .await
+            .unwrap();
         sqlx::raw_sql("ANALYZE optilock.orders, optilock.order_lines, optilock.movements")
             .execute(pool)
             .await
@@ -117,12 +135,19 @@ pub async fn orders(
     }
     let start = Instant::now();
     let made = bench.case(subject).await;
-    let (answer, ()) = tokio::join!(bench.attempt(subject, &made.0, cell), neighbours(bench, cell));
+    let (answer, ()) = tokio::join!(
+        bench.attempt(subject, &made.0, cell),
+        neighbours(bench, cell)
+    );
     bench.judge(subject, &made, Some(&answer), cell).await;
     assert!(answer.is_done(), "{cell}: {answer:?}");
     bench.keep.store(true, SeqCst);
     if !subject.operation.is_cleanup() {
-        assert!(start.elapsed() < USUAL, "{cell}: it took {:?}", start.elapsed());
+        assert!(
+            start.elapsed() < USUAL,
+            "{cell}: it took {:?}",
+            start.elapsed()
+        );
     }
     Cell::Held
 }

@@ -26,7 +26,10 @@ async fn either(bench: &Bench, subject: &Subject, cell: &str, case: &Case) {
         }
         Answer::Unknown(_) => false,
     };
-    assert!(is_true, "{cell}: {answer:?}, and stored is\n  {stored}\nbefore it was\n  {before}");
+    assert!(
+        is_true,
+        "{cell}: {answer:?}, and stored is\n  {stored}\nbefore it was\n  {before}"
+    );
 }
 
 const NO_PRODUCT: Cell = Cell::CannotApply("there is no product yet");
@@ -42,12 +45,14 @@ pub async fn stock(bench: &Bench, subject: &Subject, cell: &str, stock: i64) -> 
             delta = m.delta + CASE WHEN m.version = 1 THEN o.more ELSE 0 END
         FROM o WHERE m.sku = o.sku";
     // What was sold was sold from more.
-    let sold: i64 = sqlx::query_scalar("SELECT coalesce(-sum(delta), 0)::bigint FROM optilock.movements
-            WHERE sku = $1 AND delta < 0")
-        .bind(case.pot())
-        .fetch_one(&bench.db.pool)
-        .await
-        .unwrap();
+    let sold: i64 = sqlx::query_scalar(
+        "SELECT coalesce(-sum(delta), 0)::bigint FROM optilock.movements
+            WHERE sku = $1 AND delta < 0",
+    )
+    .bind(case.pot())
+    .fetch_one(&bench.db.pool)
+    .await
+    .unwrap();
     let grown = sqlx::query(grow)
         .bind(case.pot())
         .bind(stock - if stock == i64::MAX { sold } else { 0 })
@@ -121,10 +126,20 @@ pub async fn price(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
 
 /// The largest page, the longest durations.
 pub async fn pages_and_durations(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
-    let takes = ["products", "orders", "movements", "report", "extend", "reserve"];
+    let takes = [
+        "products",
+        "orders",
+        "movements",
+        "report",
+        "extend",
+        "reserve",
+    ];
     let operation = subject.operation;
     if !takes.contains(&operation.method)
-        && !matches!(operation.method, "cleanup_failed_orders" | "cleanup_idempotency_keys")
+        && !matches!(
+            operation.method,
+            "cleanup_failed_orders" | "cleanup_idempotency_keys"
+        )
     {
         return Cell::CannotApply("it takes neither a page nor a duration");
     }
@@ -136,7 +151,11 @@ pub async fn pages_and_durations(bench: &Bench, subject: &Subject, cell: &str) -
         true => assert!(matches!(answer, Answer::Nothing), "{cell}: {answer:?}"),
         false => assert!(answer.is_done(), "{cell}: {answer:?}"),
     }
-    assert_eq!(case.stored(&bench.db.pool).await == before, !matches!(operation.method, "extend" | "reserve"), "{cell}");
+    assert_eq!(
+        case.stored(&bench.db.pool).await == before,
+        !matches!(operation.method, "extend" | "reserve"),
+        "{cell}"
+    );
     Cell::Held
 }
 
@@ -172,5 +191,7 @@ pub async fn commit_order(bench: &Bench, subject: &Subject, cell: &str) -> Cell 
 }
 
 pub async fn clients_clock(_: &Bench, _: &Subject, _: &str) -> Cell {
-    Cell::CannotApply("no time of the client's reaches the database, but for what is in the ids that it makes")
+    Cell::CannotApply(
+        "no time of the client's reaches the database, but for what is in the ids that it makes",
+    )
 }

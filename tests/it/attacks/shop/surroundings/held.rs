@@ -39,21 +39,36 @@ async fn skipped(
 ) -> Cell {
     let other = bench.case(subject).await;
     let work = async {
-        tokio::join!(bench.attempt(subject, &made.0, cell), neighbours(bench, cell)).0
+        tokio::join!(
+            bench.attempt(subject, &made.0, cell),
+            neighbours(bench, cell)
+        )
+        .0
     };
-    let limit = std::time::Duration::from_secs(2);
+    // What is not known to wait has time, on two cores.
+    let limit = std::time::Duration::from_secs(2).min(bench.limit);
     let answer = timeout(limit, work).await;
     let answer = answer.unwrap_or_else(|_| panic!("{cell}: it waits for the holder"));
-    assert!(answer.is_done(), "{cell}: the other is not cleaned up: {answer:?}");
+    assert!(
+        answer.is_done(),
+        "{cell}: the other is not cleaned up: {answer:?}"
+    );
     let after = subject.operation.after.unwrap();
-    assert_eq!(other.0.stored(&bench.db.pool).await, after, "{cell}: the other");
+    assert_eq!(
+        other.0.stored(&bench.db.pool).await,
+        after,
+        "{cell}: the other"
+    );
     holder.let_go().await;
     if made.0.stored(&bench.db.pool).await == after {
         return NO_WAIT;
     }
     let answer = bench.attempt(subject, &made.0, cell).await;
     bench.judge(subject, &made, Some(&answer), cell).await;
-    assert!(answer.is_done(), "{cell}: {answer:?} when nothing is held any more");
+    assert!(
+        answer.is_done(),
+        "{cell}: {answer:?} when nothing is held any more"
+    );
     Cell::Held
 }
 
@@ -76,7 +91,10 @@ pub async fn with_limit(
     match met {
         Met::Passed(_) => NO_WAIT,
         Met::GaveUp(answer) if subject.operation.is_cleanup() => {
-            assert!(matches!(answer, super::Answer::Nothing), "{cell}: {answer:?}");
+            assert!(
+                matches!(answer, super::Answer::Nothing),
+                "{cell}: {answer:?}"
+            );
             own.run_well(subject, cell).await;
             Cell::Held
         }
@@ -98,6 +116,10 @@ pub async fn with_limit(
 /// `idle_in_transaction_session_timeout`.
 pub async fn idle(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
     let limit = [("idle_in_transaction_session_timeout", "500ms")];
-    bench.with_settings(2, &limit).await.run_well(subject, cell).await;
+    bench
+        .with_settings(2, &limit)
+        .await
+        .run_well(subject, cell)
+        .await;
     Cell::CannotApply("nothing of the host's runs in its transaction, so that it is never idle")
 }

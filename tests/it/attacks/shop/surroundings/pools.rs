@@ -33,7 +33,8 @@ pub async fn crowd(bench: &Bench, subject: &Subject, cell: &str, callers: usize)
     }
     let mut work = JoinSet::new();
     for (case, _) in &made {
-        let (own, subject, case, cell) = (Arc::clone(&own), *subject, case.clone(), cell.to_owned());
+        let (own, subject, case, cell) =
+            (Arc::clone(&own), *subject, case.clone(), cell.to_owned());
         work.spawn(async move { own.attempt(&subject, &case, &cell).await });
     }
     let answers = timeout(LIMIT, work.join_all()).await;
@@ -95,7 +96,11 @@ pub async fn hooks(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
         .unwrap();
     eventually("the backend has ended", async || {
         let gone = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)";
-        sqlx::query_scalar(gone).bind(pid).fetch_one(others).await.unwrap()
+        sqlx::query_scalar(gone)
+            .bind(pid)
+            .fetch_one(others)
+            .await
+            .unwrap()
     })
     .await;
     own.run_well(subject, cell).await;
@@ -134,15 +139,30 @@ pub async fn schema(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
 /// Tables of the same names are first in the search path, and temporary ones before them.
 pub async fn same_names(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
     const TABLES: [&str; 8] = [
-        "products", "orders", "order_lines", "holds", "movements", "reservations", "returns",
+        "products",
+        "orders",
+        "order_lines",
+        "holds",
+        "movements",
+        "reservations",
+        "returns",
         "unfinished_sales",
     ];
     let each = |sql: &str| TABLES.map(|table| sql.replace("{}", table)).join(";");
     let like = "CREATE TABLE IF NOT EXISTS decoys.{} (LIKE optilock.{} INCLUDING ALL)";
     let decoys = format!("CREATE SCHEMA IF NOT EXISTS decoys; {}", each(like));
-    bench.db.pool.execute(sqlx::AssertSqlSafe(decoys)).await.unwrap();
+    bench
+        .db
+        .pool
+        .execute(sqlx::AssertSqlSafe(decoys))
+        .await
+        .unwrap();
     let temporary = each("CREATE TEMPORARY TABLE {} (LIKE optilock.{} INCLUDING ALL)");
-    let options = bench.db.database.options().options([("search_path", "pg_temp,decoys,public")]);
+    let options = bench
+        .db
+        .database
+        .options()
+        .options([("search_path", "pg_temp,decoys,public")]);
     let pool = pool_options(1)
         .after_connect(move |conn, _| {
             let temporary = temporary.clone();
@@ -161,7 +181,8 @@ pub async fn same_names(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
     assert!(hidden, "{cell}: nothing of the same name is first");
     own.run_well(subject, cell).await;
     let schemas = ["pg_temp", "decoys"];
-    let counts = schemas.map(|schema| each(&format!("(SELECT count(*) FROM {schema}.{{}})")).replace(';', "+"));
+    let counts = schemas
+        .map(|schema| each(&format!("(SELECT count(*) FROM {schema}.{{}})")).replace(';', "+"));
     let written = format!("SELECT {}", counts.join("+"));
     let written: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(written))
         .fetch_one(&own.pool)

@@ -19,12 +19,7 @@ const FUNCTIONS: &str = "
     ALTER SEQUENCE public.attacks RESTART;";
 
 /// `places`: tables, and the column that names what is refused.
-pub async fn one(
-    bench: &Bench,
-    subject: &Subject,
-    cell: &str,
-    places: &[(&str, &str)],
-) -> Cell {
+pub async fn one(bench: &Bench, subject: &Subject, cell: &str, places: &[(&str, &str)]) -> Cell {
     let pool = &bench.db.pool;
     let poisoned = bench.case(subject).await;
     let mut arm = FUNCTIONS.to_owned();
@@ -34,7 +29,10 @@ pub async fn one(
                 FOR EACH ROW EXECUTE FUNCTION public.refuse('{column}');"
         );
     }
-    sqlx::raw_sql(AssertSqlSafe(arm)).execute(pool).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(arm))
+        .execute(pool)
+        .await
+        .unwrap();
     sqlx::query("INSERT INTO public.poison SELECT unnest($1::text[])")
         .bind(poisoned.0.names())
         .execute(pool)
@@ -50,23 +48,34 @@ pub async fn one(
         Answer::Nothing => assert!(subject.operation.is_cleanup() && fired, "{cell}"),
         Answer::NotDone(_) => {
             let said = answer.is_refused("database") && answer.text().contains("the host refuses");
-            assert!(said && fired && !subject.operation.is_cleanup(), "{cell}: {answer:?}");
+            assert!(
+                said && fired && !subject.operation.is_cleanup(),
+                "{cell}: {answer:?}"
+            );
         }
         other => assert!(other.is_done() && !fired, "{cell}: {other:?}"),
     }
     // Whatever became of that one, the others go on.
-    bench.run_well(subject, &format!("{cell}, on another")).await;
+    bench
+        .run_well(subject, &format!("{cell}, on another"))
+        .await;
     let mut disarm = "TRUNCATE public.poison;".to_owned();
     for (table, _) in places {
         disarm += &format!("DROP TRIGGER refuse ON optilock.{table};");
     }
-    sqlx::raw_sql(AssertSqlSafe(disarm)).execute(pool).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(disarm))
+        .execute(pool)
+        .await
+        .unwrap();
     if !fired {
         return Cell::CannotApply("it writes no such row");
     }
     // And it is not stuck for good.
     let answer = bench.attempt(subject, &poisoned.0, cell).await;
     bench.judge(subject, &poisoned, Some(&answer), cell).await;
-    assert!(answer.is_done(), "{cell}: {answer:?} when nothing refuses any more");
+    assert!(
+        answer.is_done(),
+        "{cell}: {answer:?} when nothing refuses any more"
+    );
     Cell::Held
 }

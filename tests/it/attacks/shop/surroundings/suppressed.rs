@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use optilock::sqlx::{self, AssertSqlSafe};
 use tokio::sync::OnceCell;
 
-use super::{Answer, Bench, Cell, Subject};
+use super::{Answer, Bench, Cell, Subject, books};
 use crate::db::{pool_options, with_role};
 
 const NOT_WRITTEN: Cell = Cell::CannotApply("it does not write that table in that way");
@@ -46,7 +46,7 @@ const FUNCTIONS: &str = "
                     NEW.expires_at := OLD.expires_at + interval '1 s';
                 END IF;
             WHEN 'movements' THEN NEW.delta := NEW.delta + 1;
-            WHEN 'reservations' THEN NEW.customer := 'altered';
+            WHEN 'reservations' THEN NEW.id := gen_random_uuid();
             WHEN 'returns' THEN NEW.quantities := ARRAY[99];
         END CASE;
         RETURN NEW;
@@ -54,7 +54,8 @@ const FUNCTIONS: &str = "
 
 /// What each operation writes where nothing is in the way: seen by triggers that only count.
 async fn footprint(subject: &Subject) -> &'static BTreeSet<(String, String)> {
-    static FOOTPRINTS: OnceCell<BTreeMap<String, BTreeSet<(String, String)>>> = OnceCell::const_new();
+    static FOOTPRINTS: OnceCell<BTreeMap<String, BTreeSet<(String, String)>>> =
+        OnceCell::const_new();
     let all = FOOTPRINTS.get_or_init(async || {
         let bench = Bench::new().await;
         let mut sql = "CREATE TABLE public.footprint (relation text, event text);
@@ -69,17 +70,23 @@ async fn footprint(subject: &Subject) -> &'static BTreeSet<(String, String)> {
             );
         }
         let pool = &bench.db.pool;
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(pool)
+            .await
+            .unwrap();
         let mut all = BTreeMap::new();
         for subject in Subject::all() {
             let made = bench.case(&subject).await;
-            sqlx::raw_sql("TRUNCATE public.footprint").execute(pool).await.unwrap();
+            sqlx::raw_sql("TRUNCATE public.footprint")
+                .execute(pool)
+                .await
+                .unwrap();
             let answer = bench.attempt(&subject, &made.0, "footprint").await;
             assert!(answer.is_done(), "{}: {answer:?}", subject.name());
             let seen = "SELECT DISTINCT relation, event FROM public.footprint";
             let seen: Vec<(String, String)> = sqlx::query_as(seen).fetch_all(pool).await.unwrap();
             all.insert(subject.name(), seen.into_iter().collect());
-            super::super::books::clear(pool).await;
+            books::clear(pool).await;
         }
         all
     });
@@ -99,7 +106,9 @@ fn assert_suppressed(subject: &Subject, answer: &Answer, codes: &[&str], cell: &
         Answer::NotDone(error) => {
             let text = answer.text();
             codes.contains(&error.code())
-                && !answer.class().is_some_and(|class| class != optilock::Class::Permanent)
+                && !answer
+                    .class()
+                    .is_some_and(|class| class != optilock::Class::Permanent)
                 && (text.contains("policy") || text.contains("trigger"))
         }
         _ => false,
@@ -124,7 +133,10 @@ pub async fn by_trigger(
             FOR EACH ROW EXECUTE FUNCTION public.swallow('{how}');
         ALTER SEQUENCE public.attacks RESTART;"
     );
-    sqlx::raw_sql(AssertSqlSafe(arm)).execute(pool).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(arm))
+        .execute(pool)
+        .await
+        .unwrap();
     let answer = bench.attempt(subject, &made.0, cell).await;
     bench.judge(subject, &made, Some(&answer), cell).await;
     let fired: bool = sqlx::query_scalar("SELECT is_called FROM public.attacks")
@@ -134,7 +146,10 @@ pub async fn by_trigger(
     assert!(fired, "{cell}: the trigger never fired, and {answer:?}");
     assert_suppressed(subject, &answer, &["suppressed"], cell);
     let disarm = format!("DROP TRIGGER swallow ON optilock.{table}");
-    sqlx::raw_sql(AssertSqlSafe(disarm)).execute(pool).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(disarm))
+        .execute(pool)
+        .await
+        .unwrap();
     Cell::Held
 }
 
@@ -151,7 +166,10 @@ pub async fn by_policy(
     let made = bench.case(subject).await;
     let (allowed, codes): (_, &[&str]) = match event {
         // The server itself refuses such a row, and says by which policy.
-        "INSERT" => ("FOR UPDATE USING (true) WITH CHECK (true)", &["suppressed", "database"]),
+        "INSERT" => (
+            "FOR UPDATE USING (true) WITH CHECK (true)",
+            &["suppressed", "database"],
+        ),
         _ => ("FOR INSERT WITH CHECK (true)", &["suppressed"]),
     };
     with_role(pool, async |role| {
@@ -162,7 +180,10 @@ pub async fn by_policy(
              CREATE POLICY reading ON optilock.{table} FOR SELECT USING (true);
              CREATE POLICY writing ON optilock.{table} {allowed};"
         );
-        sqlx::raw_sql(AssertSqlSafe(arm)).execute(pool).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(arm))
+            .execute(pool)
+            .await
+            .unwrap();
         let options = bench.db.database.options();
         let options = options.username(role).password("secret");
         let own = bench.through(pool_options(2).connect_with(options).await.unwrap());
@@ -174,7 +195,10 @@ pub async fn by_policy(
             "DROP POLICY reading ON optilock.{table}; DROP POLICY writing ON optilock.{table};
              ALTER TABLE optilock.{table} DISABLE ROW LEVEL SECURITY;"
         );
-        sqlx::raw_sql(AssertSqlSafe(disarm)).execute(pool).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(disarm))
+            .execute(pool)
+            .await
+            .unwrap();
     })
     .await;
     Cell::Held

@@ -95,7 +95,11 @@ async fn another(
     pots: i64,
 ) -> Result<(), optilock::inventory::Error> {
     let shop = bench.shop(subject);
-    let key = if same { case.key.clone() } else { format!("{} of another", case.key) };
+    let key = if same {
+        case.key.clone()
+    } else {
+        format!("{} of another", case.key)
+    };
     if subject.operation.method == "checkout" {
         let lines = [(case.pot(), pots), (case.mug(), 1)];
         let cart = lines.map(|(sku, count)| Line::new(sku, units(count)));
@@ -113,7 +117,9 @@ async fn another(
             .unwrap()
             .with_customer(case.customer.clone());
     }
-    shop.reserve(reserve.with_idempotency_key(key)).await.map(drop)
+    shop.reserve(reserve.with_idempotency_key(key))
+        .await
+        .map(drop)
 }
 
 fn has_key(subject: &Subject) -> bool {
@@ -128,7 +134,10 @@ pub async fn another_cart(bench: &Bench, subject: &Subject, cell: &str) -> Cell 
         return NO_KEY;
     }
     let made = bench.case(subject).await;
-    assert!(bench.attempt(subject, &made.0, cell).await.is_done(), "{cell}");
+    assert!(
+        bench.attempt(subject, &made.0, cell).await.is_done(),
+        "{cell}"
+    );
     let refusal = another(bench, subject, &made.0, true, 3).await.unwrap_err();
     assert_eq!(refusal.code(), "idempotency-mismatch", "{cell}: {refusal}");
     bench.judge(subject, &made, Some(&Answer::Done), cell).await;
@@ -141,12 +150,19 @@ pub async fn another_key(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
         return NO_KEY;
     }
     let (case, _) = bench.case(subject).await;
-    assert!(bench.attempt(subject, &case, cell).await.is_done(), "{cell}");
+    assert!(
+        bench.attempt(subject, &case, cell).await.is_done(),
+        "{cell}"
+    );
     let once = case.stored(&bench.db.pool).await;
     another(bench, subject, &case, false, 2).await.unwrap();
     let twice = case.stored(&bench.db.pool).await;
     assert_ne!(once, twice, "{cell}: one effect for two requests");
     another(bench, subject, &case, false, 2).await.unwrap();
-    assert_eq!(case.stored(&bench.db.pool).await, twice, "{cell}: a third effect");
+    assert_eq!(
+        case.stored(&bench.db.pool).await,
+        twice,
+        "{cell}: a third effect"
+    );
     Cell::Held
 }
