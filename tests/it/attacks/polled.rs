@@ -2,8 +2,10 @@
 
 use std::{
     any::Any,
-    panic::{AssertUnwindSafe, catch_unwind},
+    cell::Cell,
+    panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
     pin::Pin,
+    sync::Once,
     task::{Context, Poll},
 };
 
@@ -28,14 +30,31 @@ impl<F: Future + Unpin> Future for Polled<F> {
     }
 }
 
-/// Ends with the panic of its future, in words.
+thread_local! {
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Ends with the panic of its future, in words; a panic that is caught is not printed, as a backtrace takes
+/// longer than a cell.
 pub struct Caught<F>(pub F);
 
 impl<F: Future + Unpin> Future for Caught<F> {
     type Output = Result<F::Output, String>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(context))) {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let usual = take_hook();
+            set_hook(Box::new(move |info| {
+                if !CAUGHT.get() {
+                    usual(info);
+                }
+            }));
+        });
+        CAUGHT.set(true);
+        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut self.0).poll(context)));
+        CAUGHT.set(false);
+        match polled {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
             Err(panic) => Poll::Ready(Err(text_of(panic))),

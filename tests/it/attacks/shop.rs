@@ -17,7 +17,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
@@ -107,7 +107,7 @@ pub struct Bench {
     pool: PgPool,
     policy: RetryPolicy,
     limit: Duration,
-    /// What is stored stays for the next cell, instead of being cleared: asked for by each cell.
+    /// What is stored stays for the next cell, and the books are compared after that one: a cell asks for it.
     keep: Arc<AtomicBool>,
 }
 
@@ -151,10 +151,10 @@ impl Bench {
         self.through(pool)
     }
 
-    async fn proxied(&self) -> (Proxy, Self) {
+    async fn proxied(&self, connections: u32) -> (Proxy, Self) {
         let proxy = Proxy::new(&self.db).await;
         let pool = proxy
-            .pool_with(pool_options(4).acquire_timeout(Duration::from_secs(3)))
+            .pool_with(pool_options(connections).acquire_timeout(Duration::from_secs(3)))
             .await;
         (proxy, self.through(pool))
     }
@@ -241,8 +241,8 @@ impl Bench {
             matches!(whole, Ok(Ok(()))),
             "{cell}: the pool lost connections: {whole:?}"
         );
-        books::assert_balanced(&self.db.pool, cell).await;
         if !self.keep.swap(false, SeqCst) {
+            books::assert_balanced(&self.db.pool, cell).await;
             books::clear(&self.db.pool).await;
         }
     }
@@ -291,7 +291,7 @@ static TALLY: Mutex<(u32, u32, BTreeMap<&'static str, u32>)> = Mutex::new((0, 0,
 
 /// Runs every operation in these surroundings, and says what became of it.
 async fn run(group: &'static [Surrounding]) {
-    let began = std::time::Instant::now();
+    let (began, mut slowest) = (Instant::now(), (Duration::ZERO, String::new()));
     let mut bench = Bench::new().await;
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
@@ -310,7 +310,15 @@ async fn run(group: &'static [Surrounding]) {
                 bench.aftermath(&cell).await;
                 became
             };
+            let start = Instant::now();
+            if std::env::var_os("CELLS").is_some() {
+                eprintln!("CELL {cell}");
+            }
             let became = Caught(pin!(attack)).await;
+            if std::env::var_os("CELLS").is_some() {
+                eprintln!("TOOK {:?} {cell} {}", start.elapsed(), became.is_ok());
+            }
+            slowest = slowest.max((start.elapsed(), cell.clone()));
             let mut tally = TALLY.lock().unwrap();
             row.push(match &became {
                 Ok(_) if known => {
@@ -343,7 +351,11 @@ async fn run(group: &'static [Surrounding]) {
     for row in rows {
         table.add_row(row);
     }
-    println!("{table}\n{:.1?}", began.elapsed());
+    let (took, cell) = slowest;
+    println!(
+        "{table}\n{:.1?}; the slowest {took:.1?}, {cell}",
+        began.elapsed()
+    );
     let tally = TALLY.lock().unwrap();
     println!(
         "{} cells held so far, {} are known to fail",

@@ -1,6 +1,6 @@
 //! One operation broken on purpose for each rule: the loop notices.
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
 use optilock::{
     inventory::{Error, Strategy},
@@ -8,7 +8,7 @@ use optilock::{
 };
 
 use super::{
-    Bench, Case, Caught, Cell, KNOWN_LIMIT, Subject, Surrounding,
+    Bench, Case, Caught, Cell, Subject, Surrounding,
     case::Setup,
     operations::{Again, Operation, Run, Said},
     surroundings,
@@ -32,7 +32,7 @@ async fn noticed(after: Option<&'static str>, run: Run, surrounding: &str) -> St
     let mut all = surroundings::ALL.iter().flat_map(|group| group.iter());
     let surrounding: &Surrounding = all.find(|it| it.name == surrounding).unwrap();
     let mut bench = Bench::new().await;
-    bench.limit = KNOWN_LIMIT;
+    bench.limit = Duration::from_secs(3);
     let attack = async {
         let became = (surrounding.attack)(&bench, &subject, "on purpose").await;
         bench.aftermath("on purpose").await;

@@ -14,7 +14,7 @@ mod twice;
 mod wire;
 
 use super::{
-    Answer, Bench, Case, Cell, LIMIT, POLICY, Subject, Surrounding, TALLY, books, holder,
+    Answer, Bench, Case, Cell, LIMIT, POLICY, Subject, Surrounding, TALLY, books, case, holder,
     operations, run,
 };
 use holder::{HOLDS, ORDER, PRODUCTS};

@@ -14,7 +14,7 @@ pub async fn at_once(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
     if !subject.operation.writes() {
         return CHANGES_NOTHING;
     }
-    for _ in 0..3 {
+    for _ in 0..4 {
         let made = bench.case(subject).await;
         let (one, other) = tokio::join!(
             bench.attempt(subject, &made.0, cell),

@@ -20,7 +20,7 @@ use crate::{
 
 /// The connection goes silent, the caller gives up: new connections work, and so must the pool.
 pub async fn silence(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
-    let (proxy, bench) = bench.proxied().await;
+    let (proxy, bench) = bench.proxied(1).await;
     // Prepared by now, so that the silence comes in the operation itself.
     bench.run_well(subject, cell).await;
     eventually("the connection is back", async || bench.pool.num_idle() > 0).await;
@@ -40,7 +40,7 @@ pub async fn silence(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
 
 /// The connection dies before each message reaches the server, and before each answer comes back.
 pub async fn cut(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
-    let (proxy, bench) = bench.proxied().await;
+    let (proxy, bench) = bench.proxied(4).await;
     let mut cuts = 0;
     for cut in [Cut::Before, Cut::Reply] {
         for message in 0.. {
