@@ -160,10 +160,10 @@ pub async fn pages_and_durations(bench: &Bench, subject: &Subject, cell: &str) -
 }
 
 /// Transactions commit in another order than they began: a session that began first, and wrote last, commits
-/// while the operation waits for it.
+/// while the operation waits for it. Its clock is a second ahead.
 pub async fn commit_order(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
     const WRITE: &str = "WITH p AS (
-            UPDATE optilock.products SET version = version + 1, updated_at = clock_timestamp() + interval '5 ms'
+            UPDATE optilock.products SET version = version + 1, updated_at = clock_timestamp() + interval '1 s'
             WHERE sku = ($1::text[])[1] AND $2 IS NOT NULL AND NOT retired
             RETURNING sku, version, stock, updated_at)
         INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, moved_at)

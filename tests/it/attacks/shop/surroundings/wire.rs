@@ -20,9 +20,16 @@ use crate::{
 
 /// The connection goes silent, the caller gives up: new connections work, and so must the pool.
 pub async fn silence(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
-    let (proxy, bench) = bench.proxied(1).await;
+    let (proxy, bench) = bench.proxied(2).await;
     // Prepared by now, so that the silence comes in the operation itself.
     bench.run_well(subject, cell).await;
+    // A clean-up may have taken a second one; a single one is there to go silent.
+    let (kept, other) = (
+        bench.pool.acquire().await.unwrap(),
+        bench.pool.acquire().await.unwrap(),
+    );
+    other.close().await.unwrap();
+    drop(kept);
     eventually("the connection is back", async || bench.pool.num_idle() > 0).await;
     proxy.silence();
     let made = bench.case(subject).await;
