@@ -715,6 +715,55 @@ pub const KNOWN: &[(&str, &str)] = &[
     ("products_of", "19 more than the largest stock"),
     ("retire_product", "19 more than the largest stock"),
     ("update_product", "19 more than the largest stock"),
+    ("update_product", "20 commit order"),
+    ("adjust_stock", "20 commit order"),
+    ("adjust_stock, past expired holds", "20 commit order"),
+    ("checkout, guarded", "20 commit order"),
+    ("checkout, optimistic", "20 commit order"),
+    ("checkout, pessimistic", "20 commit order"),
+    ("checkout, two lines and a key, guarded", "20 commit order"),
+    (
+        "checkout, two lines and a key, optimistic",
+        "20 commit order",
+    ),
+    (
+        "checkout, two lines and a key, pessimistic",
+        "20 commit order",
+    ),
+    ("checkout, from a reservation, guarded", "20 commit order"),
+    (
+        "checkout, from a reservation, optimistic",
+        "20 commit order",
+    ),
+    (
+        "checkout, from a reservation, pessimistic",
+        "20 commit order",
+    ),
+    ("checkout, past expired holds, guarded", "20 commit order"),
+    (
+        "checkout, past expired holds, optimistic",
+        "20 commit order",
+    ),
+    (
+        "checkout, past expired holds, pessimistic",
+        "20 commit order",
+    ),
+    ("cancel", "20 commit order"),
+    ("revive", "20 commit order"),
+    ("revive, past expired holds", "20 commit order"),
+    ("return_items", "20 commit order"),
+    ("cleanup_failed_orders", "20 commit order"),
+    ("cleanup_reservations", "20 commit order"),
+    ("reserve, guarded", "20 commit order"),
+    ("reserve, optimistic", "20 commit order"),
+    ("reserve, pessimistic", "20 commit order"),
+    ("reserve, past expired holds, guarded", "20 commit order"),
+    ("reserve, past expired holds, optimistic", "20 commit order"),
+    (
+        "reserve, past expired holds, pessimistic",
+        "20 commit order",
+    ),
+    ("release", "20 commit order"),
 ];
 
 /// The same, of cells that fail in some runs only, by a race: these may hold.

@@ -22,21 +22,31 @@ use crate::{
 pub async fn silence(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
     let (proxy, bench) = bench.proxied(2).await;
     // Prepared by now, so that the silence comes in the operation itself.
-    bench.run_well(subject, cell).await;
-    // A clean-up may have taken a second one; a single one is there to go silent.
-    let (kept, other) = (
-        bench.pool.acquire().await.unwrap(),
-        bench.pool.acquire().await.unwrap(),
-    );
-    other.close().await.unwrap();
-    drop(kept);
-    eventually("the connection is back", async || bench.pool.num_idle() > 0).await;
-    proxy.silence();
-    let made = bench.case(subject).await;
-    let limit = Duration::from_millis(50);
-    let late = timeout(limit, bench.attempt(subject, &made.0, cell)).await;
-    assert!(late.is_err(), "{cell}: the silence was not met");
-    bench.judge(subject, &made, None, cell).await;
+    let mut met = false;
+    for _ in 0..5 {
+        bench.run_well(subject, cell).await;
+        // A clean-up may have taken a second one; a single one is there to go silent.
+        let (kept, other) = (
+            bench.pool.acquire().await.unwrap(),
+            bench.pool.acquire().await.unwrap(),
+        );
+        other.close().await.unwrap();
+        drop(kept);
+        eventually("the connection is back", async || bench.pool.num_idle() > 0).await;
+        proxy.silence();
+        let made = bench.case(subject).await;
+        let limit = Duration::from_millis(50);
+        let answer = timeout(limit, bench.attempt(subject, &made.0, cell))
+            .await
+            .ok();
+        bench.judge(subject, &made, answer.as_ref(), cell).await;
+        // Else the pool found out before the operation did.
+        met = answer.is_none();
+        if met {
+            break;
+        }
+    }
+    assert!(met, "{cell}: the silence was not met");
     let start = Instant::now();
     bench
         .run_well(subject, &format!("{cell}, afterwards"))
