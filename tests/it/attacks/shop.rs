@@ -311,38 +311,34 @@ async fn run(group: &'static [Surrounding]) {
                 became
             };
             let start = Instant::now();
-            if std::env::var_os("CELLS").is_some() {
-                eprintln!("CELL {cell}");
-            }
             let became = Caught(pin!(attack)).await;
-            if std::env::var_os("CELLS").is_some() {
-                eprintln!("TOOK {:?} {cell} {}", start.elapsed(), became.is_ok());
-            }
             slowest = slowest.max((start.elapsed(), cell.clone()));
-            let mut tally = TALLY.lock().unwrap();
-            row.push(match &became {
-                Ok(_) if known => {
-                    fixed.push(cell.clone());
-                    "FIXED".to_owned()
-                }
-                Ok(Cell::Held) => {
-                    tally.0 += 1;
-                    "held".to_owned()
-                }
-                Ok(Cell::CannotApply(reason)) => {
-                    *tally.2.entry(*reason).or_default() += 1;
-                    "-".to_owned()
-                }
-                Err(_) if known || race => {
-                    tally.1 += 1;
-                    "known".to_owned()
-                }
-                Err(text) => {
-                    failed.push((row[0].clone(), surrounding.name, text.clone()));
-                    "FAILED".to_owned()
+            row.push({
+                let mut tally = TALLY.lock().unwrap();
+                match &became {
+                    Ok(_) if known => {
+                        fixed.push(cell.clone());
+                        "FIXED".to_owned()
+                    }
+                    Ok(Cell::Held) => {
+                        tally.0 += 1;
+                        "held".to_owned()
+                    }
+                    Ok(Cell::CannotApply(reason)) => {
+                        *tally.2.entry(*reason).or_default() += 1;
+                        "-".to_owned()
+                    }
+                    Err(text) if known || race => {
+                        println!("known: {text}");
+                        tally.1 += 1;
+                        "known".to_owned()
+                    }
+                    Err(text) => {
+                        failed.push((row[0].clone(), surrounding.name, text.clone()));
+                        "FAILED".to_owned()
+                    }
                 }
             });
-            drop(tally);
             if became.is_err() && Caught(pin!(bench.reset())).await.is_err() {
                 bench = Bench::new().await;
             }

@@ -7,15 +7,17 @@ use optilock::{
 
 const WRONG: &str = "
     SELECT 'stock and orders: ' || p.sku FROM optilock.products p
-    WHERE p.stock <> (SELECT coalesce(sum(m.delta), 0) FROM optilock.movements m
-            WHERE m.sku = p.sku AND m.kind IN (3, 6, 8))
-        - (SELECT coalesce(sum(l.quantity - l.returned), 0) FROM optilock.order_lines l
-            JOIN optilock.orders o ON o.id = l.order_id WHERE l.sku = p.sku AND o.status IN (0, 1, 2))
+    LEFT JOIN (SELECT sku, sum(delta) AS came FROM optilock.movements
+        WHERE kind IN (3, 6, 8) GROUP BY sku) m ON m.sku = p.sku
+    LEFT JOIN (SELECT l.sku, sum(l.quantity - l.returned) AS went FROM optilock.order_lines l
+        JOIN optilock.orders o ON o.id = l.order_id WHERE o.status IN (0, 1, 2) GROUP BY l.sku) l ON l.sku = p.sku
+    WHERE p.stock <> coalesce(m.came, 0) - coalesce(l.went, 0)
     UNION ALL
     SELECT 'bounds: ' || sku FROM optilock.products WHERE NOT (0 <= reserved AND reserved <= stock)
     UNION ALL
     SELECT 'reserved: ' || p.sku FROM optilock.products p
-    WHERE p.reserved <> (SELECT coalesce(sum(h.held), 0) FROM optilock.holds h WHERE h.sku = p.sku AND h.state = 0)
+    LEFT JOIN (SELECT sku, sum(held) AS held FROM optilock.holds WHERE state = 0 GROUP BY sku) h ON h.sku = p.sku
+    WHERE p.reserved <> coalesce(h.held, 0)
     UNION ALL
     SELECT 'versions: ' || p.sku FROM optilock.products p
     WHERE ARRAY(SELECT m.version FROM optilock.movements m WHERE m.sku = p.sku ORDER BY m.version)
@@ -35,8 +37,9 @@ const WRONG: &str = "
     WHERE m.moved_at < m.before
     UNION ALL
     SELECT 'order in part: ' || o.id FROM optilock.orders o
-    WHERE (SELECT coalesce(sum(l.quantity * l.price), 0) FROM optilock.order_lines l WHERE l.order_id = o.id) <> o.total
-        OR (o.status <> 4) <> EXISTS (SELECT FROM optilock.order_lines l WHERE l.order_id = o.id)
+    LEFT JOIN (SELECT order_id, sum(quantity * price) AS total FROM optilock.order_lines GROUP BY order_id) l
+        ON l.order_id = o.id
+    WHERE coalesce(l.total, 0) <> o.total OR (o.status <> 4) <> (l.order_id IS NOT NULL)
     UNION ALL
     SELECT 'line without an order: ' || l.order_id FROM optilock.order_lines l
     WHERE NOT EXISTS (SELECT FROM optilock.orders o WHERE o.id = l.order_id)

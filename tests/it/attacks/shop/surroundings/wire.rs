@@ -20,39 +20,34 @@ use crate::{
 
 /// The connection goes silent, the caller gives up: new connections work, and so must the pool.
 pub async fn silence(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
-    let (proxy, bench) = bench.proxied(2).await;
-    // Prepared by now, so that the silence comes in the operation itself.
-    let mut met = false;
     for _ in 0..5 {
-        bench.run_well(subject, cell).await;
+        let (proxy, own) = bench.proxied(2).await;
+        // Prepared by now, so that the silence comes in the operation itself.
+        own.run_well(subject, cell).await;
         // A clean-up may have taken a second one; a single one is there to go silent.
         let (kept, other) = (
-            bench.pool.acquire().await.unwrap(),
-            bench.pool.acquire().await.unwrap(),
+            own.pool.acquire().await.unwrap(),
+            own.pool.acquire().await.unwrap(),
         );
         other.close().await.unwrap();
         drop(kept);
-        eventually("the connection is back", async || bench.pool.num_idle() > 0).await;
+        eventually("the connection is back", async || own.pool.num_idle() > 0).await;
         proxy.silence();
-        let made = bench.case(subject).await;
+        let made = own.case(subject).await;
         let limit = Duration::from_millis(50);
-        let answer = timeout(limit, bench.attempt(subject, &made.0, cell))
+        let answer = timeout(limit, own.attempt(subject, &made.0, cell))
             .await
             .ok();
-        bench.judge(subject, &made, answer.as_ref(), cell).await;
-        // Else the pool found out before the operation did.
-        met = answer.is_none();
-        if met {
-            break;
+        own.judge(subject, &made, answer.as_ref(), cell).await;
+        if answer.is_some() {
+            continue; // the pool found out before the operation did
         }
+        let start = Instant::now();
+        own.run_well(subject, &format!("{cell}, afterwards")).await;
+        assert!(start.elapsed() < Duration::from_secs(4), "{cell}: late");
+        return Cell::Held;
     }
-    assert!(met, "{cell}: the silence was not met");
-    let start = Instant::now();
-    bench
-        .run_well(subject, &format!("{cell}, afterwards"))
-        .await;
-    assert!(start.elapsed() < Duration::from_secs(4), "{cell}: late");
-    Cell::Held
+    panic!("{cell}: the silence was not met");
 }
 
 /// The connection dies before each message reaches the server, and before each answer comes back.
