@@ -1,7 +1,10 @@
 //! Every operation on rows and transactions, in every surrounding that broke one: one table of operations,
-//! one of surroundings, one loop. The shop's operations join it in issues of their own.
+//! one of surroundings, one loop. Those of the shop are in [`shop`].
 
 mod operations;
+mod polled;
+mod runtimes;
+mod shop;
 mod surroundings;
 
 use std::{sync::Arc, time::Duration};
@@ -235,11 +238,7 @@ mod broken {
             let run = bench.run(&broken, "on purpose");
             timeout(limit, run).await.expect("it does not end");
         });
-        let panic = attack.await.unwrap_err().into_panic();
-        match panic.downcast::<String>() {
-            Ok(text) => *text,
-            Err(other) => (*other.downcast::<&str>().unwrap()).to_owned(),
-        }
+        polled::text_of(attack.await.unwrap_err().into_panic())
     }
 
     const WRITE: &str = "UPDATE bank.accounts SET version = version + 1 WHERE id = $1";

@@ -6,7 +6,6 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering::SeqCst},
     },
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -19,6 +18,8 @@ use tokio::{task::JoinSet, time::timeout};
 use super::{
     Answer, Bench, Cell, LIMIT,
     operations::{Effect, Operation},
+    polled::Polled,
+    runtimes::on_another_runtime,
 };
 use crate::{
     db::{assert_quiet, eventually, pool_options},
@@ -214,27 +215,6 @@ async fn full(bench: &Bench, operation: &Operation, cell: &str) -> Cell {
     Cell::Held
 }
 
-/// Polls so often, and is over then.
-struct Polled<F>(F, u32);
-
-impl<F: Future + Unpin> Future for Polled<F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match Pin::new(&mut self.0).poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending => {
-                self.1 -= 1;
-                if self.1 == 0 {
-                    Poll::Ready(None)
-                } else {
-                    Poll::Pending
-                }
-            }
-        }
-    }
-}
-
 /// The future is dropped after each of its polls: what the pool's only connection writes next is seen.
 async fn dropped(bench: &Bench, operation: &Operation, cell: &str) -> Cell {
     let pool = pool_options(1)
@@ -269,40 +249,14 @@ async fn dropped(bench: &Bench, operation: &Operation, cell: &str) -> Cell {
     Cell::Held
 }
 
-fn current_thread() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-/// On a thread of its own, with a runtime and a pool of its own.
-fn on_another_runtime<T: Send>(
-    bench: &Bench,
-    work: impl FnOnce(&tokio::runtime::Runtime, &Bench) -> T + Send,
-) -> std::thread::Result<T> {
-    tokio::task::block_in_place(|| {
-        std::thread::scope(|threads| {
-            let thread = threads.spawn(|| {
-                let runtime = current_thread();
-                let options = bench.db.database.options();
-                let pool = runtime
-                    .block_on(pool_options(4).connect_with(options))
-                    .unwrap();
-                work(&runtime, &bench.through(pool))
-            });
-            thread.join()
-        })
-    })
-}
-
 /// `block_on` returns with the operation dropped midway or done, and its runtime is not driven any more.
 async fn standing_still(bench: &Bench, operation: &Operation, cell: &str) -> Cell {
     for polls in [1, 2, 3, 5, 8, 13] {
         let id = bench.row(operation).await;
         let handle = tokio::runtime::Handle::current();
-        let answer = on_another_runtime(bench, |runtime, own| {
-            let answer = runtime.block_on(Polled((operation.run)(own, id), polls));
+        let answer = on_another_runtime(bench.db.database.options(), |runtime, pool| {
+            let own = bench.through(pool);
+            let answer = runtime.block_on(Polled((operation.run)(&own, id), polls));
             // The runtime stands still here; what it left is looked at from outside.
             handle.block_on(assert_quiet(&bench.db.pool));
             answer
@@ -323,11 +277,12 @@ async fn unwinding(bench: &Bench, operation: &Operation, cell: &str) -> Cell {
         for _ in 0..3 {
             ids.push(bench.row(operation).await);
         }
-        let unwound = on_another_runtime(bench, |runtime, own| {
+        let unwound = on_another_runtime(bench.db.database.options(), |runtime, pool| {
+            let own = bench.through(pool);
             runtime.block_on(async {
                 let works = ids
                     .iter()
-                    .map(|&id| Polled((operation.run)(own, id), polls));
+                    .map(|&id| Polled((operation.run)(&own, id), polls));
                 let mut works: Vec<_> = works.collect();
                 for work in &mut works {
                     let _answer = Pin::new(work).await;

@@ -1,0 +1,32 @@
+//! Runtimes beside the test's own.
+
+use optilock::sqlx::{PgPool, postgres::PgConnectOptions};
+use tokio::runtime::Runtime;
+
+use crate::db::pool_options;
+
+fn current_thread() -> Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// On a thread of its own, with a runtime and a pool of its own.
+pub fn on_another_runtime<T: Send>(
+    options: PgConnectOptions,
+    work: impl FnOnce(&Runtime, PgPool) -> T + Send,
+) -> std::thread::Result<T> {
+    tokio::task::block_in_place(|| {
+        std::thread::scope(|threads| {
+            let thread = threads.spawn(|| {
+                let runtime = current_thread();
+                let pool = runtime
+                    .block_on(pool_options(4).connect_with(options))
+                    .unwrap();
+                work(&runtime, pool)
+            });
+            thread.join()
+        })
+    })
+}
