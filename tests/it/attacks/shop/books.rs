@@ -61,6 +61,10 @@ const WRONG: &str = "
     SELECT 'hold without a reservation: ' || h.reservation_id FROM optilock.holds h
     WHERE NOT EXISTS (SELECT FROM optilock.reservations r WHERE r.id = h.reservation_id)
     UNION ALL
+    SELECT 'remaining: ' || r.id FROM optilock.reservations r
+    WHERE r.remaining <> (SELECT coalesce(sum(h.held), 0) FROM optilock.holds h
+        WHERE h.reservation_id = r.id AND h.state IN (0, 3))
+    UNION ALL
     SELECT 'unfinished sale: ' || order_id FROM optilock.unfinished_sales";
 
 /// What does not balance.

@@ -18,6 +18,8 @@ pub enum Setup {
     Stocked,
     /// The pot is retired.
     Retired,
+    /// The sale of the pot is paused.
+    Paused,
     /// An order of two pots and a mug, an hour old, in this state.
     Ordered(Status),
     /// The same, cancelled, and everything is held by two expired reservations.
@@ -58,6 +60,7 @@ struct Shelf {
     stock: i64,
     reserved: i64,
     retired: bool,
+    paused: bool,
     moves: Vec<String>,
 }
 
@@ -171,7 +174,7 @@ impl Case {
             }
             write!(
                 sql,
-                "INSERT INTO optilock.reservations (id, customer) VALUES ('{id}', NULL);
+                "INSERT INTO optilock.reservations (id, remaining) VALUES ('{id}', {pots} + {mugs});
                  INSERT INTO optilock.holds (reservation_id, sku, quantity, held, expires_at)
                  VALUES ('{id}', 'pot {n}', {pots}, {pots}, statement_timestamp() + interval '{until}'),
                     ('{id}', 'mug {n}', {mugs}, {mugs}, statement_timestamp() + interval '{until}');",
@@ -183,16 +186,21 @@ impl Case {
             pot.retired = true;
             pot.moved(9, 0, [None; 2]);
         }
+        if self.setup == Setup::Paused {
+            pot.paused = true;
+            pot.moved(13, 0, [None; 2]);
+        }
         for (name, shelf) in [("pot", pot), ("mug", mug)] {
             let n = self.number;
             write!(
                 sql,
-                "INSERT INTO optilock.products (sku, name, price, currency, stock, reserved, version, retired)
-                 VALUES ('{name} {n}', 'A {name}', 1000, 'MXN', {}, {}, {}, {});",
+                "INSERT INTO optilock.products (sku, name, price, currency, stock, reserved, version, retired, paused)
+                 VALUES ('{name} {n}', 'A {name}', 1000, 'MXN', {}, {}, {}, {}, {});",
                 shelf.stock,
                 shelf.reserved,
                 shelf.moves.len(),
                 shelf.retired,
+                shelf.paused,
             )
             .unwrap();
             for row in &shelf.moves {
@@ -218,6 +226,7 @@ impl Case {
                         WHERE h.sku = p.sku AND h.state = 0 AND h.reservation_id = ANY ($3))
                     || CASE WHEN p.revision > 1 THEN ' r' || p.revision ELSE '' END
                     || CASE WHEN p.retired THEN ' retired' ELSE '' END
+                    || CASE WHEN p.paused THEN ' paused' ELSE '' END
                     || coalesce((SELECT ' [' || string_agg(m.kind || ':' || m.delta, ' ' ORDER BY m.version) || ']'
                         FROM optilock.movements m
                         WHERE m.sku = p.sku AND (m.kind <> 5 OR cardinality($3) = 0)), '')

@@ -6,8 +6,8 @@ use std::{pin::Pin, time::Duration};
 use optilock::{
     Version,
     inventory::{
-        Adjustment, Checkout, Error, Inventory, Line, NewProduct, OrderFilter, OrderStatus, Page,
-        PgInventory, Product, ReservationId, Reserve, Return, Strategy,
+        Adjustment, Checkout, Error, Inventory, Line, NewProduct, OrderFilter, OrderStatus,
+        OrderStep, Page, PgInventory, Product, ReservationId, Reserve, Return, Strategy,
     },
     sqlx::{PgConnection, PgPool},
 };
@@ -15,7 +15,9 @@ use uuid::Uuid;
 
 use super::case::{
     Case,
-    Setup::{self, CancelledAndTaken, Expired, Held, Nothing, Ordered, Retired, Stocked, Taken},
+    Setup::{
+        self, CancelledAndTaken, Expired, Held, Nothing, Ordered, Paused, Retired, Stocked, Taken,
+    },
     Status::{Cancelled, Failed, Paid, Pending},
 };
 use crate::goods::{pesos, stock, units};
@@ -243,6 +245,12 @@ pub const OPERATIONS: &[Operation] = operations! {
     retire_product "" @ Stocked => "mug 10-0 [8:10], pot 10-0 retired [8:10 9:0]" again "not-found",
         |shop, case| said(shop.retire_product(&case.pot(), at(1)).await),
         in |shop, tx, case| said(shop.retire_product_in(tx, &case.pot(), at(1)).await);
+    pause "" @ Stocked => "mug 10-0 [8:10], pot 10-0 paused [8:10 13:0]",
+        |shop, case| said(shop.pause(&case.pot()).await),
+        in |shop, tx, case| said(shop.pause_in(tx, &case.pot()).await);
+    resume "" @ Paused => "mug 10-0 [8:10], pot 10-0 [8:10 13:0 14:0]",
+        |shop, case| said(shop.resume(&case.pot()).await),
+        in |shop, tx, case| said(shop.resume_in(tx, &case.pot()).await);
     adjust_stock "" @ Stocked => "mug 10-0 [8:10], pot 13-0 [8:10 3:3]",
         |shop, case| said(shop.adjust_stock(adjustment(case, 3)).await),
         in |shop, tx, case| said(shop.adjust_stock_in(tx, &adjustment(case, 3)).await);
@@ -291,6 +299,9 @@ pub const OPERATIONS: &[Operation] = operations! {
         => "mug 9-0 [8:10 1:-1 2:1 4:0 4:0 12:-1], order 0 v2 key [mug:1 pot:2], pot 8-0 [8:10 1:-2 2:2 4:0 4:0 12:-2]",
         |shop, case| said(shop.revive(case.order).await),
         in |shop, tx, case| said(shop.revive_in(tx, case.order).await);
+    step "" @ Ordered(Failed) => "mug 10-0 [8:10 1:-1 2:1], order 3 v2 key [mug:1 pot:2], pot 10-0 [8:10 1:-2 2:2]",
+        |shop, case| said(shop.step(OrderStep::cancel(case.order, "late").expecting_version(at(1))).await),
+        in |shop, tx, case| said(shop.step_in(tx, &OrderStep::cancel(case.order, "late").expecting_version(at(1))).await);
     return_items "" @ Ordered(Paid)
         => "mug 9-0 [8:10 1:-1], order 2 v2 key [mug:1 pot:2-1], pot 9-0 [8:10 1:-2 11:1], return 1",
         |shop, case| said(shop.return_items(back(case)).await),

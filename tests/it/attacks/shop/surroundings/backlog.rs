@@ -22,8 +22,8 @@ pub async fn expired_holds(bench: &Bench, subject: &Subject, cell: &str, holds: 
             INSERT INTO optilock.movements (sku, version, kind, delta, stock_after)
             SELECT sku, version, 3, $2, stock FROM p),
         r AS (
-            INSERT INTO optilock.reservations (id)
-            SELECT gen_random_uuid() FROM p, generate_series(1, $2) RETURNING id)
+            INSERT INTO optilock.reservations (id, remaining)
+            SELECT gen_random_uuid(), 1 FROM p, generate_series(1, $2) RETURNING id)
         INSERT INTO optilock.holds (reservation_id, sku, quantity, held, expires_at)
         SELECT r.id, $1, 1, 1, statement_timestamp() - interval '30 minutes' FROM r";
     if matches!(
