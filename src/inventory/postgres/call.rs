@@ -366,7 +366,7 @@ impl PgInventory {
             step.label(),
             step.expected,
             doubt,
-            async |conn: &mut PgConnection, _| step::step(conn, step, doubt).await,
+            async |conn: &mut PgConnection, _| step::step(conn, step, &self.policy, doubt).await,
         )
         .await
     }

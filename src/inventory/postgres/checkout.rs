@@ -219,9 +219,23 @@ async fn decide(
         if let Some(stored) = orders::known(conn, request).await? {
             return request.replay(stored).map(Piece::Done);
         }
-        reservations::admit(conn, request).await?;
+        if let Err(refusal) = reservations::admit(conn, request).await {
+            return unless_known(conn, request, refusal).await;
+        }
     }
     decide_behind(conn, hook, request, Expiry::new()).await
+}
+
+/// The refusal, unless another call of this request made the order in between.
+async fn unless_known(
+    conn: &mut PgConnection,
+    request: &Checkout,
+    refusal: Error,
+) -> Result<Piece<Order>, Error> {
+    match orders::known(conn, request).await? {
+        Some(stored) => request.replay(stored).map(Piece::Done),
+        None => Err(refusal),
+    }
 }
 
 /// In a transaction: ends a piece of the expired holds that are in the way, and decides.
@@ -263,8 +277,10 @@ async fn decide_behind(
     if let Some(stored) = orders::known(conn, request).await? {
         return request.replay(stored).map(Piece::Done);
     }
-    // It may have been used up, or released, while this one waited.
-    reservations::admit(conn, request).await?;
+    // It may have been used up, or released, while this one waited; by this request, too.
+    if let Err(refusal) = reservations::admit(conn, request).await {
+        return unless_known(conn, request, refusal).await;
+    }
     let mut facts = sale::locked_facts(request, &rows, &expiry)?;
     match request.judge(&facts) {
         Ok(()) => return Err(suppressed(request, "orders")),
@@ -426,7 +442,7 @@ async fn judge_locked(conn: &mut PgConnection, request: &Checkout) -> Result<(),
     }
     match request.judge(&locked) {
         // The statement that follows looks again, for what a reservation holds and for what has expired.
-        Err(Error::InsufficientStock(_)) => Ok(()),
+        Err(Error::InsufficientStock(_) | Error::NotFound { .. }) => Ok(()),
         // Refused, unless an earlier call made the order: that statement finds it.
         Err(refusal) if orders::known(conn, request).await?.is_none() => Err(refusal),
         _ => Ok(()),

@@ -1,13 +1,18 @@
 //! Steps of orders: each function is one attempt on one connection, and commits nothing of its own.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{doubt::Doubt, orders, reservations, row, sql};
+use super::{
+    doubt::Doubt,
+    expiry::{Expiry, Needed},
+    orders, row, sql,
+};
 use crate::{
-    Class, Version, Versioned,
+    Class, RetryPolicy, Version, Versioned,
     inventory::{
         Error, Order, OrderId, OrderStep, Quantity, Shortage, Sku,
         order_step::{Judged, Kind, moved},
@@ -22,6 +27,7 @@ pub(super) const ROUNDS: u32 = 2;
 pub(super) async fn step(
     conn: &mut PgConnection,
     step: &OrderStep,
+    policy: &RetryPolicy,
     doubt: &Doubt,
 ) -> Result<Order, Error> {
     step.check()?;
@@ -41,24 +47,33 @@ pub(super) async fn step(
         let made = step.made(&order)?;
         read = order.version;
         doubt.send(read);
-        if write(conn, step, read).await? {
-            return Ok(made);
-        }
+        let refusal = match write(conn, step, policy, read).await {
+            Ok(true) => return Ok(made),
+            Ok(false) => Error::suppressed(Order::ENTITY, step.id),
+            Err(refusal @ (Error::InsufficientStock(_) | Error::ProductPaused { .. })) => refusal,
+            Err(error) => return Err(error),
+        };
+        // In a later snapshot: another call of this step may be the one that took the units.
         order = orders::find(conn, step.id).await?;
         if order.version == read {
-            return Err(Error::suppressed(Order::ENTITY, step.id));
+            return Err(refusal);
         }
     }
     Err(moved(&order, read))
 }
 
 /// Whether the order was at this version, in a state in which the step begins, and the step was made.
-async fn write(conn: &mut PgConnection, step: &OrderStep, version: Version) -> Result<bool, Error> {
+async fn write(
+    conn: &mut PgConnection,
+    step: &OrderStep,
+    policy: &RetryPolicy,
+    version: Version,
+) -> Result<bool, Error> {
     match &step.kind {
         Kind::MarkPaid => mark(conn, sql::orders::PAY, step.id, version).await,
         Kind::MarkPaymentFailed => mark(conn, sql::orders::FAIL, step.id, version).await,
         Kind::Cancel { reason } => cancel(conn, step.id, version, reason).await,
-        Kind::Revive => revive(conn, step.id, version).await,
+        Kind::Revive => revive(conn, policy, step.id, version).await,
     }
 }
 
@@ -111,8 +126,14 @@ pub(super) async fn cancel_many(
     Ok(cancelled.into_iter().collect())
 }
 
-async fn revive(conn: &mut PgConnection, id: OrderId, version: Version) -> Result<bool, Error> {
-    for _ in 0..PIECES {
+async fn revive(
+    conn: &mut PgConnection,
+    policy: &RetryPolicy,
+    id: OrderId,
+    version: Version,
+) -> Result<bool, Error> {
+    let (since, mut expiry) = (Instant::now(), Expiry::new());
+    loop {
         let rows = sqlx::query(sql::orders::REVIVE)
             .bind(id.uuid())
             .bind(version)
@@ -122,46 +143,45 @@ async fn revive(conn: &mut PgConnection, id: OrderId, version: Version) -> Resul
         if rows.is_empty() || row::wrote(&rows)? {
             return Ok(!rows.is_empty());
         }
-        for row in &rows {
-            // Products are never deleted: a policy keeps it from being written.
-            if !row.try_get::<bool, _>("locked")? {
-                return Err(Error::suppressed(Order::ENTITY, id));
-            }
-            if row.try_get("paused")? {
-                let sku = row.try_get("sku")?;
-                return Err(Error::ProductPaused { sku });
-            }
-        }
-        let short = shortages(&rows)?;
-        if short.is_empty() {
-            return Err(Error::suppressed(Order::ENTITY, id));
-        }
-        // Units in expired holds are available. If the connection is lost meanwhile, the order is what it was.
-        let skus: Vec<&Sku> = short.iter().map(|line| &line.sku).collect();
-        let expired = reservations::lapse(conn, &skus).await;
-        let not_made = Class::Busy { retry_after: None };
-        if expired.map_err(|error| error.settled(not_made))?.holds == 0 {
-            return Err(Error::InsufficientStock(short));
-        }
+        let lines = judge(&rows, id)?;
+        expiry.goes_on(policy, since)?;
+        let needed: Vec<Needed<'_>> = lines
+            .iter()
+            .map(|(sku, units)| Needed {
+                sku,
+                units: *units,
+                version: None,
+            })
+            .collect();
+        // If the connection is lost meanwhile, the order is what it was.
+        let ended = expiry.end(conn, &needed, None).await;
+        ended.map_err(|error| error.settled(Class::Busy { retry_after: None }))?;
     }
-    Err(Error::not_asked(Some(AGAIN)))
 }
 
-/// Pieces of expired holds that one attempt ends.
-const PIECES: u32 = 64;
-
-/// More holds of the order's products have expired than one attempt ends.
-const AGAIN: Duration = Duration::from_millis(1);
-
-/// The lines of which fewer units are available than the order had.
-fn shortages(rows: &[PgRow]) -> Result<Vec<Shortage>, Error> {
-    let mut short = Vec::new();
+/// The units of each line, if expired holds cover what is short; or why the order can't be revived.
+fn judge(rows: &[PgRow], id: OrderId) -> Result<Vec<(Sku, i64)>, Error> {
+    let (mut lines, mut short, mut behind) = (Vec::new(), Vec::new(), false);
     for row in rows {
-        let (asked, available): (i64, i64) = (row.try_get("quantity")?, row.try_get("available")?);
-        if available < asked {
-            let asked = Quantity::new(asked).map_err(row::impossible)?;
-            short.push(Shortage::new(row.try_get("sku")?, asked, available));
+        let (sku, asked): (Sku, i64) = (row.try_get("sku")?, row.try_get("quantity")?);
+        if !row.try_get::<bool, _>("locked")? {
+            return Err(Error::suppressed_in("products", Order::ENTITY, id));
         }
+        if row.try_get("paused")? {
+            return Err(Error::ProductPaused { sku });
+        }
+        let available: i64 = row.try_get("available")?;
+        let obtainable = available + row.try_get::<i64, _>("expired")?;
+        behind |= available < asked;
+        if obtainable < asked {
+            let asked = Quantity::new(asked).map_err(row::impossible)?;
+            short.push(Shortage::new(sku.clone(), asked, obtainable));
+        }
+        lines.push((sku, asked));
     }
-    Ok(short)
+    match (short.is_empty(), behind) {
+        (false, _) => Err(Error::InsufficientStock(short)),
+        (true, true) => Ok(lines),
+        (true, false) => Err(Error::suppressed(Order::ENTITY, id)),
+    }
 }

@@ -220,7 +220,7 @@ impl PgInventory {
     /// As there. [`Error::Conflict`] also when others change the order while it is read, which is worth
     /// another attempt.
     pub async fn step_in(&self, conn: &mut PgConnection, step: &OrderStep) -> Result<Order, Error> {
-        step::step(conn, step, &Doubt::default()).await
+        step::step(conn, step, &self.policy, &Doubt::default()).await
     }
 
     /// [`mark_paid`](crate::inventory::Inventory::mark_paid) in the caller's transaction: with the host's own row of the

@@ -57,7 +57,8 @@ macro_rules! sell_many {
     (
         before: $before:literal, after: $after:literal, holds: $holds:literal, join: $join:literal,
         live: $live:literal, covered: $covered:literal, open: $open:literal, take: $take:literal,
-        reservation: $reservation:literal, taken: { $($table:literal: $taken:expr),* }
+        reservation: $reservation:literal, taken: { $($table:literal: $taken:expr),* },
+        seen: { $($hidden_table:literal: $seen:expr),* }
     ) => {
         concat!(
             "WITH ",
@@ -74,7 +75,7 @@ macro_rules! sell_many {
             "
     judged AS MATERIALIZED (
         SELECT r.sku, r.quantity, k.stock, k.reserved, k.price, k.currency, k.paused, k.updated_at,
-            CASE WHEN NOT k.retired THEN k.version END AS version, ",
+            CASE WHEN NOT k.retired THEN k.version END AS version, k.sku IS NOT NULL AS locked, ",
             $live,
             " AS live, least(",
             $covered,
@@ -124,7 +125,13 @@ macro_rules! sell_many {
         RETURNING sku, version, delta, stock_after)
     SELECT j.sku, j.stock - j.reserved + j.live AS available, j.live AS held, j.version, j.price, j.currency,
         j.paused, t.version AS new_version, t.stock AS new_stock, t.reserved AS new_reserved,
-        pg_catalog.statement_timestamp() AS created_at, CASE WHEN EXISTS (SELECT FROM new_order) THEN ",
+        pg_catalog.statement_timestamp() AS created_at, ",
+            asserted!(
+                "j.quantity";
+                $($hidden_table: $seen,)*
+                "products": "j.locked OR NOT EXISTS (SELECT FROM optilock.products p WHERE p.sku = j.sku)",
+            ),
+            " AND CASE WHEN EXISTS (SELECT FROM new_order) THEN ",
             asserted!(
                 "j.quantity";
                 "products": "(SELECT pg_catalog.count(*) FROM changed p JOIN meant t ON t.sku = p.sku
@@ -148,7 +155,7 @@ macro_rules! sell_many {
 
 pub(in crate::inventory::postgres) const SELL_MANY: &str = sell_many! {
     before: "", after: "", holds: "", join: "", live: "0::bigint", covered: "0::bigint", open: "", take: "",
-    reservation: "NULL::uuid", taken: {}
+    reservation: "NULL::uuid", taken: {}, seen: {}
 };
 
 /// The same from a reservation, whose row is locked first: of two checkouts from it the second must see
@@ -160,10 +167,11 @@ pub(in crate::inventory::postgres) const SELL_HELD: &str = sell_many! {
     ",
     after: " AND (SELECT pg_catalog.count(*) FROM reservation) >= 0",
     holds: "
-    held AS MATERIALIZED (
+    locked_holds AS MATERIALIZED (
         SELECT h.sku, h.held, h.state FROM optilock.holds h
-        WHERE h.reservation_id = $9::uuid AND h.sku = ANY (ARRAY(SELECT sku FROM locked)) AND h.state IN (0, 3)
-        ORDER BY h.sku FOR NO KEY UPDATE),",
+        WHERE h.reservation_id = $9::uuid AND h.sku = ANY (ARRAY(SELECT sku FROM locked))
+        ORDER BY h.sku FOR NO KEY UPDATE),
+    held AS MATERIALIZED (SELECT sku, held, state FROM locked_holds WHERE state IN (0, 3)),",
     join: " LEFT JOIN held h ON h.sku = r.sku",
     live: "CASE WHEN h.state = 0 THEN h.held ELSE 0::bigint END",
     covered: "coalesce(h.held, 0::bigint)",
@@ -186,6 +194,11 @@ pub(in crate::inventory::postgres) const SELL_HELD: &str = sell_many! {
                 AND b.held - j.taken = h.held
                 AND h.state = CASE WHEN b.held = j.taken THEN 1::smallint ELSE b.state END)
             = (SELECT pg_catalog.count(*) FROM held)"
+    },
+    seen: {
+        "holds": "(SELECT pg_catalog.count(*) FROM locked_holds)
+            = (SELECT pg_catalog.count(*) FROM optilock.holds h
+                WHERE h.reservation_id = $9::uuid AND h.sku = ANY (ARRAY(SELECT sku FROM locked)))"
     }
 };
 

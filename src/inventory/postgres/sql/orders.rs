@@ -84,7 +84,8 @@ pub(in crate::inventory::postgres) const REVIVE: &str = concat!(
     judged AS MATERIALIZED (
         SELECT l.sku, l.quantity, k.stock, k.reserved, k.version, k.updated_at, k.sku IS NOT NULL AS locked,
             (k.paused AND NOT k.retired) IS TRUE AS paused,
-            CASE WHEN k.retired IS FALSE THEN k.stock - k.reserved ELSE 0::bigint END AS available
+            CASE WHEN k.retired IS FALSE THEN k.stock - k.reserved ELSE 0::bigint END AS available,
+            k.retired IS FALSE AS sold
         FROM lines l LEFT JOIN locked k ON k.sku = l.sku),
     meant AS MATERIALIZED (
         SELECT sku, quantity, stock - quantity AS stock, reserved, version + 1 AS version, updated_at
@@ -107,7 +108,10 @@ pub(in crate::inventory::postgres) const REVIVE: &str = concat!(
         SELECT p.sku, p.version, 12, -t.quantity, p.stock, $1, p.updated_at
         FROM changed p JOIN meant t ON t.sku = p.sku
         RETURNING sku, version, delta, stock_after)
-    SELECT j.sku, j.quantity, j.available, j.locked, j.paused, EXISTS (SELECT FROM meant) AS wrote, ",
+    SELECT j.sku, j.quantity, j.available, j.locked, j.paused, EXISTS (SELECT FROM meant) AS wrote,
+        CASE WHEN j.sold AND j.available < j.quantity THEN ",
+    expired!("j.sku", "j.quantity", ""),
+    " ELSE 0::bigint END AS expired, ",
     asserted!(
         "j.quantity";
         "orders": "NOT EXISTS (SELECT FROM meant) OR (SELECT pg_catalog.count(*) FROM revived

@@ -8,10 +8,10 @@ pub(in crate::inventory::postgres) const RESERVE: &str = concat!(
         SELECT p.sku, p.stock, p.reserved, p.version, p.paused, p.retired, p.updated_at FROM optilock.products p
         WHERE p.sku = ANY ($1::text[]) ORDER BY p.sku FOR NO KEY UPDATE),
     judged AS MATERIALIZED (
-        SELECT r.sku, r.quantity, k.stock, k.reserved, k.version, k.paused, k.updated_at,
-            (NOT k.paused AND k.stock - k.reserved >= r.quantity) IS TRUE AS fits
-        FROM unnest($1::text[], $2::bigint[]) AS r (sku, quantity)
-        LEFT JOIN locked k ON k.sku = r.sku AND NOT k.retired),
+        SELECT r.sku, r.quantity, CASE WHEN NOT k.retired THEN k.stock END AS stock, k.reserved, k.version, k.paused,
+            k.updated_at, k.sku IS NOT NULL AS locked,
+            (NOT k.retired AND NOT k.paused AND k.stock - k.reserved >= r.quantity) IS TRUE AS fits
+        FROM unnest($1::text[], $2::bigint[]) AS r (sku, quantity) LEFT JOIN locked k ON k.sku = r.sku),
     meant AS MATERIALIZED (
         SELECT sku, quantity, stock, reserved + quantity AS reserved, version + 1 AS version, updated_at,
             pg_catalog.statement_timestamp() + $6::float8 * interval '1 microsecond' AS expires_at FROM judged),
@@ -37,7 +37,12 @@ pub(in crate::inventory::postgres) const RESERVE: &str = concat!(
         RETURNING sku, version, delta, stock_after)
     SELECT j.sku, j.quantity, j.stock - j.reserved AS available, j.paused, CASE WHEN j.fits THEN 0::bigint ELSE ",
     expired!("j.sku", "j.quantity", ""),
-    " END AS expired, CASE WHEN EXISTS (SELECT FROM new_reservation) THEN ",
+    " END AS expired, ",
+    asserted!(
+        "j.quantity";
+        "products": "j.locked OR NOT EXISTS (SELECT FROM optilock.products p WHERE p.sku = j.sku)",
+    ),
+    " AND CASE WHEN EXISTS (SELECT FROM new_reservation) THEN ",
     asserted!(
         "j.quantity";
         "products": "(SELECT pg_catalog.count(*) FROM changed p JOIN meant t ON t.sku = p.sku
@@ -81,13 +86,14 @@ pub(in crate::inventory::postgres) const RESERVATION_KNOWN: &str = concat!(
 pub(in crate::inventory::postgres) const EXTEND: &str = concat!(
     "WITH reservation AS MATERIALIZED (
         SELECT r.id FROM optilock.reservations r WHERE r.id = $1::uuid FOR NO KEY UPDATE),
-    live AS MATERIALIZED (
-        SELECT h.sku, h.held, greatest(h.expires_at,
-            pg_catalog.statement_timestamp() + $2::float8 * interval '1 microsecond') AS expires_at
-        FROM optilock.holds h
-        WHERE h.reservation_id = $1::uuid AND h.state = 0 AND h.expires_at > pg_catalog.statement_timestamp()
-            AND (SELECT pg_catalog.count(*) FROM reservation) >= 0
+    locked AS MATERIALIZED (
+        SELECT h.sku, h.held, h.state, h.expires_at FROM optilock.holds h
+        WHERE h.reservation_id = $1::uuid AND (SELECT pg_catalog.count(*) FROM reservation) >= 0
         ORDER BY h.sku FOR NO KEY UPDATE),
+    live AS MATERIALIZED (
+        SELECT sku, held, greatest(expires_at,
+            pg_catalog.statement_timestamp() + $2::float8 * interval '1 microsecond') AS expires_at
+        FROM locked WHERE state = 0 AND expires_at > pg_catalog.statement_timestamp()),
     extended AS (
         UPDATE optilock.holds h SET expires_at = l.expires_at
         FROM live l WHERE h.reservation_id = $1::uuid AND h.sku = l.sku
@@ -95,7 +101,11 @@ pub(in crate::inventory::postgres) const EXTEND: &str = concat!(
     SELECT (SELECT pg_catalog.count(*) FROM extended) AS holds, ",
     asserted!(
         "(SELECT pg_catalog.count(*) FROM live)";
-        "holds": "(SELECT pg_catalog.count(*) FROM extended h JOIN live l ON l.sku = h.sku
+        "reservations": "(SELECT pg_catalog.count(*) FROM reservation)
+            = (SELECT pg_catalog.count(*) FROM optilock.reservations WHERE id = $1::uuid)",
+        "holds": "(SELECT pg_catalog.count(*) FROM locked)
+            = (SELECT pg_catalog.count(*) FROM optilock.holds WHERE reservation_id = $1::uuid)
+            AND (SELECT pg_catalog.count(*) FROM extended h JOIN live l ON l.sku = h.sku
                 AND l.held = h.held AND l.expires_at = h.expires_at WHERE h.state = 0)
             = (SELECT pg_catalog.count(*) FROM live)",
     ),
@@ -105,26 +115,34 @@ pub(in crate::inventory::postgres) const EXTEND: &str = concat!(
 /// Ends all holds of a reservation, expired ones included. `$1` reservation.
 pub(in crate::inventory::postgres) const RELEASE: &str = end_holds! {
     before: "reservation AS MATERIALIZED (
-        SELECT r.id FROM optilock.reservations r
-        WHERE r.id = $1::uuid AND r.remaining > 0 FOR NO KEY UPDATE),
+        SELECT r.id, r.remaining FROM optilock.reservations r WHERE r.id = $1::uuid FOR NO KEY UPDATE),
     closed AS (
-        UPDATE optilock.reservations r SET remaining = 0::bigint FROM reservation b WHERE r.id = b.id
+        UPDATE optilock.reservations r SET remaining = 0::bigint FROM reservation b
+        WHERE r.id = b.id AND b.remaining > 0
         RETURNING r.remaining),
     ",
     skus: "ARRAY(
-            SELECT h.sku FROM optilock.holds h WHERE h.reservation_id = $1::uuid AND h.state IN (0, 3)
+            SELECT h.sku FROM optilock.holds h WHERE h.reservation_id = $1::uuid
                 AND (SELECT pg_catalog.count(*) FROM reservation) >= 0)",
     skip: "",
-    holds: "SELECT h.reservation_id, h.sku, h.held, h.state FROM optilock.holds h
-        WHERE h.sku = ANY (ARRAY(SELECT sku FROM locked)) AND h.reservation_id = $1::uuid AND h.state IN (0, 3)
-        ORDER BY h.sku FOR NO KEY UPDATE",
+    holds: "SELECT h.reservation_id, h.sku, h.held, h.state FROM (
+            SELECT h.reservation_id, h.sku, h.held, h.state FROM optilock.holds h
+            WHERE h.sku = ANY (ARRAY(SELECT sku FROM locked)) AND h.reservation_id = $1::uuid
+            ORDER BY h.sku FOR NO KEY UPDATE) h
+        WHERE h.state IN (0, 3)",
     state: "2",
     kind: "10",
     reservation: "$1::uuid",
     answer: asserted!(
         "(SELECT pg_catalog.count(*) FROM ending)";
-        "reservations": "(SELECT pg_catalog.count(*) FROM closed r WHERE r.remaining = 0)
-            = (SELECT pg_catalog.count(*) FROM reservation)",
+        "reservations": "(SELECT pg_catalog.count(*) FROM reservation)
+                = (SELECT pg_catalog.count(*) FROM optilock.reservations WHERE id = $1::uuid)
+            AND (SELECT pg_catalog.count(*) FROM closed r WHERE r.remaining = 0)
+                = (SELECT pg_catalog.count(*) FROM reservation WHERE remaining > 0)",
+        "products": "(SELECT pg_catalog.count(*) FROM locked)
+            = (SELECT pg_catalog.count(*) FROM optilock.holds WHERE reservation_id = $1::uuid)",
+        "holds": "(SELECT pg_catalog.count(*) FROM reservation WHERE remaining > 0)
+            = (SELECT pg_catalog.count(*) FROM (SELECT 1 FROM ending LIMIT 1) e)",
     )
 };
 
