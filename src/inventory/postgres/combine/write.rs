@@ -22,7 +22,9 @@ use crate::{
 /// customers, `$8` keys, `$9` totals, `$10` currencies; of the lines in the order of arrival `$11` orders,
 /// `$12` skus, `$13` quantities.
 ///
-/// One row per product with its facts under the lock, before the batch. `ok` tells whether it was
+/// What was written is compared by numbers and sums: a join of each row costs a fifth of the batch, and may
+/// become a nested loop, as the planner takes two hundred rows for ten. One row per product with its facts under the lock, before the
+/// batch. `ok` tells whether it was
 /// written.
 macro_rules! batch {
     (taken: $taken:literal, of: $of:literal, made: $made:literal, left_out: $left_out:literal) => {
@@ -73,12 +75,16 @@ macro_rules! batch {
     line AS (
         INSERT INTO optilock.order_lines (order_id, sku, quantity, price)
         SELECT s.id, s.sku, s.quantity, s.price FROM sold s
-        RETURNING order_id, sku, quantity, price),
+        RETURNING quantity, price),
     ledger AS (
         INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id, moved_at)
         SELECT s.sku, s.version, 1::smallint, - s.quantity, s.stock, s.id, p.updated_at
         FROM sold s JOIN changed p ON p.sku = s.sku
-        RETURNING sku, version, delta, stock_after)
+        RETURNING version, delta, stock_after),
+    sums AS MATERIALIZED (
+        SELECT pg_catalog.count(*) AS lines, pg_catalog.sum(quantity) AS quantities,
+            pg_catalog.sum(price) AS prices, pg_catalog.sum(quantity * price) AS total,
+            pg_catalog.sum(version) AS versions, pg_catalog.sum(stock) AS stocks FROM sold)
     SELECT k.sku, k.stock - k.reserved AS available, CASE WHEN NOT k.retired THEN k.version END AS version,
         k.price, k.currency, k.paused, pg_catalog.statement_timestamp() AS created_at,
         CASE WHEN v.ok THEN ",
@@ -88,17 +94,15 @@ macro_rules! batch {
                 AND t.stock = p.stock AND t.reserved = p.reserved AND t.version = p.version)
             = (SELECT pg_catalog.count(*) FROM meant)",
                 "orders": concat!(
-                    "(SELECT pg_catalog.count(*) FROM new_order o JOIN requested r ON r.id = o.id AND r.total = o.total
-                WHERE o.status = 0 AND o.version = 1)
-            = ",
-                    $made
+                    "(SELECT pg_catalog.bool_and(o.status = 0 AND o.version = 1)
+                AND pg_catalog.sum(o.total) = (SELECT total FROM sums)
+                AND pg_catalog.count(*) = ", $made, " FROM new_order o)"
                 ),
-                "order_lines": "(SELECT pg_catalog.count(*) FROM line l JOIN sold s ON s.id = l.order_id
-                AND s.sku = l.sku AND s.quantity = l.quantity AND s.price = l.price)
-            = (SELECT pg_catalog.count(*) FROM sold)",
-                "movements": "(SELECT pg_catalog.count(*) FROM ledger m JOIN sold s ON s.sku = m.sku
-                AND s.version = m.version AND s.quantity = - m.delta AND s.stock = m.stock_after)
-            = (SELECT pg_catalog.count(*) FROM sold)",
+                "order_lines": "(SELECT (pg_catalog.count(*), pg_catalog.sum(l.quantity), pg_catalog.sum(l.price))
+                = (SELECT lines, quantities, prices FROM sums) FROM line l)",
+                "movements": "(SELECT (pg_catalog.count(*), - pg_catalog.sum(m.delta), pg_catalog.sum(m.version),
+                    pg_catalog.sum(m.stock_after))
+                = (SELECT lines, quantities, versions, stocks FROM sums) FROM ledger m)",
             ),
             " ELSE false END AS ok,
         ",
@@ -123,7 +127,7 @@ const CAREFUL_BATCH: &str = batch! {
     made: "(SELECT pg_catalog.count(*) FROM new_order)",
     left_out: "CASE WHEN v.ok AND pg_catalog.row_number() OVER () = 1
             AND (SELECT pg_catalog.count(*) FROM new_order) < pg_catalog.cardinality($6::uuid[])
-        THEN ARRAY(SELECT r.id FROM requested r WHERE NOT EXISTS (SELECT FROM new_order n WHERE n.id = r.id)) END"
+        THEN ARRAY(SELECT id FROM requested EXCEPT SELECT id FROM new_order) END"
 };
 
 /// The facts of these products, before a batch. `$1` skus.
