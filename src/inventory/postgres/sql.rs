@@ -66,10 +66,11 @@ macro_rules! expired {
 /// `$skus` are the products, `$holds` selects `reservation_id`, `sku`, `held` and `state` of the holds under
 /// the products' locks (`locked`) and locks them. `$before` may add CTEs, `$skip` skip locked products. Sets
 /// of holds are compared by `INTERSECT`: a join of two of them may become a loop over all pairs, as their
-/// sizes can't be estimated. For the same reason the holds are updated by their key alone.
+/// sizes can't be estimated. `$by` is a further condition of the holds `h` that are updated, for a statement
+/// whose plan would read all of them otherwise; it costs time with the square of their number.
 macro_rules! end_holds {
     (
-        before: $before:literal, skus: $skus:literal, skip: $skip:literal, holds: $holds:expr, state: $state:literal,
+        before: $before:literal, skus: $skus:literal, skip: $skip:literal, holds: $holds:expr, by: $by:literal, state: $state:literal,
         kind: $kind:literal, reservation: $reservation:literal, answer: $answer:expr
     ) => {
         concat!(
@@ -88,7 +89,9 @@ macro_rules! end_holds {
     ended AS (
         UPDATE optilock.holds h SET state = ",
             $state,
-            " FROM ending e WHERE h.reservation_id = e.reservation_id AND h.sku = e.sku
+            " FROM ending e WHERE h.reservation_id = e.reservation_id AND h.sku = e.sku",
+            $by,
+            "
         RETURNING h.reservation_id, h.sku, h.held, h.state),
     freed AS MATERIALIZED (
         SELECT e.sku, pg_catalog.sum(e.held)::bigint AS units

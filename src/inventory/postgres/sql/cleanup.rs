@@ -62,6 +62,7 @@ pub(in crate::inventory::postgres) const EXPIRE: &str = end_holds! {
             AND ((h.sku, h.reservation_id) IN (SELECT sku, reservation_id FROM requested)) IS TRUE
             AND h.state = 0 AND h.expires_at <= pg_catalog.statement_timestamp()
         ORDER BY h.sku, h.reservation_id FOR NO KEY UPDATE SKIP LOCKED",
+    by: "",
     state: "3",
     kind: "5",
     reservation: "NULL",

@@ -130,6 +130,7 @@ pub(in crate::inventory::postgres) const RELEASE: &str = end_holds! {
             WHERE h.sku = ANY (ARRAY(SELECT sku FROM locked)) AND h.reservation_id = $1::uuid
             ORDER BY h.sku FOR NO KEY UPDATE) h
         WHERE h.state IN (0, 3)",
+    by: " AND h.reservation_id = $1::uuid",
     state: "2",
     kind: "10",
     reservation: "$1::uuid",
@@ -176,6 +177,7 @@ pub(in crate::inventory::postgres) const EXPIRE: &str = end_holds! {
             WHERE h.sku = short.sku AND h.state = 0 AND h.expires_at <= pg_catalog.statement_timestamp()
                 AND (h.reservation_id = $4::uuid) IS NOT TRUE
             ORDER BY h.expires_at LIMIT short.most FOR NO KEY UPDATE) h",
+    by: " AND h.reservation_id = ANY (ARRAY(SELECT reservation_id FROM ending))",
     state: "3",
     kind: "5",
     reservation: "NULL::uuid",
