@@ -8,8 +8,8 @@ use crate::{
     Class, Classify, Conflict, RetryError, StopReason, Version, Versioned,
     postgres::{
         self, OfSqlx, Phase, advice, class_in, class_of_busy, class_of_unknown, is_cancelled,
-        is_division_by_zero, is_ledger_key, is_lock_timeout, is_out_of_range, is_refused_row,
-        is_unique_violation, suppressed_table,
+        is_ledger_key, is_lock_timeout, is_out_of_range, is_refused_row, is_unique_violation,
+        suppressed_table,
     },
 };
 
@@ -273,8 +273,6 @@ impl Error {
                 id: id.to_string(),
                 table: Some(format!("optilock.{table}")),
             }
-        } else if is_division_by_zero(&error) {
-            Self::suppressed(entity, id)
         } else {
             Self::own_key(error)
         }

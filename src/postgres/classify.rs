@@ -234,12 +234,6 @@ pub(crate) fn is_out_of_range(error: &sqlx::Error) -> bool {
     has_code(error, "22003")
 }
 
-/// A statement divided by zero: ours do so on purpose, when what they wrote is not what they decided.
-#[cfg(feature = "inventory")]
-pub(crate) fn is_division_by_zero(error: &sqlx::Error) -> bool {
-    has_code(error, "22012")
-}
-
 /// A statement of the transaction had failed before.
 #[cfg(feature = "inventory")]
 pub(crate) fn is_aborted(error: &sqlx::Error) -> bool {
