@@ -1,6 +1,6 @@
 use uuid::Uuid;
 
-use super::{Error, Sku, Stock, product::check_text};
+use super::{Error, Quantity, Shortage, Sku, Stock, product::check_text};
 
 /// A relative change of a product's stock: a delivery, breakage, theft.
 ///
@@ -76,6 +76,14 @@ impl Adjustment {
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
+    }
+
+    /// It takes more than the units that are available.
+    pub(crate) fn insufficient(&self, available: i64) -> Error {
+        // Within the bounds of a quantity or not, it is more than there is.
+        let requested = Quantity::new(-self.delta).unwrap_or(Quantity::MAX);
+        let shortage = Shortage::new(self.sku.clone(), requested, available);
+        Error::InsufficientStock(vec![shortage])
     }
 
     /// Stock would pass what one product may have.

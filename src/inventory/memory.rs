@@ -15,12 +15,15 @@ use async_trait::async_trait;
 use super::{
     Adjustment, Audit, Checkout, Cleanup, Error, Hold, HoldState, Inventory, Movement,
     MovementKind, NewProduct, Order, OrderFilter, OrderId, OrderLine, OrderStatus, OrderStep, Page,
-    Product, Quantity, Report, Reservation, ReservationId, Reserve, Return, Shortage, Sku, Stock,
-    checkout::Facts, product::check_text, reservation::check_duration, traffic::Traffic,
+    Product, Report, Reservation, ReservationId, Reserve, Return, Shortage, Sku, Stock,
+    checkout::Facts,
+    product::{check_text, unedited, unmoved},
+    reservation::check_duration,
+    traffic::Traffic,
 };
-use crate::{Conflict, Version, Versioned};
+use crate::{Version, Versioned};
 
-use shop::{Cause, Kept, Shop, is_due, is_older, next, now, unmoved};
+use shop::{Cause, Kept, Shop, is_due, is_older, next, now};
 
 const UNPAID: [OrderStatus; 2] = [OrderStatus::PendingPayment, OrderStatus::PaymentFailed];
 
@@ -197,12 +200,7 @@ impl Inventory for MemoryInventory {
         check_text("name", &changed.name)?;
         let mut shop = self.shop();
         let mut product = shop.find(&changed.sku)?.clone();
-        if product.revision != changed.revision {
-            let sku = product.sku.as_str();
-            return Err(
-                Conflict::new("catalogue entry", sku, changed.revision, product.revision).into(),
-            );
-        }
+        unedited(&product, changed.revision)?;
         product.name.clone_from(&changed.name);
         product.price = changed.price;
         product.revision = next(product.revision)?;
@@ -226,13 +224,8 @@ impl Inventory for MemoryInventory {
     }
 
     async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
-        let beyond = adjustment.beyond();
-        let Adjustment {
-            id,
-            sku,
-            delta,
-            reason,
-        } = adjustment;
+        let (id, delta) = (adjustment.id, adjustment.delta);
+        let sku = adjustment.sku.clone();
         let mut shop = self.shop();
         if let Some((made_of, made)) = shop.adjustments.get(&id) {
             // Whatever became of the product since.
@@ -242,23 +235,20 @@ impl Inventory for MemoryInventory {
             };
         }
         let mut product = shop.find(&sku)?.clone();
-        if product.available() + delta < 0 && shop.lapse(&[&sku])?.holds > 0 {
-            product = shop.find(&sku)?.clone();
+        let obtainable = product.available() + shop.expired(&sku, None);
+        if obtainable + delta < 0 {
+            return Err(adjustment.insufficient(obtainable));
         }
-        if product.available() + delta < 0 {
-            let requested = Quantity::new(-delta).unwrap_or(Quantity::MAX);
-            return Err(Error::InsufficientStock(vec![Shortage::new(
-                sku,
-                requested,
-                product.available(),
-            )]));
+        while product.available() + delta < 0 {
+            shop.expire(&[(&sku, -delta)], None)?;
+            product = shop.find(&sku)?.clone();
         }
         let stock = product.stock.get().saturating_add(delta);
         if delta > 0 && stock > Stock::MAX.get() {
-            return Err(beyond);
+            return Err(adjustment.beyond());
         }
         product.stock = Stock::stored(stock);
-        let cause = Cause::of(MovementKind::Adjustment).with_reason(&reason);
+        let cause = Cause::of(MovementKind::Adjustment).with_reason(&adjustment.reason);
         let product = shop.put(product, cause)?;
         shop.adjustments.insert(id, (sku, delta));
         Ok(product)

@@ -1,5 +1,6 @@
 //! The inventory on PostgreSQL.
 
+mod adjustment;
 mod audit;
 mod call;
 mod checkout;
@@ -38,7 +39,7 @@ use super::{
 };
 use crate::{RetryPolicy, Version};
 
-use call::Call;
+use call::{Call, Late};
 use cleanup::{Holds, Keys, Orders};
 #[doc(hidden)]
 pub use combine::BATCH;
@@ -46,7 +47,6 @@ pub use combine::{CombineOptions, Combined};
 use doubt::Doubt;
 pub use hook::{Accepted, BoxError, Change, OnAccepted};
 pub use migrate::{MigrateError, migrate};
-use products::Products;
 #[doc(hidden)]
 pub use sql::checkout::SELL_ONE;
 pub use stats::Stats;
@@ -101,7 +101,6 @@ pub enum Strategy {
 #[must_use]
 pub struct PgInventory {
     pool: PgPool,
-    products: Products,
     policy: RetryPolicy,
     strategy: Strategy,
     hook: hook::Hook,
@@ -118,7 +117,6 @@ impl PgInventory {
     /// [`RetryPolicy::new`], [`Strategy::Guarded`], clean-ups at a pace of 20,000 per second.
     pub fn new(pool: PgPool) -> Self {
         Self {
-            products: Products::new(&pool),
             pool,
             policy: RetryPolicy::new(),
             strategy: Strategy::default(),
@@ -174,7 +172,7 @@ impl Inventory for PgInventory {
         self.change(
             "add product",
             token,
-            true,
+            Late::NotCommitted,
             async |conn: &mut PgConnection, _| products::add(conn, &new, token).await,
         )
         .await
@@ -182,7 +180,7 @@ impl Inventory for PgInventory {
 
     async fn product(&self, sku: &Sku) -> Result<Product, Error> {
         self.read("product", async |conn: &mut PgConnection, _| {
-            self.products.find(conn, sku).await
+            products::find(conn, sku).await
         })
         .await
     }
@@ -203,7 +201,7 @@ impl Inventory for PgInventory {
 
     async fn product_at(&self, sku: &Sku, expected: Version) -> Result<Product, Error> {
         self.read("product at", async |conn: &mut PgConnection, _| {
-            self.products.at(conn, sku, expected).await
+            products::at(conn, sku, expected).await
         })
         .await
     }
@@ -213,8 +211,8 @@ impl Inventory for PgInventory {
         self.change(
             "update product",
             token,
-            true,
-            async |conn: &mut PgConnection, _| self.products.edit(conn, changed, token).await,
+            Late::Refused,
+            async |conn: &mut PgConnection, _| products::edit(conn, changed, token).await,
         )
         .await
     }
@@ -224,10 +222,8 @@ impl Inventory for PgInventory {
         self.change(
             "retire product",
             token,
-            true,
-            async |conn: &mut PgConnection, _| {
-                self.products.retire(conn, sku, expected, token).await
-            },
+            Late::Refused,
+            async |conn: &mut PgConnection, _| products::retire(conn, sku, expected, token).await,
         )
         .await
         .map(drop)
@@ -242,13 +238,7 @@ impl Inventory for PgInventory {
     }
 
     async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
-        self.change(
-            "adjust stock",
-            adjustment.id,
-            false,
-            async |conn: &mut PgConnection, _| products::adjust(conn, &adjustment).await,
-        )
-        .await
+        self.adjust(&adjustment).await
     }
 
     async fn count_stock(
@@ -262,11 +252,9 @@ impl Inventory for PgInventory {
         self.change(
             "count stock",
             token,
-            true,
+            Late::Refused,
             async |conn: &mut PgConnection, _| {
-                self.products
-                    .count(conn, sku, expected, counted, reason, token)
-                    .await
+                products::count(conn, sku, expected, counted, reason, token).await
             },
         )
         .await

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{Error, Money, Sku, Stock};
-use crate::{Version, Versioned};
+use crate::{Conflict, Version, Versioned};
 
 /// A product as it stood when it was read.
 ///
@@ -132,6 +132,23 @@ impl NewProduct {
     pub const fn stock(&self) -> Stock {
         self.stock
     }
+}
+
+/// Refuses a product that is at another version than expected.
+pub(crate) fn unmoved(product: &Product, expected: Version) -> Result<(), Error> {
+    if product.version == expected {
+        return Ok(());
+    }
+    Err(Error::conflict(&product.sku, expected, product.version))
+}
+
+/// Refuses a product whose name or price was edited since this revision.
+pub(crate) fn unedited(product: &Product, expected: Version) -> Result<(), Error> {
+    if product.revision == expected {
+        return Ok(());
+    }
+    let entity = "catalogue entry";
+    Err(Conflict::new(entity, &product.sku, expected, product.revision).into())
 }
 
 /// Free text that PostgreSQL can store and a log line can show: 1 to 500 bytes, no control

@@ -426,11 +426,3 @@ pub(super) fn now() -> DateTime<Utc> {
 pub(super) fn next(version: Version) -> Result<Version, Error> {
     version.next().ok_or_else(Error::out_of_range)
 }
-
-pub(super) fn unmoved(product: &Product, expected: Version) -> Result<(), Error> {
-    if product.version == expected {
-        Ok(())
-    } else {
-        Err(Error::conflict(&product.sku, expected, product.version))
-    }
-}

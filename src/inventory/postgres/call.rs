@@ -65,6 +65,17 @@ impl<L> Call<L> {
     }
 }
 
+/// What becomes of an attempt of a change that arrives after a later one was refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Late {
+    /// It is refused as well: the change names a version.
+    Refused,
+    /// Its transaction is never committed.
+    NotCommitted,
+    /// It may be made.
+    Done,
+}
+
 /// By the phase of its transaction.
 fn settled(failed: Failed<Error>) -> Failed<Error> {
     match failed.class {
@@ -268,21 +279,20 @@ impl PgInventory {
         .await
     }
 
-    /// A change of one product, made once: `token` is written with it and found again when an
-    /// attempt's outcome is unknown. `absolute`: the change compares a version, so an attempt still
-    /// on its way is refused whenever this one is; and it is several statements, in a transaction.
+    /// A change of one product, made once: `token` is written with it and found again when an attempt's
+    /// outcome is unknown.
     pub(super) async fn change<F>(
         &self,
         label: &'static str,
         token: Uuid,
-        absolute: bool,
+        late: Late,
         op: F,
     ) -> Result<Product, Error>
     where
         F: for<'c> Operation<&'c mut PgConnection, Result<Product, Error>>,
     {
         self.call(label, op, async |call: &mut Call<F>, attempt| {
-            let result = if absolute || attempt.locking() {
+            let result = if late == Late::NotCommitted || attempt.locking() {
                 self.locking(attempt, &mut call.lent).await
             } else {
                 self.alone(attempt, &mut call.lent).await
@@ -295,7 +305,7 @@ impl PgInventory {
                     match changed.await? {
                         Some((product, _)) => Ok(product),
                         None => {
-                            call.in_doubt = !absolute;
+                            call.in_doubt = late == Late::Done;
                             Err(refused)
                         }
                     }
@@ -317,9 +327,12 @@ impl PgInventory {
         paused: bool,
     ) -> Result<Product, Error> {
         let token = Uuid::now_v7();
-        self.change(label, token, false, async |conn: &mut PgConnection, _| {
-            products::set_paused(conn, sku, paused, token).await
-        })
+        self.change(
+            label,
+            token,
+            Late::Done,
+            async |conn: &mut PgConnection, _| products::set_paused(conn, sku, paused, token).await,
+        )
         .await
     }
 

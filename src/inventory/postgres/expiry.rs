@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use sqlx::{PgConnection, Row};
 use tokio::time::Instant;
 
-use super::{reservations::count, sql};
+use super::{PgInventory, reservations::count, sql};
 use crate::{
-    RetryPolicy, Version,
+    Attempt, Class, RetryPolicy, Version,
     inventory::{Cleanup, Error, ReservationId, Sku},
+    postgres::Failed,
 };
 
 /// After as many pieces in a row that ended nothing, although there was something to end, a trigger or a
@@ -20,6 +21,85 @@ const IDLE: u32 = 3;
 pub(super) enum Piece<T> {
     Done(T),
     Behind(Expiry),
+}
+
+/// A request that expired holds may be in the way of.
+pub(super) trait Request: Sync {
+    type Answer: Send;
+
+    /// What it needs, each product once and sorted.
+    fn needed(&self) -> Vec<Needed<'_>>;
+
+    /// One attempt, after the pieces that were ended so far.
+    fn decide(
+        &self,
+        conn: &mut PgConnection,
+        expiry: Expiry,
+    ) -> impl Future<Output = Result<Piece<Self::Answer>, Error>> + Send;
+}
+
+/// In a transaction: ends a piece of the expired holds that are in the way, and decides.
+async fn expire_and_decide<R: Request>(
+    conn: &mut PgConnection,
+    request: &R,
+    expiry: &Expiry,
+) -> Result<Piece<R::Answer>, Error> {
+    let mut expiry = expiry.clone();
+    expiry.end(conn, &request.needed(), None).await?;
+    request.decide(conn, expiry).await
+}
+
+/// All pieces in the caller's transaction, which commits them.
+pub(super) async fn in_transaction<R: Request>(
+    conn: &mut PgConnection,
+    policy: &RetryPolicy,
+    request: &R,
+) -> Result<R::Answer, Error> {
+    let since = Instant::now();
+    let mut piece = request.decide(conn, Expiry::new()).await?;
+    loop {
+        match piece {
+            Piece::Done(answer) => return Ok(answer),
+            Piece::Behind(expiry) => {
+                expiry.goes_on(policy, since)?;
+                piece = expire_and_decide(conn, request, &expiry).await?;
+            }
+        }
+    }
+}
+
+impl PgInventory {
+    /// One attempt. If expired holds are in the way, it goes on in transactions, each of which ends a
+    /// piece of them.
+    pub(super) async fn by_pieces<R: Request>(
+        &self,
+        since: Instant,
+        attempt: Attempt,
+        request: &R,
+    ) -> Result<R::Answer, Failed<Error>> {
+        let mut lease = self.acquire().await?;
+        let first = &mut async |conn: &mut PgConnection, _: Attempt| {
+            request.decide(conn, Expiry::new()).await
+        };
+        let mut piece = if attempt.locking() {
+            self.locking_on(&mut lease, attempt, first).await?
+        } else {
+            self.alone_on(&mut lease, attempt, first).await?
+        };
+        loop {
+            match piece {
+                Piece::Done(answer) => return Ok(answer),
+                Piece::Behind(expiry) => {
+                    let goes_on = expiry.goes_on(&self.policy, since);
+                    goes_on.map_err(|error| Failed::new(error, Class::Permanent))?;
+                    let next = &mut async |conn: &mut PgConnection, _: Attempt| {
+                        expire_and_decide(conn, request, &expiry).await
+                    };
+                    piece = self.locking_on(&mut lease, attempt, next).await?;
+                }
+            }
+        }
+    }
 }
 
 /// Units that a request needs of a product, and the version that it expects.

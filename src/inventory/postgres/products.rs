@@ -1,196 +1,39 @@
 //! Products: each function is one attempt on one connection, and commits nothing of its own.
 //!
-//! What compares a version goes through [`PgRepository`], and its ledger's row follows in the same
-//! transaction. What is relative, and what adds a product, is one statement.
+//! What changes a product is one statement with its movement. A statement that changed nothing answers with the
+//! product as it was locked, from which the refusal is made.
 
-use sqlx::{FromRow, PgConnection, PgPool, Row, postgres::PgRow};
+use sqlx::{FromRow, PgConnection, Postgres, Row, postgres::PgRow, query::Query};
 use uuid::Uuid;
 
-use super::{
-    product::{ByVersion, Entry, ProductRow, Shelf},
-    reservations, sql,
-};
+use super::{product::ProductRow, sql};
 use crate::{
     Version, Versioned,
     inventory::{
-        Adjustment, Error, MovementKind, NewProduct, Page, Product, Quantity, Shortage, Sku, Stock,
-        product::check_text,
+        Error, MovementKind, NewProduct, Page, Product, Sku, Stock,
+        product::{check_text, unedited, unmoved},
     },
-    postgres::{self, PgRepository},
 };
 
-#[derive(Clone, Debug)]
-pub(super) struct Products {
-    entries: PgRepository<Entry>,
-    shelves: PgRepository<Shelf>,
-}
+type Statement<'q> = Query<'q, Postgres, sqlx::postgres::PgArguments>;
 
-impl Products {
-    pub(super) fn new(pool: &PgPool) -> Self {
-        Self {
-            entries: PgRepository::new(pool.clone()),
-            shelves: PgRepository::new(pool.clone()),
-        }
-    }
-
-    pub(super) async fn find(&self, conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
-        self.shelves.get_in(conn, sku).await?.try_into()
-    }
-
-    pub(super) async fn at(
-        &self,
-        conn: &mut PgConnection,
-        sku: &Sku,
-        expected: Version,
-    ) -> Result<Product, Error> {
-        self.shelves
-            .get_at_in(conn, sku, expected)
-            .await?
-            .try_into()
-    }
-
-    /// Name and price, if nobody edited them since.
-    pub(super) async fn edit(
-        &self,
-        conn: &mut PgConnection,
-        changed: &Product,
-        token: Uuid,
-    ) -> Result<Product, Error> {
-        check_text("name", &changed.name)?;
-        // Of the product, to the caller: that its entry is a row of its own is the crate's business.
-        let of_product = |error| match error {
-            postgres::Error::NotFound { .. } => Error::no_product(&changed.sku),
-            postgres::Error::Suppressed { .. } => Error::suppressed(Product::ENTITY, &changed.sku),
-            other => other.into(),
-        };
-        let locked = self.entries.lock_in(conn, &changed.sku).await;
-        let locked = locked.map_err(of_product)?;
-        let entry = Entry::of(changed);
-        let edited = self.entries.update_in(conn, &entry).await;
-        let edited = edited.map_err(of_product)?;
-        let meant = Meant {
-            name: &entry.name,
-            price: entry.price,
-            currency: &entry.currency,
-            ..Meant::one_on(&locked)
-        };
-        record(conn, &edited, &meant, MovementKind::Edit, 0, token, None).await?;
-        edited.try_into()
-    }
-
-    pub(super) async fn retire(
-        &self,
-        conn: &mut PgConnection,
-        sku: &Sku,
-        expected: Version,
-        token: Uuid,
-    ) -> Result<Product, Error> {
-        let mut shelf = self.shelves.lock_in(conn, sku).await?;
-        (shelf.retired, shelf.version) = (true, expected);
-        let retired = self.shelves.update_in(conn, &shelf).await?;
-        let meant = Meant::one_on(&shelf);
-        record(
-            conn,
-            &retired,
-            &meant,
-            MovementKind::Retired,
-            0,
-            token,
-            None,
-        )
-        .await?;
-        retired.try_into()
-    }
-
-    pub(super) async fn count(
-        &self,
-        conn: &mut PgConnection,
-        sku: &Sku,
-        expected: Version,
-        counted: Stock,
-        reason: &str,
-        token: Uuid,
-    ) -> Result<Product, Error> {
-        check_text("reason", reason)?;
-        let mut shelf = self.shelves.lock_in(conn, sku).await?;
-        if shelf.version == expected && shelf.reserved > counted.get() {
-            // What has run out counts as held until it is lapsed; a count names the version, and so
-            // can't lapse it by itself.
-            return Err(Error::StockHeld {
-                sku: sku.clone(),
-                counted: counted.get(),
-                reserved: shelf.reserved,
-            });
-        }
-        let delta = counted.get().saturating_sub(shelf.stock);
-        (shelf.stock, shelf.version) = (counted.get(), expected);
-        let updated = self.shelves.update_in(conn, &shelf).await?;
-        let meant = Meant::one_on(&shelf);
-        record(
-            conn,
-            &updated,
-            &meant,
-            MovementKind::Count,
-            delta,
-            token,
-            Some(reason),
-        )
-        .await?;
-        updated.try_into()
-    }
-}
-
-/// What an update was to store.
-#[derive(Debug)]
-struct Meant<'a> {
-    version: i64,
-    name: &'a str,
-    price: i64,
-    currency: &'a str,
-    stock: i64,
-    retired: bool,
-}
-
-impl<'a> Meant<'a> {
-    /// The row, one version on.
-    fn one_on<G>(row: &'a ProductRow<G>) -> Self {
-        Self {
-            version: row.version.get().saturating_add(1),
-            name: &row.name,
-            price: row.price,
-            currency: &row.currency,
-            stock: row.stock,
-            retired: row.retired,
-        }
-    }
-}
-
-/// The ledger's row of a product that was just written, if it was written as it was meant.
-async fn record<G>(
-    conn: &mut PgConnection,
-    product: &ProductRow<G>,
-    meant: &Meant<'_>,
-    kind: MovementKind,
-    delta: i64,
-    token: Uuid,
-    reason: Option<&str>,
-) -> Result<(), Error> {
-    sqlx::query(sql::products::RECORD)
-        .bind(&product.sku)
-        .bind(meant.version)
-        .bind(kind.code())
-        .bind(meant.stock)
-        .bind(delta)
-        .bind(token)
-        .bind(reason)
-        .bind(meant.name)
-        .bind(meant.price)
-        .bind(meant.currency)
-        .bind(meant.retired)
-        .fetch_one(conn)
+pub(super) async fn find(conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
+    let found: Option<ProductRow> = sqlx::query_as(sql::products::PRODUCT)
+        .bind(sku)
+        .fetch_optional(conn)
         .await
-        .map_err(|error| Error::of_several(error, Product::ENTITY, &product.sku))?;
-    Ok(())
+        .map_err(Error::before)?;
+    found.ok_or_else(|| Error::no_product(sku))?.try_into()
+}
+
+pub(super) async fn at(
+    conn: &mut PgConnection,
+    sku: &Sku,
+    expected: Version,
+) -> Result<Product, Error> {
+    let product = find(conn, sku).await?;
+    unmoved(&product, expected)?;
+    Ok(product)
 }
 
 pub(super) async fn page(conn: &mut PgConnection, page: &Page<Sku>) -> Result<Vec<Product>, Error> {
@@ -212,7 +55,7 @@ pub(super) async fn of(conn: &mut PgConnection, skus: &[Sku]) -> Result<Vec<Prod
     products(found)
 }
 
-fn products(found: Result<Vec<Shelf>, sqlx::Error>) -> Result<Vec<Product>, Error> {
+fn products(found: Result<Vec<ProductRow>, sqlx::Error>) -> Result<Vec<Product>, Error> {
     let found = found.map_err(Error::before)?;
     found.into_iter().map(Product::try_from).collect()
 }
@@ -229,7 +72,7 @@ pub(super) async fn changed_by(
         .map_err(Error::before)?;
     found
         .map(|found| {
-            let product = ProductRow::<ByVersion>::from_row(&found)?;
+            let product = ProductRow::from_row(&found)?;
             Ok((product.try_into()?, found.try_get("delta")?))
         })
         .transpose()
@@ -241,49 +84,152 @@ pub(super) async fn add(
     token: Uuid,
 ) -> Result<Product, Error> {
     check_text("name", &new.name)?;
-    let added = sqlx::query(sql::products::ADD)
+    let answer = sqlx::query(sql::products::ADD)
         .bind(&new.sku)
         .bind(&new.name)
         .bind(new.price.minor())
         .bind(new.price.currency().as_str())
         .bind(new.stock.get())
         .bind(token)
-        .fetch_optional(&mut *conn)
+        .fetch_one(&mut *conn)
         .await
         .map_err(|error| Error::of_several(error, Product::ENTITY, &new.sku))?;
+    if answer.try_get::<Option<&str>, _>("sku")?.is_some() {
+        return ProductRow::from_row(&answer)?.try_into();
+    }
     let exists = || Error::AlreadyExists {
         entity: Product::ENTITY,
         id: new.sku.to_string(),
     };
-    let Some(answer) = added else {
-        // Another transaction added it meanwhile; or something swallowed the row.
-        let known: bool = sqlx::query_scalar(sql::products::EXISTS)
-            .bind(&new.sku)
-            .fetch_one(conn)
-            .await
-            .map_err(Error::before)?;
-        return Err(if known {
-            exists()
-        } else {
-            Error::suppressed(Product::ENTITY, &new.sku)
-        });
-    };
-    if is_product(&answer)? {
-        return Shelf::from_row(&answer)?.try_into();
+    match answer.try_get("old_retired")? {
+        Some(true) => Err(Error::StockHeld {
+            sku: new.sku.clone(),
+            counted: new.stock.get(),
+            reserved: answer.try_get("held")?,
+        }),
+        Some(false) => Err(exists()),
+        None => {
+            // Another transaction added it meanwhile; or something swallowed the row.
+            let known: bool = sqlx::query_scalar(sql::products::EXISTS)
+                .bind(&new.sku)
+                .fetch_one(conn)
+                .await
+                .map_err(Error::before)?;
+            Err(if known {
+                exists()
+            } else {
+                Error::suppressed(Product::ENTITY, &new.sku)
+            })
+        }
     }
-    if !answer.try_get::<bool, _>("old_retired")? {
-        return Err(exists());
-    }
-    Err(Error::StockHeld {
-        sku: new.sku.clone(),
-        counted: new.stock.get(),
-        reserved: answer.try_get("held")?,
-    })
 }
 
-/// Whether the answer of a change has the product that was changed.
-fn is_product(answer: &PgRow) -> Result<bool, Error> {
-    Ok(answer.try_get::<Option<&str>, _>("sku")?.is_some())
+/// What became of a product that was to be changed.
+pub(super) struct Changed {
+    /// As it was stored, or as it was locked.
+    pub(super) product: Product,
+    pub(super) wrote: bool,
+    pub(super) row: PgRow,
+}
+
+/// Runs a statement that changes a product and answers with it. `None`: there is no such product, or it is
+/// retired.
+pub(super) async fn change(
+    conn: &mut PgConnection,
+    sku: &Sku,
+    statement: Statement<'_>,
+) -> Result<Option<Changed>, Error> {
+    let row = statement
+        .fetch_one(conn)
+        .await
+        .map_err(|error| Error::of_several(error, Product::ENTITY, sku))?;
+    let Some(wrote) = row.try_get::<Option<bool>, _>("wrote")? else {
+        return Ok(None);
+    };
+    let product = ProductRow::from_row(&row)?;
+    if product.retired && !wrote {
+        return Ok(None);
+    }
+    Ok(Some(Changed {
+        product: product.try_into()?,
+        wrote,
+        row,
+    }))
+}
+
+/// Name and price, if they were not edited since.
+pub(super) async fn edit(
+    conn: &mut PgConnection,
+    changed: &Product,
+    token: Uuid,
+) -> Result<Product, Error> {
+    check_text("name", &changed.name)?;
+    let sku = &changed.sku;
+    let statement = sqlx::query(sql::products::EDIT)
+        .bind(sku)
+        .bind(changed.revision)
+        .bind(&changed.name)
+        .bind(changed.price.minor())
+        .bind(changed.price.currency().as_str())
+        .bind(token);
+    let edited = change(conn, sku, statement).await?;
+    let Changed { product, wrote, .. } = edited.ok_or_else(|| Error::no_product(sku))?;
+    if wrote {
+        return Ok(product);
+    }
+    unedited(&product, changed.revision)?;
+    Err(Error::suppressed(Product::ENTITY, sku))
+}
+
+pub(super) async fn retire(
+    conn: &mut PgConnection,
+    sku: &Sku,
+    expected: Version,
+    token: Uuid,
+) -> Result<Product, Error> {
+    let statement = sqlx::query(sql::products::RETIRE)
+        .bind(sku)
+        .bind(expected)
+        .bind(token);
+    let retired = change(conn, sku, statement).await?;
+    let Changed { product, wrote, .. } = retired.ok_or_else(|| Error::no_product(sku))?;
+    if wrote {
+        return Ok(product);
+    }
+    unmoved(&product, expected)?;
+    Err(Error::suppressed(Product::ENTITY, sku))
+}
+
+/// Expired holds count as held until they are ended: a count names the version, which ending them changes.
+pub(super) async fn count(
+    conn: &mut PgConnection,
+    sku: &Sku,
+    expected: Version,
+    counted: Stock,
+    reason: &str,
+    token: Uuid,
+) -> Result<Product, Error> {
+    check_text("reason", reason)?;
+    let statement = sqlx::query(sql::products::COUNT)
+        .bind(sku)
+        .bind(expected)
+        .bind(counted.get())
+        .bind(reason)
+        .bind(token);
+    let updated = change(conn, sku, statement).await?;
+    let Changed { product, wrote, .. } = updated.ok_or_else(|| Error::no_product(sku))?;
+    if wrote {
+        return Ok(product);
+    }
+    unmoved(&product, expected)?;
+    if product.reserved > counted {
+        return Err(Error::StockHeld {
+            sku: product.sku,
+            counted: counted.get(),
+            reserved: product.reserved.get(),
+        });
+    }
+    Err(Error::suppressed(Product::ENTITY, sku))
 }
 
 /// Pauses the sale, or resumes it: the product as it is then, also if it was so before.
@@ -297,81 +243,13 @@ pub(super) async fn set_paused(
         true => MovementKind::Paused,
         false => MovementKind::Resumed,
     };
-    let answer = sqlx::query(sql::products::PAUSE)
+    let statement = sqlx::query(sql::products::PAUSE)
         .bind(sku)
         .bind(paused)
         .bind(kind.code())
-        .bind(token)
-        .fetch_optional(conn)
-        .await
-        .map_err(|error| Error::of_several(error, Product::ENTITY, sku))?;
-    match answer.as_ref().map(Shelf::from_row).transpose()? {
-        Some(product) if !product.retired => product.try_into(),
-        _ => Err(Error::no_product(sku)),
-    }
-}
-
-/// Takes what has run out into account: it is in nobody's way.
-pub(super) async fn adjust(
-    conn: &mut PgConnection,
-    adjustment: &Adjustment,
-) -> Result<Product, Error> {
-    match adjust_once(conn, adjustment).await {
-        Err(Error::InsufficientStock(_))
-            if reservations::lapse(conn, &[&adjustment.sku]).await?.holds > 0 =>
-        {
-            adjust_once(conn, adjustment).await
-        }
-        answer => answer,
-    }
-}
-
-async fn adjust_once(conn: &mut PgConnection, adjustment: &Adjustment) -> Result<Product, Error> {
-    let Adjustment {
-        id,
-        sku,
-        delta,
-        reason,
-    } = adjustment;
-    let answer = sqlx::query(sql::products::ADJUST)
-        .bind(sku)
-        .bind(id)
-        .bind(reason)
-        .bind(delta)
-        .bind(Stock::MAX.get())
-        .fetch_optional(&mut *conn)
-        .await
-        .map_err(|error| Error::of_several(error, Product::ENTITY, sku))?;
-    if let Some(changed) = &answer
-        && is_product(changed)?
-    {
-        return Shelf::from_row(changed)?.try_into();
-    }
-    // Made before it is answered as it was then, whatever became of the product.
-    if let Some((product, made)) = changed_by(conn, *id).await? {
-        return if product.sku == *sku && made == *delta {
-            Ok(product)
-        } else {
-            Err(Error::another_request("adjustment", id, None))
-        };
-    }
-    let Some(locked) = answer else {
-        return Err(Error::no_product(sku));
-    };
-    if locked.try_get("old_retired")? {
-        return Err(Error::no_product(sku));
-    }
-    let stock: i64 = locked.try_get("old_stock")?;
-    let available = stock.saturating_sub(locked.try_get("old_reserved")?);
-    if available.saturating_add(*delta) < 0 {
-        // Within the bounds of a quantity or not, it is more than there is.
-        let requested = Quantity::new(-delta).unwrap_or(Quantity::MAX);
-        let shortage = Shortage::new(sku.clone(), requested, available);
-        return Err(Error::InsufficientStock(vec![shortage]));
-    }
-    if *delta > 0 && stock.saturating_add(*delta) > Stock::MAX.get() {
-        return Err(adjustment.beyond());
-    }
-    // It fits and was not written: the work of a trigger or a policy.
-    Err(Error::suppressed(Product::ENTITY, sku))
+        .bind(token);
+    let answer = change(conn, sku, statement).await?;
+    answer
+        .map(|answer| answer.product)
+        .ok_or_else(|| Error::no_product(sku))
 }

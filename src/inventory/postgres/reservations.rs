@@ -3,20 +3,18 @@
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
-use tokio::time::Instant;
 
 use super::{
     Call, PgInventory,
-    expiry::{Expiry, Needed, Piece},
+    expiry::{self, Expiry, Needed, Piece, Request},
     orders, row, sql,
 };
 use crate::{
-    Attempt, Class, RetryPolicy,
+    RetryPolicy,
     inventory::{
         Checkout, Cleanup, Error, Quantity, Reservation, ReservationId, Reserve, Shortage, Sku,
         reservation::check_duration,
     },
-    postgres::Failed,
 };
 
 pub(super) async fn find(conn: &mut PgConnection, id: ReservationId) -> Result<Reservation, Error> {
@@ -39,31 +37,11 @@ async fn known(conn: &mut PgConnection, request: &Reserve) -> Result<Option<Rese
     row::reservation(&rows.map_err(Error::before)?)
 }
 
-/// In the caller's transaction, which commits it.
-pub(super) async fn reserve(
-    conn: &mut PgConnection,
-    policy: &RetryPolicy,
-    request: &Reserve,
-) -> Result<Reservation, Error> {
-    request.check()?;
-    let since = Instant::now();
-    let mut piece = decide(conn, request, Expiry::new()).await?;
-    loop {
-        match piece {
-            Piece::Done(reservation) => return Ok(reservation),
-            Piece::Behind(expiry) => {
-                expiry.goes_on(policy, since)?;
-                piece = expire_and_decide(conn, request, &expiry).await?;
-            }
-        }
-    }
-}
-
 impl PgInventory {
     pub(super) async fn hold(&self, request: &Reserve) -> Result<Reservation, Error> {
         request.check()?;
         self.call("reserve", (), async |call: &mut Call, attempt| {
-            let result = self.hold_once(call.since, attempt, request).await;
+            let result = self.by_pieces(call.since, attempt, request).await;
             if let Err(refused) = &result {
                 call.refused(&refused.error);
             }
@@ -71,87 +49,55 @@ impl PgInventory {
         })
         .await
     }
+}
 
-    /// One attempt. If expired holds are in the way, it goes on in transactions, each of which ends a
-    /// piece of them.
-    async fn hold_once(
+impl Request for Reserve {
+    type Answer = Reservation;
+
+    fn needed(&self) -> Vec<Needed<'_>> {
+        let lines = self.lines.iter();
+        let needed = lines.map(|(sku, quantity)| Needed {
+            sku,
+            units: quantity.get(),
+            version: None,
+        });
+        needed.collect()
+    }
+
+    /// All lines in one statement that locks, judges and writes.
+    async fn decide(
         &self,
-        since: Instant,
-        attempt: Attempt,
-        request: &Reserve,
-    ) -> Result<Reservation, Failed<Error>> {
-        let mut lease = self.acquire().await?;
-        let first = &mut async |conn: &mut PgConnection, _: Attempt| {
-            decide(conn, request, Expiry::new()).await
-        };
-        let mut piece = if attempt.locking() {
-            self.locking_on(&mut lease, attempt, first).await?
+        conn: &mut PgConnection,
+        expiry: Expiry,
+    ) -> Result<Piece<Reservation>, Error> {
+        let rows = hold(conn, self).await?;
+        if row::wrote(&rows)? {
+            let committed = !conn.is_in_transaction();
+            let found = find(conn, self.id).await;
+            return found
+                .map(Piece::Done)
+                .map_err(|error| error.after(committed));
+        }
+        if let Some(stored) = known(conn, self).await? {
+            return self.replay(stored).map(Piece::Done);
+        }
+        if judge(&rows)? {
+            Ok(Piece::Behind(expiry))
         } else {
-            self.alone_on(&mut lease, attempt, first).await?
-        };
-        loop {
-            match piece {
-                Piece::Done(reservation) => return Ok(reservation),
-                Piece::Behind(expiry) => {
-                    let goes_on = expiry.goes_on(&self.policy, since);
-                    goes_on.map_err(|error| Failed::new(error, Class::Permanent))?;
-                    piece = self
-                        .locking_on(
-                            &mut lease,
-                            attempt,
-                            &mut async |conn: &mut PgConnection, _| {
-                                expire_and_decide(conn, request, &expiry).await
-                            },
-                        )
-                        .await?;
-                }
-            }
+            let (entity, id) = (Reservation::ENTITY, self.id);
+            Err(Error::suppressed_in("reservations", entity, id))
         }
     }
 }
 
-/// In a transaction: ends a piece of the expired holds that are in the way, and decides.
-async fn expire_and_decide(
+/// In the caller's transaction, which commits it.
+pub(super) async fn reserve(
     conn: &mut PgConnection,
+    policy: &RetryPolicy,
     request: &Reserve,
-    expiry: &Expiry,
-) -> Result<Piece<Reservation>, Error> {
-    let mut expiry = expiry.clone();
-    let lines = request.lines.iter();
-    let needed: Vec<Needed<'_>> = lines
-        .map(|(sku, quantity)| Needed {
-            sku,
-            units: quantity.get(),
-            version: None,
-        })
-        .collect();
-    expiry.end(conn, &needed, None).await?;
-    decide(conn, request, expiry).await
-}
-
-/// All lines in one statement that locks, judges and writes.
-async fn decide(
-    conn: &mut PgConnection,
-    request: &Reserve,
-    expiry: Expiry,
-) -> Result<Piece<Reservation>, Error> {
-    let rows = hold(conn, request).await?;
-    if row::wrote(&rows)? {
-        let committed = !conn.is_in_transaction();
-        let found = find(conn, request.id).await;
-        return found
-            .map(Piece::Done)
-            .map_err(|error| error.after(committed));
-    }
-    if let Some(stored) = known(conn, request).await? {
-        return request.replay(stored).map(Piece::Done);
-    }
-    if judge(&rows)? {
-        Ok(Piece::Behind(expiry))
-    } else {
-        let (entity, id) = (Reservation::ENTITY, request.id);
-        Err(Error::suppressed_in("reservations", entity, id))
-    }
+) -> Result<Reservation, Error> {
+    request.check()?;
+    expiry::in_transaction(conn, policy, request).await
 }
 
 async fn hold(conn: &mut PgConnection, request: &Reserve) -> Result<Vec<PgRow>, Error> {

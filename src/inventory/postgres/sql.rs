@@ -35,6 +35,26 @@ macro_rules! asserted {
 }
 pub(super) use asserted;
 
+/// An expression for the last `SELECT` that fails like [`asserted!`] where a product that is there was not
+/// locked; else false or null. `$locked` is a column of the locked row, `$sku` the text that was asked for. A
+/// policy may let a role read a row and not lock it, and a statement that locks it then does not see it. Products
+/// are never deleted and their SKUs never change, so that a plain read of the same statement tells. It reads only
+/// where no row was locked.
+///
+/// Not for a lock that skips locked rows. The last `SELECT` needs a row for each product that was asked for.
+macro_rules! hidden {
+    ($locked:literal, $sku:literal) => {
+        concat!(
+            "CASE WHEN ",
+            $locked,
+            " IS NULL THEN (SELECT ('optilock.suppressed.products ' || hidden.version::text)::boolean
+                FROM optilock.products hidden WHERE hidden.sku = ",
+            $sku,
+            ") ELSE false END"
+        )
+    };
+}
+
 /// Limits each wait for a lock to half a second: a transaction that holds one product for long must not
 /// delay the requests for others. Applies to the statement, or to the transaction that it is in.
 macro_rules! locks_within {

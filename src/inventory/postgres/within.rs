@@ -6,8 +6,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    PgInventory, audit, checkout, doubt::Doubt, hook::UnfinishedSale, orders, products, report,
-    reservations, returns, step,
+    PgInventory, audit, checkout, doubt::Doubt, expiry, hook::UnfinishedSale, orders, products,
+    report, reservations, returns, step,
 };
 use crate::{
     Version,
@@ -37,7 +37,7 @@ impl PgInventory {
     ///
     /// As there.
     pub async fn product_in(&self, conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
-        self.products.find(conn, sku).await
+        products::find(conn, sku).await
     }
 
     /// [`products`](crate::inventory::Inventory::products) in the caller's transaction.
@@ -77,7 +77,7 @@ impl PgInventory {
         sku: &Sku,
         expected: Version,
     ) -> Result<Product, Error> {
-        self.products.at(conn, sku, expected).await
+        products::at(conn, sku, expected).await
     }
 
     /// [`update_product`](crate::inventory::Inventory::update_product) in the caller's transaction.
@@ -90,7 +90,7 @@ impl PgInventory {
         conn: &mut PgConnection,
         changed: &Product,
     ) -> Result<Product, Error> {
-        self.products.edit(conn, changed, Uuid::now_v7()).await
+        products::edit(conn, changed, Uuid::now_v7()).await
     }
 
     /// [`retire_product`](crate::inventory::Inventory::retire_product) in the caller's transaction.
@@ -104,8 +104,7 @@ impl PgInventory {
         sku: &Sku,
         expected: Version,
     ) -> Result<(), Error> {
-        self.products
-            .retire(conn, sku, expected, Uuid::now_v7())
+        products::retire(conn, sku, expected, Uuid::now_v7())
             .await
             .map(drop)
     }
@@ -138,7 +137,7 @@ impl PgInventory {
         conn: &mut PgConnection,
         adjustment: &Adjustment,
     ) -> Result<Product, Error> {
-        products::adjust(conn, adjustment).await
+        expiry::in_transaction(conn, &self.policy, adjustment).await
     }
 
     /// [`count_stock`](crate::inventory::Inventory::count_stock) in the caller's transaction.
@@ -154,9 +153,7 @@ impl PgInventory {
         counted: Stock,
         reason: &str,
     ) -> Result<Product, Error> {
-        self.products
-            .count(conn, sku, expected, counted, reason, Uuid::now_v7())
-            .await
+        products::count(conn, sku, expected, counted, reason, Uuid::now_v7()).await
     }
 
     /// [`checkout`](crate::inventory::Inventory::checkout) in the caller's transaction: order, lines and movements

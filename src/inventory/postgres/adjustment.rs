@@ -1,0 +1,89 @@
+//! Adjustments of a stock. Expired holds are not in the way of one.
+
+use sqlx::{PgConnection, Row};
+
+use super::{
+    Call, PgInventory,
+    expiry::{Expiry, Needed, Piece, Request},
+    products::{self, Changed},
+    sql,
+};
+use crate::{
+    Versioned,
+    inventory::{Adjustment, Error, Product, Stock},
+};
+
+impl PgInventory {
+    /// Made once per id, which is written with it and found again when an attempt's outcome is unknown.
+    pub(super) async fn adjust(&self, adjustment: &Adjustment) -> Result<Product, Error> {
+        self.call("adjust stock", (), async |call: &mut Call, attempt| {
+            let result = self.by_pieces(call.since, attempt, adjustment).await;
+            // The id is another request's: no attempt of this one takes effect.
+            if let Err(failed) = &result
+                && matches!(failed.error, Error::IdempotencyMismatch { .. })
+            {
+                call.in_doubt = false;
+            }
+            result
+        })
+        .await
+    }
+}
+
+impl Request for Adjustment {
+    type Answer = Product;
+
+    fn needed(&self) -> Vec<Needed<'_>> {
+        vec![Needed {
+            sku: &self.sku,
+            units: -self.delta,
+            version: None,
+        }]
+    }
+
+    async fn decide(
+        &self,
+        conn: &mut PgConnection,
+        expiry: Expiry,
+    ) -> Result<Piece<Product>, Error> {
+        let statement = sqlx::query(sql::products::ADJUST)
+            .bind(&self.sku)
+            .bind(self.id)
+            .bind(&self.reason)
+            .bind(self.delta)
+            .bind(Stock::MAX.get());
+        let locked = match products::change(&mut *conn, &self.sku, statement).await? {
+            Some(Changed {
+                product,
+                wrote: true,
+                ..
+            }) => return Ok(Piece::Done(product)),
+            locked => locked,
+        };
+        // In a later snapshot, as it may have been made while this attempt waited for the lock. It is answered
+        // as made, whatever became of the product.
+        if let Some((product, delta)) = products::changed_by(conn, self.id).await? {
+            return if product.sku == self.sku && delta == self.delta {
+                Ok(Piece::Done(product))
+            } else {
+                Err(Error::another_request("adjustment", self.id, None))
+            };
+        }
+        let Some(Changed { product, row, .. }) = locked else {
+            return Err(Error::no_product(&self.sku));
+        };
+        let available = product.available();
+        let obtainable = available.saturating_add(row.try_get("expired")?);
+        if obtainable.saturating_add(self.delta) < 0 {
+            return Err(self.insufficient(obtainable));
+        }
+        if available.saturating_add(self.delta) < 0 {
+            return Ok(Piece::Behind(expiry));
+        }
+        if self.delta > 0 && product.stock.get().saturating_add(self.delta) > Stock::MAX.get() {
+            return Err(self.beyond());
+        }
+        // It fits and was not written: the work of a trigger or a policy.
+        Err(Error::suppressed(Product::ENTITY, &self.sku))
+    }
+}
