@@ -106,7 +106,7 @@ async fn a_statement_that_was_cancelled_is_not_repeated() {
     }
     // The limit that this transaction set: busy.
     let twice = POLICY.with_max_attempts(2);
-    let ended = sleep(&own_limit(Duration::from_millis(20)), &twice).await;
+    let ended = sleep(&own_limit(Duration::from_millis(200)), &twice).await;
     assert_eq!((ended.attempts, ended.reason), (2, StopReason::Attempts));
 
     // An inventory's own statements, waiting for a lock.

@@ -210,19 +210,6 @@ pub(super) async fn expired(
         .map_err(Error::before)
 }
 
-/// Ends a bounded number of expired holds of these products.
-pub(super) async fn lapse(conn: &mut PgConnection, skus: &[&Sku]) -> Result<Cleanup, Error> {
-    let skus = skus.iter();
-    let needed: Vec<Needed<'_>> = skus
-        .map(|&sku| Needed {
-            sku,
-            units: i64::MAX,
-            version: None,
-        })
-        .collect();
-    Expiry::new().end(conn, &needed, None).await
-}
-
 pub(super) fn count(lapsed: &PgRow) -> Result<Cleanup, Error> {
     let count = |column| lapsed.try_get(column).map(i64::unsigned_abs);
     Ok(Cleanup::of_holds(count("holds")?, count("units")?))
