@@ -37,6 +37,12 @@ enum Op {
         product: u8,
         version: u8,
     },
+    Pause {
+        product: u8,
+    },
+    Resume {
+        product: u8,
+    },
     Adjust {
         product: u8,
         id: u8,
@@ -113,6 +119,8 @@ fn op() -> impl proptest::strategy::Strategy<Value = Op> {
         3 => (product.clone(), 0_u8..12).prop_map(|(product, units)| Op::Add { product, units }),
         1 => (product.clone(), 1_u8..4, 1_u8..3).prop_map(|(product, revision, price)| Op::Edit { product, revision, price }),
         1 => (product.clone(), version.clone()).prop_map(|(product, version)| Op::Retire { product, version }),
+        1 => product.clone().prop_map(|product| Op::Pause { product }),
+        2 => product.clone().prop_map(|product| Op::Resume { product }),
         2 => (product.clone(), 0_u8..4, -6_i8..6).prop_map(|(product, id, delta)| Op::Adjust { product, id, delta }),
         1 => (product.clone(), version.clone(), 0_u8..9).prop_map(|(product, version, units)| Op::Count { product, version, units }),
         1 => (product, version).prop_map(|(product, version)| Op::Look { product, version }),
@@ -154,9 +162,10 @@ fn of_product(product: Product) -> String {
         reserved,
         version,
         revision,
+        paused,
         ..
     } = product;
-    format!("{sku} {name} {price} {stock} {reserved} {version} {revision}")
+    format!("{sku} {name} {price} {stock} {reserved} {version} {revision} {paused}")
 }
 
 fn of_order(order: Order) -> String {
@@ -221,6 +230,8 @@ async fn apply(shop: &dyn Inventory, case: Uuid, op: &Op) -> String {
             shop.retire_product(&name(*product), version(*number)).await,
             |()| String::new(),
         ),
+        Op::Pause { product } => told(shop.pause(&name(*product)).await, of_product),
+        Op::Resume { product } => told(shop.resume(&name(*product)).await, of_product),
         Op::Adjust {
             product,
             id: number,

@@ -74,7 +74,8 @@ pub async fn expired_holds(bench: &Bench, subject: &Subject, cell: &str, holds: 
 /// What is stored, without the backlog.
 async fn shape(case: &Case, pool: &sqlx::PgPool) -> String {
     const SHAPE: &str = "SELECT concat_ws(' | ',
-        (SELECT string_agg(concat_ws(' ', split_part(sku, ' ', 1), stock, revision, retired), ', ' ORDER BY sku)
+        (SELECT string_agg(concat_ws(' ', split_part(sku, ' ', 1), stock, revision, retired, paused), ', '
+                ORDER BY sku)
             FROM optilock.products WHERE sku = ANY ($1)),
         (SELECT string_agg(concat_ws(' ', status, version, idempotency_key), ', ') FROM optilock.orders
             WHERE id = $2),
