@@ -1,11 +1,23 @@
 //! Statements of checkouts.
 
+/// Whether a row is stored as [`SELL_ONE`] meant it.
+macro_rules! as_meant {
+    (order) => {
+        "o.id = $7::uuid AND o.status = 0 AND o.version = 1 AND o.total = $2::bigint * p.price"
+    };
+    (line) => {
+        "l.order_id = $7::uuid AND l.sku = p.sku AND l.quantity = $2::bigint AND l.price = p.price"
+    };
+}
+
 /// A checkout of one line, in one round trip. `$1` sku, `$2` quantity, `$3` version?, `$4` price?,
 /// `$5` currency?, `$6` the highest price whose total fits, `$7` order, `$8` customer?, `$9` key?. No
 /// row: refused, ask [`FACTS`] why.
 ///
 /// Only the guard sees the row as it was before, after a wait too: it leaves what the assertion needs in a
 /// setting of the transaction. A CTE that locks the row first would cost as much and hold the lock longer.
+/// Each write depends on the one before it, as it was stored, so that the last `SELECT` looks at the last one
+/// only: that is half the price of [`asserted!`], which is a tenth of the statement.
 #[doc(hidden)] // for the benches, which give it to pgbench
 pub const SELL_ONE: &str = concat!(
     "WITH changed AS (
@@ -21,29 +33,34 @@ pub const SELL_ONE: &str = concat!(
                 = (p.version - 1)::text || ' ' || (p.stock + $2::bigint)::text AS as_meant),
     new_order AS (
         INSERT INTO optilock.orders (id, customer, idempotency_key, total, currency)
-        SELECT $7::uuid, $8::text, $9::text, $2::bigint * p.price, p.currency FROM changed p
+        SELECT $7::uuid, $8::text, $9::text, $2::bigint * p.price, p.currency FROM changed p WHERE p.as_meant
         RETURNING id, status, version, total),
     line AS (
         INSERT INTO optilock.order_lines (order_id, sku, quantity, price)
-        SELECT o.id, p.sku, $2::bigint, p.price FROM new_order o, changed p
+        SELECT o.id, p.sku, $2::bigint, p.price FROM new_order o, changed p WHERE ",
+    as_meant!(order),
+    "
         RETURNING order_id, sku, quantity, price),
     ledger AS (
         INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id, moved_at)
-        SELECT p.sku, p.version, 1::smallint, - $2::bigint, p.stock, o.id, p.updated_at FROM new_order o, changed p
+        SELECT p.sku, p.version, 1::smallint, - $2::bigint, p.stock, l.order_id, p.updated_at
+        FROM line l, changed p WHERE ",
+    as_meant!(line),
+    "
         RETURNING sku, version, delta, stock_after)
     SELECT p.price, p.currency, p.version AS new_version, p.stock AS new_stock, p.reserved AS new_reserved,
-        pg_catalog.statement_timestamp() AS created_at, ",
-    asserted!(
-        "p.version";
-        "products": "p.as_meant",
-        "orders": "(SELECT o.id = $7::uuid AND o.status = 0 AND o.version = 1
-            AND o.total = $2::bigint * p.price FROM new_order o)",
-        "order_lines": "(SELECT l.order_id = $7::uuid AND l.sku = p.sku AND l.quantity = $2::bigint
-            AND l.price = p.price FROM line l)",
-        "movements": "(SELECT m.sku = p.sku AND m.version = p.version AND m.delta = - $2::bigint
-            AND m.stock_after = p.stock FROM ledger m)",
-    ),
-    " AS stored FROM changed p"
+        pg_catalog.statement_timestamp() AS created_at, CASE WHEN (
+            SELECT m.sku = p.sku AND m.version = p.version AND m.delta = - $2::bigint AND m.stock_after = p.stock
+            FROM ledger m) THEN true
+        ELSE ('optilock.suppressed.' || CASE WHEN (p.as_meant) IS NOT TRUE THEN 'products'
+            WHEN NOT EXISTS (SELECT FROM new_order o WHERE ",
+    as_meant!(order),
+    ") THEN 'orders'
+            WHEN NOT EXISTS (SELECT FROM line l WHERE ",
+    as_meant!(line),
+    ") THEN 'order_lines'
+            ELSE 'movements' END || ' ' || p.version::text)::boolean END AS stored
+    FROM changed p"
 );
 
 /// A checkout of many lines, merged and sorted. `$1` skus, `$2` quantities, `$3` versions?, `$4`
