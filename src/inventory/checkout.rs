@@ -245,7 +245,7 @@ pub(crate) struct Facts {
     pub(crate) version: Version,
     pub(crate) price: Money,
     pub(crate) paused: bool,
-    /// Units of `available` that the checkout's own reservation holds.
+    /// Units of `available` that the checkout's own reservation holds, and that have not expired.
     pub(crate) held: i64,
     /// Versions that the checkout itself added, by the expiry of holds that were in its way.
     pub(crate) raised: i64,

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{Error, Movement};
+use super::{Error, Movement, Sku};
 
 /// How far a reader of [`PgInventory::movements_since`](super::PgInventory::movements_since) has come.
 ///
@@ -47,6 +47,9 @@ impl FromStr for FeedPosition {
         let parse = || {
             let (transaction, rest) = text.split_once('/')?;
             let (version, sku) = rest.split_once('/')?;
+            if !sku.is_empty() {
+                Sku::new(sku).ok()?;
+            }
             Some(Self {
                 transaction: transaction.parse().ok()?,
                 sku: sku.to_owned(),
@@ -86,7 +89,7 @@ mod tests {
             position.to_string().parse::<FeedPosition>().unwrap(),
             position
         );
-        for wrong in ["", "1", "1/2", "a/2/pot", "1/b/pot"] {
+        for wrong in ["", "1", "1/2", "a/2/pot", "1/b/pot", "1/2/a\0b"] {
             let refused = wrong.parse::<FeedPosition>().unwrap_err();
             assert_eq!(refused.code(), "invalid", "{wrong}");
         }

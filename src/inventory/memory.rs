@@ -478,8 +478,8 @@ fn facts(shop: &Shop, request: &Checkout, raised: &BTreeMap<Sku, i64>) -> Vec<Op
     lines
         .map(|line| {
             let mut facts = Facts::from(shop.find(&line.sku).ok()?);
-            facts.held = shop.held(request.reservation, &line.sku);
-            facts.available += facts.held;
+            facts.available += shop.held(request.reservation, &line.sku);
+            facts.held = shop.held_unexpired(request.reservation, &line.sku);
             facts.raised = raised.get(&line.sku).copied().unwrap_or_default();
             facts.expired = shop.expired(&line.sku, request.reservation);
             Some(facts)

@@ -297,7 +297,10 @@ impl Inventory for PgInventory {
     }
 
     async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
-        Ok(self.clean_up(&Orders { older_than }).await?.cleanup)
+        Ok(self
+            .clean_up(&Orders::older_than(older_than))
+            .await?
+            .cleanup)
     }
 
     async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
@@ -330,7 +333,7 @@ impl Inventory for PgInventory {
     }
 
     async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
-        Ok(self.clean_up(&Holds).await?.cleanup)
+        Ok(self.clean_up(&Holds::past_their_time()).await?.cleanup)
     }
 
     async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {

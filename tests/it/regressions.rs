@@ -319,4 +319,5 @@ async fn a_batch_that_was_written_and_whose_question_is_cancelled() {
 
 mod inventory;
 mod rows;
+mod sales;
 mod surroundings;

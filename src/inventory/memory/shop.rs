@@ -171,6 +171,18 @@ impl Shop {
             .map_or(0, |hold| hold.held)
     }
 
+    /// The same, of a hold that has not expired.
+    pub(super) fn held_unexpired(&self, id: Option<ReservationId>, sku: &Sku) -> i64 {
+        let now = now();
+        let reservation = id.and_then(|id| self.reservations.get(&id));
+        let holds = reservation.into_iter().flat_map(|it| &it.holds);
+        let live = |hold: &&Hold| hold.sku == *sku && hold.state == HoldState::Held;
+        holds
+            .filter(live)
+            .find(|hold| hold.expires_at > now)
+            .map_or(0, |hold| hold.held)
+    }
+
     /// Counts units that a checkout takes against what a reservation holds of them, or held until it
     /// expired; how many of them were reserved.
     pub(super) fn consume(&mut self, id: Option<ReservationId>, sku: &Sku, units: i64) -> i64 {

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{PgInventory, doubt::Doubt, products, step};
+use super::{PgInventory, doubt::Doubt, expiry::Expiry, products, step};
 use crate::{
     Attempt, Class, Classify, Version,
     inventory::{Error, Order, OrderStep, Product, Sku, checkout::Facts},
@@ -34,6 +34,8 @@ pub(super) struct Call<L = ()> {
     pub(super) serialized: bool,
     /// What a lost race found, for the next attempt to start from.
     pub(super) facts: Option<Vec<Option<Facts>>>,
+    /// The expired holds that earlier attempts ended, once that is committed.
+    pub(super) expiry: Option<Expiry>,
 }
 
 impl<L> Call<L> {
@@ -45,6 +47,7 @@ impl<L> Call<L> {
             look_first: false,
             serialized: false,
             facts: None,
+            expiry: None,
         }
     }
 

@@ -82,16 +82,19 @@ impl PgInventory {
         let way = self.way(call, attempt, request);
         // What a lost race found is fresh only when nobody waited since.
         let known = call.facts.take().filter(|_| attempt.number() == 2);
+        let carried = call.expiry.clone();
+        let before = || carried.clone().unwrap_or_else(Expiry::new);
         let first = async |conn: &mut PgConnection, _: Attempt| match way {
             Way::Locked => {
-                if request.reservation.is_none() && self.strategy == Strategy::Pessimistic {
+                let looks = request.reservation.is_none() && carried.is_none();
+                if looks && self.strategy == Strategy::Pessimistic {
                     judge_locked(conn, request).await?;
                 }
-                decide(conn, hook, request).await.map(Sale::from)
+                decide(conn, hook, request, before()).await.map(Sale::from)
             }
             Way::Compared => compare_and_set(conn, hook, request, known.as_deref()).await,
             Way::Guarded => guarded(conn, hook, request).await.map(Sale::from),
-            Way::Together => decide(conn, hook, request).await.map(Sale::from),
+            Way::Together => decide(conn, hook, request, before()).await.map(Sale::from),
         };
         let mut lease = self.acquire().await?;
         let mut sale = if way == Way::Locked || hook.is_some() {
@@ -122,6 +125,7 @@ impl PgInventory {
                     return Err(Failed::new(conflict.into(), Class::Conflict));
                 }
                 Sale::Behind(expiry) => {
+                    call.expiry = Some(expiry.clone());
                     expiry.goes_on(&self.policy, call.since).map_err(last)?;
                     sale = self
                         .locking_on(
@@ -143,6 +147,7 @@ impl PgInventory {
         match self.strategy {
             Strategy::Pessimistic => Way::Locked,
             _ if attempt.locking() && call.serialized => Way::Locked,
+            _ if call.expiry.is_some() => Way::Together,
             Strategy::Optimistic if !attempt.locking() && request.reservation.is_none() => {
                 Way::Compared
             }
@@ -196,7 +201,7 @@ pub(super) async fn checkout_in(
     request: &Checkout,
 ) -> Result<Order, Error> {
     let since = Instant::now();
-    let mut piece = decide(conn, hook, request).await?;
+    let mut piece = decide(conn, hook, request, Expiry::new()).await?;
     loop {
         match piece {
             Piece::Done(order) => return Ok(order),
@@ -213,6 +218,7 @@ async fn decide(
     conn: &mut PgConnection,
     hook: &Hook,
     request: &Checkout,
+    expiry: Expiry,
 ) -> Result<Piece<Order>, Error> {
     if request.reservation.is_some() {
         // An order that was made from it used it up: that one is the answer, not the refusal.
@@ -223,7 +229,7 @@ async fn decide(
             return unless_known(conn, request, refusal).await;
         }
     }
-    decide_behind(conn, hook, request, Expiry::new()).await
+    decide_behind(conn, hook, request, expiry).await
 }
 
 /// The refusal, unless another call of this request made the order in between.
@@ -327,7 +333,7 @@ async fn refused_or_behind(
         }
     }
     // The stock came back between the two statements, or the order is there: decide under the lock.
-    decide(conn, hook, request).await
+    decide(conn, hook, request, Expiry::new()).await
 }
 
 enum Sale {
@@ -453,7 +459,9 @@ async fn replay(conn: &mut PgConnection, hook: &Hook, request: &Checkout) -> Res
     match orders::known(conn, request).await? {
         Some(stored) => request.replay(stored).map(Sale::Made),
         // Its key was forgotten in between.
-        None => decide(conn, hook, request).await.map(Sale::from),
+        None => decide(conn, hook, request, Expiry::new())
+            .await
+            .map(Sale::from),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::{PgConnection, Row};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
@@ -11,11 +12,24 @@ use super::{
 };
 use crate::{
     Versioned,
-    inventory::{Cleanup, Error, Product, Sku, Tidied, postgres::sql},
+    inventory::{
+        Cleanup, Error, Product, Sku, Tidied,
+        postgres::{orders::micros, sql},
+    },
 };
 
 #[derive(Clone, Copy, Debug)]
-pub(in crate::inventory::postgres) struct Holds;
+pub(in crate::inventory::postgres) struct Holds {
+    began: Instant,
+}
+
+impl Holds {
+    pub(in crate::inventory::postgres) fn past_their_time() -> Self {
+        Self {
+            began: Instant::now(),
+        }
+    }
+}
 
 impl Task for Holds {
     const WHAT: &'static str = "reservations";
@@ -44,6 +58,8 @@ impl Task for Holds {
             .bind(sku)
             .bind(reservation)
             .bind(limit.cast_signed())
+            // What expires meanwhile is left for the next call, so that this one ends.
+            .bind(micros(self.began.elapsed()))
             .fetch_all(conn)
             .await
             .map_err(Error::before)?;

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use sqlx::{PgConnection, Row};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
@@ -19,7 +20,17 @@ use crate::{
 
 #[derive(Clone, Copy, Debug)]
 pub(in crate::inventory::postgres) struct Orders {
-    pub(in crate::inventory::postgres) older_than: Duration,
+    older_than: Duration,
+    began: Instant,
+}
+
+impl Orders {
+    pub(in crate::inventory::postgres) fn older_than(age: Duration) -> Self {
+        Self {
+            older_than: age,
+            began: Instant::now(),
+        }
+    }
 }
 
 impl Task for Orders {
@@ -44,7 +55,8 @@ impl Task for Orders {
         limit: u64,
     ) -> Result<Page<Self>, Error> {
         let rows: Vec<(Stamp, Uuid)> = sqlx::query_as(sql::cleanup::UNPAID)
-            .bind(micros(self.older_than))
+            // What falls due meanwhile is left for the next call, so that this one ends.
+            .bind(micros(self.older_than.saturating_add(self.began.elapsed())))
             .bind(since)
             .bind(id)
             .bind(limit.cast_signed())

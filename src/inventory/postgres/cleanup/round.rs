@@ -30,8 +30,11 @@ const COME_BACK: Duration = Duration::from_secs(3);
 /// How many direct attempts may wait for a lock in vain between two pauses.
 const DIRECT_ATTEMPTS: u32 = 4;
 
+/// How many refused keys are named by an event each.
+const MOST_NAMED: usize = 100;
+
 /// How many refused keys are looked for one by one.
-const MOST_REFUSED: usize = 100;
+const MOST_REFUSED: usize = 10_000;
 
 pub(super) struct Round<'i, T: Task> {
     inventory: &'i PgInventory,
@@ -233,7 +236,10 @@ impl<'i, T: Task> Round<'i, T> {
                     self.done = self.done.plus(cleaned.done);
                     left.extend(cleaned.left);
                 }
-                Err(error) if error.is_refused_row() || error.is_cancelled() => {
+                // Clean-ups wait for no lock, and so lose no race: a conflict that no retry ends is the work of a trigger.
+                Err(error)
+                    if error.is_refused_row() || error.is_cancelled() || error.is_conflict() =>
+                {
                     let keys: BTreeSet<_> = part.iter().map(T::key).cloned().collect();
                     let middle = keys.iter().nth(keys.len() / 2).filter(|_| keys.len() > 1);
                     match middle {
@@ -264,7 +270,11 @@ impl<'i, T: Task> Round<'i, T> {
 
     fn refuse(&mut self, key: T::Key, error: &Error) {
         let cause: &(dyn std::error::Error + 'static) = error;
-        warn!(target: "optilock::cleanup", what = T::WHAT, id = %key, error = cause, "refused by the database");
+        if self.refused.len() < MOST_NAMED {
+            warn!(target: "optilock::cleanup", what = T::WHAT, id = %key, error = cause, "refused by the database");
+        } else {
+            debug!(target: "optilock::cleanup", what = T::WHAT, id = %key, error = cause, "refused by the database");
+        }
         self.count_refused(1);
         self.refused.insert(key);
     }

@@ -27,10 +27,10 @@ pub const SELL_ONE: &str = concat!(
         WHERE p.sku = $1::text AND NOT p.retired AND NOT p.paused AND p.stock - p.reserved >= $2::bigint
             AND p.version = coalesce($3::bigint, p.version) AND p.price = coalesce($4::bigint, p.price)
             AND p.currency = coalesce($5::text, p.currency) AND p.price <= $6::bigint
-            AND pg_catalog.set_config('optilock.before', p.version::text || ' ' || p.stock::text, true) IS NOT NULL
+            AND pg_catalog.set_config('optilock.before', p.version::text || ' ' || p.stock::text || ' ' || p.reserved::text, true) IS NOT NULL
         RETURNING p.sku, p.version, p.stock, p.reserved, p.price, p.currency, p.updated_at,
             pg_catalog.current_setting('optilock.before')
-                = (p.version - 1)::text || ' ' || (p.stock + $2::bigint)::text AS as_meant),
+                = (p.version - 1)::text || ' ' || (p.stock + $2::bigint)::text || ' ' || p.reserved::text AS as_meant),
     new_order AS (
         INSERT INTO optilock.orders (id, customer, idempotency_key, total, currency)
         SELECT $7::uuid, $8::text, $9::text, $2::bigint * p.price, p.currency FROM changed p WHERE p.as_meant
@@ -68,12 +68,13 @@ pub const SELL_ONE: &str = concat!(
 /// under the lock, those of a retired product without a version; `wrote` tells whether the order was made.
 /// All lines fit and not written: the order already exists, or its insert was suppressed.
 ///
-/// `$live` are units of a line that the checkout's reservation holds as reserved, `$covered` those that it
+/// `$live` are units of a line that the checkout's reservation holds as reserved, `$unexpired` those of them
+/// whose hold has not expired, `$covered` those that it
 /// covers, reserved or not.
 macro_rules! sell_many {
     (
         before: $before:literal, after: $after:literal, holds: $holds:literal, join: $join:literal,
-        live: $live:literal, covered: $covered:literal, open: $open:literal, take: $take:literal,
+        live: $live:literal, unexpired: $unexpired:literal, covered: $covered:literal, open: $open:literal, take: $take:literal,
         reservation: $reservation:literal, taken: { $($table:literal: $taken:expr),* },
         seen: { $($hidden_table:literal: $seen:expr),* }
     ) => {
@@ -96,8 +97,10 @@ macro_rules! sell_many {
             $live,
             " AS live, least(",
             $covered,
-            ", r.quantity) AS taken, (NOT k.retired AND (NOT k.paused OR ",
-            $live,
+            ", r.quantity) AS taken, ",
+            $unexpired,
+            " AS unexpired, (NOT k.retired AND (NOT k.paused OR ",
+            $unexpired,
             " >= r.quantity) AND k.stock - k.reserved + ",
             $live,
             " >= r.quantity AND k.version = coalesce(r.version, k.version)
@@ -140,7 +143,7 @@ macro_rules! sell_many {
             $reservation,
             ", p.updated_at FROM new_order o, changed p JOIN meant t ON t.sku = p.sku
         RETURNING sku, version, delta, stock_after)
-    SELECT j.sku, j.stock - j.reserved + j.live AS available, j.live AS held, j.version, j.price, j.currency,
+    SELECT j.sku, j.stock - j.reserved + j.live AS available, j.unexpired AS held, j.version, j.price, j.currency,
         j.paused, t.version AS new_version, t.stock AS new_stock, t.reserved AS new_reserved,
         pg_catalog.statement_timestamp() AS created_at, ",
             asserted!(
@@ -171,7 +174,7 @@ macro_rules! sell_many {
 }
 
 pub(in crate::inventory::postgres) const SELL_MANY: &str = sell_many! {
-    before: "", after: "", holds: "", join: "", live: "0::bigint", covered: "0::bigint", open: "", take: "",
+    before: "", after: "", holds: "", join: "", live: "0::bigint", unexpired: "0::bigint", covered: "0::bigint", open: "", take: "",
     reservation: "NULL::uuid", taken: {}, seen: {}
 };
 
@@ -185,12 +188,13 @@ pub(in crate::inventory::postgres) const SELL_HELD: &str = sell_many! {
     after: " AND (SELECT pg_catalog.count(*) FROM reservation) >= 0",
     holds: "
     locked_holds AS MATERIALIZED (
-        SELECT h.sku, h.held, h.state FROM optilock.holds h
+        SELECT h.sku, h.held, h.state, h.expires_at FROM optilock.holds h
         WHERE h.reservation_id = $9::uuid AND h.sku = ANY (ARRAY(SELECT sku FROM locked))
         ORDER BY h.sku FOR NO KEY UPDATE),
-    held AS MATERIALIZED (SELECT sku, held, state FROM locked_holds WHERE state IN (0, 3)),",
+    held AS MATERIALIZED (SELECT sku, held, state, expires_at FROM locked_holds WHERE state IN (0, 3)),",
     join: " LEFT JOIN held h ON h.sku = r.sku",
     live: "CASE WHEN h.state = 0 THEN h.held ELSE 0::bigint END",
+    unexpired: "CASE WHEN h.state = 0 AND h.expires_at > pg_catalog.statement_timestamp() THEN h.held ELSE 0::bigint END",
     covered: "coalesce(h.held, 0::bigint)",
     open: " AND (SELECT r.remaining > 0 FROM reservation r)",
     take: "

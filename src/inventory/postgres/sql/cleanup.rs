@@ -36,7 +36,8 @@ pub(in crate::inventory::postgres) const LOCK_ORDER: &str = "WITH locked_order A
 /// reservation that it continues behind, `$4` limit.
 pub(in crate::inventory::postgres) const DUE: &str = "SELECT h.expires_at, h.sku, h.reservation_id
     FROM optilock.holds h
-    WHERE h.state = 0 AND h.expires_at <= pg_catalog.statement_timestamp()
+    WHERE h.state = 0
+        AND h.expires_at <= pg_catalog.statement_timestamp() - $5::float8 * interval '1 microsecond'
         AND (h.expires_at, h.sku, h.reservation_id) > ($1::timestamptz, $2::text, $3::uuid)
     ORDER BY h.expires_at, h.sku, h.reservation_id LIMIT $4::bigint";
 
