@@ -1,6 +1,6 @@
 //! Checkout: one judgement, three ways to hold the stock while it is made.
 
-use sqlx::{PgConnection, Row};
+use sqlx::{Connection, PgConnection, Row};
 use tokio::time::Instant;
 
 use super::{
@@ -292,6 +292,20 @@ async fn decide_behind(
         Ok(()) => return Err(suppressed(request, "orders")),
         Err(Error::InsufficientStock(_)) => {}
         Err(other) => return Err(other),
+    }
+    if !conn.is_in_transaction() {
+        // The locks are gone, and another request may have ended expired holds since: all of one moment.
+        let (mut fresh, _) = sale::facts(conn, request).await?;
+        for (facts, row) in fresh.iter_mut().zip(&rows) {
+            if let Some(facts) = facts {
+                let live: i64 = row.try_get("live")?;
+                facts.available = facts.available.saturating_add(live);
+                facts.held = row.try_get("held")?;
+                facts.raised = expiry.raised(&row.try_get("sku")?);
+            }
+        }
+        request.judge(&fresh)?;
+        return Ok(Piece::Behind(expiry));
     }
     let (skus, units) = (sale::skus(request), sale::units(request));
     let expired = reservations::expired(conn, &skus, &units, request.reservation).await?;

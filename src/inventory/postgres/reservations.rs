@@ -167,6 +167,8 @@ pub(super) async fn extend(
     let reservation = found.map_err(|error| error.after(committed))?;
     if extended {
         Ok(reservation)
+    } else if reservation.is_live() {
+        Err(Error::suppressed_in("holds", Reservation::ENTITY, id))
     } else {
         Err(reservation.closed())
     }

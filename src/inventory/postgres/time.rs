@@ -26,6 +26,12 @@ impl Decode<'_, Postgres> for Time {
             return Err("timestamps are read from prepared statements only".into());
         }
         let micros = i64::from_be_bytes(value.as_bytes()?.try_into()?);
+        match micros {
+            // "infinity" and "-infinity".
+            i64::MAX => return Ok(Self(DateTime::<Utc>::MAX_UTC)),
+            i64::MIN => return Ok(Self(DateTime::<Utc>::MIN_UTC)),
+            _ => {}
+        }
         micros
             .checked_add(EPOCH)
             .and_then(DateTime::from_timestamp_micros)

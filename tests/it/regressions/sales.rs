@@ -7,8 +7,10 @@ use optilock::{
     sqlx::{self, AssertSqlSafe, Executor, PgPool},
 };
 
+use tokio::task::JoinSet;
+
 use crate::{
-    db::{Db, assert_books},
+    db::{Db, Default, assert_books, deadlocks},
     goods::{add, cart, sku, units},
 };
 
@@ -138,4 +140,123 @@ async fn a_sale_whose_product_lost_its_reserved_units_is_suppressed() {
         "{refused:?}"
     );
     assert_books(&db.pool).await;
+}
+
+/// Enough for all of them, in expired holds that each of them ends for itself and the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn carts_behind_expired_holds_are_all_sold() {
+    for (strategy, reserved) in [
+        (Strategy::Guarded, false),
+        (Strategy::Guarded, true),
+        (Strategy::Optimistic, true),
+    ] {
+        let db = Db::with(Default::ReadCommitted, 32).await;
+        let shop = PgInventory::new(db.pool.clone()).with_strategy(strategy);
+        add(&shop, "mug", 1_000).await;
+        add(&shop, "pot", 200).await;
+        let mut carts = Vec::new();
+        for _ in 0..200 {
+            let cart = cart(&[("mug", 1), ("pot", 1)]);
+            carts.push(if reserved {
+                let held = Reserve::new([(sku("mug"), units(1))]).unwrap();
+                cart.with_reservation(shop.reserve(held).await.unwrap().id)
+            } else {
+                cart
+            });
+        }
+        backlog(&db.pool, 200).await;
+        let mut buyers = JoinSet::new();
+        for cart in carts {
+            let shop = shop.clone();
+            buyers.spawn(async move { shop.checkout(cart).await.map(drop) });
+        }
+        for sold in buyers.join_all().await {
+            sold.unwrap();
+        }
+        assert_books(&db.pool).await;
+    }
+}
+
+/// A transaction that ends expired holds of several products one after the other waits for no extension of
+/// them.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_extension_is_in_no_ones_way() {
+    let db = Db::with(Default::ReadCommitted, 24).await;
+    let shop = PgInventory::new(db.pool.clone());
+    for name in ["mug", "pot"] {
+        add(&shop, name, 1_000).await;
+    }
+    let mut ids = Vec::new();
+    for _ in 0..100 {
+        let held = Reserve::new([(sku("mug"), units(5)), (sku("pot"), units(5))]).unwrap();
+        let held = held.for_duration(Duration::from_micros(1));
+        ids.push(shop.reserve(held).await.unwrap().id);
+    }
+    // The pot's expire first: pieces come to the products in another order than by SKU.
+    let older =
+        "UPDATE optilock.holds SET expires_at = expires_at - interval '1 day' WHERE sku = 'pot'";
+    run(&db.pool, older).await;
+    let mut extending = JoinSet::new();
+    for chunk in ids.chunks(25) {
+        let (shop, ids) = (shop.clone(), chunk.to_vec());
+        extending.spawn(async move {
+            for id in ids.iter().cycle().take(200) {
+                let refused = shop.extend(*id, Duration::from_secs(60)).await.unwrap_err();
+                assert_eq!(refused.code(), "reservation-closed", "{refused:?}");
+            }
+        });
+    }
+    for _ in 0..20 {
+        let mut transaction = db.pool.begin().await.unwrap();
+        for part in [&[("pot", 900), ("mug", 700)][..], &[("mug", 200)]] {
+            shop.checkout_in(&mut transaction, &cart(part))
+                .await
+                .unwrap();
+        }
+        transaction.rollback().await.unwrap();
+    }
+    extending.join_all().await;
+    assert_eq!(deadlocks(&db.pool).await, 0);
+    assert_books(&db.pool).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn holds_that_never_expire_are_read() {
+    let db = Db::new().await;
+    let shop = PgInventory::new(db.pool.clone());
+    add(&shop, "pot", 9).await;
+    for (at, live) in [("infinity", true), ("-infinity", false)] {
+        let held = Reserve::new([(sku("pot"), units(2))]).unwrap();
+        let id = shop.reserve(held).await.unwrap().id;
+        run(
+            &db.pool,
+            &format!("UPDATE optilock.holds SET expires_at = '{at}' WHERE reservation_id = '{id}'"),
+        )
+        .await;
+        assert_eq!(shop.reservation(id).await.unwrap().is_live(), live, "{at}");
+        let extended = shop.extend(id, Duration::from_secs(60)).await;
+        assert_eq!(extended.is_ok(), live, "{at}: {extended:?}");
+        let cart = cart(&[("pot", 2)]).with_reservation(id);
+        shop.checkout(cart).await.unwrap();
+    }
+    assert_books(&db.pool).await;
+}
+
+/// What the guard has compared is what is sold.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_at_a_price_that_a_trigger_altered_is_suppressed() {
+    for change in ["NEW.price := 2", "NEW.currency := 'USD'"] {
+        let db = Db::new().await;
+        let shop = PgInventory::new(db.pool.clone());
+        add(&shop, "pot", 9).await;
+        let trigger = format!(
+            "CREATE FUNCTION public.alter_it() RETURNS trigger LANGUAGE plpgsql AS $$
+                 BEGIN {change}; RETURN NEW; END $$;
+             CREATE TRIGGER a BEFORE UPDATE ON optilock.products FOR EACH ROW
+                 EXECUTE FUNCTION public.alter_it()"
+        );
+        run(&db.pool, &trigger).await;
+        let refused = shop.checkout(cart(&[("pot", 1)])).await.unwrap_err();
+        assert_eq!(refused.code(), "suppressed", "{change}: {refused:?}");
+    }
 }

@@ -75,16 +75,18 @@ macro_rules! batch {
     line AS (
         INSERT INTO optilock.order_lines (order_id, sku, quantity, price)
         SELECT s.id, s.sku, s.quantity, s.price FROM sold s
-        RETURNING quantity, price),
+        RETURNING order_id, sku, quantity, price),
     ledger AS (
         INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id, moved_at)
         SELECT s.sku, s.version, 1::smallint, - s.quantity, s.stock, s.id, p.updated_at
         FROM sold s JOIN changed p ON p.sku = s.sku
-        RETURNING version, delta, stock_after),
+        RETURNING order_id, sku, version, delta, stock_after),
     sums AS MATERIALIZED (
         SELECT pg_catalog.count(*) AS lines, pg_catalog.sum(quantity) AS quantities,
             pg_catalog.sum(price) AS prices, pg_catalog.sum(quantity * price) AS total,
-            pg_catalog.sum(version) AS versions, pg_catalog.sum(stock) AS stocks FROM sold)
+            pg_catalog.sum(version) AS versions, pg_catalog.sum(stock) AS stocks,
+            pg_catalog.sum(pg_catalog.hashtext(sku)) AS skus, pg_catalog.sum(pg_catalog.uuid_hash(id)) AS ids
+        FROM sold)
     SELECT k.sku, k.stock - k.reserved AS available, CASE WHEN NOT k.retired THEN k.version END AS version,
         k.price, k.currency, k.paused, pg_catalog.statement_timestamp() AS created_at,
         CASE WHEN v.ok THEN ",
@@ -98,11 +100,13 @@ macro_rules! batch {
                 AND pg_catalog.sum(o.total) = (SELECT total FROM sums)
                 AND pg_catalog.count(*) = ", $made, " FROM new_order o)"
                 ),
-                "order_lines": "(SELECT (pg_catalog.count(*), pg_catalog.sum(l.quantity), pg_catalog.sum(l.price))
-                = (SELECT lines, quantities, prices FROM sums) FROM line l)",
+                "order_lines": "(SELECT (pg_catalog.count(*), pg_catalog.sum(l.quantity), pg_catalog.sum(l.price),
+                    pg_catalog.sum(pg_catalog.hashtext(l.sku)), pg_catalog.sum(pg_catalog.uuid_hash(l.order_id)))
+                = (SELECT lines, quantities, prices, skus, ids FROM sums) FROM line l)",
                 "movements": "(SELECT (pg_catalog.count(*), - pg_catalog.sum(m.delta), pg_catalog.sum(m.version),
-                    pg_catalog.sum(m.stock_after))
-                = (SELECT lines, quantities, versions, stocks FROM sums) FROM ledger m)",
+                    pg_catalog.sum(m.stock_after), pg_catalog.sum(pg_catalog.hashtext(m.sku)),
+                    pg_catalog.sum(pg_catalog.uuid_hash(m.order_id)))
+                = (SELECT lines, quantities, versions, stocks, skus, ids FROM sums) FROM ledger m)",
             ),
             " ELSE false END AS ok,
         ",

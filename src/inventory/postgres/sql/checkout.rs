@@ -3,10 +3,12 @@
 /// Whether a row is stored as [`SELL_ONE`] meant it.
 macro_rules! as_meant {
     (order) => {
-        "o.id = $7::uuid AND o.status = 0 AND o.version = 1 AND o.total = $2::bigint * p.price"
+        "o.id = $7::uuid AND o.status = 0 AND o.version = 1 AND o.total = $2::bigint * p.price
+                AND o.currency = p.currency AND o.customer IS NOT DISTINCT FROM $8::text
+                AND o.idempotency_key IS NOT DISTINCT FROM $9::text"
     };
     (line) => {
-        "l.order_id = $7::uuid AND l.sku = p.sku AND l.quantity = $2::bigint AND l.price = p.price"
+        "l.order_id = $7::uuid AND l.sku = p.sku AND l.quantity = $2::bigint AND l.price = p.price AND l.returned = 0"
     };
 }
 
@@ -27,31 +29,33 @@ pub const SELL_ONE: &str = concat!(
         WHERE p.sku = $1::text AND NOT p.retired AND NOT p.paused AND p.stock - p.reserved >= $2::bigint
             AND p.version = coalesce($3::bigint, p.version) AND p.price = coalesce($4::bigint, p.price)
             AND p.currency = coalesce($5::text, p.currency) AND p.price <= $6::bigint
-            AND pg_catalog.set_config('optilock.before', p.version::text || ' ' || p.stock::text || ' ' || p.reserved::text, true) IS NOT NULL
+            AND pg_catalog.set_config('optilock.before', p.version::text || ' ' || p.stock::text || ' ' || p.reserved::text
+                || ' ' || p.price::text || ' ' || p.currency, true) IS NOT NULL
         RETURNING p.sku, p.version, p.stock, p.reserved, p.price, p.currency, p.updated_at,
             pg_catalog.current_setting('optilock.before')
-                = (p.version - 1)::text || ' ' || (p.stock + $2::bigint)::text || ' ' || p.reserved::text AS as_meant),
+                = (p.version - 1)::text || ' ' || (p.stock + $2::bigint)::text || ' ' || p.reserved::text
+                || ' ' || p.price::text || ' ' || p.currency AS as_meant),
     new_order AS (
         INSERT INTO optilock.orders (id, customer, idempotency_key, total, currency)
         SELECT $7::uuid, $8::text, $9::text, $2::bigint * p.price, p.currency FROM changed p WHERE p.as_meant
-        RETURNING id, status, version, total),
+        RETURNING id, status, version, total, currency, customer, idempotency_key),
     line AS (
         INSERT INTO optilock.order_lines (order_id, sku, quantity, price)
         SELECT o.id, p.sku, $2::bigint, p.price FROM new_order o, changed p WHERE ",
     as_meant!(order),
     "
-        RETURNING order_id, sku, quantity, price),
+        RETURNING order_id, sku, quantity, price, returned),
     ledger AS (
         INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id, moved_at)
         SELECT p.sku, p.version, 1::smallint, - $2::bigint, p.stock, l.order_id, p.updated_at
         FROM line l, changed p WHERE ",
     as_meant!(line),
     "
-        RETURNING sku, version, delta, stock_after)
+        RETURNING sku, version, kind, delta, stock_after, order_id)
     SELECT p.price, p.currency, p.version AS new_version, p.stock AS new_stock, p.reserved AS new_reserved,
         pg_catalog.statement_timestamp() AS created_at, CASE WHEN (
             SELECT m.sku = p.sku AND m.version = p.version AND m.delta = - $2::bigint AND m.stock_after = p.stock
-            FROM ledger m) THEN true
+                AND m.kind = 1 AND m.order_id = $7::uuid FROM ledger m) THEN true
         ELSE ('optilock.suppressed.' || CASE WHEN (p.as_meant) IS NOT TRUE THEN 'products'
             WHEN NOT EXISTS (SELECT FROM new_order o WHERE ",
     as_meant!(order),
@@ -124,7 +128,8 @@ macro_rules! sell_many {
             $reservation,
             ", c.total::bigint, c.currency FROM cart c WHERE c.fits",
             $open,
-            " ON CONFLICT DO NOTHING RETURNING id, status, version, total),
+            " ON CONFLICT DO NOTHING
+        RETURNING id, status, version, total, currency, customer, idempotency_key),
     changed AS (
         UPDATE optilock.products p
         SET stock = t.stock, reserved = t.reserved, version = t.version,
@@ -136,14 +141,14 @@ macro_rules! sell_many {
     line AS (
         INSERT INTO optilock.order_lines (order_id, sku, quantity, price)
         SELECT o.id, t.sku, t.quantity, t.price FROM new_order o, meant t
-        RETURNING order_id, sku, quantity, price),
+        RETURNING order_id, sku, quantity, price, returned),
     ledger AS (
         INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id, reservation_id, moved_at)
         SELECT p.sku, p.version, 1::smallint, - t.quantity, p.stock, o.id, ",
             $reservation,
             ", p.updated_at FROM new_order o, changed p JOIN meant t ON t.sku = p.sku
-        RETURNING sku, version, delta, stock_after)
-    SELECT j.sku, j.stock - j.reserved + j.live AS available, j.unexpired AS held, j.version, j.price, j.currency,
+        RETURNING sku, version, kind, delta, stock_after, order_id)
+    SELECT j.sku, j.stock - j.reserved + j.live AS available, j.unexpired AS held, j.live, j.version, j.price, j.currency,
         j.paused, t.version AS new_version, t.stock AS new_stock, t.reserved AS new_reserved,
         pg_catalog.statement_timestamp() AS created_at, ",
             asserted!(
@@ -158,13 +163,16 @@ macro_rules! sell_many {
                 AND t.stock = p.stock AND t.reserved = p.reserved AND t.version = p.version)
             = (SELECT pg_catalog.count(*) FROM meant)",
                 "orders": "(SELECT o.id = $6::uuid AND o.status = 0 AND o.version = 1
-                AND o.total = c.total::bigint FROM new_order o, cart c)",
+                AND o.total = c.total::bigint AND o.currency = c.currency
+                AND o.customer IS NOT DISTINCT FROM $7::text AND o.idempotency_key IS NOT DISTINCT FROM $8::text
+                FROM new_order o, cart c)",
                 $($table: $taken,)*
                 "order_lines": "(SELECT pg_catalog.count(*) FROM line l JOIN meant t ON t.sku = l.sku
-                AND t.quantity = l.quantity AND t.price = l.price WHERE l.order_id = $6::uuid)
+                AND t.quantity = l.quantity AND t.price = l.price WHERE l.order_id = $6::uuid AND l.returned = 0)
             = (SELECT pg_catalog.count(*) FROM meant)",
                 "movements": "(SELECT pg_catalog.count(*) FROM ledger m JOIN meant t ON t.sku = m.sku
-                AND t.version = m.version AND t.quantity = - m.delta AND t.stock = m.stock_after)
+                AND t.version = m.version AND t.quantity = - m.delta AND t.stock = m.stock_after
+                WHERE m.kind = 1 AND m.order_id = $6::uuid)
             = (SELECT pg_catalog.count(*) FROM meant)",
             ),
             " ELSE false END AS wrote

@@ -82,18 +82,18 @@ pub(in crate::inventory::postgres) const RESERVATION_KNOWN: &str = concat!(
     ORDER BY h.sku"
 );
 
-/// `$1` reservation, `$2` microseconds.
+/// `$1` reservation, `$2` microseconds. Locks no hold that has expired: those are locked behind their
+/// products by the requests that end them, of several products one after the other.
 pub(in crate::inventory::postgres) const EXTEND: &str = concat!(
     "WITH reservation AS MATERIALIZED (
         SELECT r.id FROM optilock.reservations r WHERE r.id = $1::uuid FOR NO KEY UPDATE),
-    locked AS MATERIALIZED (
-        SELECT h.sku, h.held, h.state, h.expires_at FROM optilock.holds h
-        WHERE h.reservation_id = $1::uuid AND (SELECT pg_catalog.count(*) FROM reservation) >= 0
-        ORDER BY h.sku FOR NO KEY UPDATE),
     live AS MATERIALIZED (
-        SELECT sku, held, greatest(expires_at,
+        SELECT h.sku, h.held, greatest(h.expires_at,
             pg_catalog.statement_timestamp() + $2::float8 * interval '1 microsecond') AS expires_at
-        FROM locked WHERE state = 0 AND expires_at > pg_catalog.statement_timestamp()),
+        FROM optilock.holds h
+        WHERE h.reservation_id = $1::uuid AND h.state = 0 AND h.expires_at > pg_catalog.statement_timestamp()
+            AND (SELECT pg_catalog.count(*) FROM reservation) >= 0
+        ORDER BY h.sku FOR NO KEY UPDATE),
     extended AS (
         UPDATE optilock.holds h SET expires_at = l.expires_at
         FROM live l WHERE h.reservation_id = $1::uuid AND h.sku = l.sku
@@ -103,9 +103,7 @@ pub(in crate::inventory::postgres) const EXTEND: &str = concat!(
         "(SELECT pg_catalog.count(*) FROM live)";
         "reservations": "(SELECT pg_catalog.count(*) FROM reservation)
             = (SELECT pg_catalog.count(*) FROM optilock.reservations WHERE id = $1::uuid)",
-        "holds": "(SELECT pg_catalog.count(*) FROM locked)
-            = (SELECT pg_catalog.count(*) FROM optilock.holds WHERE reservation_id = $1::uuid)
-            AND (SELECT pg_catalog.count(*) FROM extended h JOIN live l ON l.sku = h.sku
+        "holds": "(SELECT pg_catalog.count(*) FROM extended h JOIN live l ON l.sku = h.sku
                 AND l.held = h.held AND l.expires_at = h.expires_at WHERE h.state = 0)
             = (SELECT pg_catalog.count(*) FROM live)",
     ),
