@@ -7,6 +7,10 @@ ALTER TABLE optilock.products ADD COLUMN paused boolean NOT NULL DEFAULT false;
 -- Units that no order has taken, in holds that are live or expired; 0 when the reservation is used up or
 -- was released.
 ALTER TABLE optilock.reservations ADD COLUMN remaining bigint CHECK (remaining >= 0);
+-- A reservation is released as a whole.
+UPDATE optilock.holds h SET state = 2
+    WHERE h.state = 3 AND EXISTS (
+        SELECT FROM optilock.holds o WHERE o.reservation_id = h.reservation_id AND o.state = 2);
 UPDATE optilock.reservations r SET remaining = (
     SELECT coalesce(pg_catalog.sum(h.held), 0::numeric)::bigint FROM optilock.holds h
     WHERE h.reservation_id = r.id AND h.state IN (0, 3));

@@ -64,7 +64,7 @@ pub(crate) use classify::{
 };
 #[cfg(feature = "inventory")]
 pub(crate) use classify::{
-    is_aborted, is_cancelled, is_ledger_key, is_lock_timeout, is_refused_row,
+    is_aborted, is_cancelled, is_ledger_key, is_lock_timeout, is_of_statement, is_refused_row,
 };
 pub use error::Error;
 pub(crate) use failed::Failed;

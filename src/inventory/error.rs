@@ -8,8 +8,8 @@ use crate::{
     Class, Classify, Conflict, RetryError, StopReason, Version, Versioned,
     postgres::{
         self, OfSqlx, Phase, advice, class_in, class_of_busy, class_of_unknown, is_cancelled,
-        is_ledger_key, is_lock_timeout, is_out_of_range, is_refused_row, is_unique_violation,
-        suppressed_table,
+        is_ledger_key, is_lock_timeout, is_of_statement, is_out_of_range, is_refused_row,
+        is_unique_violation, suppressed_table,
     },
 };
 
@@ -392,6 +392,11 @@ impl Error {
             Self::Database(source) | Self::Serialization(source) => is_refused_row(source),
             _ => false,
         }
+    }
+
+    /// The server refused the statement, and goes on.
+    pub(crate) fn is_of_statement(&self) -> bool {
+        !self.is_unknown() && self.as_sqlx().is_some_and(is_of_statement)
     }
 
     /// Another attempt may succeed, or may find that this one did.

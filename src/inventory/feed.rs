@@ -50,10 +50,14 @@ impl FromStr for FeedPosition {
             if !sku.is_empty() {
                 Sku::new(sku).ok()?;
             }
+            let number = |text: &str| {
+                let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+                text.parse().ok().filter(|_| digits)
+            };
             Some(Self {
-                transaction: transaction.parse().ok()?,
+                transaction: number(transaction)?,
                 sku: sku.to_owned(),
-                version: version.parse().ok()?,
+                version: number(version)?,
             })
         };
         parse().ok_or_else(|| Error::invalid("feed position", format!("{text:?} is none")))
@@ -89,7 +93,9 @@ mod tests {
             position.to_string().parse::<FeedPosition>().unwrap(),
             position
         );
-        for wrong in ["", "1", "1/2", "a/2/pot", "1/b/pot", "1/2/a\0b"] {
+        for wrong in [
+            "", "1", "1/2", "a/2/pot", "1/b/pot", "1/2/a\0b", "-5/0/pot", "+5/0/pot",
+        ] {
             let refused = wrong.parse::<FeedPosition>().unwrap_err();
             assert_eq!(refused.code(), "invalid", "{wrong}");
         }

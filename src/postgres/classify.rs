@@ -261,6 +261,15 @@ pub(crate) fn is_refused_row(error: &sqlx::Error) -> bool {
     is_code_of_row(&code) || (code == "42501" && by_policy())
 }
 
+/// An error of severity ERROR: the server refused a statement, and the connection lives.
+#[cfg(feature = "inventory")]
+pub(crate) fn is_of_statement(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+        .is_some_and(|error| matches!(error.severity(), PgSeverity::Error))
+}
+
 /// Data and integrity errors, check options of views, exceptions of PL/pgSQL; and codes that no one but a
 /// host defines, whose class begins with `I` to `Z` or 6 to 9.
 #[cfg(feature = "inventory")]

@@ -317,6 +317,7 @@ async fn a_batch_that_was_written_and_whose_question_is_cancelled() {
     );
 }
 
+mod clean_ups;
 mod inventory;
 mod rows;
 mod sales;

@@ -24,6 +24,6 @@ impl PgInventory {
         let mut round = Round::new(self, task);
         round.pass().await?;
         round.come_back().await?;
-        Ok(round.finish())
+        round.finish()
     }
 }

@@ -120,7 +120,8 @@ impl Task for Holds {
     async fn lock(&self, conn: &mut PgConnection, key: &Sku) -> Result<(), Error> {
         let locked = sqlx::query(sql::cleanup::LOCK_PRODUCT)
             .bind(key)
-            .execute(conn);
-        locked.await.map(drop).map_err(Error::before)
+            .fetch_optional(conn);
+        let locked = locked.await.map_err(Error::before)?;
+        locked.map_or_else(|| Err(Error::no_product(key)), |_| Ok(()))
     }
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Versioned,
     inventory::{
-        Cleanup, Error, Order, Tidied,
+        Cleanup, Error, Order, Sku, Tidied,
         postgres::{orders::micros, sql},
     },
 };
@@ -109,10 +109,12 @@ impl Task for Orders {
     }
 
     async fn lock(&self, conn: &mut PgConnection, key: &Uuid) -> Result<(), Error> {
-        let locked = sqlx::query(sql::cleanup::LOCK_ORDER)
+        let missing: Option<Sku> = sqlx::query_scalar(sql::cleanup::LOCK_ORDER)
             .bind(key)
-            .execute(conn);
-        locked.await.map(drop).map_err(Error::before)
+            .fetch_one(conn)
+            .await
+            .map_err(Error::before)?;
+        missing.map_or(Ok(()), |sku| Err(Error::no_product(&sku)))
     }
 }
 

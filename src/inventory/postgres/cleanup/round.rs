@@ -36,6 +36,9 @@ const MOST_NAMED: usize = 100;
 /// How many refused keys are looked for one by one.
 const MOST_REFUSED: usize = 10_000;
 
+/// How many keys may fail one by one, if nothing was cleaned up: then it is no matter of a row.
+const MOST_VAIN: u32 = 8;
+
 pub(super) struct Round<'i, T: Task> {
     inventory: &'i PgInventory,
     task: &'i T,
@@ -44,6 +47,10 @@ pub(super) struct Round<'i, T: Task> {
     done: Tidied,
     skipped: Skipped<T::Key>,
     refused: BTreeSet<T::Key>,
+    /// Keys that failed one by one by an error that may be that of the role or the database.
+    vain: u32,
+    /// The first such error.
+    failed: Option<Error>,
 }
 
 impl<'i, T: Task> Round<'i, T> {
@@ -56,6 +63,8 @@ impl<'i, T: Task> Round<'i, T> {
             done: Tidied::default(),
             skipped: Skipped::new(),
             refused: BTreeSet::new(),
+            vain: 0,
+            failed: None,
         }
     }
 
@@ -99,13 +108,19 @@ impl<'i, T: Task> Round<'i, T> {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Tidied {
+    pub(super) fn finish(self) -> Result<Tidied, Error> {
         let mut done = self.done;
+        if let Some(error) = self.failed
+            && !done.cleanup.has_effect()
+            && done.keys == 0
+        {
+            return Err(error);
+        }
         done.cleanup.skipped = self.skipped.count();
         if done.cleanup.skipped > 0 {
             debug!(target: "optilock::cleanup", what = T::WHAT, skipped = done.cleanup.skipped, "locked by others");
         }
-        done
+        Ok(done)
     }
 
     async fn try_again(&mut self) -> Result<(), Error> {
@@ -121,6 +136,10 @@ impl<'i, T: Task> Round<'i, T> {
                 let left: BTreeSet<_> = self.clean(due).await?.into_iter().collect();
                 let done = rows < limit;
                 keys.retain(|key| {
+                    if self.refused.contains(key) {
+                        self.skipped.remove(key);
+                        return false;
+                    }
                     let is_left = left.contains(key);
                     if is_left {
                         self.skipped.add(key.clone());
@@ -170,7 +189,8 @@ impl<'i, T: Task> Round<'i, T> {
                     self.size.took(rows, started.elapsed());
                     self.rate.rest(rows).await;
                 }
-                Err(refused) if refused.is_refused_row() => {
+                // Or its product was deleted.
+                Err(refused) if refused.is_refused_row() || refused.is_not_found() => {
                     self.skipped.remove(&key);
                     self.refuse(key, &refused);
                 }
@@ -225,21 +245,27 @@ impl<'i, T: Task> Round<'i, T> {
     /// refuses, which it finds by halves.
     async fn clean(&mut self, due: Vec<T::Due>) -> Result<Vec<T::Key>, Error> {
         let (mut parts, mut left) = (vec![due], Vec::new());
+        let mut halved = false;
         while let Some(mut part) = parts.pop() {
             if part.is_empty() {
                 continue;
             }
-            match self.batch(&part).await {
+            let result = if halved {
+                self.batch_once(&part).await
+            } else {
+                self.batch(&part).await
+            };
+            match result {
                 // What an earlier attempt with an unknown outcome has done is not there for this one;
                 // only the counts miss it.
                 Ok(cleaned) => {
                     self.done = self.done.plus(cleaned.done);
                     left.extend(cleaned.left);
                 }
-                // Clean-ups wait for no lock, and so lose no race: a conflict that no retry ends is the work of a trigger.
-                Err(error)
-                    if error.is_refused_row() || error.is_cancelled() || error.is_conflict() =>
-                {
+                // Clean-ups wait for no lock, and so lose no race: an error that no retry ends may be that of one
+                // row, whatever its code.
+                Err(error) if error.is_refused_row() || error.is_of_statement() => {
+                    halved = true;
                     let keys: BTreeSet<_> = part.iter().map(T::key).cloned().collect();
                     let middle = keys.iter().nth(keys.len() / 2).filter(|_| keys.len() > 1);
                     match middle {
@@ -248,8 +274,16 @@ impl<'i, T: Task> Round<'i, T> {
                             let half = part.extract_if(.., |due| T::key(due) >= middle).collect();
                             parts.extend([half, part]);
                         }
-                        None if error.is_cancelled() => return Err(error),
-                        None => keys.into_iter().for_each(|key| self.refuse(key, &error)),
+                        None => {
+                            keys.into_iter().for_each(|key| self.refuse(key, &error));
+                            if !error.is_refused_row() {
+                                self.vain += 1;
+                                if self.vain >= MOST_VAIN && !self.done.cleanup.has_effect() {
+                                    return Err(error);
+                                }
+                                self.failed.get_or_insert(error);
+                            }
+                        }
                     }
                 }
                 Err(error) => return Err(error),
@@ -266,6 +300,13 @@ impl<'i, T: Task> Round<'i, T> {
                 task.clean(conn, due).await
             })
             .await
+    }
+
+    async fn batch_once(&self, due: &[T::Due]) -> Result<Cleaned<T::Key>, Error> {
+        let task = self.task;
+        let mut op = async |conn: &mut PgConnection, _: Attempt| task.clean(conn, due).await;
+        let result = self.inventory.locking(Attempt::FIRST, &mut op).await;
+        result.map_err(|failed| failed.error)
     }
 
     fn refuse(&mut self, key: T::Key, error: &Error) {

@@ -22,15 +22,17 @@ pub(in crate::inventory::postgres) const SWEEP: &str = cancel!(
     orders: " SKIP LOCKED", products: " SKIP LOCKED"
 );
 
-/// Locks an order, then its products. `$1` order.
+/// Locks an order, then its products. `$1` order. Answers with a product that does not exist, if there is
+/// one.
 pub(in crate::inventory::postgres) const LOCK_ORDER: &str = "WITH locked_order AS MATERIALIZED (
         SELECT o.id FROM optilock.orders o WHERE o.id = $1 FOR NO KEY UPDATE),
+    lines AS MATERIALIZED (
+        SELECT l.sku FROM optilock.order_lines l
+        WHERE l.order_id = ANY (ARRAY(SELECT id FROM locked_order))),
     locked AS MATERIALIZED (
-        SELECT p.sku FROM optilock.products p WHERE p.sku = ANY (ARRAY(
-            SELECT l.sku FROM optilock.order_lines l
-            WHERE l.order_id = ANY (ARRAY(SELECT id FROM locked_order))))
+        SELECT p.sku FROM optilock.products p WHERE p.sku = ANY (ARRAY(SELECT sku FROM lines))
         ORDER BY p.sku FOR NO KEY UPDATE)
-    SELECT pg_catalog.count(*) FROM locked";
+    SELECT pg_catalog.min(l.sku) FROM lines l LEFT JOIN locked k ON k.sku = l.sku WHERE k.sku IS NULL";
 
 /// A page of holds past their time, the oldest first. `$1`, `$2` and `$3` the expiry, the SKU and the
 /// reservation that it continues behind, `$4` limit.
