@@ -73,7 +73,7 @@ async fn a_row_is_refused_whatever_its_code() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_for_every_row_fails_the_call() {
     let db = Db::new().await;
-    shop(&db, 30).await;
+    drop(shop(&db, 30).await);
     run(
         &db.pool,
         "CREATE ROLE optilock_reader; GRANT USAGE ON SCHEMA optilock TO optilock_reader;
