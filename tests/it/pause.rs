@@ -19,7 +19,7 @@ use optilock::{
 use tokio::task::JoinSet;
 
 use crate::{
-    db::{Db, Default, assert_books},
+    db::{Db, Default, assert_books, pool_options},
     goods::{add, cart, new_product, sku, stock, units},
 };
 
@@ -268,7 +268,13 @@ async fn is_not_shown_as_something_to_buy() {
 
 /// Buyers of one product without end, and pauses between them: each within `limit`, and no sale between
 /// a pause and the resume that follows it.
-async fn among_buyers(shop: Arc<dyn Inventory>, pauses: u32, limit: Duration) {
+/// `clerk` pauses what the buyers of `shop` buy.
+async fn among_buyers(
+    shop: Arc<dyn Inventory>,
+    clerk: Arc<dyn Inventory>,
+    pauses: u32,
+    limit: Duration,
+) {
     add(&*shop, "pot", 100_000_000).await;
     let pot = sku("pot");
     let (sold, refused) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
@@ -299,10 +305,10 @@ async fn among_buyers(shop: Arc<dyn Inventory>, pauses: u32, limit: Duration) {
     for _ in 0..pauses {
         more(&sold, 256).await;
         let began = Instant::now();
-        let paused = shop.pause(&pot).await.unwrap();
+        let paused = clerk.pause(&pot).await.unwrap();
         slowest = slowest.max(began.elapsed());
         more(&refused, 512).await;
-        let resumed = shop.resume(&pot).await.unwrap();
+        let resumed = clerk.resume(&pot).await.unwrap();
         assert_eq!(
             resumed.version.get(),
             paused.version.get() + 1,
@@ -324,7 +330,7 @@ macro_rules! storms {
         async fn $name() {
             let db = Db::with(Default::ReadCommitted, 40).await;
             let shop = ($shop)(PgInventory::new(db.pool.clone()));
-            among_buyers(shop, 5, LIMIT).await;
+            among_buyers(shop.clone(), shop, 5, LIMIT).await;
             assert_books(&db.pool).await;
         }
 
@@ -333,7 +339,10 @@ macro_rules! storms {
         async fn $in_full() {
             let db = Db::with(Default::ReadCommitted, 40).await;
             let shop = ($shop)(PgInventory::new(db.pool.clone()));
-            among_buyers(shop, 60, Duration::from_millis(200)).await;
+            // In another process: through the buyers' own pool it would wait for a connection behind 216 of them.
+            let pool = pool_options(1).connect_with(db.database.options()).await.unwrap();
+            let clerk = Arc::new(PgInventory::new(pool));
+            among_buyers(shop, clerk, 60, Duration::from_millis(200)).await;
             assert_books(&db.pool).await;
         }
     )*};
