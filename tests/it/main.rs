@@ -9,6 +9,7 @@ mod db;
 mod goods;
 mod proxy;
 
+mod adjustments;
 mod attacks;
 mod audit;
 mod bad_input;
