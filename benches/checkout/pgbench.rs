@@ -18,12 +18,14 @@ pub(crate) fn orders_per_second(url: &str, seconds: u64) -> Option<f64> {
         ("$4", "NULL::bigint"),
         ("$5", "NULL::text"),
         ("$6", "9223372036854775807"),
-        ("$7", id),
+        ("$7", "(SELECT id FROM made)"),
         ("$8", "NULL::text"),
         ("$9", "NULL::text"),
     ] {
         statement = statement.replace(parameter, value);
     }
+    let made = format!("WITH made AS MATERIALIZED (SELECT {id} AS id), changed AS (");
+    statement = statement.replacen("WITH changed AS (", &made, 1);
     let script = std::env::temp_dir().join(format!("optilock-pgbench-{}", std::process::id()));
     fs::write(&script, format!("\\set n random(0, 999)\n{statement};\n")).ok()?;
     let ran = Command::new("pgbench")
