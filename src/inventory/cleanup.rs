@@ -13,7 +13,8 @@ pub struct Cleanup {
     /// clean-up tries them again.
     pub skipped: u64,
     /// Orders, or products with expired holds, that the database refused to change, by a constraint, a
-    /// trigger or a policy. A `WARN` event with target `optilock::cleanup` names each.
+    /// trigger or a policy, or whose product was deleted. An event with target `optilock::cleanup` names
+    /// each: `WARN` for the first 100 of a call, `DEBUG` for the others.
     pub refused: u64,
 }
 

@@ -249,7 +249,8 @@ pub trait Inventory: Send + Sync {
     /// [`Error::Invalid`] for a duration or a text that can't be stored.
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Error>;
 
-    /// The reservation as it stands. A hold whose time is up is lapsed, whether it was swept or not.
+    /// The reservation as it stands. A hold past its time is [lapsed](super::HoldState::Lapsed), whether a
+    /// clean-up ended it or not.
     ///
     /// # Errors
     ///

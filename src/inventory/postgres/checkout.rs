@@ -80,7 +80,7 @@ impl PgInventory {
     ) -> Result<Order, Failed<Error>> {
         let hook = &self.hook;
         let way = self.way(call, attempt, request);
-        // What a lost race found is fresh only when nobody waited since.
+        // What a lost race found is fresh only without a delay since.
         let known = call.facts.take().filter(|_| attempt.number() == 2);
         let carried = call.expiry.clone();
         let before = || carried.clone().unwrap_or_else(Expiry::new);

@@ -131,7 +131,7 @@ impl Expiry {
         }
     }
 
-    /// Versions that this request added to a product by itself: nobody else's change.
+    /// Versions of a product that the pieces of this request added: no change of another request.
     pub(super) fn raised(&self, sku: &Sku) -> i64 {
         self.raised.get(sku).copied().unwrap_or_default()
     }

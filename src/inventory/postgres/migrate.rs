@@ -49,7 +49,7 @@ pub enum MigrateError {
         /// The newest that this version of the crate has.
         known: i64,
     },
-    /// A migration is recorded as one that failed midway, by another tool than this crate: nobody knows which
+    /// A migration is recorded as one that failed midway, by another tool than this crate: it is unknown which
     /// of its statements took effect.
     #[error(
         "migration {version} ({description}) is recorded as failed in optilock._sqlx_migrations: compare the \

@@ -212,7 +212,7 @@ pub(super) async fn expired(
         .map_err(Error::before)
 }
 
-pub(super) fn count(lapsed: &PgRow) -> Result<Cleanup, Error> {
-    let count = |column| lapsed.try_get(column).map(i64::unsigned_abs);
+pub(super) fn count(ended: &PgRow) -> Result<Cleanup, Error> {
+    let count = |column| ended.try_get(column).map(i64::unsigned_abs);
     Ok(Cleanup::of_holds(count("holds")?, count("units")?))
 }

@@ -140,7 +140,7 @@ impl Bench {
         }
     }
 
-    /// The same database through a pool of so many connections with these settings.
+    /// The same database through a pool of `connections` with these settings.
     async fn with_settings(&self, connections: u32, settings: &[(&str, &str)]) -> Self {
         let options = self.db.database.options().options(settings.iter().copied());
         let pool = pool_options(connections)

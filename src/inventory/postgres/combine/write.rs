@@ -18,14 +18,15 @@ use crate::{
 };
 
 /// Writes every order of a batch if the products still are as it was planned. `$1` skus, `$2` units
-/// taken, `$3` prices, `$4` currencies, `$5` versions where somebody depends on one; `$6` orders, `$7`
+/// taken, `$3` prices, `$4` currencies, `$5` versions where a request expects one; `$6` orders, `$7`
 /// customers, `$8` keys, `$9` totals, `$10` currencies; of the lines in the order of arrival `$11` orders,
 /// `$12` skus, `$13` quantities.
 ///
 /// What was written is compared by numbers and sums: a join of each row costs a fifth of the batch, and may
-/// become a nested loop, as the planner takes two hundred rows for ten. One row per product with its facts under the lock, before the
-/// batch. `ok` tells whether it was
-/// written.
+/// become a nested loop, as the planner takes two hundred rows for ten.
+///
+/// Answers with one row per product, its facts under the lock before the batch; `ok` tells whether the batch
+/// was written.
 macro_rules! batch {
     (taken: $taken:literal, of: $of:literal, made: $made:literal, left_out: $left_out:literal) => {
         concat!(

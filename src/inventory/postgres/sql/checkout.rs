@@ -74,8 +74,7 @@ pub const SELL_ONE: &str = concat!(
 /// All lines fit and not written: the order already exists, or its insert was suppressed.
 ///
 /// `$live` are units of a line that the checkout's reservation holds as reserved, `$unexpired` those of them
-/// whose hold has not expired, `$covered` those that it
-/// covers, reserved or not.
+/// whose hold has not expired, `$covered` those that it covers, reserved or not.
 macro_rules! sell_many {
     (
         before: $before:literal, after: $after:literal, holds: $holds:literal, join: $join:literal,

@@ -12,7 +12,7 @@ use super::{Answer, Bench, Case, Cell, Subject, books, case::Setup, holder::neig
 /// A run may not take longer than that beside a backlog that is not its own.
 const USUAL: Duration = Duration::from_secs(2);
 
-/// Expired holds of one pot each, on this case's pots: whoever is short needs them.
+/// Expired holds of one pot each, on this case's pots: a request that is short needs them.
 pub async fn expired_holds(bench: &Bench, subject: &Subject, cell: &str, holds: i64) -> Cell {
     const HOLDS: &str = "
         WITH p AS (

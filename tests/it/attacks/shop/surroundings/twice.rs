@@ -86,7 +86,7 @@ pub async fn undone(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
     Cell::Held
 }
 
-/// The request under another id and, if it is `same`, the same key; with so many pots.
+/// The request under another id and, if it is `same`, the same key; with `pots` pots.
 async fn another(
     bench: &Bench,
     subject: &Subject,
