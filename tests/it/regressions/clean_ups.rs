@@ -112,7 +112,11 @@ async fn one_slow_row_keeps_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_locked_and_is_then_refused_ends() {
     let db = Db::new().await;
-    let shop = shop(&db, 0).await.with_cleanup_pace(Some(1));
+    drop(shop(&db, 0).await);
+    let options = db.database.options().application_name("cleaner");
+    let pool = pool_options(1).connect_with(options).await.unwrap();
+    // At this pace it rests for a second after it has skipped the order.
+    let shop = PgInventory::new(pool).with_cleanup_pace(Some(1));
     poison(&db.pool, "RAISE EXCEPTION 'no';").await;
     let mut holder = db.pool.begin().await.unwrap();
     sqlx::query("SELECT FROM optilock.products FOR UPDATE")
@@ -120,10 +124,11 @@ async fn what_was_locked_and_is_then_refused_ends() {
         .await
         .unwrap();
     let cleaning = tokio::spawn(async move { shop.cleanup_failed_orders(Duration::ZERO).await });
-    eventually("a direct attempt waits", async || {
-        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity
-            WHERE datname = current_database() AND wait_event_type = 'Lock')";
-        sqlx::query_scalar(waits).fetch_one(&db.pool).await.unwrap()
+    eventually("it has skipped the order", async || {
+        let rests = "SELECT EXISTS (SELECT FROM pg_stat_activity
+            WHERE application_name = 'cleaner' AND state = 'idle' AND query ILIKE 'COMMIT%'
+                AND datname = current_database())";
+        sqlx::query_scalar(rests).fetch_one(&db.pool).await.unwrap()
     })
     .await;
     holder.rollback().await.unwrap();
