@@ -4,8 +4,6 @@
 //! `cargo run --release --example outbox`. It uses the server at `DATABASE_URL`, in a database of its
 //! own, or starts a throwaway one.
 
-#[path = "support/postgres.rs"]
-mod support;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 

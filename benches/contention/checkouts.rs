@@ -26,9 +26,9 @@ use tokio::{
 };
 use uuid::Uuid;
 
+use support::{Server, by_hand, database::Database};
 use crate::{
-    by_hand, median, network,
-    support::{Server, database::Database},
+    median, network,
 };
 
 const BUYERS: [u64; 6] = [1, 2, 8, 32, 128, 256];
@@ -89,7 +89,7 @@ impl Shop {
     async fn buy(&self, way: Way, sku: &Sku) {
         let key = Uuid::now_v7().to_string();
         if way == Way::ByHand {
-            let bought = by_hand::order(&self.pool, sku, Some(("buyer", &key))).await;
+            let bought = by_hand::order(&self.pool, OrderId::new().uuid(), sku.as_str(), Some(("buyer", &key))).await;
             assert!(bought.expect("the database answers"), "there is plenty");
             return;
         }

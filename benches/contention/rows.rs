@@ -23,9 +23,9 @@ use tokio::{
     task::JoinSet,
 };
 
+use support::{Server, database::Database};
 use crate::{
     median,
-    support::{Server, database::Database},
 };
 
 #[derive(Clone, Debug, sqlx::FromRow)]

@@ -1,18 +1,15 @@
 //! The buyer of what is written by hand.
 
 use optilock::{
-    inventory::Sku,
+    inventory::{OrderId, Sku},
     sqlx::{self, PgPool},
 };
-
-#[path = "../support/by_hand.rs"]
-mod statements;
 
 use crate::{fault::Fault, seller::Answer};
 
 /// One unit.
 pub(crate) async fn buy(pool: &PgPool, sku: &Sku) -> Result<Answer, Fault> {
-    match statements::order(pool, sku, None).await {
+    match support::by_hand::order(pool, OrderId::new().uuid(), sku.as_str(), None).await {
         Ok(true) => Ok(Answer::Sold),
         Ok(false) => Ok(Answer::Refused),
         Err(error) if is_conflict(&error) => Ok(Answer::Conflict),

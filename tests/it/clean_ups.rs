@@ -355,7 +355,6 @@ async fn one_refused_order_is_left_and_named() {
     }
 }
 
-#[cfg(feature = "metrics")]
 #[test]
 fn a_refused_order_is_counted_by_a_metric() {
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};

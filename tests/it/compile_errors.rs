@@ -4,5 +4,5 @@
 #[test]
 #[ignore = "the texts are those of one version of the compiler, the one in CI; it takes two minutes"]
 fn a_person_understands_them() {
-    trybuild::TestCases::new().compile_fail("tests/compile_errors/*.rs");
+    trybuild::TestCases::new().compile_fail("compile_errors/*.rs");
 }

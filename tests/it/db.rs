@@ -9,7 +9,7 @@ use optilock::{
 };
 use tokio::sync::OnceCell;
 
-use crate::support::{Durability, Server, Source, database::Database};
+use support::{Durability, Server, Source, database::Database};
 
 pub fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();

@@ -126,7 +126,7 @@ async fn plant(pool: &PgPool, names: &[String]) -> i64 {
 async fn among_hostile_code<T>(work: impl AsyncFnOnce(&Db, PgPool) -> T) -> T {
     let db = Db::empty().await;
     let mut names = BTreeSet::new();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     for folder in ["src/postgres", "src/inventory/postgres", "migrations"] {
         called(&root.join(folder), &mut names);
     }

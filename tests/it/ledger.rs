@@ -139,7 +139,6 @@ async fn a_movement_of_a_kind_from_the_future() {
         ]
     );
     assert_eq!(kinds[1].to_string(), "other");
-    #[cfg(feature = "serde")]
     assert_eq!(
         serde_json::to_value(&page[1]).unwrap()["kind"],
         serde_json::json!({ "other": 77 })

@@ -1,8 +1,6 @@
 //! One binary for all integration tests.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests")]
 
-#[path = "../../examples/support/postgres.rs"]
-mod support;
 
 mod bank;
 mod db;
@@ -15,7 +13,6 @@ mod audit;
 mod bad_input;
 mod bugs;
 mod bulk;
-#[cfg(feature = "cache")]
 mod cached_stock;
 mod clean_ups;
 mod combined;
@@ -30,16 +27,13 @@ mod feed;
 mod hook;
 mod host_transaction;
 mod hostile;
-#[cfg(feature = "cache")]
 mod ledger;
-#[cfg(feature = "metrics")]
 mod metrics;
 mod migrate;
 mod modify;
 mod operations;
 mod order_life;
 mod order_races;
-#[cfg(feature = "cache")]
 mod pause;
 mod plans;
 mod pool_return;
@@ -52,7 +46,6 @@ mod row_types;
 mod rows;
 mod same_answers;
 mod scenarios;
-#[cfg(feature = "serde")]
 mod serde;
 mod spawned;
 mod steps;

@@ -15,9 +15,9 @@ use tokio::{
     sync::{Notify, watch},
 };
 
+use support::Source;
 use crate::{
     db::{Db, pool_options, server},
-    support::Source,
 };
 
 /// What happens to the first message that carries the needle.

@@ -1,8 +1,5 @@
 //! The example's shop over real HTTP.
 
-#[path = "../../examples/storefront/app.rs"]
-#[allow(dead_code, reason = "the program uses more of it")]
-mod app;
 
 use std::{
     collections::BTreeSet,
@@ -24,7 +21,7 @@ use crate::{
     db::{Db, assert_books, pool_options},
     goods::add,
 };
-use app::{App, Shop};
+use storefront::{self as app, App, Shop};
 
 const ANA: &str = "demo-ana";
 const LUIS: &str = "demo-luis";
@@ -602,7 +599,7 @@ async fn the_race_and_the_dashboard_are_told_as_they_happen() {
 
 /// Those of the document, and those of the router, as "GET /path".
 fn operations() -> (BTreeSet<String>, Value) {
-    let document = include_str!("../../examples/storefront/openapi.json");
+    let document = include_str!("../../examples/storefront/src/openapi.json");
     let document: Value = serde_json::from_str(document).unwrap();
     let mut operations = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -618,7 +615,7 @@ async fn the_document_tells_what_the_router_has() {
     let open = Open::new().await;
     let client = &open.client;
     let (documented, document) = operations();
-    let source = include_str!("../../examples/storefront/app.rs");
+    let source = include_str!("../../examples/storefront/src/lib.rs");
     let source = source
         .split_once("pub fn router")
         .unwrap()

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection};
 
-use crate::support::account::Account;
-use crate::support::binaries::{self, Binaries};
-use crate::support::cluster::Cluster;
-use crate::support::environment::Environment;
-use crate::support::{Crash, Durability, Error, Server, Source};
+use support::account::Account;
+use support::binaries::{self, Binaries};
+use support::cluster::Cluster;
+use support::environment::Environment;
+use support::{Crash, Durability, Error, Server, Source};
 
 /// Set for the child that is killed in `vanishes_when_its_owner_is_killed`.
 const VICTIM: &str = "OPTILOCK_TEST_VICTIM";
@@ -40,7 +40,7 @@ fn here() -> Binaries {
     binaries::find(&throwaway())
         .expect("OPTILOCK_PG_BIN, if set, is fit")
         .unwrap_or_else(|| {
-            crate::support::fetch::fetch(&throwaway()).expect("there is a PostgreSQL to be had")
+            support::fetch::fetch(&throwaway()).expect("there is a PostgreSQL to be had")
         })
 }
 

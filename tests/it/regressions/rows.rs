@@ -326,7 +326,6 @@ async fn committed_transactions_of_every_kind_count_no_rollback() {
 }
 
 /// The cache: "The answer is never older than the last change through this value."
-#[cfg(feature = "cache")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cache_does_not_show_what_a_busy_step_changed() {
     use optilock::cache::CachedStock;

@@ -9,9 +9,9 @@ use super::{
     Bench, Subject, TALLY, books,
     holder::{Holder, waiting},
 };
+use support::{Crash, Durability, Server, Source};
 use crate::{
     db::{self, Db, assert_quiet, eventually, pool_options},
-    support::{Crash, Durability, Server, Source},
 };
 
 /// All operations at once, each in the middle of a statement: every table is held.

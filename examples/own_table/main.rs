@@ -4,13 +4,8 @@
 //! `cargo run --release --example own_table` (`-- --help` for its options). It uses the server at
 //! `DATABASE_URL`, in a database of its own, or starts a throwaway one.
 
-#[path = "own_table/account.rs"]
 mod account;
-#[path = "own_table/story.rs"]
 mod story;
-#[path = "support/postgres.rs"]
-mod support;
-#[path = "own_table/way.rs"]
 mod way;
 
 use std::{
@@ -26,9 +21,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use optilock::postgres::pool_options;
 use tokio::task::JoinSet;
 
+use support::{Durability, Server, signal::interrupted};
 use crate::{
     account::Bank,
-    support::{Durability, Server, signal::interrupted},
     way::{Tally, Way},
 };
 

@@ -1,17 +1,11 @@
 //! The PostgreSQL of the examples, tests and benches: the one at `DATABASE_URL`, else a throwaway cluster.
-//!
-//! Mount it with `#[path = "../examples/support/postgres.rs"] mod support;`, one more `../` from a nested directory.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    reason = "each of the examples, tests and benches that mounts this uses only a part of it"
-)]
+#![allow(missing_docs, reason = "for the examples, tests and benches, which show how it is used")]
 
 #[cfg(unix)]
 pub mod account;
 #[cfg(unix)]
 pub mod binaries;
+pub mod by_hand;
 #[cfg(unix)]
 pub mod cluster;
 pub mod database;

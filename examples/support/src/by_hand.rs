@@ -3,28 +3,25 @@
 //! It writes the same rows into the same tables as the library, with the checks that it needs here and
 //! none that it does not: one line, one unit, no order id or key that was used before.
 
-use optilock::{
-    inventory::{OrderId, Sku},
-    sqlx::{self, PgPool},
-};
+use sqlx::{PgPool, types::Uuid};
 
 /// One unit, by a customer with an idempotency key or by nobody; whether there was one.
 ///
 /// # Errors
 ///
 /// Those of the database, conflicts among them.
-pub(crate) async fn order(
+pub async fn order(
     pool: &PgPool,
-    sku: &Sku,
+    id: Uuid,
+    sku: &str,
     customer: Option<(&str, &str)>,
 ) -> Result<bool, sqlx::Error> {
-    let id = OrderId::new().uuid();
     let mut transaction = pool.begin().await?;
     let (available, price, currency): (i64, i64, String) = sqlx::query_as(
         "SELECT stock - reserved, price, currency FROM optilock.products
          WHERE sku = $1 AND NOT retired FOR UPDATE",
     )
-    .bind(sku.as_str())
+    .bind(sku)
     .fetch_one(&mut *transaction)
     .await?;
     if available < 1 {
@@ -35,7 +32,7 @@ pub(crate) async fn order(
         "UPDATE optilock.products SET stock = stock - 1, version = version + 1, updated_at = now()
          WHERE sku = $1 RETURNING version, stock",
     )
-    .bind(sku.as_str())
+    .bind(sku)
     .fetch_one(&mut *transaction)
     .await?;
     let (customer, key) = customer.unzip();
@@ -54,7 +51,7 @@ pub(crate) async fn order(
         "INSERT INTO optilock.order_lines (order_id, sku, quantity, price) VALUES ($1, $2, 1, $3)",
     )
     .bind(id)
-    .bind(sku.as_str())
+    .bind(sku)
     .bind(price)
     .execute(&mut *transaction)
     .await?;
@@ -62,7 +59,7 @@ pub(crate) async fn order(
         "INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
          VALUES ($1, $2, 1, -1, $3, $4)",
     )
-    .bind(sku.as_str())
+    .bind(sku)
     .bind(version)
     .bind(stock)
     .bind(id)

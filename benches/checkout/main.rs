@@ -4,10 +4,7 @@
 //! `cargo bench --bench checkout` ends with tables; `-- tables` prints them alone. The server is durable,
 //! as in production.
 
-#[path = "checkout/pgbench.rs"]
 mod pgbench;
-#[path = "../examples/support/postgres.rs"]
-mod support;
 
 use std::{
     sync::{

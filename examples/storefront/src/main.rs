@@ -4,12 +4,7 @@
 //! `DATABASE_URL`, in the database `optilock_storefront`, which it makes and keeps; or starts a throwaway
 //! one.
 
-#[path = "app.rs"]
-mod app;
-#[path = "options.rs"]
 mod options;
-#[path = "../support/postgres.rs"]
-mod support;
 
 use std::{error::Error, process::ExitCode, time::Duration};
 
@@ -18,8 +13,8 @@ use optilock::{inventory::Janitor, postgres::pool_options};
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tracing::{info, warn};
 
-use app::{App, Shop, database, telemetry, ticks};
 use options::Options;
+use storefront::{self as app, App, Shop, database, telemetry, ticks};
 use support::{Durability, Server, Source, signal::interrupted};
 
 /// What is still being answered has so long when the program is told to end.

@@ -3,33 +3,18 @@
 //! `cargo run --release --example checkout` (`-- --help` for its options). It uses the server at
 //! `DATABASE_URL`, in a database of its own, or starts a throwaway one.
 
-#[path = "checkout/by_hand.rs"]
 mod by_hand;
-#[path = "checkout/contender.rs"]
 mod contender;
-#[path = "checkout/crowd.rs"]
 mod crowd;
-#[path = "checkout/fault.rs"]
 mod fault;
-#[path = "checkout/flood.rs"]
 mod flood;
-#[path = "checkout/naive.rs"]
 mod naive;
-#[path = "checkout/options.rs"]
 mod options;
-#[path = "checkout/race.rs"]
 mod race;
-#[path = "checkout/report.rs"]
 mod report;
-#[path = "checkout/seller.rs"]
 mod seller;
-#[path = "checkout/shop.rs"]
 mod shop;
-#[path = "checkout/story.rs"]
 mod story;
-#[path = "support/postgres.rs"]
-mod support;
-#[path = "checkout/table.rs"]
 mod table;
 
 use std::{process::ExitCode, sync::Arc};
@@ -41,6 +26,8 @@ use optilock::{
     sqlx::{self, Connection, PgConnection},
 };
 
+use support::{Durability, Server, Source};
+
 use crate::{
     contender::Contender,
     fault::Fault,
@@ -48,7 +35,6 @@ use crate::{
     options::{Options, Part},
     report::Report,
     shop::Shop,
-    support::{Durability, Server, Source},
 };
 
 fn main() -> ExitCode {

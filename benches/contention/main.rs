@@ -6,18 +6,10 @@
 //! `benches/contention.svg` from them. The tables are measured in turns, so that a machine that changes its pace
 //! does so for everybody. The server is durable, as in production.
 
-#[path = "../examples/support/by_hand.rs"]
-mod by_hand;
-#[path = "contention/chart.rs"]
 mod chart;
-#[path = "contention/checkouts.rs"]
 mod checkouts;
-#[path = "contention/network.rs"]
 mod network;
-#[path = "contention/rows.rs"]
 mod rows;
-#[path = "../examples/support/postgres.rs"]
-mod support;
 
 use criterion::Criterion;
 use support::{Durability, Server};
@@ -50,7 +42,7 @@ fn main() {
     rows::run(&mut criterion, &server, of_rows);
     criterion.final_summary();
     if asked("chart") {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/contention.svg");
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/contention.svg");
         chart::draw(&measured, file).expect("the chart can be written");
         println!("drawn: {file}");
     }
