@@ -4,7 +4,6 @@
 //! `cargo run --release --example outbox`. It uses the server at `DATABASE_URL`, in a database of its
 //! own, or starts a throwaway one.
 
-
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use async_trait::async_trait;

@@ -22,62 +22,34 @@
 //! # Ok(()) }
 //! ```
 
-mod adjustment;
-mod audit;
-mod checkout;
-mod cleanup;
-mod error;
-mod feed;
+mod api;
+mod batch;
+#[cfg(feature = "cache")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cache")))]
+pub mod cache;
 mod forward;
-mod goods_return;
-mod id;
 mod janitor;
 mod latency;
-mod line;
 mod memory;
-mod money;
-mod movement;
-mod order;
-mod order_step;
-mod page;
+mod model;
 mod postgres;
-mod product;
-mod quantity;
-mod report;
-mod reservation;
-#[cfg(feature = "serde")]
-mod serde;
-mod shortage;
-mod sku;
-mod store;
 mod traffic;
 
-pub use adjustment::Adjustment;
-pub use audit::{Audit, Discrepancy, DiscrepancyKind};
-pub use checkout::Checkout;
-pub use cleanup::Cleanup;
-pub use error::Error;
-pub use feed::{FeedPosition, MovementFeed};
-pub use goods_return::Return;
-pub use id::{OrderId, ReservationId};
-pub use janitor::{Janitor, Tidied};
-pub use line::Line;
+pub use api::Inventory;
+#[doc(hidden)]
+pub use batch::BATCH;
+pub use batch::{BatchOptions, BatchedInventory};
+pub use janitor::{Cleaned, Janitor};
 pub use memory::MemoryInventory;
-pub use money::{Currency, Money};
-pub use movement::{Movement, MovementKind};
-pub use order::{Order, OrderFilter, OrderLine, OrderStatus};
-pub use order_step::OrderStep;
-pub use page::Page;
-pub use postgres::{
-    Accepted, BoxError, Change, CombineOptions, Combined, MigrateError, OnAccepted, PgInventory,
-    Stats, Strategy, migrate,
+pub use model::{
+    Adjustment, Audit, BestSeller, BoxError, Checkout, Cleanup, ContendedProduct, Currency,
+    Discrepancy, DiscrepancyKind, Error, FeedPosition, Hold, HoldState, Kpi, KpiKind, Line, Money,
+    Movement, MovementFeed, MovementKind, NegativeStock, NewProduct, Order, OrderFilter, OrderId,
+    OrderLine, OrderStatus, OrderStep, Page, Product, Quantity, Report, Reservation, ReservationId,
+    Reserve, ReturnRequest, Shortage, Sku, Stock, UnpaidOrder,
 };
 #[doc(hidden)]
-pub use postgres::{BATCH, SELL_ONE};
-pub use product::{NewProduct, Product};
-pub use quantity::{Quantity, Stock};
-pub use report::{BestSeller, ContendedProduct, Kpi, KpiKind, NegativeStock, Report, UnpaidOrder};
-pub use reservation::{Hold, HoldState, Reservation, Reserve};
-pub use shortage::Shortage;
-pub use sku::Sku;
-pub use store::Inventory;
+pub use postgres::SELL_ONE;
+pub use postgres::{
+    Accepted, Change, MigrateError, OnAccepted, PgInventory, Stats, Strategy, migrate,
+};

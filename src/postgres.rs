@@ -42,15 +42,15 @@ mod bulk;
 mod classify;
 mod error;
 mod failed;
-mod heat;
+mod hot_rows;
 mod lease;
 mod modify;
+mod outcome;
 mod pool;
 mod repository;
 mod row;
 mod sql;
 mod transaction;
-mod verdict;
 mod verify;
 mod version;
 mod write;
@@ -69,6 +69,7 @@ pub(crate) use classify::{
 pub use error::Error;
 pub(crate) use failed::Failed;
 pub(crate) use lease::{Lease, OfSqlx, on_connection};
+pub use outcome::WriteOutcome;
 pub use pool::{PoolOptions, pool_options};
 pub use repository::PgRepository;
 pub use row::PgVersioned;
@@ -76,7 +77,6 @@ pub use row::PgVersioned;
 pub(crate) use transaction::{Begin, attempt_on};
 pub use transaction::{Isolation, TransactOptions, Tx, TxOperation, transact, transact_with};
 pub(crate) use transaction::{READ_COMMITTED, attempt};
-pub use verdict::Verdict;
 
 /// For what [`versioned_row!`](crate::versioned_row) expands to, and nobody else.
 #[doc(hidden)]

@@ -18,7 +18,7 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use criterion::{Criterion, Throughput};
 use optilock::{
     inventory::{
-        Checkout, CombineOptions, Combined, Inventory, Line, Money, NewProduct, OrderId,
+        BatchOptions, BatchedInventory, Checkout, Inventory, Line, Money, NewProduct, OrderId,
         PgInventory, Quantity, Reserve, Sku, Stock,
     },
     postgres::pool_options,
@@ -126,7 +126,7 @@ impl Bench {
 
     /// All of them, once; how many per second.
     async fn sweep(&self, pace: Option<u32>, orders: u64) -> f64 {
-        let shop = self.shop.clone().with_cleanup_pace(pace);
+        let shop = self.shop.clone().with_cleanup_rate_limit(pace);
         let start = Instant::now();
         let swept = shop.cleanup_failed_orders(UNPAID_AFTER).await;
         let seconds = start.elapsed().as_secs_f64();
@@ -302,8 +302,8 @@ impl Bench {
                 .collect()
         };
         self.runtime.block_on(async {
-            let options = CombineOptions::new().with_queue(orders);
-            let combined = Combined::new(self.shop.clone(), options);
+            let options = BatchOptions::new().with_queue(orders);
+            let combined = BatchedInventory::new(self.shop.clone(), options);
             let mut buyers = JoinSet::new();
             for _ in 0..orders {
                 let combined = combined.clone();
@@ -332,8 +332,9 @@ impl Bench {
     /// In turns: refunds of a hot product, by statements of their own and in batches.
     fn refunds(&self, rounds: usize, orders: usize) {
         let alone: Arc<dyn Inventory> = Arc::new(self.shop.clone());
-        let options = CombineOptions::new();
-        let combined: Arc<dyn Inventory> = Arc::new(Combined::new(self.shop.clone(), options));
+        let options = BatchOptions::new();
+        let combined: Arc<dyn Inventory> =
+            Arc::new(BatchedInventory::new(self.shop.clone(), options));
         let (mut by_itself, mut in_batches) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
             by_itself.push(self.cancel(&alone, orders));

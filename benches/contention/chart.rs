@@ -17,7 +17,7 @@ fn colour(way: Way) -> RGBColor {
         Way::Optimistic => RGBColor(214, 137, 16),
         Way::Pessimistic => RGBColor(125, 60, 152),
         Way::Guarded => RGBColor(31, 119, 180),
-        Way::Combined => RGBColor(20, 140, 60),
+        Way::BatchedInventory => RGBColor(20, 140, 60),
     }
 }
 

@@ -14,8 +14,8 @@ use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use optilock::{
     inventory::{
-        BATCH, Checkout, CombineOptions, Combined, Inventory, Line, Money, NewProduct, PgInventory,
-        Quantity, Sku, Stock, Strategy,
+        BATCH, BatchOptions, BatchedInventory, Checkout, Inventory, Line, Money, NewProduct,
+        OrderId, PgInventory, Quantity, Sku, Stock, Strategy,
     },
     postgres::pool_options,
     sqlx::{self, PgPool, postgres::PgConnectOptions},
@@ -26,10 +26,8 @@ use tokio::{
 };
 use uuid::Uuid;
 
+use crate::{median, network};
 use support::{Server, by_hand, database::Database};
-use crate::{
-    median, network,
-};
 
 const BUYERS: [u64; 6] = [1, 2, 8, 32, 128, 256];
 const PRODUCTS: [u64; 3] = [1, 10, 1_000];
@@ -40,7 +38,7 @@ pub(crate) enum Way {
     Optimistic,
     Pessimistic,
     Guarded,
-    Combined,
+    BatchedInventory,
 }
 
 impl Way {
@@ -49,7 +47,7 @@ impl Way {
         Self::Optimistic,
         Self::Pessimistic,
         Self::Guarded,
-        Self::Combined,
+        Self::BatchedInventory,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -58,7 +56,7 @@ impl Way {
             Self::Optimistic => "optimistic",
             Self::Pessimistic => "pessimistic",
             Self::Guarded => "guarded",
-            Self::Combined => "combined",
+            Self::BatchedInventory => "combined",
         }
     }
 }
@@ -82,14 +80,20 @@ enum End {
 struct Shop {
     pool: PgPool,
     inventory: PgInventory,
-    combined: Combined,
+    combined: BatchedInventory,
 }
 
 impl Shop {
     async fn buy(&self, way: Way, sku: &Sku) {
         let key = Uuid::now_v7().to_string();
         if way == Way::ByHand {
-            let bought = by_hand::order(&self.pool, OrderId::new().uuid(), sku.as_str(), Some(("buyer", &key))).await;
+            let bought = by_hand::order(
+                &self.pool,
+                OrderId::new().uuid(),
+                sku.as_str(),
+                Some(("buyer", &key)),
+            )
+            .await;
             assert!(bought.expect("the database answers"), "there is plenty");
             return;
         }
@@ -100,7 +104,7 @@ impl Shop {
         let order = match way {
             Way::Optimistic => by(Strategy::Optimistic).checkout(request).await,
             Way::Pessimistic => by(Strategy::Pessimistic).checkout(request).await,
-            Way::Combined => self.combined.checkout(request).await,
+            Way::BatchedInventory => self.combined.checkout(request).await,
             _ => self.inventory.checkout(request).await,
         };
         order.expect("there is plenty, and conflicts don't escape");
@@ -127,7 +131,7 @@ impl Shop {
         let inventory = PgInventory::new(pool.clone());
         Self {
             pool,
-            combined: Combined::new(inventory.clone(), CombineOptions::new()),
+            combined: BatchedInventory::new(inventory.clone(), BatchOptions::new()),
             inventory,
         }
     }
@@ -285,7 +289,7 @@ impl Bench {
 
     /// The same over a network: what costs more round trips loses more.
     fn over_a_network(&self, rounds: usize, turn: Duration) -> Table {
-        const WAYS: [Way; 3] = [Way::ByHand, Way::Guarded, Way::Combined];
+        const WAYS: [Way; 3] = [Way::ByHand, Way::Guarded, Way::BatchedInventory];
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED);
         let title = "one product, 256 buyers:\nround trip".to_owned();
@@ -409,14 +413,18 @@ pub(crate) fn run(
         let mut combined: Vec<f64> = Vec::new();
         for _ in 0..rounds {
             alone.push(bench.batches_alone(if only_a_test { 1 } else { 100 }));
-            let (orders, took) =
-                bench.turn(Way::Combined, 256, 1, End::At(Instant::now() + turn * 3));
+            let (orders, took) = bench.turn(
+                Way::BatchedInventory,
+                256,
+                1,
+                End::At(Instant::now() + turn * 3),
+            );
             combined.push(orders as f64 / took.as_secs_f64());
         }
         let (alone, combined) = (median(&mut alone), median(&mut combined));
         println!(
             "The batch's statement alone, by one connection, 256 at a time: {alone:.0} orders/s. \
-             Combined, 256 buyers: {combined:.0}, {:.2} of that.",
+             BatchedInventory, 256 buyers: {combined:.0}, {:.2} of that.",
             combined / alone
         );
         println!("{}", bench.over_a_network(rounds.min(3), turn * 3));

@@ -23,10 +23,8 @@ use tokio::{
     task::JoinSet,
 };
 
+use crate::median;
 use support::{Server, database::Database};
-use crate::{
-    median,
-};
 
 #[derive(Clone, Debug, sqlx::FromRow)]
 struct Account {

@@ -22,7 +22,7 @@ pub(crate) enum Contender {
     /// Optilock: one statement that takes the stock if it is there
     Guarded,
     /// Optilock: the checkouts that wait anyway, in one statement
-    Combined,
+    BatchedInventory,
     /// Optilock without a database, where none can be had.
     #[value(skip)]
     Memory,
@@ -36,7 +36,7 @@ impl Contender {
         Self::Optimistic,
         Self::Pessimistic,
         Self::Guarded,
-        Self::Combined,
+        Self::BatchedInventory,
     ];
 
     /// The strategy of the library that it is, if it is one.
@@ -44,7 +44,7 @@ impl Contender {
         match self {
             Self::Optimistic => Some(Strategy::Optimistic),
             Self::Pessimistic => Some(Strategy::Pessimistic),
-            Self::Guarded | Self::Combined => Some(Strategy::Guarded),
+            Self::Guarded | Self::BatchedInventory => Some(Strategy::Guarded),
             Self::Naive | Self::ForUpdateByHand | Self::Memory => None,
         }
     }
@@ -59,7 +59,7 @@ impl fmt::Display for Contender {
             Self::Optimistic => "optimistic",
             Self::Pessimistic => "pessimistic",
             Self::Guarded => "guarded",
-            Self::Combined => "combined",
+            Self::BatchedInventory => "combined",
             Self::Memory => "memory",
         })
     }

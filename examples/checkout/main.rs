@@ -180,13 +180,16 @@ async fn play(
         };
         let bar = progress();
         report.flood = flood.run(shop, &contenders(Part::Flood), &bar).await?;
-        let combined = contenders(Part::Flood).contains(&Contender::Combined);
+        let combined = contenders(Part::Flood).contains(&Contender::BatchedInventory);
         if let Some(buyers) = options.crowd().filter(|_| combined) {
             // Beside what is written by hand for the same number of buyers.
             let flood = Flood { buyers, ..flood };
             let mut equals = contenders(Part::Flood);
             equals.retain(|contender| {
-                matches!(contender, Contender::ForUpdateByHand | Contender::Combined)
+                matches!(
+                    contender,
+                    Contender::ForUpdateByHand | Contender::BatchedInventory
+                )
             });
             let rows = flood.run(shop, &equals, &bar).await?;
             report.flood.extend(rows);

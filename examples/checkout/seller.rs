@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use optilock::{
-    inventory::{Checkout, Combined, Inventory, Line, MemoryInventory, PgInventory, Quantity, Sku},
+    inventory::{
+        BatchedInventory, Checkout, Inventory, Line, MemoryInventory, PgInventory, Quantity, Sku,
+    },
     sqlx::PgPool,
 };
 
@@ -15,7 +17,7 @@ pub(crate) enum Seller {
     Naive(PgPool),
     ByHand(PgPool),
     Optilock(PgInventory),
-    Combined(Combined),
+    BatchedInventory(BatchedInventory),
     Memory(Arc<MemoryInventory>),
 }
 
@@ -43,7 +45,7 @@ impl Seller {
             Self::Naive(pool) => naive::buy(pool, sku).await,
             Self::ByHand(pool) => by_hand::buy(pool, sku).await,
             Self::Optilock(inventory) => checkout(inventory, sku).await,
-            Self::Combined(inventory) => checkout(inventory, sku).await,
+            Self::BatchedInventory(inventory) => checkout(inventory, sku).await,
             Self::Memory(inventory) => {
                 // It never waits for anything, and would keep other buyers from their turn.
                 tokio::task::yield_now().await;
@@ -56,7 +58,7 @@ impl Seller {
     pub(crate) fn effort(&self) -> Effort {
         let stats = match self {
             Self::Optilock(inventory) => Some(inventory.stats()),
-            Self::Combined(inventory) => Some(inventory.inventory().stats()),
+            Self::BatchedInventory(inventory) => Some(inventory.inventory().stats()),
             Self::Naive(_) | Self::ByHand(_) | Self::Memory(_) => None,
         };
         match stats {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use optilock::{
     inventory::{
-        CombineOptions, Combined, Inventory, MemoryInventory, Money, NewProduct, PgInventory, Sku,
-        Stock,
+        BatchOptions, BatchedInventory, Inventory, MemoryInventory, Money, NewProduct, PgInventory,
+        Sku, Stock,
     },
     sqlx::{self, PgPool, postgres::PgConnectOptions},
 };
@@ -52,8 +52,8 @@ impl Shop {
             (Self::Memory(inventory), _) => Seller::Memory(Arc::clone(inventory)),
             (Self::Postgres(pool), Some(strategy)) => {
                 let inventory = PgInventory::new(pool.clone()).with_strategy(strategy);
-                if contender == Contender::Combined {
-                    Seller::Combined(Combined::new(inventory, CombineOptions::new()))
+                if contender == Contender::BatchedInventory {
+                    Seller::BatchedInventory(BatchedInventory::new(inventory, BatchOptions::new()))
                 } else {
                     Seller::Optilock(inventory)
                 }

@@ -21,11 +21,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use optilock::postgres::pool_options;
 use tokio::task::JoinSet;
 
-use support::{Durability, Server, signal::interrupted};
 use crate::{
     account::Bank,
     way::{Tally, Way},
 };
+use support::{Durability, Server, signal::interrupted};
 
 type Fault = Box<dyn Error + Send + Sync>;
 

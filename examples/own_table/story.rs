@@ -1,6 +1,6 @@
 //! One conflict, step by step.
 
-use optilock::postgres::{Error, Verdict};
+use optilock::postgres::{Error, WriteOutcome};
 
 use crate::{Fault, account::Bank};
 
@@ -35,7 +35,7 @@ pub(crate) async fn tell(bank: &Bank) -> Result<String, Fault> {
         }
         other => return Err(format!("B should have been refused: {other:?}").into()),
     }
-    let Verdict::Stale(current) = accounts.compare_and_set(&b).await? else {
+    let WriteOutcome::Stale(current) = accounts.compare_and_set(&b).await? else {
         return Err("B's row should be stale".into());
     };
     say(format!(

@@ -2,7 +2,7 @@
 
 use optilock::{
     Attempt, Conflict, RetryPolicy, Versioned,
-    postgres::{Bulk, Error, Verdict, transact},
+    postgres::{Bulk, Error, WriteOutcome, transact},
     with_retry,
 };
 
@@ -111,7 +111,7 @@ async fn by_one_statement(bank: &Bank) -> Result<(u32, i64), Fault> {
         let rows = [payer, payee];
         let verdicts = bank.accounts.update_all(&rows, Bulk::AllOrNothing).await?;
         let lost = rows.iter().zip(&verdicts).find_map(|it| match it {
-            (row, Verdict::Stale(current)) => Some(Conflict::new(
+            (row, WriteOutcome::Stale(current)) => Some(Conflict::new(
                 Account::ENTITY,
                 row.id,
                 row.version,

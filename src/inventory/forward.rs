@@ -5,9 +5,12 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use super::{
-    Adjustment, Audit, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order,
-    OrderFilter, OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve,
-    Return, Sku, Stock,
+    api::Inventory,
+    model::{
+        Adjustment, Audit, Checkout, Cleanup, Error, Movement, NewProduct, Order, OrderFilter,
+        OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve,
+        ReturnRequest, Sku, Stock,
+    },
 };
 use crate::Version;
 
@@ -97,7 +100,7 @@ macro_rules! forward {
                 (**self).revive(id).await
             }
 
-            async fn return_items(&self, request: Return) -> Result<Order, Error> {
+            async fn return_items(&self, request: ReturnRequest) -> Result<Order, Error> {
                 (**self).return_items(request).await
             }
 

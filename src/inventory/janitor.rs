@@ -5,12 +5,15 @@ use std::{future::Future, pin::pin, time::Duration};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
-use super::{Cleanup, Error, Inventory};
+use super::{
+    api::Inventory,
+    model::{Cleanup, Error},
+};
 
 /// Cleans up at an interval: cancels unpaid orders, expires reservations past their time, and forgets
 /// old idempotency keys.
 ///
-/// Run one in every process of the host, or in one, or call [`tidy`](Self::tidy) from a job of your own:
+/// Run one in every process of the host, or in one, or call [`run_once`](Self::run_once) from a job of your own:
 /// several janitors skip what another one has locked. What was [skipped](Cleanup::skipped) is tried again
 /// in the next round.
 ///
@@ -55,14 +58,14 @@ const KEYS_EVERY: Duration = Duration::from_secs(3_600);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
-pub struct Tidied {
+pub struct Cleaned {
     /// Orders cancelled and holds expired, with their units.
     pub cleanup: Cleanup,
     /// Idempotency keys forgotten.
     pub keys: u64,
 }
 
-impl Tidied {
+impl Cleaned {
     /// Both together.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
@@ -122,8 +125,8 @@ impl<I: Inventory> Janitor<I> {
         let mut keys_due = Instant::now() + KEYS_EVERY.mul_f64(rand::random());
         loop {
             // A broom at a time, to be stopped in between.
-            for broom in Broom::ALL {
-                if let Broom::Keys = broom {
+            for broom in Sweep::ALL {
+                if let Sweep::Keys = broom {
                     if Instant::now() < keys_due {
                         continue;
                     }
@@ -146,10 +149,10 @@ impl<I: Inventory> Janitor<I> {
     /// # Errors
     ///
     /// The first that came; the other clean-ups are made all the same.
-    pub async fn tidy(&self) -> Result<Tidied, Error> {
-        let mut all = Tidied::default();
+    pub async fn run_once(&self) -> Result<Cleaned, Error> {
+        let mut all = Cleaned::default();
         let mut failed = None;
-        for broom in Broom::ALL {
+        for broom in Sweep::ALL {
             match self.sweep_once(broom).await {
                 Ok(done) => all = all.plus(done),
                 Err(error) => failed = failed.or(Some(error)),
@@ -158,12 +161,12 @@ impl<I: Inventory> Janitor<I> {
         failed.map_or(Ok(all), Err)
     }
 
-    async fn sweep(&self, broom: Broom) {
+    async fn sweep(&self, broom: Sweep) {
         match self.sweep_once(broom).await {
-            Ok(done) if done == Tidied::default() => {
+            Ok(done) if done == Cleaned::default() => {
                 debug!(target: "optilock::janitor", what = broom.as_str(), "nothing to clean up");
             }
-            Ok(Tidied { cleanup, keys }) => {
+            Ok(Cleaned { cleanup, keys }) => {
                 let Cleanup {
                     orders,
                     holds,
@@ -180,7 +183,7 @@ impl<I: Inventory> Janitor<I> {
         }
     }
 
-    async fn sweep_once(&self, broom: Broom) -> Result<Tidied, Error> {
+    async fn sweep_once(&self, broom: Sweep) -> Result<Cleaned, Error> {
         let done = self.clean(broom).await;
         #[cfg(feature = "metrics")]
         match &done {
@@ -190,15 +193,15 @@ impl<I: Inventory> Janitor<I> {
         done
     }
 
-    async fn clean(&self, broom: Broom) -> Result<Tidied, Error> {
-        let mut done = Tidied::default();
+    async fn clean(&self, broom: Sweep) -> Result<Cleaned, Error> {
+        let mut done = Cleaned::default();
         match broom {
-            Broom::Orders => {
+            Sweep::Orders => {
                 let orders = self.inventory.cleanup_failed_orders(self.unpaid_after);
                 done.cleanup = orders.await?;
             }
-            Broom::Reservations => done.cleanup = self.inventory.cleanup_reservations().await?,
-            Broom::Keys => {
+            Sweep::Reservations => done.cleanup = self.inventory.cleanup_reservations().await?,
+            Sweep::Keys => {
                 let keys = self.inventory.cleanup_idempotency_keys(self.keys_after);
                 done.keys = keys.await?;
             }
@@ -208,13 +211,13 @@ impl<I: Inventory> Janitor<I> {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Broom {
+enum Sweep {
     Orders,
     Reservations,
     Keys,
 }
 
-impl Broom {
+impl Sweep {
     const ALL: [Self; 3] = [Self::Orders, Self::Reservations, Self::Keys];
 
     const fn as_str(self) -> &'static str {
@@ -234,7 +237,8 @@ mod tests {
 
     use super::*;
     use crate::inventory::{
-        Checkout, Line, MemoryInventory, Money, NewProduct, OrderStatus, Quantity, Sku, Stock,
+        memory::MemoryInventory,
+        model::{Checkout, Line, Money, NewProduct, OrderStatus, Quantity, Sku, Stock},
     };
 
     async fn shop() -> Arc<MemoryInventory> {
@@ -322,11 +326,11 @@ mod tests {
         let request = cart().with_idempotency_key("key");
         shop.checkout(request).await.unwrap();
         let janitor = Janitor::new(Arc::clone(&shop));
-        assert_eq!(janitor.tidy().await.unwrap(), Tidied::default());
+        assert_eq!(janitor.run_once().await.unwrap(), Cleaned::default());
         let janitor = janitor
             .with_unpaid_after(Duration::ZERO)
             .with_keys_after(Duration::ZERO);
-        let done = janitor.tidy().await.unwrap();
+        let done = janitor.run_once().await.unwrap();
         assert_eq!(
             (done.cleanup.orders, done.cleanup.units, done.keys),
             (1, 1, 1)

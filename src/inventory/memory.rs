@@ -13,12 +13,15 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    Adjustment, Audit, Checkout, Cleanup, Error, Hold, HoldState, Inventory, Movement,
-    MovementKind, NewProduct, Order, OrderFilter, OrderId, OrderLine, OrderStatus, OrderStep, Page,
-    Product, Report, Reservation, ReservationId, Reserve, Return, Shortage, Sku, Stock,
-    checkout::Facts,
-    product::{check_text, unedited, unmoved},
-    reservation::check_duration,
+    api::Inventory,
+    model::{
+        Adjustment, Audit, Checkout, Cleanup, Error, Hold, HoldState, Movement, MovementKind,
+        NewProduct, Order, OrderFilter, OrderId, OrderLine, OrderStatus, OrderStep, Page, Product,
+        Report, Reservation, ReservationId, Reserve, ReturnRequest, Shortage, Sku, Stock,
+        checkout::Facts,
+        product::{check_text, unedited, unmoved},
+        reservation::check_duration,
+    },
     traffic::Traffic,
 };
 use crate::{Version, Versioned};
@@ -27,7 +30,7 @@ use shop::{Cause, Kept, Shop, is_due, is_older, next, now};
 
 const UNPAID: [OrderStatus; 2] = [OrderStatus::PendingPayment, OrderStatus::PaymentFailed];
 
-/// An [`Inventory`] in memory, with the same answers as [`PgInventory`](super::PgInventory).
+/// An [`Inventory`] in memory, with the same answers as [`PgInventory`](crate::inventory::PgInventory).
 ///
 /// For tests and demonstrations of host applications: it lives and dies with the process. One lock
 /// guards it, so operations never conflict.
@@ -304,7 +307,7 @@ impl Inventory for MemoryInventory {
         self.shop().step(&step)
     }
 
-    async fn return_items(&self, request: Return) -> Result<Order, Error> {
+    async fn return_items(&self, request: ReturnRequest) -> Result<Order, Error> {
         let mut shop = self.shop();
         if let Some(made) = shop.returns.get(&request.id) {
             if (made.order, &made.lines) != (request.order, &request.lines) {
@@ -448,8 +451,8 @@ impl Inventory for MemoryInventory {
     async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
         let now = now();
         let due = |_, hold: &Hold| is_due(hold, now);
-        let cause = Cause::of(MovementKind::Lapsed);
-        self.shop().end_holds(due, HoldState::Lapsed, cause)
+        let cause = Cause::of(MovementKind::Expired);
+        self.shop().end_holds(due, HoldState::Expired, cause)
     }
 
     async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {

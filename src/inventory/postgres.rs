@@ -1,30 +1,30 @@
 //! The inventory on PostgreSQL.
 
-mod adjustment;
-mod audit;
-mod call;
-mod checkout;
-mod cleanup;
-mod combine;
-mod doubt;
-mod expiry;
-mod feed;
-mod hook;
-mod migrate;
-mod orders;
-mod product;
-mod products;
-mod report;
-mod reservations;
-mod returns;
-mod row;
-mod sale;
-mod sku;
-mod sql;
-mod stats;
-mod step;
-mod time;
-mod within;
+pub(crate) mod adjustment;
+pub(crate) mod audit;
+pub(crate) mod call;
+pub(crate) mod checkout;
+pub(crate) mod cleanup;
+
+pub(crate) mod doubt;
+pub(crate) mod expiry;
+pub(crate) mod feed;
+pub(crate) mod hook;
+pub(crate) mod in_transaction;
+pub(crate) mod migrate;
+pub(crate) mod orders;
+pub(crate) mod product;
+pub(crate) mod products;
+pub(crate) mod report;
+pub(crate) mod reservations;
+pub(crate) mod returns;
+pub(crate) mod row;
+pub(crate) mod sale;
+pub(crate) mod sku;
+pub(crate) mod sql;
+pub(crate) mod stats;
+pub(crate) mod step;
+pub(crate) mod time;
 
 use std::{sync::Arc, time::Duration};
 
@@ -33,19 +33,21 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{
-    Adjustment, Audit, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order,
-    OrderFilter, OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve,
-    Return, Sku, Stock, traffic::Traffic,
+    api::Inventory,
+    model::{
+        Adjustment, Audit, Checkout, Cleanup, Error, Movement, NewProduct, Order, OrderFilter,
+        OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve,
+        ReturnRequest, Sku, Stock,
+    },
+    traffic::Traffic,
 };
 use crate::{RetryPolicy, Version};
 
 use call::{Call, Late};
 use cleanup::{Holds, Keys, Orders};
 #[doc(hidden)]
-pub use combine::BATCH;
-pub use combine::{CombineOptions, Combined};
 use doubt::Doubt;
-pub use hook::{Accepted, BoxError, Change, OnAccepted};
+pub use hook::{Accepted, Change, OnAccepted};
 pub use migrate::{MigrateError, migrate};
 #[doc(hidden)]
 pub use sql::checkout::SELL_ONE;
@@ -103,10 +105,10 @@ pub struct PgInventory {
     pool: PgPool,
     policy: RetryPolicy,
     strategy: Strategy,
-    hook: hook::Hook,
+    pub(crate) hook: hook::Hook,
     cleanup_pace: Option<u32>,
     stats: Arc<stats::Counters>,
-    traffic: Arc<Traffic>,
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 impl PgInventory {
@@ -146,7 +148,7 @@ impl PgInventory {
     ///
     /// At the default, 20,000, checkouts beside it keep more than half of their speed on a machine with 2
     /// cores, which would clean up twice as many alone: `cargo bench --bench checkout`.
-    pub const fn with_cleanup_pace(mut self, per_second: Option<u32>) -> Self {
+    pub const fn with_cleanup_rate_limit(mut self, per_second: Option<u32>) -> Self {
         self.cleanup_pace = per_second;
         self
     }
@@ -285,7 +287,7 @@ impl Inventory for PgInventory {
         self.step_after(&step, &Doubt::default()).await
     }
 
-    async fn return_items(&self, request: Return) -> Result<Order, Error> {
+    async fn return_items(&self, request: ReturnRequest) -> Result<Order, Error> {
         let doubt = Doubt::default();
         self.change_order(
             "return items",

@@ -11,7 +11,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Error, Order, latency::Latency};
+use super::{
+    latency::Latency,
+    model::{Error, Order},
+};
 use crate::Attempt;
 
 /// Counts minute by minute, so that what is told of a window is of that window.

@@ -15,7 +15,7 @@ use super::names::TRANSACTION_SECONDS;
 #[cfg(feature = "inventory")]
 use super::names::{CLEANED, CLEANUP_FAILURES, CLEANUP_REFUSED};
 #[cfg(feature = "inventory")]
-use crate::inventory::Tidied;
+use crate::inventory::Cleaned;
 
 static METADATA: Metadata<'static> =
     Metadata::new("optilock::metrics", Level::INFO, Some(module_path!()));
@@ -70,7 +70,7 @@ pub(crate) fn transaction(outcome: &'static str, took: Duration) {
 }
 
 #[cfg(feature = "inventory")]
-pub(crate) fn cleaned(done: &Tidied) {
+pub(crate) fn cleaned(done: &Cleaned) {
     let cleanup = done.cleanup;
     for (what, count) in [
         ("orders", cleanup.orders),

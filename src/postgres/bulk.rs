@@ -8,7 +8,7 @@ use sqlx::{
 };
 
 use super::{
-    Error, PgRepository, PgVersioned, READ_COMMITTED, Verdict,
+    Error, PgRepository, PgVersioned, READ_COMMITTED, WriteOutcome,
     assertion::Broken,
     attempt, is_stale_plan,
     repository::{add, unencodable},
@@ -20,7 +20,7 @@ use crate::Attempt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Bulk {
-    /// Writes every row or none. Rows that could have been written are [`Verdict::Held`].
+    /// Writes every row or none. Rows that could have been written are [`WriteOutcome::Skipped`].
     AllOrNothing,
     /// Writes every row that is current, whatever becomes of the others.
     Each,
@@ -31,14 +31,14 @@ impl<T: PgVersioned> PgRepository<T> {
     pub const MAX_ROWS: usize = 10_000;
 
     /// Writes many rows in one statement, each if the database still has it at its version; answers
-    /// with one [`Verdict`] per row, in the order given.
+    /// with one [`WriteOutcome`] per row, in the order given.
     ///
     /// Rows are locked in the order of their ids, so that calls with overlapping rows wait for each
     /// other and don't deadlock. Where the session's isolation level would have the database abort
     /// the statement, it runs again at READ COMMITTED, in which a lock is enough.
     ///
     /// ```no_run
-    /// use optilock::postgres::{Bulk, PgRepository, Verdict};
+    /// use optilock::postgres::{Bulk, PgRepository, WriteOutcome};
     /// # use optilock::{Version, sqlx, versioned_row};
     /// # #[derive(sqlx::FromRow)]
     /// # struct Account { id: i64, cents: i64, version: Version }
@@ -47,8 +47,8 @@ impl<T: PgVersioned> PgRepository<T> {
     /// # async fn doc(accounts: PgRepository<Account>, changed: Vec<Account>) -> Result<(), optilock::postgres::Error> {
     /// for verdict in accounts.update_all(&changed, Bulk::Each).await? {
     ///     match verdict {
-    ///         Verdict::Written(account) => println!("{}: version {}", account.id, account.version),
-    ///         Verdict::Stale(current) => println!("{}: somebody was faster", current.id),
+    ///         WriteOutcome::Written(account) => println!("{}: version {}", account.id, account.version),
+    ///         WriteOutcome::Stale(current) => println!("{}: somebody was faster", current.id),
     ///         other => println!("{other:?}"),
     ///     }
     /// }
@@ -62,11 +62,11 @@ impl<T: PgVersioned> PgRepository<T> {
     /// equal (`ana` and `ANA` under a case-insensitive collation);
     /// [`Error::Suppressed`] when all or nothing was wanted and a trigger swallowed one, and in either
     /// mode when a trigger left the version of a row as it was;
-    /// [`Error::Unfit`] when an id names several rows;
+    /// [`Error::SchemaMismatch`] when an id names several rows;
     /// [`Error::AlreadyExists`] when a row would take another's unique key;
     /// [`Error::VersionExhausted`] when one is at the last version. In these cases nothing is written.
     /// [`Error::Unknown`] when the connection was lost meanwhile.
-    pub async fn update_all(&self, rows: &[T], mode: Bulk) -> Result<Vec<Verdict<T>>, Error> {
+    pub async fn update_all(&self, rows: &[T], mode: Bulk) -> Result<Vec<WriteOutcome<T>>, Error> {
         let at_once = async |conn: &mut PgConnection| self.update_all_alone(conn, rows, mode).await;
         let result = match self.run(at_once).await {
             Err(Error::Serialization(_)) => {
@@ -92,7 +92,7 @@ impl<T: PgVersioned> PgRepository<T> {
         conn: &mut PgConnection,
         rows: &[T],
         mode: Bulk,
-    ) -> Result<Vec<Verdict<T>>, Error> {
+    ) -> Result<Vec<WriteOutcome<T>>, Error> {
         let answers = self.batch(conn, rows, mode).await?;
         let mut verdicts = verdicts_of(rows, &answers)?;
         self.explain(conn, rows, &mut verdicts).await?;
@@ -106,7 +106,7 @@ impl<T: PgVersioned> PgRepository<T> {
         conn: &mut PgConnection,
         rows: &[T],
         mode: Bulk,
-    ) -> Result<Vec<Verdict<T>>, Error> {
+    ) -> Result<Vec<WriteOutcome<T>>, Error> {
         let answers = self.batch(conn, rows, mode).await?;
         let wrote = answers
             .iter()
@@ -149,7 +149,7 @@ impl<T: PgVersioned> PgRepository<T> {
         &self,
         conn: &mut PgConnection,
         rows: &[T],
-        verdicts: &mut [Option<Verdict<T>>],
+        verdicts: &mut [Option<WriteOutcome<T>>],
     ) -> Result<(), Error> {
         let places: Vec<usize> = (0..rows.len())
             .filter(|&place| verdicts[place].is_none())
@@ -170,9 +170,9 @@ impl<T: PgVersioned> PgRepository<T> {
                 continue;
             };
             verdicts[place] = Some(if current.version() == rows[place].version() {
-                Verdict::Suppressed
+                WriteOutcome::Suppressed
             } else {
-                Verdict::Stale(current)
+                WriteOutcome::Stale(current)
             });
         }
         Ok(())
@@ -189,7 +189,7 @@ fn place(answer: &PgRow) -> Result<usize, Error> {
 fn verdicts_of<T: PgVersioned>(
     rows: &[T],
     answers: &[PgRow],
-) -> Result<Vec<Option<Verdict<T>>>, Error> {
+) -> Result<Vec<Option<WriteOutcome<T>>>, Error> {
     let mut verdicts = Vec::new();
     verdicts.resize_with(rows.len(), || None);
     for answer in answers {
@@ -200,10 +200,10 @@ fn verdicts_of<T: PgVersioned>(
     Ok(verdicts)
 }
 
-fn told<T>(verdicts: Vec<Option<Verdict<T>>>) -> Vec<Verdict<T>> {
+fn told<T>(verdicts: Vec<Option<WriteOutcome<T>>>) -> Vec<WriteOutcome<T>> {
     let verdicts = verdicts.into_iter();
     verdicts
-        .map(|verdict| verdict.unwrap_or(Verdict::Gone))
+        .map(|verdict| verdict.unwrap_or(WriteOutcome::NotFound))
         .collect()
 }
 
@@ -230,13 +230,13 @@ fn letter(answer: &PgRow) -> Result<u8, Error> {
     Ok(letter.cast_unsigned())
 }
 
-fn verdict_of<T: PgVersioned>(answer: &PgRow) -> Result<Verdict<T>, Error> {
+fn verdict_of<T: PgVersioned>(answer: &PgRow) -> Result<WriteOutcome<T>, Error> {
     let (letter, row) = (letter(answer)?, T::from_row(answer)?);
     Ok(match letter {
-        b'w' => Verdict::Written(row),
-        b's' => Verdict::Stale(row),
-        b'h' => Verdict::Held(row),
-        _ => Verdict::Suppressed,
+        b'w' => WriteOutcome::Written(row),
+        b's' => WriteOutcome::Stale(row),
+        b'h' => WriteOutcome::Skipped(row),
+        _ => WriteOutcome::Suppressed,
     })
 }
 

@@ -78,7 +78,7 @@ pub enum Error {
     /// The table is not what `versioned_row!` says of it. A write says so when its id names several
     /// rows; nothing is stored then.
     #[error("table {table} doesn't fit: {}", .problems.join("; "))]
-    Unfit {
+    SchemaMismatch {
         /// The table, as it was described.
         table: &'static str,
         /// Everything that was found.
@@ -166,7 +166,7 @@ impl Error {
             "id {id} names several rows, so none is written: look for tables that inherit from it, \
              or partitions with the same id"
         );
-        Self::Unfit {
+        Self::SchemaMismatch {
             table: T::TABLE,
             problems: vec![problem],
         }
@@ -257,7 +257,7 @@ impl Error {
             Self::Busy { .. } | Self::Unknown(_) => 503,
             Self::Suppressed { .. }
             | Self::VersionExhausted { .. }
-            | Self::Unfit { .. }
+            | Self::SchemaMismatch { .. }
             | Self::Database(_) => 500,
         }
     }

@@ -4,7 +4,9 @@ use std::sync::{Mutex, PoisonError};
 
 use sqlx::PgConnection;
 
-use super::{Error, Failed, Lease, PgRepository, PgVersioned, READ_COMMITTED, Verdict, attempt};
+use super::{
+    Error, Failed, Lease, PgRepository, PgVersioned, READ_COMMITTED, WriteOutcome, attempt,
+};
 use crate::{Attempt, Class, Classify, Conflict, RetryError, RetryPolicy, Version, retry::Run};
 
 impl<T: PgVersioned> PgRepository<T> {
@@ -153,7 +155,7 @@ impl<T: PgVersioned> PgRepository<T> {
             }
         };
         match verdict {
-            Verdict::Stale(current) => Err(Lost::Race { expected, current }),
+            WriteOutcome::Stale(current) => Err(Lost::Race { expected, current }),
             verdict => Ok((verdict.written(id, expected)?, answer)),
         }
     }

@@ -6,7 +6,7 @@ use sqlx::{
     postgres::{PgArguments, PgRow},
 };
 
-use super::{Error, PgVersioned, TxOperation, heat::Heat, on_connection, sql::Statements};
+use super::{Error, PgVersioned, TxOperation, hot_rows::HotRows, on_connection, sql::Statements};
 use crate::{Conflict, Version};
 
 /// The rows of one table, each written only by who has read its current version.
@@ -54,7 +54,7 @@ use crate::{Conflict, Version};
 pub struct PgRepository<T> {
     pub(super) pool: PgPool,
     pub(super) sql: Arc<Statements>,
-    pub(super) heat: Arc<Heat>,
+    pub(super) heat: Arc<HotRows>,
     row: PhantomData<fn() -> T>,
 }
 
@@ -84,7 +84,7 @@ impl<T: PgVersioned> PgRepository<T> {
         Self {
             pool,
             sql: Arc::new(Statements::of::<T>()),
-            heat: Arc::new(Heat::new()),
+            heat: Arc::new(HotRows::new()),
             row: PhantomData,
         }
     }

@@ -60,7 +60,7 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Unfit`] with all that was found.
+    /// [`Error::SchemaMismatch`] with all that was found.
     pub async fn verify(&self) -> Result<(), Error> {
         self.run(async |conn: &mut PgConnection| self.verify_in(conn).await)
             .await
@@ -83,7 +83,7 @@ impl<T: PgVersioned> PgRepository<T> {
         if problems.is_empty() {
             return Ok(());
         }
-        Err(Error::Unfit {
+        Err(Error::SchemaMismatch {
             table: T::TABLE,
             problems,
         })

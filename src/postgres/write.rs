@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 use super::{
-    Error, PgRepository, PgVersioned, Verdict,
+    Error, PgRepository, PgVersioned, WriteOutcome,
     assertion::Broken,
     repository::{add, unencodable},
 };
@@ -70,7 +70,7 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// [`Error::Conflict`] when somebody was faster, [`Error::NotFound`] when the row is gone,
     /// [`Error::AlreadyExists`] when it would take another row's unique key, [`Error::Suppressed`],
-    /// [`Error::VersionExhausted`], [`Error::Unfit`] when the id names several rows;
+    /// [`Error::VersionExhausted`], [`Error::SchemaMismatch`] when the id names several rows;
     /// [`Error::Unknown`] when the connection was lost meanwhile. Save for the last, nothing is stored.
     ///
     /// A decode error in [`Error::Unknown`] comes after the write, as it does of every operation that
@@ -88,7 +88,7 @@ impl<T: PgVersioned> PgRepository<T> {
     /// As there. Above READ COMMITTED it is [`Error::Serialization`] when somebody was faster: the
     /// database then aborts the transaction, and its current version can't be asked for.
     ///
-    /// [`Error::Unfit`], [`Error::AlreadyExists`], [`Error::VersionExhausted`], and
+    /// [`Error::SchemaMismatch`], [`Error::AlreadyExists`], [`Error::VersionExhausted`], and
     /// [`Error::Suppressed`] of a trigger that left the version as it was, abort the transaction, too:
     /// the statement has failed. Roll back, or write in a savepoint.
     pub async fn update_in(&self, conn: &mut PgConnection, row: &T) -> Result<T, Error> {
@@ -100,8 +100,8 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// # Errors
     ///
-    /// As there, save what is a [`Verdict`].
-    pub async fn compare_and_set(&self, row: &T) -> Result<Verdict<T>, Error> {
+    /// As there, save what is a [`WriteOutcome`].
+    pub async fn compare_and_set(&self, row: &T) -> Result<WriteOutcome<T>, Error> {
         let set = async |conn: &mut PgConnection| {
             self.set_alone(conn, row.id(), row.version(), row).await
         };
@@ -112,13 +112,13 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// # Errors
     ///
-    /// As for [`update_in`](Self::update_in), save what is a [`Verdict`]. A trigger that left the
+    /// As for [`update_in`](Self::update_in), save what is a [`WriteOutcome`]. A trigger that left the
     /// version as it was makes it [`Error::Suppressed`] and no verdict: the transaction is aborted.
     pub async fn compare_and_set_in(
         &self,
         conn: &mut PgConnection,
         row: &T,
-    ) -> Result<Verdict<T>, Error> {
+    ) -> Result<WriteOutcome<T>, Error> {
         self.set(conn, row.id(), row.version(), row).await
     }
 
@@ -187,7 +187,7 @@ impl<T: PgVersioned> PgRepository<T> {
         id: &T::Id,
         expected: Version,
         row: &T,
-    ) -> Result<Verdict<T>, Error> {
+    ) -> Result<WriteOutcome<T>, Error> {
         let statement = &self.sql.update;
         let written = self.write(conn, statement, id, expected, Some(row));
         written.await?.verdict()
@@ -200,7 +200,7 @@ impl<T: PgVersioned> PgRepository<T> {
         id: &T::Id,
         expected: Version,
         row: &T,
-    ) -> Result<Verdict<T>, Error> {
+    ) -> Result<WriteOutcome<T>, Error> {
         let statement = &self.sql.update;
         let written = self.write_alone(conn, statement, id, expected, Some(row));
         // Only a row that was written can fail to be read here.
@@ -224,7 +224,7 @@ impl<T: PgVersioned> PgRepository<T> {
                 None => Err(Error::Serialization(error)),
             },
             // The statement failed, and with it nothing else.
-            Err(Error::Suppressed { .. }) => Ok(Written::Not(Verdict::Suppressed)),
+            Err(Error::Suppressed { .. }) => Ok(Written::Not(WriteOutcome::Suppressed)),
             result => result,
         }
     }
@@ -277,7 +277,7 @@ impl<T: PgVersioned> PgRepository<T> {
                 return Ok(Written::Not(verdict));
             }
         }
-        Ok(Written::Not(Verdict::Suppressed))
+        Ok(Written::Not(WriteOutcome::Suppressed))
     }
 
     /// Why a write at `expected` found no row: stale or gone, or `None` when it is there as expected.
@@ -286,10 +286,10 @@ impl<T: PgVersioned> PgRepository<T> {
         conn: &mut PgConnection,
         id: &T::Id,
         expected: Version,
-    ) -> Result<Option<Verdict<T>>, Error> {
+    ) -> Result<Option<WriteOutcome<T>>, Error> {
         Ok(match self.find_in(conn, id).await? {
-            None => Some(Verdict::Gone),
-            Some(current) if current.version() != expected => Some(Verdict::Stale(current)),
+            None => Some(WriteOutcome::NotFound),
+            Some(current) if current.version() != expected => Some(WriteOutcome::Stale(current)),
             Some(_) => None,
         })
     }
@@ -298,14 +298,14 @@ impl<T: PgVersioned> PgRepository<T> {
 /// What a guarded statement returned, or why it wrote nothing.
 enum Written<T> {
     Row(PgRow),
-    Not(Verdict<T>),
+    Not(WriteOutcome<T>),
 }
 
 impl<T: PgVersioned> Written<T> {
     /// Of a statement that returns the row.
-    fn verdict(self) -> Result<Verdict<T>, Error> {
+    fn verdict(self) -> Result<WriteOutcome<T>, Error> {
         match self {
-            Self::Row(row) => Ok(Verdict::Written(T::from_row(&row)?)),
+            Self::Row(row) => Ok(WriteOutcome::Written(T::from_row(&row)?)),
             Self::Not(verdict) => Ok(verdict),
         }
     }
@@ -322,12 +322,12 @@ impl<T: PgVersioned> Written<T> {
 /// Counts the conflicts and unknown outcomes that a single attempt, alone, hands to its caller.
 pub(super) fn counted<T: PgVersioned, R>(
     result: Result<R, Error>,
-    verdicts: fn(&R) -> &[Verdict<T>],
+    verdicts: fn(&R) -> &[WriteOutcome<T>],
 ) -> Result<R, Error> {
     #[cfg(feature = "metrics")]
     match &result {
         Ok(answer) => {
-            let stale = |verdict: &&Verdict<T>| matches!(verdict, Verdict::Stale(_));
+            let stale = |verdict: &&WriteOutcome<T>| matches!(verdict, WriteOutcome::Stale(_));
             for _ in verdicts(answer).iter().filter(stale) {
                 crate::metrics::conflict(T::ENTITY, true);
             }

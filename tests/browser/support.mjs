@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const binary = path.resolve(here, process.env.STOREFRONT || "../../target/release/examples/storefront");
+const binary = path.resolve(here, process.env.STOREFRONT || "../../target/release/storefront");
 const screenshots = process.env.SCREENSHOTS;
 
 // A directory with pages to be tried instead of those in the program.

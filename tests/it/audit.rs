@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use optilock::{
     inventory::{
-        Audit, DiscrepancyKind as Kind, Inventory, MemoryInventory, PgInventory, Reserve, Return,
+        Audit, DiscrepancyKind as Kind, Inventory, MemoryInventory, PgInventory, Reserve,
+        ReturnRequest,
     },
     sqlx::{self, AssertSqlSafe},
 };
@@ -23,7 +24,7 @@ async fn shop() -> (Db, PgInventory) {
     let lines = [("pot", 2), ("mug", 1)];
     let paid = shop.checkout(cart(&lines)).await.unwrap();
     shop.mark_paid(paid.id).await.unwrap();
-    let back = Return::new(paid.id, [(sku("pot"), units(1))], "broken").unwrap();
+    let back = ReturnRequest::new(paid.id, [(sku("pot"), units(1))], "broken").unwrap();
     shop.return_items(back).await.unwrap();
     let cancelled = shop.checkout(cart(&lines)).await.unwrap();
     shop.cancel(cancelled.id, "test").await.unwrap();

@@ -341,7 +341,7 @@ async fn mollie_1252_a_late_webhook() {
     shop.cleanup_failed_orders(Duration::ZERO).await.unwrap();
     for _ in 0..3 {
         let late = shop.mark_paid(order).await.unwrap_err();
-        assert_eq!(late.code(), "order-closed");
+        assert_eq!(late.code(), "invalid-order-state");
         assert_eq!(stock_of(&shop, "pot").await, 5);
     }
     // Taken again on purpose, and once.

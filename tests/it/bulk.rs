@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use optilock::{
     Class, Classify, Version,
-    postgres::{Bulk, Error, PgRepository, Verdict},
+    postgres::{Bulk, Error, PgRepository, WriteOutcome},
     sqlx, versioned_row,
 };
 use rand::seq::index;
@@ -45,15 +45,18 @@ async fn a_batch_with_one_stale_row() {
         let rows = [read[2].plus(7), read[1].plus(7), read[0].plus(7)];
         let before = bank.all().await;
         let verdicts = bank.accounts.update_all(&rows, Bulk::AllOrNothing).await;
-        let held = |at: usize| Verdict::Held(read[at].clone());
-        let expected = [held(2), Verdict::Stale(current.clone()), held(0)];
+        let held = |at: usize| WriteOutcome::Skipped(read[at].clone());
+        let expected = [held(2), WriteOutcome::Stale(current.clone()), held(0)];
         assert_eq!(verdicts.unwrap(), expected);
         assert_eq!(bank.all().await, before);
 
         let verdicts = bank.accounts.update_all(&rows, Bulk::Each).await.unwrap();
         let after = bank.all().await;
-        let written = |at: usize| Verdict::Written(after[at].clone());
-        assert_eq!(verdicts, [written(2), Verdict::Stale(current), written(0)]);
+        let written = |at: usize| WriteOutcome::Written(after[at].clone());
+        assert_eq!(
+            verdicts,
+            [written(2), WriteOutcome::Stale(current), written(0)]
+        );
         let cents: Vec<i64> = after.iter().map(|it| it.cents).collect();
         assert_eq!(cents, [107, 101, 107]);
         assert_eq!(after[0].version.get(), 2);
@@ -68,10 +71,13 @@ async fn a_batch_with_rows_that_are_gone() {
         bank.accounts.delete(&2, Version::FIRST).await.unwrap();
         let rows = read.iter().map(|it| it.plus(1)).collect::<Vec<_>>();
         let verdicts = bank.accounts.update_all(&rows, Bulk::AllOrNothing).await;
-        let held = |at: usize| Verdict::Held(read[at].clone());
-        assert_eq!(verdicts.unwrap(), [held(0), Verdict::Gone, held(2)]);
+        let held = |at: usize| WriteOutcome::Skipped(read[at].clone());
+        assert_eq!(
+            verdicts.unwrap(),
+            [held(0), WriteOutcome::NotFound, held(2)]
+        );
         let verdicts = bank.accounts.update_all(&rows, Bulk::Each).await.unwrap();
-        assert_eq!(verdicts[1], Verdict::Gone);
+        assert_eq!(verdicts[1], WriteOutcome::NotFound);
         assert!(verdicts[0].is_written() && verdicts[2].is_written());
         assert_eq!(bank.sum().await, 202);
     })
@@ -119,7 +125,7 @@ async fn ten_thousand_rows() {
     for mode in [Bulk::AllOrNothing, Bulk::Each] {
         let verdicts = bank.accounts.update_all(&rows, mode).await.unwrap();
         for (row, verdict) in rows.iter_mut().zip(verdicts) {
-            let Verdict::Written(written) = verdict else {
+            let WriteOutcome::Written(written) = verdict else {
                 panic!("{verdict:?}");
             };
             assert_eq!((written.id, written.cents), (row.id, row.cents));
@@ -150,7 +156,7 @@ async fn a_row_that_a_trigger_swallows() {
         }
         assert_eq!(bank.all().await, read);
         let verdicts = bank.accounts.update_all(&rows, Bulk::Each).await.unwrap();
-        assert_eq!(verdicts[1], Verdict::Suppressed);
+        assert_eq!(verdicts[1], WriteOutcome::Suppressed);
         assert!(verdicts[0].is_written() && verdicts[2].is_written());
     })
     .await;
@@ -175,9 +181,18 @@ async fn a_row_that_a_policy_protects() {
                 bank.accounts.compare_and_set_in(conn, &rows[1]).await.unwrap(),
             )
         });
-        assert_eq!(each, [Verdict::Held(read[0].clone()), Verdict::Suppressed]);
-        assert_eq!((all[0].is_written(), &all[1]), (true, &Verdict::Suppressed));
-        assert_eq!(one, Verdict::Suppressed);
+        assert_eq!(
+            each,
+            [
+                WriteOutcome::Skipped(read[0].clone()),
+                WriteOutcome::Suppressed
+            ]
+        );
+        assert_eq!(
+            (all[0].is_written(), &all[1]),
+            (true, &WriteOutcome::Suppressed)
+        );
+        assert_eq!(one, WriteOutcome::Suppressed);
     })
     .await;
 }
@@ -200,7 +215,7 @@ async fn a_batch_that_waited_is_judged_by_what_it_finds_then() {
         let (verdicts, ()) = tokio::join!(bank.accounts.update_all(&rows, Bulk::Each), ending);
         let verdicts = verdicts.unwrap();
         assert!(verdicts[0].is_written());
-        assert_eq!(verdicts[1], Verdict::Stale(current));
+        assert_eq!(verdicts[1], WriteOutcome::Stale(current));
     })
     .await;
 }
@@ -363,7 +378,7 @@ async fn an_id_of_several_rows_fails_the_batch() {
         let rows = read.iter().map(|it| it.plus(1)).collect::<Vec<_>>();
         for mode in [Bulk::AllOrNothing, Bulk::Each] {
             match bank.accounts.update_all(&rows, mode).await {
-                Err(error @ Error::Unfit { .. }) => {
+                Err(error @ Error::SchemaMismatch { .. }) => {
                     assert!(
                         error.to_string().contains("id 2 names several rows"),
                         "{error}"
@@ -428,7 +443,7 @@ async fn ids_that_a_collation_holds_to_be_equal() {
         let mut once = [read[0].clone(), read[1].clone()];
         "ANA".clone_into(&mut once[0].name);
         let verdicts = people.update_all(&once, Bulk::AllOrNothing).await.unwrap();
-        assert!(verdicts.iter().all(Verdict::is_written));
+        assert!(verdicts.iter().all(WriteOutcome::is_written));
     })
     .await;
 }

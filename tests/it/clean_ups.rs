@@ -448,7 +448,7 @@ async fn one_refused_product_leaves_the_holds_of_others_expired() {
 /// However many holds a product has, a statement ends a page of them.
 async fn one_product(holds: u32, limit: Duration) {
     let db = Db::new().await;
-    let shop = PgInventory::new(db.pool.clone()).with_cleanup_pace(None);
+    let shop = PgInventory::new(db.pool.clone()).with_cleanup_rate_limit(None);
     let pot = crate::goods::new_product("p0", i64::from(holds) + 1_000_000);
     shop.add_product(pot).await.unwrap();
     expired(&db.pool, "p0", holds).await;

@@ -10,8 +10,8 @@ use std::{
 
 use optilock::{
     inventory::{
-        Adjustment, Checkout, CombineOptions, Combined, Error, Inventory, Line, Order, OrderId,
-        OrderStatus, PgInventory,
+        Adjustment, BatchOptions, BatchedInventory, Checkout, Error, Inventory, Line, Order,
+        OrderId, OrderStatus, PgInventory,
     },
     sqlx::{self, Connection},
 };
@@ -29,21 +29,21 @@ use crate::{
     scenarios::race,
 };
 
-const OPTIONS: CombineOptions = CombineOptions::new();
+const OPTIONS: BatchOptions = BatchOptions::new();
 
-async fn shop(default: Default) -> (Db, Combined) {
+async fn shop(default: Default) -> (Db, BatchedInventory) {
     let db = Db::with(default, 16).await;
-    let shop = Combined::new(PgInventory::new(db.pool.clone()), OPTIONS);
+    let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), OPTIONS);
     (db, shop)
 }
 
-fn spawn(shop: &Combined, request: Checkout) -> JoinHandle<Result<Order, Error>> {
+fn spawn(shop: &BatchedInventory, request: Checkout) -> JoinHandle<Result<Order, Error>> {
     let shop = shop.clone();
     tokio::spawn(async move { shop.checkout(request).await })
 }
 
 fn buyers(
-    shop: &Combined,
+    shop: &BatchedInventory,
     requests: impl IntoIterator<Item = Checkout>,
 ) -> Vec<JoinHandle<Result<Order, Error>>> {
     requests
@@ -53,7 +53,7 @@ fn buyers(
 }
 
 /// Until so many wait in the queue.
-async fn until_queued(shop: &Combined, waiting: usize) {
+async fn until_queued(shop: &BatchedInventory, waiting: usize) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while shop.queue_depth() < waiting {
         assert!(Instant::now() < deadline, "{} wait", shop.queue_depth());
@@ -96,8 +96,8 @@ async fn random_carts_of_three_processes() {
         let db = Db::with(default, 16).await;
         let direct = PgInventory::new(db.pool.clone());
         let shops: [Arc<dyn Inventory>; 3] = [
-            Arc::new(Combined::new(direct.clone(), OPTIONS)),
-            Arc::new(Combined::new(direct.clone(), OPTIONS.with_batch(7))),
+            Arc::new(BatchedInventory::new(direct.clone(), OPTIONS)),
+            Arc::new(BatchedInventory::new(direct.clone(), OPTIONS.with_batch(7))),
             Arc::new(direct.clone()),
         ];
         let names: Vec<String> = (0..20).map(|number| format!("sku-{number}")).collect();
@@ -167,7 +167,7 @@ async fn a_batch_whose_connection_dies_takes_effect_once() {
         let db = Db::new().await;
         let proxy = Proxy::new(&db).await;
         let direct = PgInventory::new(db.pool.clone());
-        let shop = Combined::new(PgInventory::new(proxy.pool(4).await), OPTIONS.always());
+        let shop = BatchedInventory::new(PgInventory::new(proxy.pool(4).await), OPTIONS.always());
         add(&direct, "pot", 15).await;
         let requests: Vec<Checkout> = (0..20).map(|_| cart(&[("pot", 1)])).collect();
         // A batch of one holds the worker up until the others are there.
@@ -217,7 +217,7 @@ async fn a_refusal_of_a_lost_batch_is_final() {
     let db = Db::new().await;
     let proxy = Proxy::new(&db).await;
     let direct = PgInventory::new(db.pool.clone());
-    let shop = Combined::new(PgInventory::new(proxy.pool(4).await), OPTIONS.always());
+    let shop = BatchedInventory::new(PgInventory::new(proxy.pool(4).await), OPTIONS.always());
     add(&direct, "pot", 3).await;
     // From here on two units are known to be there.
     shop.checkout(cart(&[("pot", 1)])).await.unwrap();
@@ -253,7 +253,7 @@ async fn a_refusal_of_a_lost_batch_is_final() {
 async fn what_is_known_may_be_old() {
     let (db, _) = shop(Default::ReadCommitted).await;
     let direct = PgInventory::new(db.pool.clone());
-    let shop = Combined::new(direct.clone(), OPTIONS.always());
+    let shop = BatchedInventory::new(direct.clone(), OPTIONS.always());
     drop_checks(&db.pool).await;
     add(&direct, "pot", 10).await;
     shop.checkout(cart(&[("pot", 1)])).await.unwrap();
@@ -292,7 +292,10 @@ async fn one_key_from_200_callers_over_four_queues() {
         let mut shops = Vec::new();
         for _ in 0..4 {
             let pool = pool_options(8).connect_with(db.database.options()).await;
-            shops.push(Combined::new(PgInventory::new(pool.unwrap()), OPTIONS));
+            shops.push(BatchedInventory::new(
+                PgInventory::new(pool.unwrap()),
+                OPTIONS,
+            ));
         }
         add(&shops[0], "pot", stock).await;
         let mut callers = JoinSet::new();
@@ -324,7 +327,7 @@ async fn one_key_from_200_callers_over_four_queues() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_is_judged_at_its_turn() {
     let (db, _) = shop(Default::ReadCommitted).await;
-    let shop = Combined::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
+    let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
     add(&shop, "pot", 100).await;
     let mut tx = db.pool.begin().await.unwrap();
     let inventory = shop.inventory();
@@ -358,7 +361,7 @@ async fn a_version_is_judged_at_its_turn() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poisoned_request_fails_alone() {
     let (db, _) = shop(Default::ReadCommitted).await;
-    let shop = Combined::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
+    let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
     sqlx::raw_sql(
         "CREATE FUNCTION public.poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
              IF NEW.customer = 'poison' THEN RAISE 'not for you' USING ERRCODE = '22023'; END IF;
@@ -387,7 +390,7 @@ async fn a_poisoned_request_fails_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_before_his_batch_buys_nothing() {
     let (db, _) = shop(Default::ReadCommitted).await;
-    let shop = Combined::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
+    let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
     add(&shop, "pot", 100).await;
     let mut tx = db.pool.begin().await.unwrap();
     shop.inventory()
@@ -516,7 +519,7 @@ async fn cancels_of_one_product_share_statements() {
 #[tokio::test]
 async fn cancels_of_a_batch_have_their_own_answers() {
     let db = Db::with(Default::ReadCommitted, 16).await;
-    let shop = Combined::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
+    let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
     add(&shop, "pot", 9).await;
     let buy = async || shop.checkout(cart(&[("pot", 1)])).await.unwrap().id;
     let (twice, paid, once) = (buy().await, buy().await, buy().await);
@@ -536,7 +539,7 @@ async fn cancels_of_a_batch_have_their_own_answers() {
     assert_eq!(of_once.unwrap().status, OrderStatus::Cancelled);
     let closed = matches!(
         of_paid,
-        Err(Error::OrderClosed { id, status: OrderStatus::Paid }) if id == paid
+        Err(Error::InvalidOrderState { id, status: OrderStatus::Paid }) if id == paid
     );
     assert!(closed, "{of_paid:?}");
     assert!(of_unknown.unwrap_err().is_not_found());
@@ -552,7 +555,7 @@ async fn cancels_of_a_batch_have_their_own_answers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_order_holds_up_no_other_cancel() {
     let (db, direct) = shop(Default::ReadCommitted).await;
-    let shop = Combined::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
+    let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
     add(&shop, "pot", 30).await;
     let mut orders = Vec::new();
     for bought in buyers(&direct, (0..20).map(|_| cart(&[("pot", 1)]))) {
@@ -585,7 +588,7 @@ async fn a_held_order_holds_up_no_other_cancel() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_waits_for_a_payment() {
     let (db, direct) = shop(Default::ReadCommitted).await;
-    let shop = Combined::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
+    let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
     add(&shop, "pot", 9).await;
     let id = direct.checkout(cart(&[("pot", 1)])).await.unwrap().id;
     let mut payment = db.pool.begin().await.unwrap();
@@ -603,7 +606,7 @@ async fn a_cancel_waits_for_a_payment() {
     assert!(
         matches!(
             refused,
-            Error::OrderClosed {
+            Error::InvalidOrderState {
                 status: OrderStatus::Paid,
                 ..
             }
@@ -642,7 +645,7 @@ async fn cancels_race_payments_and_clean_ups() {
                     Ok(_) => {
                         cancelled.fetch_add(1, Relaxed);
                     }
-                    Err(Error::OrderClosed { .. }) => {}
+                    Err(Error::InvalidOrderState { .. }) => {}
                     Err(error) => panic!("{error:?}"),
                 }
             });
@@ -675,7 +678,7 @@ fn ten_thousand_wait_and_none_is_lost() {
     let (db, shop, tx) = runtime.block_on(async {
         let db = Db::new().await;
         let options = OPTIONS.always().with_queue(WAITING);
-        let shop = Combined::new(PgInventory::new(db.pool.clone()), options);
+        let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), options);
         add(&shop, "pot", 1_000_000).await;
         let mut tx = db.pool.begin().await.unwrap();
         shop.inventory()
@@ -719,7 +722,7 @@ fn ten_thousand_wait_and_none_is_lost() {
     });
 }
 
-async fn spawn_checkout(shop: Combined) {
+async fn spawn_checkout(shop: BatchedInventory) {
     shop.checkout(cart(&[("pot", 1)])).await.unwrap();
 }
 
@@ -732,7 +735,7 @@ async fn a_storm_of_kills() {
     let seconds = asked.map_or(2, |text| text.parse().unwrap());
     let db = Db::new().await;
     let pool = pool_options(32).connect_with(db.database.options()).await;
-    let shop = Combined::new(PgInventory::new(pool.unwrap()), OPTIONS);
+    let shop = BatchedInventory::new(PgInventory::new(pool.unwrap()), OPTIONS);
     add(&shop, "pot", 1_000_000_000).await;
     let (done, sold) = (
         Arc::new(AtomicBool::new(false)),

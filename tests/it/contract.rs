@@ -6,8 +6,9 @@ use optilock::{
     Version,
     cache::CachedStock,
     inventory::{
-        Adjustment, Checkout, CombineOptions, Combined, Error, Inventory, Line, MemoryInventory,
-        NewProduct, OrderId, OrderStatus, Page, PgInventory, Shortage, Sku, Strategy,
+        Adjustment, BatchOptions, BatchedInventory, Checkout, Error, Inventory, Line,
+        MemoryInventory, NewProduct, OrderId, OrderStatus, Page, PgInventory, Shortage, Sku,
+        Strategy,
     },
 };
 use uuid::Uuid;
@@ -707,7 +708,7 @@ macro_rules! combined {
         #[tokio::test(flavor = "multi_thread")]
         async fn $name() {
             let db = Db::with(Default::$default, 4).await;
-            let shop = Combined::new(PgInventory::new(db.pool.clone()), $options);
+            let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), $options);
             fulfil(&shop).await;
             shop.shutdown().await;
             assert_books(&db.pool).await;
@@ -716,10 +717,10 @@ macro_rules! combined {
 }
 
 combined! {
-    combined_under_read_committed: CombineOptions::new(), under ReadCommitted;
-    batched_under_read_committed: CombineOptions::new().always(), under ReadCommitted;
-    batched_under_repeatable_read: CombineOptions::new().always(), under RepeatableRead;
-    batched_under_serializable: CombineOptions::new().always(), under Serializable;
+    combined_under_read_committed: BatchOptions::new(), under ReadCommitted;
+    batched_under_read_committed: BatchOptions::new().always(), under ReadCommitted;
+    batched_under_repeatable_read: BatchOptions::new().always(), under RepeatableRead;
+    batched_under_serializable: BatchOptions::new().always(), under Serializable;
 }
 
 on_postgres! {

@@ -10,12 +10,12 @@ use std::{
 use optilock::{
     RetryPolicy, Version,
     inventory::{
-        Adjustment, CombineOptions, Combined, Error, Inventory, OrderFilter, OrderId, Page,
-        PgInventory, Reserve, Return, Strategy,
+        Adjustment, BatchOptions, BatchedInventory, Error, Inventory, OrderFilter, OrderId, Page,
+        PgInventory, Reserve, ReturnRequest, Strategy,
     },
     migrate,
     postgres::{
-        self, Bulk, Isolation, PgRepository, TransactOptions, Verdict, transact, transact_with,
+        self, Bulk, Isolation, PgRepository, TransactOptions, WriteOutcome, transact, transact_with,
     },
     sqlx::{self, Connection, PgPool},
 };
@@ -117,7 +117,7 @@ async fn after_every_poll() {
             .await;
         }
     }
-    let combined = Combined::new(shop.clone(), CombineOptions::new().always());
+    let combined = BatchedInventory::new(shop.clone(), BatchOptions::new().always());
     sweep(&db, &pool, "combined checkout", || {
         let request = cart(&[("pot", 1), ("mug", 1)]);
         Box::pin(async { combined.checkout(request).await.map(drop).unwrap() })
@@ -221,7 +221,10 @@ async fn after_every_poll() {
                 shop.mark_payment_failed(order).await,
             ] {
                 if let Err(refused) = step {
-                    assert!(matches!(refused, Error::OrderClosed { .. }), "{refused:?}");
+                    assert!(
+                        matches!(refused, Error::InvalidOrderState { .. }),
+                        "{refused:?}"
+                    );
                 }
             }
         })
@@ -231,7 +234,7 @@ async fn after_every_poll() {
     others.revive(order).await.unwrap();
     sweep(&db, &pool, "mark_paid, return_items", || {
         let lines = [(pot.clone(), units(1))];
-        let back = Return::new(order, lines, "broken").unwrap();
+        let back = ReturnRequest::new(order, lines, "broken").unwrap();
         Box::pin(async {
             shop.mark_paid(order).await.map(drop).unwrap();
             // Over all polls it is more often than there are units.
@@ -359,12 +362,12 @@ async fn versioned_rows_after_every_poll() {
         "update_all": {
             let rows = [accounts.get(&2).await.unwrap(), accounts.get(&1).await.unwrap()];
             let verdicts = accounts.update_all(&rows, Bulk::AllOrNothing).await.unwrap();
-            assert!(verdicts.iter().all(Verdict::is_written));
+            assert!(verdicts.iter().all(WriteOutcome::is_written));
         };
         "update_all of what is gone": {
             let rows = [Account::new(0, 0)];
             let verdicts = accounts.update_all(&rows, Bulk::Each).await.unwrap();
-            assert_eq!(verdicts, [Verdict::Gone]);
+            assert_eq!(verdicts, [WriteOutcome::NotFound]);
         };
         "verify": accounts.verify().await.unwrap();
         "in a transaction": {

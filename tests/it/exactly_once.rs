@@ -208,7 +208,10 @@ async fn a_refusal_after_an_unknown_outcome_is_final() {
             let void = set.direct.order(request.order_id()).await.unwrap();
             assert_eq!((void.status, void.lines.len()), (OrderStatus::Void, 0));
             let closed = set.shop.checkout(request).await.unwrap_err();
-            assert_eq!((closed.code(), closed.http_status()), ("order-closed", 409));
+            assert_eq!(
+                (closed.code(), closed.http_status()),
+                ("invalid-order-state", 409)
+            );
             assert_books(&set.db.pool).await;
         }
     }

@@ -350,7 +350,7 @@ async fn what_a_hold_covered_is_sold_once() {
         let id = expired(&[("pot", 3)]).await;
         from(id, &[("pot", 2)]).await.unwrap();
         let hold = shop.reservation(id).await.unwrap().holds.remove(0);
-        assert_eq!((hold.held, hold.state), (1, HoldState::Lapsed));
+        assert_eq!((hold.held, hold.state), (1, HoldState::Expired));
         from(id, &[("pot", 1)]).await.unwrap();
         assert_eq!(closed(from(id, &[("pot", 1)]).await), HoldState::Consumed);
         // Released after it had expired.

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use optilock::{
     RetryPolicy,
     inventory::{
-        Accepted, BoxError, Checkout, CombineOptions, Combined, Error, Inventory, OnAccepted,
+        Accepted, BatchOptions, BatchedInventory, BoxError, Checkout, Error, Inventory, OnAccepted,
         Order, OrderId, PgInventory, Reserve, Strategy,
     },
     postgres::transact,
@@ -232,7 +232,11 @@ async fn low_stock_is_told_once() {
         told_once(&db, Arc::new(shop)).await;
     }
     let (db, shop, _) = shop(Strategy::Guarded).await;
-    told_once(&db, Arc::new(Combined::new(shop, CombineOptions::new()))).await;
+    told_once(
+        &db,
+        Arc::new(BatchedInventory::new(shop, BatchOptions::new())),
+    )
+    .await;
 }
 
 /// A transaction that the host began in SQL, which sqlx knows nothing of; and none at all.

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use optilock::{
     RetryPolicy, Version,
     inventory::{
-        Accepted, Adjustment, BoxError, Checkout, CombineOptions, Combined, Error, FeedPosition,
-        Inventory, Line, OnAccepted, OrderFilter, OrderId, Page, PgInventory, Reserve, Return,
-        Strategy,
+        Accepted, Adjustment, BatchOptions, BatchedInventory, BoxError, Checkout, Error,
+        FeedPosition, Inventory, Line, OnAccepted, OrderFilter, OrderId, Page, PgInventory,
+        Reserve, ReturnRequest, Strategy,
     },
     migrate,
     postgres::{self, Bulk, PgRepository},
@@ -346,8 +346,8 @@ async fn everything(
         paid().await,
         cancelled().await,
     );
-    let back = Return::new(c, [(sku(&one), units(1))], "x").unwrap();
-    let too_many = Return::new(c, [(sku(&one), units(7))], "x").unwrap();
+    let back = ReturnRequest::new(c, [(sku(&one), units(1))], "x").unwrap();
+    let too_many = ReturnRequest::new(c, [(sku(&one), units(7))], "x").unwrap();
     note! {
         "order": shop.order(a);
         "no order": shop.order(OrderId::new());
@@ -502,10 +502,10 @@ async fn no_hostile_code_is_called() {
         let hooked = shop.clone().with_hook(Arc::new(Idle));
         everything("hook", &hooked, &direct, &db.pool, &mut failures).await;
         for (which, options) in [
-            ("Combined", CombineOptions::new()),
-            ("batches", CombineOptions::new().always()),
+            ("BatchedInventory", BatchOptions::new()),
+            ("batches", BatchOptions::new().always()),
         ] {
-            let shop = Combined::new(shop.clone(), options);
+            let shop = BatchedInventory::new(shop.clone(), options);
             everything(which, &shop, &direct, &db.pool, &mut failures).await;
             shop.shutdown().await;
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use optilock::{
     Class, Classify, Version,
     inventory::{
-        Adjustment, CombineOptions, Combined, Error, Inventory, MemoryInventory, MovementKind,
-        Page, PgInventory, Stock, Strategy,
+        Adjustment, BatchOptions, BatchedInventory, Error, Inventory, MemoryInventory,
+        MovementKind, Page, PgInventory, Stock, Strategy,
     },
     sqlx::{self, AssertSqlSafe, PgPool},
 };
@@ -174,7 +174,7 @@ async fn a_version_that_was_set_back() {
         let answer = shop.checkout(cart(&[("pot", 1)])).await;
         refused.push(("checkout", answer.unwrap_err()));
     }
-    let batches = Combined::new(inner.clone(), CombineOptions::new().always());
+    let batches = BatchedInventory::new(inner.clone(), BatchOptions::new().always());
     refused.push((
         "batch",
         batches.checkout(cart(&[("pot", 1)])).await.unwrap_err(),

@@ -1,7 +1,6 @@
 //! One binary for all integration tests.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests")]
 
-
 mod bank;
 mod db;
 mod goods;

@@ -9,7 +9,7 @@ use metrics_util::{
 use optilock::{
     Conflict, RetryPolicy, Version,
     inventory::{
-        CombineOptions, Combined, Error, Inventory, Janitor, MemoryInventory, PgInventory,
+        BatchOptions, BatchedInventory, Error, Inventory, Janitor, MemoryInventory, PgInventory,
     },
     metrics::{
         ATTEMPTS, CLEANED, CLEANUP_FAILURES, CONFLICTS, KPI, TRANSACTION_SECONDS, UNKNOWN_OUTCOMES,
@@ -161,7 +161,7 @@ fn of_the_inventory() {
         let shop = PgInventory::new(db.pool.clone());
         add(&shop, "pot", 5).await;
         shop.checkout(cart(&[("pot", 1)])).await.unwrap();
-        let combined = Combined::new(shop.clone(), CombineOptions::new().always());
+        let combined = BatchedInventory::new(shop.clone(), BatchOptions::new().always());
         combined.checkout(cart(&[("pot", 1)])).await.unwrap();
         let stale = shop.retire_product(&sku("pot"), Version::FIRST).await;
         assert!(stale.unwrap_err().is_conflict());
@@ -194,10 +194,10 @@ fn of_the_janitor_and_the_report() {
             let janitor = Janitor::new(shop).with_unpaid_after(Duration::ZERO);
             janitor.with_keys_after(Duration::ZERO)
         };
-        thorough(Arc::new(shop)).tidy().await.unwrap();
+        thorough(Arc::new(shop)).run_once().await.unwrap();
         let db = Db::empty().await;
         let nothing = Arc::new(PgInventory::new(db.pool.clone()));
-        Janitor::new(nothing).tidy().await.unwrap_err();
+        Janitor::new(nothing).run_once().await.unwrap_err();
     });
     let seconds = found.remove(&format!("{KPI} checkout-seconds")).unwrap();
     assert!((0.0..5.0).contains(&seconds[0]));

@@ -329,7 +329,7 @@ async fn an_id_of_several_rows_is_not_modified() {
             let refused = bank.accounts.modify(&policy, &1, withdraw(30)).await;
             let refused = refused.unwrap_err();
             assert!(
-                matches!(refused.error, BankError::Row(Error::Unfit { .. })),
+                matches!(refused.error, BankError::Row(Error::SchemaMismatch { .. })),
                 "{refused:?}"
             );
         }

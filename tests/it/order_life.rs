@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use optilock::inventory::{
-    Error, Inventory, MovementKind, Order, OrderFilter, OrderId, OrderStatus, Page, Return,
+    Error, Inventory, MovementKind, Order, OrderFilter, OrderId, OrderStatus, Page, ReturnRequest,
 };
 use uuid::Uuid;
 
@@ -25,9 +25,12 @@ pub async fn fulfil(shop: &dyn Inventory) {
 #[track_caller]
 fn assert_closed(answer: Result<Order, Error>, id: OrderId, status: OrderStatus) {
     match answer {
-        Err(error @ Error::OrderClosed { .. }) => {
+        Err(error @ Error::InvalidOrderState { .. }) => {
             assert_eq!(error.to_string(), format!("order {id} is {status}"));
-            assert_eq!((error.http_status(), error.code()), (409, "order-closed"));
+            assert_eq!(
+                (error.http_status(), error.code()),
+                (409, "invalid-order-state")
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -178,7 +181,7 @@ async fn has_items_returned(shop: &dyn Inventory) {
         .unwrap();
     let back = |lines: &[(&str, i64)]| {
         let lines = lines.iter().map(|(name, count)| (sku(name), units(*count)));
-        Return::new(order.id, lines, "broken").unwrap()
+        ReturnRequest::new(order.id, lines, "broken").unwrap()
     };
     assert_closed(
         shop.return_items(back(&[("returned", 1)])).await,
@@ -333,7 +336,7 @@ async fn has_a_ledger(shop: &dyn Inventory) {
     shop.cancel(order.id, "test").await.unwrap();
     shop.revive(order.id).await.unwrap();
     shop.mark_paid(order.id).await.unwrap();
-    let back = Return::new(order.id, [(pot.clone(), units(1))], "too small").unwrap();
+    let back = ReturnRequest::new(order.id, [(pot.clone(), units(1))], "too small").unwrap();
     shop.return_items(back).await.unwrap();
     let version = shop.product(&pot).await.unwrap().version;
     shop.retire_product(&pot, version).await.unwrap();
@@ -376,7 +379,7 @@ async fn has_a_ledger(shop: &dyn Inventory) {
 
 async fn does_not_exist(shop: &dyn Inventory) {
     let id = OrderId::from(Uuid::from_u128(7));
-    let back = Return::new(id, [(sku("pot"), units(1))], "broken").unwrap();
+    let back = ReturnRequest::new(id, [(sku("pot"), units(1))], "broken").unwrap();
     for answer in [
         shop.mark_paid(id).await,
         shop.mark_payment_failed(id).await,
@@ -392,6 +395,6 @@ async fn does_not_exist(shop: &dyn Inventory) {
             other => panic!("{other:?}"),
         }
     }
-    let no_lines = Return::new(id, [], "broken").unwrap_err();
+    let no_lines = ReturnRequest::new(id, [], "broken").unwrap_err();
     assert_eq!(no_lines.to_string(), "return has no lines");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use optilock::inventory::{
-    Adjustment, Error, Inventory, OrderId, OrderStatus, PgInventory, Return, Strategy,
+    Adjustment, Error, Inventory, OrderId, OrderStatus, PgInventory, ReturnRequest, Strategy,
 };
 use rand::seq::SliceRandom;
 use tokio::task::JoinSet;
@@ -42,7 +42,7 @@ async fn pay_cancel_and_sweep() {
                 match answer {
                     Ok(order) if !order.replayed => won.push((id, to)),
                     Ok(order) => assert_eq!(order.status, to),
-                    Err(Error::OrderClosed { .. }) => {}
+                    Err(Error::InvalidOrderState { .. }) => {}
                     Err(other) => panic!("{other:?}"),
                 }
                 if rand::random_bool(0.01) {
@@ -89,7 +89,7 @@ async fn every_step_beside_checkouts() {
             tasks.spawn(async move {
                 for _ in 0..30 {
                     let id = orders[rand::random_range(0..orders.len())];
-                    let back = Return::new(id, [(sku("pot"), units(1))], "broken").unwrap();
+                    let back = ReturnRequest::new(id, [(sku("pot"), units(1))], "broken").unwrap();
                     let answer = match rand::random_range(0..5) {
                         0 => shop.cancel(id, "test").await,
                         1 => shop.revive(id).await,
@@ -100,7 +100,7 @@ async fn every_step_beside_checkouts() {
                     match answer {
                         Ok(_)
                         | Err(
-                            Error::OrderClosed { .. }
+                            Error::InvalidOrderState { .. }
                             | Error::InsufficientStock(_)
                             | Error::ReturnExceedsOrder(_),
                         ) => {}

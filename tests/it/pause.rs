@@ -12,8 +12,8 @@ use optilock::{
     Version,
     cache::CachedStock,
     inventory::{
-        Adjustment, CombineOptions, Combined, Error, Inventory, MemoryInventory, Movement,
-        MovementKind, Page, PgInventory, Reserve, Return, Strategy,
+        Adjustment, BatchOptions, BatchedInventory, Error, Inventory, MemoryInventory, Movement,
+        MovementKind, Page, PgInventory, Reserve, ReturnRequest, Strategy,
     },
 };
 use tokio::task::JoinSet;
@@ -70,7 +70,7 @@ async fn pauses_and_resumes(shop: &dyn Inventory) {
     let delivery = Adjustment::new(pot.clone(), 3, "delivery").unwrap();
     assert!(shop.adjust_stock(delivery).await.unwrap().paused);
     shop.cancel(unpaid.id, "changed my mind").await.unwrap();
-    let back = Return::new(paid.id, [(pot.clone(), units(1))], "chipped").unwrap();
+    let back = ReturnRequest::new(paid.id, [(pot.clone(), units(1))], "chipped").unwrap();
     shop.return_items(back).await.unwrap();
     shop.release(held.id).await.unwrap();
     let now = shop.product(&pot).await.unwrap();
@@ -206,9 +206,9 @@ each! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_batches() {
-    for options in [CombineOptions::new(), CombineOptions::new().always()] {
+    for options in [BatchOptions::new(), BatchOptions::new().always()] {
         let db = Db::with(Default::ReadCommitted, 4).await;
-        let shop = Combined::new(PgInventory::new(db.pool.clone()), options);
+        let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), options);
         fulfil(&shop).await;
         shop.shutdown().await;
         assert_books(&db.pool).await;
@@ -357,6 +357,6 @@ storms! {
         Arc::new(shop.with_strategy(Strategy::Pessimistic))
     };
     among_buyers_in_batches, in_full_in_batches: |shop: PgInventory| {
-        Arc::new(Combined::new(shop, CombineOptions::new()))
+        Arc::new(BatchedInventory::new(shop, BatchOptions::new()))
     };
 }

@@ -15,10 +15,8 @@ use tokio::{
     sync::{Notify, watch},
 };
 
+use crate::db::{Db, pool_options, server};
 use support::Source;
-use crate::{
-    db::{Db, pool_options, server},
-};
 
 /// What happens to the first message that carries the needle.
 #[derive(Clone, Debug)]

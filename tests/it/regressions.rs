@@ -14,7 +14,7 @@ use std::{
 use optilock::{
     Class, Classify, RetryError, RetryPolicy, StopReason, Version,
     inventory::BoxError,
-    postgres::{self, Bulk, PgRepository, TransactOptions, Verdict, transact, transact_with},
+    postgres::{self, Bulk, PgRepository, TransactOptions, WriteOutcome, transact, transact_with},
     sqlx::{self, PgConnection, PgPool},
     versioned_row,
 };
@@ -214,7 +214,7 @@ async fn a_batch_that_was_written_is_not_sent_again_for_a_stale_plan() {
             .update_all(std::slice::from_ref(&missing), Bulk::Each)
             .await
             .unwrap();
-        assert_eq!(stale, [Verdict::Gone]);
+        assert_eq!(stale, [WriteOutcome::NotFound]);
     }
     let mut holder = bank.pool.begin().await.unwrap();
     raw(

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use optilock::{
     Version,
-    inventory::{Inventory, KpiKind, MemoryInventory, PgInventory, Report, Return, Strategy},
+    inventory::{
+        Inventory, KpiKind, MemoryInventory, PgInventory, Report, ReturnRequest, Strategy,
+    },
     sqlx,
 };
 
@@ -38,7 +40,7 @@ async fn tells(shop: &dyn Inventory) {
         .await
         .unwrap();
     shop.mark_paid(paid.id).await.unwrap();
-    let returned = Return::new(paid.id, [(sku("mug"), units(2))], "chipped").unwrap();
+    let returned = ReturnRequest::new(paid.id, [(sku("mug"), units(2))], "chipped").unwrap();
     shop.return_items(returned).await.unwrap();
     shop.checkout(cart(&[("pot", 2)])).await.unwrap();
     let cancelled = shop.checkout(cart(&[("jug", 9)])).await.unwrap();

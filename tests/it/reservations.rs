@@ -172,7 +172,7 @@ async fn is_extended(shop: &dyn Inventory) {
     let minute = Duration::from_secs(60);
     assert_closed(shop.extend(made.id, minute).await, HoldState::Released);
     let late = ran_out(shop, &[("extend", 1)]).await;
-    assert_closed(shop.extend(late, minute).await, HoldState::Lapsed);
+    assert_closed(shop.extend(late, minute).await, HoldState::Expired);
     let nobody = shop.extend(ReservationId::new(), minute).await.unwrap_err();
     assert!(nobody.is_not_found());
 }
@@ -344,7 +344,7 @@ async fn runs_out_and_is_in_nobodys_way(shop: &dyn Inventory) {
     let one = shop.checkout(cart(&[("late", 1)])).await.unwrap();
     assert_eq!(counts(shop, "late").await, (1, 0));
     let lapsed = shop.reservation(old).await.unwrap();
-    assert_eq!(states(&lapsed), [(2, HoldState::Lapsed)]);
+    assert_eq!(states(&lapsed), [(2, HoldState::Expired)]);
     shop.cancel(one.id, "test").await.unwrap();
 
     ran_out(shop, &[("late", 1), ("late-too", 2)]).await;
@@ -427,7 +427,7 @@ async fn is_swept(shop: &dyn Inventory) {
     );
     assert!(shop.reservation(live.id).await.unwrap().is_live());
     let ledger = shop.movements(&sku("swept"), Page::first(9)).await.unwrap();
-    let lapses = ledger.iter().filter(|it| it.kind == MovementKind::Lapsed);
+    let lapses = ledger.iter().filter(|it| it.kind == MovementKind::Expired);
     assert_eq!(
         lapses.count(),
         1,

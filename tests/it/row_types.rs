@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use optilock::{
     Version,
-    postgres::{Bulk, PgRepository, Verdict},
+    postgres::{Bulk, PgRepository, WriteOutcome},
     sqlx::{self, PgPool, types::Json},
     versioned_row,
 };
@@ -205,7 +205,7 @@ async fn every_type_many_at_once() {
             .iter()
             .map(|row| written(row.clone(), row.version))
             .collect();
-        let all = expected.iter().cloned().map(Verdict::Written);
+        let all = expected.iter().cloned().map(WriteOutcome::Written);
         assert_eq!(verdicts, all.collect::<Vec<_>>());
         rows = expected;
         rows.rotate_left(1);
@@ -302,7 +302,13 @@ async fn rows_that_are_deleted_softly() {
         version: second,
         ..first.clone()
     };
-    assert_eq!(verdicts, [Verdict::Gone, Verdict::Written(written.clone())]);
+    assert_eq!(
+        verdicts,
+        [
+            WriteOutcome::NotFound,
+            WriteOutcome::Written(written.clone())
+        ]
+    );
     // The write that hides a row returns it.
     let gone = notes
         .update(&Note {
@@ -350,7 +356,7 @@ async fn raw_identifiers_and_no_prelude() {
     let kind = verdicts
         .into_iter()
         .next()
-        .and_then(Verdict::into_row)
+        .and_then(WriteOutcome::into_row)
         .unwrap();
     assert_eq!(
         (&*kind.r#type, &*kind.r#in, kind.version.get()),

@@ -4,7 +4,7 @@
 
 use optilock::{
     Class, Classify, Version,
-    postgres::{Bulk, Error, Verdict, transact},
+    postgres::{Bulk, Error, WriteOutcome, transact},
     sqlx::{self, Connection},
 };
 
@@ -65,7 +65,7 @@ async fn a_stale_update_is_refused_and_told_both_versions() {
         assert_conflict(bank.accounts.update(&read.plus(7)).await, 1, 2);
         assert_eq!(bank.accounts.get(&1).await.unwrap(), first);
         let verdict = bank.accounts.compare_and_set(&read.plus(7)).await.unwrap();
-        assert_eq!(verdict, Verdict::Stale(first));
+        assert_eq!(verdict, WriteOutcome::Stale(first));
     })
     .await;
 }
@@ -157,7 +157,7 @@ async fn what_is_deleted_can_be_neither_deleted_updated_touched_nor_read() {
         assert_not_found(bank.accounts.get(&1).await);
         assert_not_found(bank.accounts.get_at(&1, read.version).await);
         let verdict = bank.accounts.compare_and_set(&read).await.unwrap();
-        assert_eq!(verdict, Verdict::Gone);
+        assert_eq!(verdict, WriteOutcome::NotFound);
     })
     .await;
 }
@@ -425,7 +425,7 @@ async fn a_write_that_a_trigger_swallows_is_neither_stale_nor_gone() {
             assert_eq!(error.class(), Class::Permanent);
         }
         let verdict = bank.accounts.compare_and_set(&read).await.unwrap();
-        assert_eq!(verdict, Verdict::Suppressed);
+        assert_eq!(verdict, WriteOutcome::Suppressed);
         let mut stale = read.plus(5);
         stale.version = version(4);
         assert_conflict(bank.accounts.update(&stale).await, 4, 1);
@@ -579,7 +579,7 @@ async fn a_trigger_that_keeps_the_version_suppresses_the_write() {
                 assert_eq!(error.class(), Class::Permanent);
             }
             let verdict = bank.accounts.compare_and_set(&read.plus(5)).await.unwrap();
-            assert_eq!(verdict, Verdict::Suppressed);
+            assert_eq!(verdict, WriteOutcome::Suppressed);
             assert_eq!(bank.accounts.get(&1).await.unwrap(), read);
             let mut stale = read.plus(5);
             stale.version = version(4);
@@ -691,7 +691,7 @@ async fn an_id_of_several_rows_writes_none() {
 #[track_caller]
 fn assert_several<T: std::fmt::Debug>(result: Result<T, Error>) {
     match result {
-        Err(error @ Error::Unfit { .. }) => {
+        Err(error @ Error::SchemaMismatch { .. }) => {
             assert_eq!(error.class(), Class::Permanent);
             assert!(
                 error.to_string().contains("id 1 names several rows"),

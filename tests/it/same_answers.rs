@@ -5,9 +5,9 @@ use std::time::Duration;
 use optilock::{
     Version,
     inventory::{
-        Adjustment, Checkout, CombineOptions, Combined, Error, Inventory, Line, MemoryInventory,
-        NewProduct, Order, OrderId, OrderStep, Page, PgInventory, Product, Reservation, Reserve,
-        Return, Strategy,
+        Adjustment, BatchOptions, BatchedInventory, Checkout, Error, Inventory, Line,
+        MemoryInventory, NewProduct, Order, OrderId, OrderStep, Page, PgInventory, Product,
+        Reservation, Reserve, ReturnRequest, Strategy,
     },
 };
 use proptest::{
@@ -96,7 +96,7 @@ enum Op {
         id: u8,
         version: Option<u8>,
     },
-    Return {
+    ReturnRequest {
         id: u8,
         order: u8,
         version: Option<u8>,
@@ -136,7 +136,7 @@ fn op() -> impl proptest::strategy::Strategy<Value = Op> {
         2 => (0_u8..8, option(1_u8..5)).prop_map(|(id, version)| Op::Cancel { id, version }),
         1 => (0_u8..8, option(1_u8..5)).prop_map(|(id, version)| Op::Revive { id, version }),
         2 => (0_u8..4, 0_u8..8, option(1_u8..5), vec((0_u8..3, 1_u8..3), 0..3))
-            .prop_map(|(id, order, version, lines)| Op::Return { id, order, version, lines }),
+            .prop_map(|(id, order, version, lines)| Op::ReturnRequest { id, order, version, lines }),
         1 => (0_u8..3).prop_map(|product| Op::Ledger { product }),
     ]
 }
@@ -334,7 +334,7 @@ async fn apply(shop: &dyn Inventory, case: Uuid, op: &Op) -> String {
             Some(_) => step(shop, OrderStep::revive(id(*number).into()), *version).await,
             None => told(shop.revive(id(*number).into()).await, of_order),
         },
-        Op::Return {
+        Op::ReturnRequest {
             id: number,
             order,
             version: expected,
@@ -342,7 +342,7 @@ async fn apply(shop: &dyn Inventory, case: Uuid, op: &Op) -> String {
         } => {
             let lines = lines.iter();
             let lines = lines.map(|(product, count)| (name(*product), units((*count).into())));
-            match Return::new(OrderId::from(id(*order)), lines, "broken") {
+            match ReturnRequest::new(OrderId::from(id(*order)), lines, "broken") {
                 Ok(request) => {
                     let mut request = request.with_id(id(*number));
                     if let Some(number) = expected {
@@ -416,7 +416,7 @@ fn as_in_memory() {
         Strategy::Pessimistic,
     ]
     .map(|strategy| PgInventory::new(db.pool.clone()).with_strategy(strategy));
-    let batched = Combined::new(shops[0].clone(), CombineOptions::new().always());
+    let batched = BatchedInventory::new(shops[0].clone(), BatchOptions::new().always());
     let shops = shops.iter().map(|shop| shop as &dyn Inventory);
     let shops: Vec<&dyn Inventory> = shops.chain([&batched as &dyn Inventory]).collect();
     let mut runner = TestRunner::new(proptest::test_runner::Config {

@@ -6,8 +6,9 @@ use std::{sync::Arc, time::Duration};
 use optilock::{
     Conflict, RetryPolicy, Version,
     inventory::{
-        Adjustment, CombineOptions, Combined, Error, FeedPosition, Inventory, MemoryInventory,
-        OrderFilter, OrderId, OrderStep, Page, PgInventory, Quantity, Reserve, Return,
+        Adjustment, BatchOptions, BatchedInventory, Error, FeedPosition, Inventory,
+        MemoryInventory, OrderFilter, OrderId, OrderStep, Page, PgInventory, Quantity, Reserve,
+        ReturnRequest,
     },
     migrate,
     postgres::{self, Bulk, TransactOptions, transact, transact_with},
@@ -46,7 +47,7 @@ async fn everything(shop: Arc<dyn Inventory>) {
     shop.revive(order.id).await.unwrap();
     let paid = OrderStep::mark_paid(order.id);
     shop.step(paid).await.unwrap();
-    let back = Return::new(order.id, [(pot.clone(), Quantity::ONE)], "broken").unwrap();
+    let back = ReturnRequest::new(order.id, [(pot.clone(), Quantity::ONE)], "broken").unwrap();
     shop.return_items(back).await.unwrap();
     let held = Reserve::new([(pot.clone(), Quantity::ONE)]).unwrap();
     let held = shop.reserve(held).await.unwrap().id;
@@ -72,7 +73,7 @@ async fn inventories() {
         .unwrap()
         .unwrap();
     let shop = PgInventory::new(db.pool.clone());
-    let combined = Combined::new(shop.clone(), CombineOptions::new());
+    let combined = BatchedInventory::new(shop.clone(), BatchOptions::new());
     let reader = shop.clone();
     tokio::spawn(async move { reader.movements_since(&FeedPosition::START, 5).await })
         .await
@@ -80,7 +81,7 @@ async fn inventories() {
         .unwrap();
     tokio::spawn(everything(Arc::new(shop))).await.unwrap();
     let other = Db::new().await;
-    let other = Combined::new(PgInventory::new(other.pool.clone()), CombineOptions::new());
+    let other = BatchedInventory::new(PgInventory::new(other.pool.clone()), BatchOptions::new());
     tokio::spawn(everything(Arc::new(other))).await.unwrap();
     tokio::spawn(async move { combined.shutdown().await })
         .await
@@ -124,7 +125,7 @@ async fn everything_in_the_callers_transaction() {
             shop.revive_in(tx, order.id).await?;
             shop.mark_paid_in(tx, order.id).await?;
             shop.step_in(tx, &OrderStep::mark_paid(order.id)).await?;
-            let back = Return::new(order.id, [(pot.clone(), Quantity::ONE)], "broken")?;
+            let back = ReturnRequest::new(order.id, [(pot.clone(), Quantity::ONE)], "broken")?;
             shop.return_items_in(tx, &back).await?;
             let held = Reserve::new([(pot.clone(), Quantity::ONE)])?;
             let held = shop.reserve_in(tx, &held).await?.id;

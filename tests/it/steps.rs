@@ -7,8 +7,8 @@ use std::{sync::Arc, time::Duration};
 use optilock::{
     RetryPolicy, Version,
     inventory::{
-        Adjustment, CombineOptions, Combined, Error, Inventory, MemoryInventory, Order,
-        OrderStatus, OrderStep, PgInventory, Return,
+        Adjustment, BatchOptions, BatchedInventory, Error, Inventory, MemoryInventory, Order,
+        OrderStatus, OrderStep, PgInventory, ReturnRequest,
     },
     sqlx::{self, PgPool},
 };
@@ -31,7 +31,7 @@ enum Step {
     Fail,
     Cancel,
     Revive,
-    Return,
+    ReturnRequest,
 }
 
 const STEPS: [Step; 5] = [
@@ -39,7 +39,7 @@ const STEPS: [Step; 5] = [
     Step::Fail,
     Step::Cancel,
     Step::Revive,
-    Step::Return,
+    Step::ReturnRequest,
 ];
 
 const ONCE: RetryPolicy = RetryPolicy::new().with_max_attempts(1);
@@ -65,7 +65,7 @@ impl Request {
         if step == Step::Revive {
             order = shop.cancel(order.id, "gone").await.unwrap();
         }
-        if step == Step::Return {
+        if step == Step::ReturnRequest {
             order = shop.mark_paid(order.id).await.unwrap();
         }
         let slip = Uuid::now_v7();
@@ -84,8 +84,8 @@ impl Request {
             Step::Fail => OrderStep::mark_payment_failed(id),
             Step::Cancel => OrderStep::cancel(id, "changed my mind"),
             Step::Revive => OrderStep::revive(id),
-            Step::Return => {
-                let back = Return::new(id, [(sku("pot"), units(1))], "broken").unwrap();
+            Step::ReturnRequest => {
+                let back = ReturnRequest::new(id, [(sku("pot"), units(1))], "broken").unwrap();
                 let back = back.with_id(self.slip);
                 return match self.pinned {
                     true => shop.return_items(back.expecting_version(version)).await,
@@ -110,8 +110,8 @@ impl Request {
             Step::Cancel => drop(shop.revive(id).await.unwrap()),
             Step::Revive => drop(shop.cancel(id, "support").await.unwrap()),
             // Neither can be undone; the order goes on.
-            Step::Pay | Step::Return => {
-                let back = Return::new(id, [(sku("mug"), units(1))], "too small").unwrap();
+            Step::Pay | Step::ReturnRequest => {
+                let back = ReturnRequest::new(id, [(sku("mug"), units(1))], "too small").unwrap();
                 shop.return_items(back).await.unwrap();
             }
         }
@@ -148,7 +148,7 @@ async fn movements(pool: &PgPool, request: &Request) -> i64 {
         Step::Pay | Step::Fail => return 0,
         Step::Cancel => 2_i16,
         Step::Revive => 12,
-        Step::Return => 11,
+        Step::ReturnRequest => 11,
     };
     let count =
         "SELECT count(*) FROM optilock.movements WHERE order_id = $1 AND kind = $2 AND sku = 'pot'";
@@ -170,7 +170,7 @@ fn is_conflict(answer: &Result<Order, Error>, expected: i64, actual: i64) -> boo
 #[tokio::test(flavor = "multi_thread")]
 async fn what_support_revived_is_not_cancelled_again() {
     let (db, direct) = shop().await;
-    let batched = Combined::new(direct.clone(), CombineOptions::new().always());
+    let batched = BatchedInventory::new(direct.clone(), BatchOptions::new().always());
     let memory = MemoryInventory::new();
     add(&memory, "pot", 9_000).await;
     add(&memory, "mug", 9_000).await;
@@ -201,7 +201,7 @@ async fn what_support_revived_is_not_cancelled_again() {
         let late = OrderStep::cancel(seen.id, "late").expecting_version(paid.version);
         let refused = shop.step(late).await;
         assert!(
-            matches!(refused, Err(Error::OrderClosed { .. })),
+            matches!(refused, Err(Error::InvalidOrderState { .. })),
             "{refused:?}"
         );
         let ahead = OrderStep::mark_paid(seen.id).expecting_version(Version::new(9).unwrap());
@@ -220,7 +220,7 @@ async fn a_return_expects_a_version() {
     for shop in [&direct as &dyn Inventory, &memory] {
         let order = shop.checkout(cart(&[("pot", 3)])).await.unwrap();
         let paid = shop.mark_paid(order.id).await.unwrap();
-        let back = || Return::new(order.id, [(sku("pot"), units(1))], "broken").unwrap();
+        let back = || ReturnRequest::new(order.id, [(sku("pot"), units(1))], "broken").unwrap();
         let first = back().expecting_version(paid.version);
         let made = shop.return_items(first.clone()).await.unwrap();
         assert_eq!((made.version.get(), made.lines[0].returned), (3, 1));
@@ -352,7 +352,7 @@ async fn a_step_that_was_undone_meanwhile_is_not_made_again() {
             let cell = format!("{step:?}, {pinned}: {answer:?}");
             match step {
                 // By its id.
-                Step::Return => assert!(answer.unwrap().replayed),
+                Step::ReturnRequest => assert!(answer.unwrap().replayed),
                 // Still paid.
                 Step::Pay if !pinned => assert!(answer.unwrap().replayed),
                 _ => assert!(answer.unwrap_err().is_unknown(), "{cell}"),
@@ -364,7 +364,7 @@ async fn a_step_that_was_undone_meanwhile_is_not_made_again() {
                 // A new call knows nothing of the one before, and does no harm.
                 let again = request.send(&direct).await;
                 match step {
-                    Step::Return => assert!(again.unwrap().replayed),
+                    Step::ReturnRequest => assert!(again.unwrap().replayed),
                     _ => assert!(
                         is_conflict(&again, request.order.version.get(), expected.version.get()),
                         "{again:?}"
@@ -406,7 +406,7 @@ async fn the_next_version_settles_a_doubt() {
             assert!(is_conflict(&made, 1, 2), "{made:?}");
         } else {
             assert!(
-                matches!(refused, Err(Error::OrderClosed { .. })),
+                matches!(refused, Err(Error::InvalidOrderState { .. })),
                 "{refused:?}"
             );
             assert_eq!(made.unwrap().version.get(), 3);
@@ -421,9 +421,9 @@ async fn a_batch_whose_answer_is_lost_cancels_none_twice() {
     let (db, direct) = shop().await;
     let proxy = Proxy::new(&db).await;
     let (pool, gate) = gated(&proxy, 8).await;
-    let shop = Combined::new(
+    let shop = BatchedInventory::new(
         PgInventory::new(pool).with_policy(QUICK),
-        CombineOptions::new().always(),
+        BatchOptions::new().always(),
     );
     let mut requests = Vec::new();
     for pinned in [false, true, false, true] {
@@ -511,7 +511,7 @@ async fn of_sixteen_identical_steps_one_takes_effect() {
         let direct = PgInventory::new(db.pool.clone()).with_policy(patient);
         add(&direct, "pot", 9_000).await;
         add(&direct, "mug", 9_000).await;
-        let batched = Combined::new(direct.clone(), CombineOptions::new().always());
+        let batched = BatchedInventory::new(direct.clone(), BatchOptions::new().always());
         let shops: [Arc<dyn Inventory>; 2] = [Arc::new(direct.clone()), Arc::new(batched)];
         for shop in shops {
             for step in STEPS {
@@ -548,7 +548,7 @@ async fn different_returns_of_one_order_all_take_effect() {
     let mut racers = JoinSet::new();
     for _ in 0..16 {
         let shop = shop.clone();
-        let back = Return::new(order.id, [(sku("pot"), units(1))], "broken").unwrap();
+        let back = ReturnRequest::new(order.id, [(sku("pot"), units(1))], "broken").unwrap();
         racers.spawn(async move { shop.return_items(back).await.unwrap() });
     }
     assert!(racers.join_all().await.iter().all(|it| !it.replayed));
@@ -611,7 +611,7 @@ async fn a_paused_product_is_given_back_and_not_taken_again() {
     let (db, shop) = shop().await;
     let pending = Request::new(&shop, Step::Cancel, false).await;
     let cancelled = Request::new(&shop, Step::Revive, false).await;
-    let paid = Request::new(&shop, Step::Return, false).await;
+    let paid = Request::new(&shop, Step::ReturnRequest, false).await;
     sqlx::query("UPDATE optilock.products SET paused = true WHERE sku = 'pot'")
         .execute(&db.pool)
         .await
@@ -660,7 +660,7 @@ async fn the_times_of_a_products_movements_never_run_backwards() {
     for (step, kind) in [
         (Step::Cancel, 2_i16),
         (Step::Revive, 12),
-        (Step::Return, 11),
+        (Step::ReturnRequest, 11),
     ] {
         let request = Request::new(&shop, step, false).await;
         // What a checkout writes is no matter of steps.

@@ -1,6 +1,5 @@
 //! The example's shop over real HTTP.
 
-
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader},
@@ -199,7 +198,7 @@ async fn a_cart_becomes_one_order_however_often_it_is_asked_for() {
         "paid"
     );
     let late = client.post(&format!("{location}/cancel"), ANA, &json!({}));
-    problem(late, 409, "order-closed").await;
+    problem(late, 409, "invalid-order-state").await;
 
     let list = client.get("/api/marketplace/orders").bearer_auth(ANA);
     let list = body(list.send().await.unwrap(), 200).await;

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use optilock::{
     RetryPolicy,
     inventory::{
-        Accepted, BoxError, CombineOptions, Combined, Error, Inventory, OnAccepted, PgInventory,
-        ReservationId, Reserve, Strategy,
+        Accepted, BatchOptions, BatchedInventory, BoxError, Error, Inventory, OnAccepted,
+        PgInventory, ReservationId, Reserve, Strategy,
     },
     postgres::transact,
     sqlx::{self, AssertSqlSafe, Executor, PgConnection, PgPool},
@@ -111,8 +111,8 @@ async fn run(shop: &PgInventory, operation: Operation, held: ReservationId) -> R
             by(strategy).checkout(request).await.map(drop)
         }
         Batch => {
-            let options = CombineOptions::new().always();
-            let combined = Combined::new(shop.clone(), options);
+            let options = BatchOptions::new().always();
+            let combined = BatchedInventory::new(shop.clone(), options);
             let (a, b) = (cart(&[("pot", 2)]), cart(&[("mug", 1), ("pot", 1)]));
             let (a, b) = tokio::join!(combined.checkout(a), combined.checkout(b));
             a.and(b).map(drop)
@@ -211,7 +211,7 @@ async fn in_a_batch_the_others_are_sold() {
             $$ BEGIN IF NEW.customer = 'eva' THEN NEW.total := 7; END IF; RETURN NEW; END $$;
          CREATE TRIGGER meddle BEFORE INSERT ON optilock.orders FOR EACH ROW EXECUTE FUNCTION public.meddle()";
     db.pool.execute(sqlx::raw_sql(sql)).await.unwrap();
-    let combined = Combined::new(shop, CombineOptions::new().always());
+    let combined = BatchedInventory::new(shop, BatchOptions::new().always());
     let mut crowd = tokio::task::JoinSet::new();
     for number in 0..20 {
         let combined = combined.clone();

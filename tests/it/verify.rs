@@ -63,7 +63,7 @@ async fn problems(db: &Db, table: &str, made: bool) -> Vec<String> {
     };
     match result {
         Ok(()) => Vec::new(),
-        Err(Error::Unfit { table, problems }) => {
+        Err(Error::SchemaMismatch { table, problems }) => {
             assert_eq!(table, "bank.accounts");
             problems
         }
@@ -347,7 +347,7 @@ async fn problem<T: PgVersioned>(
 ) -> Option<String> {
     match rows.verify_in(conn).await {
         Ok(()) => None,
-        Err(Error::Unfit { problems, .. }) => Some(problems.join("; ")),
+        Err(Error::SchemaMismatch { problems, .. }) => Some(problems.join("; ")),
         Err(other) => panic!("{other:?}"),
     }
 }

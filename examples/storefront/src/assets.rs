@@ -63,7 +63,7 @@ const PROBLEMS: &[(&str, &str)] = &[
         "The price is no longer the one that was seen. Nothing was sold.",
     ),
     (
-        "order-closed",
+        "invalid-order-state",
         "The order stands where this can't be done any more.",
     ),
     (

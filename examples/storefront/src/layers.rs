@@ -63,7 +63,7 @@ impl Limits {
     }
 
     /// Forgets who was not here lately.
-    pub fn tidy(&self) {
+    pub fn run_once(&self) {
         self.0.retain_recent();
     }
 }

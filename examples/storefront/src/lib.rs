@@ -1,6 +1,7 @@
 //! The shop without its program: what the tests open too.
 #![allow(
     unreachable_pub,
+    unnameable_types,
     missing_docs,
     reason = "mounted by the program and by the tests; nobody reads its docs but in here"
 )]
@@ -30,7 +31,7 @@ use axum::{
     routing::{delete, get, post},
 };
 use optilock::{
-    inventory::{CombineOptions, Combined, PgInventory},
+    inventory::{BatchOptions, BatchedInventory, PgInventory},
     sqlx::PgPool,
 };
 use tokio::sync::{Semaphore, watch};
@@ -45,7 +46,7 @@ pub type Shop = Arc<App>;
 
 #[derive(Debug)]
 pub struct App {
-    pub inventory: Combined,
+    pub inventory: BatchedInventory,
     pool: PgPool,
     users: Users,
     limits: Limits,
@@ -68,7 +69,7 @@ impl App {
         stopped: watch::Receiver<bool>,
     ) -> Result<Shop, Box<dyn std::error::Error>> {
         telemetry::metrics();
-        let inventory = Combined::new(PgInventory::new(pool.clone()), CombineOptions::new());
+        let inventory = BatchedInventory::new(PgInventory::new(pool.clone()), BatchOptions::new());
         database::prepare(&pool, &inventory).await?;
         Ok(Arc::new(Self {
             inventory,

@@ -1,6 +1,6 @@
 //! A small shop on the web: an API, a page for shoppers, a dashboard for whoever runs it.
 //!
-//! `cargo run --release --example storefront`, and open the address that it prints. It uses the server at
+//! `cargo run --release --bin storefront`, and open the address that it prints. It uses the server at
 //! `DATABASE_URL`, in the database `optilock_storefront`, which it makes and keeps; or starts a throwaway
 //! one.
 

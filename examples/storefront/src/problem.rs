@@ -185,7 +185,7 @@ impl From<Error> for Problem {
             "price-changed" => "The price has changed",
             "conflict" => "Somebody else was faster",
             "not-found" => "Not found",
-            "order-closed" | "reservation-closed" => "Too late for that",
+            "invalid-order-state" | "reservation-closed" => "Too late for that",
             "busy" => "Too busy",
             "idempotency-mismatch" => return Self::idempotency_mismatch(),
             "unknown-outcome" => return Self::unknown_outcome(),

@@ -66,7 +66,7 @@ pub async fn run(shop: Shop, mut stopped: watch::Receiver<bool>) {
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
         if number % REPORT_EVERY == 0 {
-            shop.limits.tidy();
+            shop.limits.run_once();
             match report(&shop).await {
                 Ok(new) => kpis = new,
                 Err(error) => warn!(%error, "no report"),

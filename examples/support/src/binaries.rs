@@ -56,12 +56,12 @@ impl Binaries {
 /// The newest on this machine, or those that `OPTILOCK_PG_BIN` asks for.
 ///
 /// # Errors
-/// [`Error::Unfit`] when `OPTILOCK_PG_BIN` cannot be used: an explicit wish is not quietly passed over.
+/// [`Error::SchemaMismatch`] when `OPTILOCK_PG_BIN` cannot be used: an explicit wish is not quietly passed over.
 pub fn find(environment: &Environment) -> Result<Option<Binaries>, Error> {
     if let Some(directory) = &environment.pg_bin {
         return Binaries::at(directory, &environment.account)
             .map(Some)
-            .map_err(|reason| Error::Unfit {
+            .map_err(|reason| Error::SchemaMismatch {
                 directory: directory.display().to_string(),
                 reason,
             });

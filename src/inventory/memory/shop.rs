@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use crate::{
     Version, Versioned,
-    inventory::{
+    inventory::model::{
         Audit, Cleanup, Discrepancy, DiscrepancyKind, Error, Hold, HoldState, Movement,
         MovementKind, Order, OrderId, OrderLine, OrderStep, Product, Reservation, ReservationId,
-        Return, Shortage, Sku, Stock,
+        ReturnRequest, Shortage, Sku, Stock,
         order_step::{Judged, Kind},
     },
 };
@@ -28,7 +28,7 @@ pub(super) struct Shop {
     /// By customer and key.
     pub(super) keys: BTreeMap<(Option<String>, String), OrderId>,
     pub(super) adjustments: BTreeMap<Uuid, (Sku, i64)>,
-    pub(super) returns: BTreeMap<Uuid, Return>,
+    pub(super) returns: BTreeMap<Uuid, ReturnRequest>,
     /// As they were stored: a hold whose time is up stays held until it is lapsed.
     pub(super) reservations: BTreeMap<ReservationId, Reservation>,
     /// By customer and key.
@@ -189,7 +189,7 @@ impl Shop {
         let reservation = id.and_then(|id| self.reservations.get_mut(&id));
         let mut holds = reservation.into_iter().flat_map(|it| &mut it.holds);
         let covers = |hold: &&mut Hold| {
-            hold.sku == *sku && matches!(hold.state, HoldState::Held | HoldState::Lapsed)
+            hold.sku == *sku && matches!(hold.state, HoldState::Held | HoldState::Expired)
         };
         let Some(hold) = holds.find(covers) else {
             return 0;
@@ -273,8 +273,8 @@ impl Shop {
             let ending = ending.get(&hold.sku);
             ending.is_some_and(|it| it.contains(&(hold.expires_at, id)))
         };
-        let cause = Cause::of(MovementKind::Lapsed);
-        self.end_holds(ends, HoldState::Lapsed, cause)?;
+        let cause = Cause::of(MovementKind::Expired);
+        self.end_holds(ends, HoldState::Expired, cause)?;
         Ok(ending.into_keys().cloned().collect())
     }
 
@@ -286,7 +286,7 @@ impl Shop {
         self.end_holds(own, HoldState::Released, cause)?;
         let released = self.reservations.get_mut(&id);
         for hold in released.into_iter().flat_map(|it| &mut it.holds) {
-            if hold.state == HoldState::Lapsed {
+            if hold.state == HoldState::Expired {
                 hold.state = HoldState::Released;
             }
         }
@@ -297,8 +297,8 @@ impl Shop {
     pub(super) fn lapse(&mut self, skus: &[&Sku]) -> Result<Cleanup, Error> {
         let now = now();
         let due = |_, hold: &Hold| skus.contains(&&hold.sku) && is_due(hold, now);
-        let cause = Cause::of(MovementKind::Lapsed);
-        self.end_holds(due, HoldState::Lapsed, cause)
+        let cause = Cause::of(MovementKind::Expired);
+        self.end_holds(due, HoldState::Expired, cause)
     }
 
     /// Nothing but this crate writes here, so the books of products are all that could be wrong.
@@ -332,7 +332,7 @@ impl Shop {
         let now = now();
         for hold in &mut found.holds {
             if is_due(hold, now) {
-                hold.state = HoldState::Lapsed;
+                hold.state = HoldState::Expired;
             }
         }
         Ok(found)

@@ -10,12 +10,12 @@ use super::{
 };
 use crate::{
     Versioned,
-    inventory::{Adjustment, Error, Product, Stock},
+    inventory::model::{Adjustment, Error, Product, Stock},
 };
 
 impl PgInventory {
     /// Made once per id, which is written with it and found again when an attempt's outcome is unknown.
-    pub(super) async fn adjust(&self, adjustment: &Adjustment) -> Result<Product, Error> {
+    pub(crate) async fn adjust(&self, adjustment: &Adjustment) -> Result<Product, Error> {
         self.call("adjust stock", (), async |call: &mut Call, attempt| {
             let result = self.by_pieces(call.since, attempt, adjustment).await;
             // The id is another request's: no attempt of this one takes effect.

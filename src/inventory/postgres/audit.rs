@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, Row};
 
 use super::row::impossible;
-use crate::inventory::{Audit, Discrepancy, DiscrepancyKind, Error};
+use crate::inventory::model::{Audit, Discrepancy, DiscrepancyKind, Error};
 
 /// Each part answers with the number of its rule, what is wrong, the number expected, and the one found. What
 /// is compared is numeric: a sum of what other code wrote may be beyond a bigint. `$1` the most rows of each
@@ -109,7 +109,7 @@ SELECT r.kind::smallint AS kind, r.subject,
     greatest(least(r.found, 9223372036854775807::numeric), -9223372036854775807::numeric)::bigint AS found
 FROM ranked r WHERE r.rank <= $1 ORDER BY r.kind, r.rank";
 
-pub(super) async fn audit(conn: &mut PgConnection) -> Result<Audit, Error> {
+pub(crate) async fn audit(conn: &mut PgConnection) -> Result<Audit, Error> {
     let most = i64::try_from(Audit::MAX_OF_A_KIND).unwrap_or(i64::MAX);
     let rows = sqlx::query(AUDIT).bind(most).fetch_all(conn).await;
     let mut discrepancies = Vec::new();

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{PgInventory, doubt::Doubt, expiry::Expiry, products, step};
 use crate::{
     Attempt, Class, Classify, Version,
-    inventory::{Error, Order, OrderStep, Product, Sku, checkout::Facts},
+    inventory::model::{Error, Order, OrderStep, Product, Sku, checkout::Facts},
     postgres::{
         Begin, Failed, Lease, READ_COMMITTED, TxOperation, attempt, attempt_on, on_connection,
     },
@@ -15,31 +15,31 @@ use crate::{
 };
 
 /// What a checkout is called in events and metrics.
-pub(super) const CHECKOUT: &str = "checkout";
+pub(crate) const CHECKOUT: &str = "checkout";
 
 /// What the attempts of one call hand on to each other.
 #[derive(Debug)]
-pub(super) struct Call<L = ()> {
+pub(crate) struct Call<L = ()> {
     /// What the caller lends to every attempt.
-    pub(super) lent: L,
+    pub(crate) lent: L,
     /// When it began.
-    pub(super) since: Instant,
+    pub(crate) since: Instant,
     /// An earlier attempt may have taken effect, or may still: cleared by whoever settles it.
-    pub(super) in_doubt: bool,
+    pub(crate) in_doubt: bool,
     /// The next attempt asks first whether the change is there: it may be, or a deadlock may come of
     /// making it blindly.
-    pub(super) look_first: bool,
+    pub(crate) look_first: bool,
     /// The database aborted an attempt: the session's isolation level may be one at which even a
     /// lock fails on a row that somebody else changed.
-    pub(super) serialized: bool,
+    pub(crate) serialized: bool,
     /// What a lost race found, for the next attempt to start from.
-    pub(super) facts: Option<Vec<Option<Facts>>>,
+    pub(crate) facts: Option<Vec<Option<Facts>>>,
     /// The expired holds that earlier attempts ended, once that is committed.
-    pub(super) expiry: Option<Expiry>,
+    pub(crate) expiry: Option<Expiry>,
 }
 
 impl<L> Call<L> {
-    pub(super) fn new(lent: L) -> Self {
+    pub(crate) fn new(lent: L) -> Self {
         Self {
             lent,
             since: Instant::now(),
@@ -52,16 +52,18 @@ impl<L> Call<L> {
     }
 
     /// Something may have taken effect.
-    pub(super) const fn doubt(&mut self) {
+    pub(crate) const fn doubt(&mut self) {
         (self.in_doubt, self.look_first) = (true, true);
     }
 
     /// A step was refused: where no such step begins, an attempt that is still on its way is refused like
     /// this one.
-    pub(super) const fn refused(&mut self, error: &Error) {
+    pub(crate) const fn refused(&mut self, error: &Error) {
         if matches!(
             error,
-            Error::OrderClosed { .. } | Error::ReservationClosed { .. } | Error::NotFound { .. }
+            Error::InvalidOrderState { .. }
+                | Error::ReservationClosed { .. }
+                | Error::NotFound { .. }
         ) {
             self.in_doubt = false;
         }
@@ -70,7 +72,7 @@ impl<L> Call<L> {
 
 /// What becomes of an attempt of a change that arrives after a later one was refused.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Late {
+pub(crate) enum Late {
     /// It is refused as well: the change names a version.
     Refused,
     /// Its transaction is never committed.
@@ -101,7 +103,7 @@ impl From<Error> for Failed<Error> {
 impl PgInventory {
     /// Runs `op` as often as the policy allows. Every operation of the inventory is idempotent by
     /// its order id or token, so unknown outcomes are tried again too; `op` looks before it leaps.
-    pub(super) async fn call<L, T, F>(
+    pub(crate) async fn call<L, T, F>(
         &self,
         label: &'static str,
         lent: L,
@@ -164,7 +166,7 @@ impl PgInventory {
     }
 
     /// An operation that a batch answered, at its first attempt.
-    pub(super) fn count_one(&self, label: &'static str, refused: Option<&Error>) {
+    pub(crate) fn count_one(&self, label: &'static str, refused: Option<&Error>) {
         self.stats.succeeded(1, 0);
         #[cfg(feature = "metrics")]
         {
@@ -178,12 +180,12 @@ impl PgInventory {
     }
 
     /// A connection for one attempt.
-    pub(super) async fn acquire(&self) -> Result<Lease, Error> {
+    pub(crate) async fn acquire(&self) -> Result<Lease, Error> {
         Lease::acquire(&self.pool).await.map_err(Error::before)
     }
 
     /// A connection that has made a batch is quicker at the next, unless somebody else waits for it.
-    pub(super) fn let_go_if_wanted(&self, conn: &mut Option<Lease>) {
+    pub(crate) fn let_go_if_wanted(&self, conn: &mut Option<Lease>) {
         let pool = &self.pool;
         if pool.num_idle() == 0 && pool.size() >= pool.options().get_max_connections() {
             *conn = None;
@@ -191,7 +193,7 @@ impl PgInventory {
     }
 
     /// A question that is part of an attempt, on a connection of its own.
-    pub(super) async fn ask<T, F>(&self, op: F) -> Result<T, Error>
+    pub(crate) async fn ask<T, F>(&self, op: F) -> Result<T, Error>
     where
         F: for<'c> TxOperation<&'c mut PgConnection, Result<T, Error>>,
     {
@@ -199,7 +201,7 @@ impl PgInventory {
     }
 
     /// One attempt outside a transaction: each statement commits by itself.
-    pub(super) async fn alone<T, F>(&self, attempt: Attempt, op: &mut F) -> Result<T, Failed<Error>>
+    pub(crate) async fn alone<T, F>(&self, attempt: Attempt, op: &mut F) -> Result<T, Failed<Error>>
     where
         F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
     {
@@ -208,7 +210,7 @@ impl PgInventory {
     }
 
     /// The same on a connection that the caller has already.
-    pub(super) async fn alone_on<T, F>(
+    pub(crate) async fn alone_on<T, F>(
         &self,
         lease: &mut Lease,
         attempt: Attempt,
@@ -226,7 +228,7 @@ impl PgInventory {
     }
 
     /// One attempt in a transaction at READ COMMITTED, whatever the session's default.
-    pub(super) async fn locking<T, F>(
+    pub(crate) async fn locking<T, F>(
         &self,
         number: Attempt,
         op: &mut F,
@@ -239,7 +241,7 @@ impl PgInventory {
     }
 
     /// The same on a connection that the caller has already.
-    pub(super) async fn locking_on<T, F>(
+    pub(crate) async fn locking_on<T, F>(
         &self,
         lease: &mut Lease,
         number: Attempt,
@@ -261,7 +263,7 @@ impl PgInventory {
 
     /// Attempts that lock, each in a transaction at READ COMMITTED: for an operation that finds nothing left
     /// to do where an earlier attempt took effect.
-    pub(super) async fn locked<T, F>(&self, label: &'static str, op: F) -> Result<T, Error>
+    pub(crate) async fn locked<T, F>(&self, label: &'static str, op: F) -> Result<T, Error>
     where
         F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
     {
@@ -272,7 +274,7 @@ impl PgInventory {
     }
 
     /// A read: nothing can be in doubt.
-    pub(super) async fn read<T, F>(&self, label: &'static str, op: F) -> Result<T, Error>
+    pub(crate) async fn read<T, F>(&self, label: &'static str, op: F) -> Result<T, Error>
     where
         F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
     {
@@ -284,7 +286,7 @@ impl PgInventory {
 
     /// A change of one product, made once: `token` is written with it and found again when an attempt's
     /// outcome is unknown.
-    pub(super) async fn change<F>(
+    pub(crate) async fn change<F>(
         &self,
         label: &'static str,
         token: Uuid,
@@ -323,7 +325,7 @@ impl PgInventory {
 impl PgInventory {
     /// Pauses or resumes the sale of a product, once per call: after an outcome that is unknown, another call
     /// may have undone what the first attempt did.
-    pub(super) async fn set_paused(
+    pub(crate) async fn set_paused(
         &self,
         label: &'static str,
         sku: &Sku,
@@ -341,7 +343,7 @@ impl PgInventory {
 
     /// A change of an order, by attempts that are guarded by its version: by `expected`, or by the one that
     /// each of them read.
-    pub(super) async fn change_order<F>(
+    pub(crate) async fn change_order<F>(
         &self,
         label: &'static str,
         expected: Option<Version>,
@@ -377,7 +379,7 @@ impl PgInventory {
     }
 
     /// A step of an order, where a batch of cancellations may have made it before.
-    pub(super) async fn step_after(&self, step: &OrderStep, doubt: &Doubt) -> Result<Order, Error> {
+    pub(crate) async fn step_after(&self, step: &OrderStep, doubt: &Doubt) -> Result<Order, Error> {
         self.change_order(
             step.label(),
             step.expected,
@@ -390,7 +392,7 @@ impl PgInventory {
     /// A step of a reservation. Made twice it is answered as made once, so an unknown outcome is tried
     /// again. Once it stands where no such step begins, an attempt still on its way is refused like this
     /// one; and a reservation that arrives late expires.
-    pub(super) async fn transition<T, F>(&self, label: &'static str, op: F) -> Result<T, Error>
+    pub(crate) async fn transition<T, F>(&self, label: &'static str, op: F) -> Result<T, Error>
     where
         F: for<'c> Operation<&'c mut PgConnection, Result<T, Error>>,
     {

@@ -12,13 +12,16 @@ use super::{
 };
 use crate::{
     Attempt, Class, Conflict, RetryPolicy, Version, Versioned,
-    inventory::{Checkout, Error, Order, Product, checkout::Facts, traffic::Clock},
+    inventory::{
+        model::{Checkout, Error, Order, Product, checkout::Facts},
+        traffic::Clock,
+    },
     postgres::Failed,
 };
 
 impl PgInventory {
     /// All attempts of a checkout. `in_doubt`: one was made before, whose outcome is unknown.
-    pub(super) async fn sell(
+    pub(crate) async fn sell(
         &self,
         clock: &Clock<'_>,
         request: &Checkout,
@@ -36,7 +39,7 @@ impl PgInventory {
     }
 
     /// The first attempt of a checkout, and no other.
-    pub(super) async fn sell_at_once(&self, request: &Checkout) -> Result<Order, Failed<Error>> {
+    pub(crate) async fn sell_at_once(&self, request: &Checkout) -> Result<Order, Failed<Error>> {
         let mut call = Call::new(());
         self.by_strategy(&mut call, Attempt::FIRST, request).await
     }
@@ -194,7 +197,7 @@ fn last(error: Error) -> Failed<Error> {
 }
 
 /// All lines in the caller's transaction, which commits them.
-pub(super) async fn checkout_in(
+pub(crate) async fn checkout_in(
     conn: &mut PgConnection,
     hook: &Hook,
     policy: &RetryPolicy,

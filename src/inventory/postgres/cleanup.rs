@@ -10,17 +10,17 @@ mod skipped;
 mod stamp;
 mod task;
 
-pub(super) use holds::Holds;
-pub(super) use keys::Keys;
-pub(super) use orders::Orders;
+pub(crate) use holds::Holds;
+pub(crate) use keys::Keys;
+pub(crate) use orders::Orders;
 
 use super::PgInventory;
-use crate::inventory::{Error, Tidied};
+use crate::inventory::{janitor::Cleaned, model::Error};
 use round::Round;
 use task::Task;
 
 impl PgInventory {
-    pub(super) async fn clean_up<T: Task>(&self, task: &T) -> Result<Tidied, Error> {
+    pub(crate) async fn clean_up<T: Task>(&self, task: &T) -> Result<Cleaned, Error> {
         let mut round = Round::new(self, task);
         round.pass().await?;
         round.come_back().await?;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{PgInventory, reservations::count, sql};
 use crate::{
     Attempt, Class, RetryPolicy, Version,
-    inventory::{Cleanup, Error, ReservationId, Sku},
+    inventory::model::{Cleanup, Error, ReservationId, Sku},
     postgres::Failed,
 };
 
@@ -18,13 +18,13 @@ const IDLE: u32 = 3;
 
 /// An answer, or the way to go on: what was ended so far is committed, and the request runs again.
 #[derive(Debug)]
-pub(super) enum Piece<T> {
+pub(crate) enum Piece<T> {
     Done(T),
     Behind(Expiry),
 }
 
 /// A request that expired holds may be in the way of.
-pub(super) trait Request: Sync {
+pub(crate) trait Request: Sync {
     type Answer: Send;
 
     /// What it needs, each product once and sorted.
@@ -50,7 +50,7 @@ async fn expire_and_decide<R: Request>(
 }
 
 /// All pieces in the caller's transaction, which commits them.
-pub(super) async fn in_transaction<R: Request>(
+pub(crate) async fn in_transaction<R: Request>(
     conn: &mut PgConnection,
     policy: &RetryPolicy,
     request: &R,
@@ -71,7 +71,7 @@ pub(super) async fn in_transaction<R: Request>(
 impl PgInventory {
     /// One attempt. If expired holds are in the way, it goes on in transactions, each of which ends a
     /// piece of them.
-    pub(super) async fn by_pieces<R: Request>(
+    pub(crate) async fn by_pieces<R: Request>(
         &self,
         since: Instant,
         attempt: Attempt,
@@ -104,15 +104,15 @@ impl PgInventory {
 
 /// Units that a request needs of a product, and the version that it expects.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Needed<'a> {
-    pub(super) sku: &'a Sku,
-    pub(super) units: i64,
-    pub(super) version: Option<Version>,
+pub(crate) struct Needed<'a> {
+    pub(crate) sku: &'a Sku,
+    pub(crate) units: i64,
+    pub(crate) version: Option<Version>,
 }
 
 /// What a request has done so far about the holds that are in its way.
 #[derive(Clone, Debug)]
-pub(super) struct Expiry {
+pub(crate) struct Expiry {
     began: Instant,
     pieces: u32,
     /// Pieces in a row that ended nothing.
@@ -122,7 +122,7 @@ pub(super) struct Expiry {
 }
 
 impl Expiry {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             began: Instant::now(),
             pieces: 0,
@@ -132,12 +132,12 @@ impl Expiry {
     }
 
     /// Versions of a product that the pieces of this request added: no change of another request.
-    pub(super) fn raised(&self, sku: &Sku) -> i64 {
+    pub(crate) fn raised(&self, sku: &Sku) -> i64 {
         self.raised.get(sku).copied().unwrap_or_default()
     }
 
     /// Ends the next piece, but for the holds of one reservation.
-    pub(super) async fn end(
+    pub(crate) async fn end(
         &mut self,
         conn: &mut PgConnection,
         needed: &[Needed<'_>],
@@ -165,7 +165,7 @@ impl Expiry {
     }
 
     /// Whether the request, which began at `since`, may go on with the next piece.
-    pub(super) fn goes_on(&self, policy: &RetryPolicy, since: Instant) -> Result<(), Error> {
+    pub(crate) fn goes_on(&self, policy: &RetryPolicy, since: Instant) -> Result<(), Error> {
         if self.idle >= IDLE {
             return Err(Error::suppressed_in("holds", "hold", "that has expired"));
         }

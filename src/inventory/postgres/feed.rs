@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, Row};
 
 use super::{PgInventory, row, sql};
-use crate::inventory::{Error, FeedPosition, MovementFeed};
+use crate::inventory::model::{Error, FeedPosition, MovementFeed};
 
 impl PgInventory {
     /// Returns the movements of all products after `position`, at most `limit` of them (1 to 10,000), and the

@@ -8,13 +8,9 @@ use uuid::Uuid;
 
 use crate::{
     Version,
-    inventory::{Error, Order, OrderId, Quantity, Sku},
+    inventory::model::{BoxError, Error, Order, OrderId, Quantity, Sku},
     postgres::is_aborted,
 };
-
-/// Whatever a hook fails with. Its [class](crate::Classify) is looked up through its sources: a
-/// conflict is tried again with the sale, anything else refuses it.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a host does with every accepted checkout, in its transaction: write an outbox, count for a
 /// customer, refuse by a rule of its own.
@@ -25,7 +21,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// back, and again when it is tried again: write it down here and send it later, as the example
 /// `outbox` does.
 ///
-/// In [`checkout_in`](super::PgInventory::checkout_in) the transaction is the host's, which may go on after
+/// In [`checkout_in`](crate::inventory::PgInventory::checkout_in) the transaction is the host's, which may go on after
 /// the checkout: if the hook fails, the sale alone is undone; also if it returns `Ok` although a statement of
 /// its own failed, which is answered with [`Error::Hook`]. If the checkout's future is dropped before the
 /// hook is through, by a timeout for instance, nothing undoes the sale, and the whole transaction can only
@@ -140,14 +136,14 @@ impl Change {
 
 /// The host's hook, if it has one.
 #[derive(Clone, Default)]
-pub(super) struct Hook(pub(super) Option<Arc<dyn OnAccepted>>);
+pub(crate) struct Hook(pub(crate) Option<Arc<dyn OnAccepted>>);
 
 impl Hook {
-    pub(super) const fn is_some(&self) -> bool {
+    pub(crate) const fn is_some(&self) -> bool {
         self.0.is_some()
     }
 
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &self,
         conn: &mut PgConnection,
         accepted: &Accepted,
@@ -170,7 +166,7 @@ impl Hook {
 /// one message, which the server executes as a whole. They are plain SQL, as sqlx does not count a
 /// transaction that the host began in SQL.
 #[must_use]
-pub(super) struct UnfinishedSale {
+pub(crate) struct UnfinishedSale {
     order: OrderId,
     call: Uuid,
 }
@@ -178,7 +174,7 @@ pub(super) struct UnfinishedSale {
 impl UnfinishedSale {
     /// Sets a savepoint. Outside of a transaction the server refuses it, and with it the sale, which has
     /// nothing that it could go with.
-    pub(super) async fn begin(conn: &mut PgConnection, order: OrderId) -> Result<Self, Error> {
+    pub(crate) async fn begin(conn: &mut PgConnection, order: OrderId) -> Result<Self, Error> {
         let call = Uuid::now_v7();
         // The host may have set all constraints to immediate.
         let sql = format!(
@@ -193,7 +189,7 @@ impl UnfinishedSale {
     }
 
     /// From here on the sale may be committed.
-    pub(super) async fn finish(self, conn: &mut PgConnection) -> Result<(), Error> {
+    pub(crate) async fn finish(self, conn: &mut PgConnection) -> Result<(), Error> {
         let (order, call) = (self.order, self.call);
         let sql = format!(
             "DELETE FROM optilock.unfinished_sales
@@ -215,7 +211,7 @@ impl UnfinishedSale {
     }
 
     /// The host's transaction loses the sale alone.
-    pub(super) async fn undo(self, conn: &mut PgConnection) -> Result<(), Error> {
+    pub(crate) async fn undo(self, conn: &mut PgConnection) -> Result<(), Error> {
         let sql = "ROLLBACK TO SAVEPOINT optilock_sale; RELEASE SAVEPOINT optilock_sale";
         send(conn, sql.to_owned()).await.map(drop)
     }

@@ -8,10 +8,12 @@ use uuid::Uuid;
 use super::{row, sql};
 use crate::{
     Version, Versioned,
-    inventory::{Checkout, Error, Movement, Order, OrderFilter, OrderId, OrderStatus, Page, Sku},
+    inventory::model::{
+        Checkout, Error, Movement, Order, OrderFilter, OrderId, OrderStatus, Page, Sku,
+    },
 };
 
-pub(super) async fn stored(conn: &mut PgConnection, id: OrderId) -> Result<Option<Order>, Error> {
+pub(crate) async fn stored(conn: &mut PgConnection, id: OrderId) -> Result<Option<Order>, Error> {
     let rows = sqlx::query(sql::orders::ORDER)
         .bind(id.uuid())
         .fetch_all(conn)
@@ -19,13 +21,13 @@ pub(super) async fn stored(conn: &mut PgConnection, id: OrderId) -> Result<Optio
     Ok(row::orders(&rows.map_err(Error::before)?)?.pop())
 }
 
-pub(super) async fn find(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
+pub(crate) async fn find(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
     let found = stored(conn, id).await?;
     found.ok_or_else(|| Error::not_found(Order::ENTITY, id))
 }
 
 /// Those of these orders that there are.
-pub(super) async fn of(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Order>, Error> {
+pub(crate) async fn of(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Order>, Error> {
     let rows = sqlx::query(sql::orders::ORDERS_OF)
         .bind(ids)
         .fetch_all(conn)
@@ -34,7 +36,7 @@ pub(super) async fn of(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Orde
 }
 
 /// The order that an earlier call of this checkout made, by its id or its key.
-pub(super) async fn known(
+pub(crate) async fn known(
     conn: &mut PgConnection,
     request: &Checkout,
 ) -> Result<Option<Order>, Error> {
@@ -47,7 +49,7 @@ pub(super) async fn known(
     Ok(row::orders(&rows.map_err(Error::before)?)?.pop())
 }
 
-pub(super) async fn page(
+pub(crate) async fn page(
     conn: &mut PgConnection,
     filter: &OrderFilter,
     page: &Page<OrderId>,
@@ -68,7 +70,7 @@ pub(super) async fn page(
 }
 
 /// Uses the id up, unless there is an order.
-pub(super) async fn void(conn: &mut PgConnection, id: OrderId) -> Result<bool, Error> {
+pub(crate) async fn void(conn: &mut PgConnection, id: OrderId) -> Result<bool, Error> {
     let voided = sqlx::query(sql::orders::VOID)
         .bind(id.uuid())
         .fetch_one(conn)
@@ -78,12 +80,12 @@ pub(super) async fn void(conn: &mut PgConnection, id: OrderId) -> Result<bool, E
 }
 
 /// At most a thousand years: what is subtracted must leave a time that the database can say.
-pub(super) fn micros(age: Duration) -> i64 {
+pub(crate) fn micros(age: Duration) -> i64 {
     const LONGEST: Duration = Duration::from_secs(1_000 * 365 * 24 * 3_600);
     i64::try_from(age.min(LONGEST).as_micros()).unwrap_or(i64::MAX)
 }
 
-pub(super) async fn movements(
+pub(crate) async fn movements(
     conn: &mut PgConnection,
     sku: &Sku,
     page: &Page<Version>,

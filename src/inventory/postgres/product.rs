@@ -3,11 +3,11 @@
 use super::{row::impossible, time::Time};
 use crate::{
     Version,
-    inventory::{Error, Money, Product, Sku, Stock},
+    inventory::model::{Error, Money, Product, Sku, Stock},
 };
 
 #[derive(Debug, sqlx::FromRow)]
-pub(super) struct ProductRow {
+pub(crate) struct ProductRow {
     sku: Sku,
     name: String,
     price: i64,
@@ -16,7 +16,7 @@ pub(super) struct ProductRow {
     reserved: i64,
     version: Version,
     revision: Version,
-    pub(super) retired: bool,
+    pub(crate) retired: bool,
     paused: bool,
     created_at: Time,
     updated_at: Time,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{product::ProductRow, sql};
 use crate::{
     Version, Versioned,
-    inventory::{
+    inventory::model::{
         Error, MovementKind, NewProduct, Page, Product, Sku, Stock,
         product::{check_text, unedited, unmoved},
     },
@@ -17,7 +17,7 @@ use crate::{
 
 type Statement<'q> = Query<'q, Postgres, sqlx::postgres::PgArguments>;
 
-pub(super) async fn find(conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
+pub(crate) async fn find(conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
     let found: Option<ProductRow> = sqlx::query_as(sql::products::PRODUCT)
         .bind(sku)
         .fetch_optional(conn)
@@ -26,7 +26,7 @@ pub(super) async fn find(conn: &mut PgConnection, sku: &Sku) -> Result<Product, 
     found.ok_or_else(|| Error::no_product(sku))?.try_into()
 }
 
-pub(super) async fn at(
+pub(crate) async fn at(
     conn: &mut PgConnection,
     sku: &Sku,
     expected: Version,
@@ -36,7 +36,7 @@ pub(super) async fn at(
     Ok(product)
 }
 
-pub(super) async fn page(conn: &mut PgConnection, page: &Page<Sku>) -> Result<Vec<Product>, Error> {
+pub(crate) async fn page(conn: &mut PgConnection, page: &Page<Sku>) -> Result<Vec<Product>, Error> {
     // Every SKU comes after the empty one.
     let after = page.after.as_ref().map_or("", Sku::as_str);
     let found = sqlx::query_as(sql::products::PRODUCTS)
@@ -47,7 +47,7 @@ pub(super) async fn page(conn: &mut PgConnection, page: &Page<Sku>) -> Result<Ve
     products(found)
 }
 
-pub(super) async fn of(conn: &mut PgConnection, skus: &[Sku]) -> Result<Vec<Product>, Error> {
+pub(crate) async fn of(conn: &mut PgConnection, skus: &[Sku]) -> Result<Vec<Product>, Error> {
     let found = sqlx::query_as(sql::products::PRODUCTS_OF)
         .bind(skus)
         .fetch_all(conn)
@@ -61,7 +61,7 @@ fn products(found: Result<Vec<ProductRow>, sqlx::Error>) -> Result<Vec<Product>,
 }
 
 /// The product as it is now and the delta of the change that has this token, if it was made.
-pub(super) async fn changed_by(
+pub(crate) async fn changed_by(
     conn: &mut PgConnection,
     token: Uuid,
 ) -> Result<Option<(Product, i64)>, Error> {
@@ -78,7 +78,7 @@ pub(super) async fn changed_by(
         .transpose()
 }
 
-pub(super) async fn add(
+pub(crate) async fn add(
     conn: &mut PgConnection,
     new: &NewProduct,
     token: Uuid,
@@ -125,16 +125,16 @@ pub(super) async fn add(
 }
 
 /// What became of a product that was to be changed.
-pub(super) struct Changed {
+pub(crate) struct Changed {
     /// As it was stored, or as it was locked.
-    pub(super) product: Product,
-    pub(super) wrote: bool,
-    pub(super) row: PgRow,
+    pub(crate) product: Product,
+    pub(crate) wrote: bool,
+    pub(crate) row: PgRow,
 }
 
 /// Runs a statement that changes a product and answers with it. `None`: there is no such product, or it is
 /// retired.
-pub(super) async fn change(
+pub(crate) async fn change(
     conn: &mut PgConnection,
     sku: &Sku,
     statement: Statement<'_>,
@@ -158,7 +158,7 @@ pub(super) async fn change(
 }
 
 /// Name and price, if they were not edited since.
-pub(super) async fn edit(
+pub(crate) async fn edit(
     conn: &mut PgConnection,
     changed: &Product,
     token: Uuid,
@@ -181,7 +181,7 @@ pub(super) async fn edit(
     Err(Error::suppressed(Product::ENTITY, sku))
 }
 
-pub(super) async fn retire(
+pub(crate) async fn retire(
     conn: &mut PgConnection,
     sku: &Sku,
     expected: Version,
@@ -201,7 +201,7 @@ pub(super) async fn retire(
 }
 
 /// Expired holds count as held until they are ended: a count names the version, which ending them changes.
-pub(super) async fn count(
+pub(crate) async fn count(
     conn: &mut PgConnection,
     sku: &Sku,
     expected: Version,
@@ -233,7 +233,7 @@ pub(super) async fn count(
 }
 
 /// Pauses the sale, or resumes it: the product as it is then, also if it was so before.
-pub(super) async fn set_paused(
+pub(crate) async fn set_paused(
     conn: &mut PgConnection,
     sku: &Sku,
     paused: bool,

@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::{orders::micros, row, time::Time};
 use crate::inventory::{
-    BestSeller, ContendedProduct, Error, NegativeStock, Report, UnpaidOrder, report::Counts,
+    model::{
+        BestSeller, ContendedProduct, Error, NegativeStock, Report, UnpaidOrder, report::Counts,
+    },
     traffic::Rates,
 };
 
@@ -44,7 +46,7 @@ const BEST_SELLERS: &str = "SELECT l.sku, pg_catalog.sum(l.quantity - l.returned
 const CONTENDED: &str = "SELECT sku, version FROM optilock.products WHERE version > $1
     ORDER BY version DESC, sku LIMIT $2";
 
-pub(super) async fn report(
+pub(crate) async fn report(
     conn: &mut PgConnection,
     window: Duration,
     rates: &Rates,

@@ -11,13 +11,13 @@ use super::{
 };
 use crate::{
     RetryPolicy,
-    inventory::{
+    inventory::model::{
         Checkout, Cleanup, Error, Quantity, Reservation, ReservationId, Reserve, Shortage, Sku,
         reservation::check_duration,
     },
 };
 
-pub(super) async fn find(conn: &mut PgConnection, id: ReservationId) -> Result<Reservation, Error> {
+pub(crate) async fn find(conn: &mut PgConnection, id: ReservationId) -> Result<Reservation, Error> {
     let rows = sqlx::query(sql::reservations::RESERVATION)
         .bind(id.uuid())
         .fetch_all(conn)
@@ -38,7 +38,7 @@ async fn known(conn: &mut PgConnection, request: &Reserve) -> Result<Option<Rese
 }
 
 impl PgInventory {
-    pub(super) async fn hold(&self, request: &Reserve) -> Result<Reservation, Error> {
+    pub(crate) async fn hold(&self, request: &Reserve) -> Result<Reservation, Error> {
         request.check()?;
         self.call("reserve", (), async |call: &mut Call, attempt| {
             let result = self.by_pieces(call.since, attempt, request).await;
@@ -91,7 +91,7 @@ impl Request for Reserve {
 }
 
 /// In the caller's transaction, which commits it.
-pub(super) async fn reserve(
+pub(crate) async fn reserve(
     conn: &mut PgConnection,
     policy: &RetryPolicy,
     request: &Reserve,
@@ -149,7 +149,7 @@ fn judge(rows: &[PgRow]) -> Result<bool, Error> {
     }
 }
 
-pub(super) async fn extend(
+pub(crate) async fn extend(
     conn: &mut PgConnection,
     id: ReservationId,
     by: Duration,
@@ -174,7 +174,7 @@ pub(super) async fn extend(
     }
 }
 
-pub(super) async fn release(conn: &mut PgConnection, id: ReservationId) -> Result<(), Error> {
+pub(crate) async fn release(conn: &mut PgConnection, id: ReservationId) -> Result<(), Error> {
     let released = sqlx::query(sql::reservations::RELEASE)
         .bind(id.uuid())
         .fetch_one(&mut *conn)
@@ -187,7 +187,7 @@ pub(super) async fn release(conn: &mut PgConnection, id: ReservationId) -> Resul
 }
 
 /// Whether this checkout may be made from the reservation that it names.
-pub(super) async fn admit(conn: &mut PgConnection, request: &Checkout) -> Result<(), Error> {
+pub(crate) async fn admit(conn: &mut PgConnection, request: &Checkout) -> Result<(), Error> {
     let Some(id) = request.reservation else {
         return Ok(());
     };
@@ -197,7 +197,7 @@ pub(super) async fn admit(conn: &mut PgConnection, request: &Checkout) -> Result
 
 /// Units of these products in holds that have expired, but for those of one reservation; no more of them
 /// are read than `units` asks for.
-pub(super) async fn expired(
+pub(crate) async fn expired(
     conn: &mut PgConnection,
     skus: &[&Sku],
     units: &[i64],
@@ -212,7 +212,7 @@ pub(super) async fn expired(
         .map_err(Error::before)
 }
 
-pub(super) fn count(ended: &PgRow) -> Result<Cleanup, Error> {
+pub(crate) fn count(ended: &PgRow) -> Result<Cleanup, Error> {
     let count = |column| ended.try_get(column).map(i64::unsigned_abs);
     Ok(Cleanup::of_holds(count("holds")?, count("units")?))
 }

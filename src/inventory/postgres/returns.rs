@@ -5,14 +5,14 @@ use sqlx::{PgConnection, Row};
 use super::{doubt::Doubt, orders, sql, step::ROUNDS};
 use crate::{
     Version, Versioned,
-    inventory::{Error, Order, Return, Sku, order_step::moved},
+    inventory::model::{Error, Order, ReturnRequest, Sku, order_step::moved},
 };
 
 /// Makes a return, once by its id. Guarded by the version of the order that was read, so that an attempt
 /// which arrives late takes no effect after the answer.
-pub(super) async fn make(
+pub(crate) async fn make(
     conn: &mut PgConnection,
-    request: &Return,
+    request: &ReturnRequest,
     doubt: &Doubt,
 ) -> Result<Order, Error> {
     let id = request.order;
@@ -77,7 +77,7 @@ enum Written {
 
 async fn write(
     conn: &mut PgConnection,
-    request: &Return,
+    request: &ReturnRequest,
     version: Version,
 ) -> Result<Written, Error> {
     let (skus, quantities) = lines(request);
@@ -101,7 +101,7 @@ async fn write(
 }
 
 /// Whether there is a return with this id, and of the same request.
-async fn is_made(conn: &mut PgConnection, request: &Return) -> Result<Option<bool>, Error> {
+async fn is_made(conn: &mut PgConnection, request: &ReturnRequest) -> Result<Option<bool>, Error> {
     let (skus, quantities) = lines(request);
     sqlx::query_scalar(sql::orders::RETURNED)
         .bind(request.id)
@@ -113,7 +113,7 @@ async fn is_made(conn: &mut PgConnection, request: &Return) -> Result<Option<boo
         .map_err(Error::before)
 }
 
-fn lines(request: &Return) -> (Vec<&Sku>, Vec<i64>) {
+fn lines(request: &ReturnRequest) -> (Vec<&Sku>, Vec<i64>) {
     let lines = request.lines.iter();
     lines.map(|(sku, quantity)| (sku, quantity.get())).unzip()
 }

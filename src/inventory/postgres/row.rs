@@ -6,14 +6,14 @@ use uuid::Uuid;
 use super::time::Time;
 use crate::{
     Version,
-    inventory::{
+    inventory::model::{
         Error, Hold, HoldState, Money, Movement, MovementKind, Order, OrderId, OrderLine,
         OrderStatus, Quantity, Reservation, checkout::Facts,
     },
 };
 
 /// A stored value that none of our statements could have written.
-pub(super) fn impossible(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(crate) fn impossible(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::Database(sqlx::Error::Decode(error.into()))
 }
 
@@ -24,7 +24,7 @@ fn money(row: &PgRow, amount: &str) -> Result<Money, Error> {
 }
 
 /// `None` for a product that is not there.
-pub(super) fn facts(row: &PgRow) -> Result<Option<Facts>, Error> {
+pub(crate) fn facts(row: &PgRow) -> Result<Option<Facts>, Error> {
     let Some(version) = row.try_get::<Option<Version>, _>("version")? else {
         return Ok(None);
     };
@@ -40,22 +40,22 @@ pub(super) fn facts(row: &PgRow) -> Result<Option<Facts>, Error> {
 }
 
 /// The price a line was sold at, and when.
-pub(super) fn price(row: &PgRow) -> Result<Money, Error> {
+pub(crate) fn price(row: &PgRow) -> Result<Money, Error> {
     money(row, "price")
 }
 
 /// What an order comes to.
-pub(super) fn total(row: &PgRow) -> Result<Money, Error> {
+pub(crate) fn total(row: &PgRow) -> Result<Money, Error> {
     money(row, "total")
 }
 
 /// Whether a statement that decides under its locks wrote what it was asked.
-pub(super) fn wrote(rows: &[PgRow]) -> Result<bool, Error> {
+pub(crate) fn wrote(rows: &[PgRow]) -> Result<bool, Error> {
     Ok(rows.first().map_or(Ok(false), |row| row.try_get("wrote"))?)
 }
 
 /// Orders from their rows, one per line, those of one order together.
-pub(super) fn orders(rows: &[PgRow]) -> Result<Vec<Order>, Error> {
+pub(crate) fn orders(rows: &[PgRow]) -> Result<Vec<Order>, Error> {
     let mut orders = Vec::new();
     let mut rest = rows;
     while let Some(first) = rest.first() {
@@ -99,7 +99,7 @@ fn order(id: OrderId, first: &PgRow, rows: &[PgRow]) -> Result<Order, Error> {
 }
 
 /// `None` without rows.
-pub(super) fn reservation(rows: &[PgRow]) -> Result<Option<Reservation>, Error> {
+pub(crate) fn reservation(rows: &[PgRow]) -> Result<Option<Reservation>, Error> {
     let Some(first) = rows.first() else {
         return Ok(None);
     };
@@ -113,7 +113,7 @@ pub(super) fn reservation(rows: &[PgRow]) -> Result<Option<Reservation>, Error> 
             0 => HoldState::Held,
             1 => HoldState::Consumed,
             2 => HoldState::Released,
-            3 => HoldState::Lapsed,
+            3 => HoldState::Expired,
             other => return Err(impossible(format!("{other} is no state of a hold"))),
         };
         holds.push(hold);
@@ -125,7 +125,7 @@ pub(super) fn reservation(rows: &[PgRow]) -> Result<Option<Reservation>, Error> 
     Ok(Some(reservation))
 }
 
-pub(super) fn movement(row: &PgRow) -> Result<Movement, Error> {
+pub(crate) fn movement(row: &PgRow) -> Result<Movement, Error> {
     let code: i16 = row.try_get("kind")?;
     let kind = MovementKind::of_code(code);
     let (delta, stock_after) = (row.try_get("delta")?, row.try_get("stock_after")?);
@@ -140,7 +140,7 @@ pub(super) fn movement(row: &PgRow) -> Result<Movement, Error> {
 }
 
 /// The number under which the database keeps it.
-pub(super) const fn status_code(status: OrderStatus) -> i16 {
+pub(crate) const fn status_code(status: OrderStatus) -> i16 {
     match status {
         OrderStatus::PendingPayment => 0,
         OrderStatus::PaymentFailed => 1,

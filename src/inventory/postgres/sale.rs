@@ -10,20 +10,20 @@ use super::{
 };
 use crate::{
     Version, Versioned,
-    inventory::{Checkout, Error, Order, OrderLine, Sku, checkout::Facts},
+    inventory::model::{Checkout, Error, Order, OrderLine, Sku, checkout::Facts},
 };
 
-pub(super) fn skus(request: &Checkout) -> Vec<&Sku> {
+pub(crate) fn skus(request: &Checkout) -> Vec<&Sku> {
     request.lines.iter().map(|line| &line.sku).collect()
 }
 
-pub(super) fn units(request: &Checkout) -> Vec<i64> {
+pub(crate) fn units(request: &Checkout) -> Vec<i64> {
     let lines = request.lines.iter();
     lines.map(|line| line.quantity.get()).collect()
 }
 
 /// What an optimistic attempt reads, before it writes and after it lost.
-pub(super) async fn glance(
+pub(crate) async fn glance(
     conn: &mut PgConnection,
     request: &Checkout,
 ) -> Result<(Vec<Option<Facts>>, bool), Error> {
@@ -42,12 +42,12 @@ pub(super) async fn glance(
     Ok((facts_of(&rows)?, taken(&rows)?))
 }
 
-pub(super) fn taken(rows: &[PgRow]) -> Result<bool, Error> {
+pub(crate) fn taken(rows: &[PgRow]) -> Result<bool, Error> {
     Ok(rows.first().map_or(Ok(false), |row| row.try_get("taken"))?)
 }
 
 /// Everything that a refusal depends on.
-pub(super) async fn facts(
+pub(crate) async fn facts(
     conn: &mut PgConnection,
     request: &Checkout,
 ) -> Result<(Vec<Option<Facts>>, bool), Error> {
@@ -67,13 +67,13 @@ pub(super) async fn facts(
     Ok((facts, taken(&rows)?))
 }
 
-pub(super) fn facts_of(rows: &[PgRow]) -> Result<Vec<Option<Facts>>, Error> {
+pub(crate) fn facts_of(rows: &[PgRow]) -> Result<Vec<Option<Facts>>, Error> {
     rows.iter().map(row::facts).collect()
 }
 
 /// The same of rows under the lock, with what the checkout's reservation holds, and what the checkout
 /// itself did to the products.
-pub(super) fn locked_facts(
+pub(crate) fn locked_facts(
     request: &Checkout,
     rows: &[PgRow],
     expiry: &Expiry,
@@ -88,7 +88,7 @@ pub(super) fn locked_facts(
     Ok(facts)
 }
 
-pub(super) async fn sell_one(
+pub(crate) async fn sell_one(
     conn: &mut PgConnection,
     hook: &Hook,
     request: &Checkout,
@@ -115,7 +115,7 @@ pub(super) async fn sell_one(
     }
 }
 
-pub(super) async fn sell_many(
+pub(crate) async fn sell_many(
     conn: &mut PgConnection,
     request: &Checkout,
     versions: &[Option<i64>],
@@ -150,7 +150,7 @@ pub(super) async fn sell_many(
 }
 
 /// The order that [`sql::checkout::SELL_MANY`] made, if it did.
-pub(super) async fn made(
+pub(crate) async fn made(
     conn: &mut PgConnection,
     hook: &Hook,
     request: &Checkout,

@@ -7,7 +7,7 @@ use sqlx::{
     postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueRef},
 };
 
-use crate::inventory::Sku;
+use crate::inventory::model::Sku;
 
 impl Type<Postgres> for Sku {
     fn type_info() -> PgTypeInfo {

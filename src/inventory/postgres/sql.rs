@@ -33,7 +33,7 @@ macro_rules! asserted {
         )
     };
 }
-pub(super) use asserted;
+pub(crate) use asserted;
 
 /// An expression for the last `SELECT` that fails like [`asserted!`] where a product that is there was not
 /// locked; else false or null. `$locked` is a column of the locked row, `$sku` the text that was asked for. A
@@ -62,7 +62,7 @@ macro_rules! locks_within {
         "pg_catalog.set_config('lock_timeout', '500ms', true)"
     };
 }
-pub(super) use locks_within;
+pub(crate) use locks_within;
 
 /// Units of a product in holds that have expired and were not ended yet. Reads no more holds than units
 /// are asked for: if that many are found, they are enough, and else they are all.
@@ -251,9 +251,9 @@ macro_rules! cancel {
     };
 }
 
-pub(super) mod checkout;
-pub(super) mod cleanup;
-pub(super) mod ledger;
-pub(super) mod orders;
-pub(super) mod products;
-pub(super) mod reservations;
+pub(crate) mod checkout;
+pub(crate) mod cleanup;
+pub(crate) mod ledger;
+pub(crate) mod orders;
+pub(crate) mod products;
+pub(crate) mod reservations;

@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// How the calls of one [`PgInventory`](super::PgInventory) and its clones went, since it was made.
+/// How the calls of one [`PgInventory`](crate::inventory::PgInventory) and its clones went, since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -35,7 +35,7 @@ impl Stats {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(crate) struct Counters {
     calls: AtomicU64,
     attempts: AtomicU64,
     attempts_max: AtomicU32,
@@ -44,7 +44,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn succeeded(&self, attempts: u32, conflicts: u64) {
+    pub(crate) fn succeeded(&self, attempts: u32, conflicts: u64) {
         self.calls.fetch_add(1, Relaxed);
         self.attempts.fetch_add(attempts.into(), Relaxed);
         self.attempts_max.fetch_max(attempts, Relaxed);
@@ -53,14 +53,14 @@ impl Counters {
         }
     }
 
-    pub(super) fn failed(&self, attempts: u32, conflicts: u64, lost: bool) {
+    pub(crate) fn failed(&self, attempts: u32, conflicts: u64, lost: bool) {
         self.succeeded(attempts, conflicts);
         if lost {
             self.escaped.fetch_add(1, Relaxed);
         }
     }
 
-    pub(super) fn read(&self) -> Stats {
+    pub(crate) fn read(&self) -> Stats {
         Stats {
             calls: self.calls.load(Relaxed),
             attempts: self.attempts.load(Relaxed),

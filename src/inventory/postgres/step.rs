@@ -13,18 +13,18 @@ use super::{
 };
 use crate::{
     Class, RetryPolicy, Version, Versioned,
-    inventory::{
+    inventory::model::{
         Error, Order, OrderId, OrderStep, Quantity, Shortage, Sku,
         order_step::{Judged, Kind, moved},
     },
 };
 
 /// How often one attempt reads the order and tries to write it, as long as others change it in between.
-pub(super) const ROUNDS: u32 = 2;
+pub(crate) const ROUNDS: u32 = 2;
 
 /// A step of an order. If an earlier attempt is in doubt, it is only ever repeated at the version of that
 /// attempt: of two statements with one version at most one takes effect.
-pub(super) async fn step(
+pub(crate) async fn step(
     conn: &mut PgConnection,
     step: &OrderStep,
     policy: &RetryPolicy,
@@ -109,7 +109,7 @@ async fn cancel(
 }
 
 /// Cancels those of these orders that are unpaid and at these versions, each for its reason; no order twice.
-pub(super) async fn cancel_many(
+pub(crate) async fn cancel_many(
     conn: &mut PgConnection,
     ids: &[Uuid],
     versions: &[Option<Version>],

@@ -8,7 +8,7 @@ use sqlx::{
 /// TIMESTAMPTZ, read without sqlx's features for time: with both of them on, a host's own `query!`
 /// warns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Time(pub(super) DateTime<Utc>);
+pub(crate) struct Time(pub(crate) DateTime<Utc>);
 
 /// PostgreSQL counts from the beginning of the year 2000: this many microseconds after Unix does.
 const EPOCH: i64 = 946_684_800_000_000;

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use optilock::{
     Version,
-    postgres::{Bulk, Isolation, TransactOptions, Verdict, transact, transact_with},
+    postgres::{Bulk, Isolation, TransactOptions, WriteOutcome, transact, transact_with},
     sqlx,
 };
 
@@ -40,9 +40,9 @@ pub struct Operation {
     pub run: Run,
 }
 
-fn written(verdict: Verdict<Account>) -> Result<(), optilock::postgres::Error> {
+fn written(verdict: WriteOutcome<Account>) -> Result<(), optilock::postgres::Error> {
     match verdict {
-        Verdict::Written(_) => Ok(()),
+        WriteOutcome::Written(_) => Ok(()),
         other => panic!("on a row of its own: {other:?}"),
     }
 }

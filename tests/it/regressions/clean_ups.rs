@@ -116,7 +116,7 @@ async fn what_was_locked_and_is_then_refused_ends() {
     let options = db.database.options().application_name("cleaner");
     let pool = pool_options(1).connect_with(options).await.unwrap();
     // At this pace it rests for a second after it has skipped the order.
-    let shop = PgInventory::new(pool).with_cleanup_pace(Some(1));
+    let shop = PgInventory::new(pool).with_cleanup_rate_limit(Some(1));
     poison(&db.pool, "RAISE EXCEPTION 'no';").await;
     let mut holder = db.pool.begin().await.unwrap();
     sqlx::query("SELECT FROM optilock.products FOR UPDATE")

@@ -6,7 +6,7 @@ use optilock::{
     RetryPolicy, Version,
     inventory::{
         Accepted, Adjustment, BoxError, Error, Inventory, OnAccepted, OrderId, PgInventory,
-        ReservationId, Reserve, Return,
+        ReservationId, Reserve, ReturnRequest,
     },
     sqlx::{self, PgConnection, PgPool},
 };
@@ -89,7 +89,7 @@ async fn run(
         "cancel" => shop.cancel(it.pending, "changed my mind").await.map(drop),
         "revive" => shop.revive(it.cancelled).await.map(drop),
         "return_items" => {
-            let back = Return::new(it.paid, [(sku("pot"), units(1))], "chipped").unwrap();
+            let back = ReturnRequest::new(it.paid, [(sku("pot"), units(1))], "chipped").unwrap();
             shop.return_items(back).await.map(drop)
         }
         "reserve" => shop
@@ -319,7 +319,7 @@ async fn every_operation_after_a_change_of_the_schema() {
                 "mark_payment_failed" => shop.mark_payment_failed(order).await.map(drop),
                 "cancel" => shop.cancel(order, "no").await.map(drop),
                 "revive" => shop.revive(gone).await.map(drop),
-                "return_items" => shop.return_items(Return::new(paid, [(sku(&names[0]), units(1))], "x").unwrap()).await.map(drop),
+                "return_items" => shop.return_items(ReturnRequest::new(paid, [(sku(&names[0]), units(1))], "x").unwrap()).await.map(drop),
                 "reserve" => shop.reserve(Reserve::new([(sku(&names[0]), units(1))]).unwrap()).await.map(drop),
                 "extend" => shop.extend(held, Duration::from_secs(7_200)).await.map(drop),
                 "release" => shop.release(held).await,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use optilock::{
     Class, Classify, RetryError, RetryPolicy, Version,
-    inventory::{CombineOptions, Combined, Inventory, PgInventory, Reserve},
+    inventory::{BatchOptions, BatchedInventory, Inventory, PgInventory, Reserve},
     postgres::{Bulk, Error, Isolation, PgRepository, TransactOptions, transact, transact_with},
     sqlx::{self, Connection, Executor, PgPool},
 };
@@ -203,7 +203,7 @@ async fn no_batch_denies_what_it_stored_when_the_wire_is_cut() {
                 let order = direct.checkout(cart(&[("pot", 2)])).await.unwrap().id;
                 let proxy = Proxy::new(&db).await;
                 let shop = PgInventory::new(proxy.pool(1).await).with_policy(ONCE);
-                let shop = Combined::new(shop, CombineOptions::new());
+                let shop = BatchedInventory::new(shop, BatchOptions::new());
                 let fingerprint = async || -> (i64, i64) {
                     sqlx::query_as("SELECT (SELECT count(*) FROM optilock.orders WHERE status <> 4), (SELECT sum(version)::bigint FROM optilock.orders)")
                         .fetch_one(&db.pool)

@@ -88,7 +88,7 @@ fn writes(step: Step, table: &str) -> bool {
     match step {
         Step::Pay | Step::Fail => table == "orders",
         Step::Cancel | Step::Revive => ["orders", "products", "movements"].contains(&table),
-        Step::Return => true,
+        Step::ReturnRequest => true,
     }
 }
 
@@ -96,7 +96,7 @@ fn writes(step: Step, table: &str) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_is_stored_as_it_was_meant_or_not_at_all() {
     let (db, direct) = shop().await;
-    let batched = Combined::new(direct.clone(), CombineOptions::new().always());
+    let batched = BatchedInventory::new(direct.clone(), BatchOptions::new().always());
     let mut cells = 0;
     for (table, event, body) in TRIGGERS {
         for shop in [&direct as &dyn Inventory, &batched] {
@@ -139,7 +139,7 @@ async fn a_step_is_stored_as_it_was_meant_or_not_at_all() {
 #[tokio::test]
 async fn one_of_a_batch_is_suppressed() {
     let (db, direct) = shop().await;
-    let shop = Combined::new(direct.clone(), CombineOptions::new().always());
+    let shop = BatchedInventory::new(direct.clone(), BatchOptions::new().always());
     for body in [SWALLOW, KEEP] {
         let mut requests = Vec::new();
         for pinned in [false, true, false] {
@@ -177,7 +177,7 @@ async fn what_a_policy_keeps_from_being_written_is_suppressed() {
         let options = db.database.options().username(role).password("secret");
         let pool = pool_options(4).connect_with(options).await.unwrap();
         let shop = PgInventory::new(pool);
-        let batched = Combined::new(shop.clone(), CombineOptions::new().always());
+        let batched = BatchedInventory::new(shop.clone(), BatchOptions::new().always());
         for table in ["orders", "products"] {
             run(
                 &db.pool,

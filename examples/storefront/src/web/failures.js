@@ -34,7 +34,7 @@ export function explain({ code }) {
     "empty-cart": words.emptyCart,
     "unauthorized": words.unauthorized,
     "not-found": words.notFound,
-    "order-closed": words.orderClosed,
+    "invalid-order-state": words.orderClosed,
   };
   return [texts[code] ?? words.unexpected];
 }

@@ -8,23 +8,24 @@ use uuid::Uuid;
 
 use super::{
     stamp::Stamp,
-    task::{Cleaned, Page, Task},
+    task::{CleanedPage, Page, Task},
 };
 use crate::{
     Versioned,
     inventory::{
-        Cleanup, Error, Product, Sku, Tidied,
+        janitor::Cleaned,
+        model::{Cleanup, Error, Product, Sku},
         postgres::{orders::micros, sql},
     },
 };
 
 #[derive(Clone, Copy, Debug)]
-pub(in crate::inventory::postgres) struct Holds {
+pub(crate) struct Holds {
     began: Instant,
 }
 
 impl Holds {
-    pub(in crate::inventory::postgres) fn past_their_time() -> Self {
+    pub(crate) fn past_their_time() -> Self {
         Self {
             began: Instant::now(),
         }
@@ -87,7 +88,7 @@ impl Task for Holds {
         &self,
         conn: &mut PgConnection,
         due: &[Self::Due],
-    ) -> Result<Cleaned<Sku>, Error> {
+    ) -> Result<CleanedPage<Sku>, Error> {
         let (skus, ids): (Vec<&Sku>, Vec<Uuid>) = due.iter().map(|(sku, id)| (sku, *id)).unzip();
         let expired = sqlx::query(sql::cleanup::EXPIRE)
             .bind(&skus)
@@ -104,8 +105,8 @@ impl Task for Holds {
             left.entry(sku).and_modify(|count| *count -= 1);
         }
         let units = expired.try_get::<i64, _>("units")?.unsigned_abs();
-        Ok(Cleaned {
-            done: Tidied {
+        Ok(CleanedPage {
+            done: Cleaned {
                 cleanup: Cleanup::of_holds(ended.len() as u64, units),
                 keys: 0,
             },

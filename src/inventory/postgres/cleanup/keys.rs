@@ -7,19 +7,20 @@ use uuid::Uuid;
 
 use super::{
     orders::left,
-    task::{Cleaned, Page, Task},
+    task::{CleanedPage, Page, Task},
 };
 use crate::{
     Versioned,
     inventory::{
-        Error, Order, Tidied,
+        janitor::Cleaned,
+        model::{Error, Order},
         postgres::{orders::micros, sql},
     },
 };
 
 #[derive(Clone, Copy, Debug)]
-pub(in crate::inventory::postgres) struct Keys {
-    pub(in crate::inventory::postgres) older_than: Duration,
+pub(crate) struct Keys {
+    pub(crate) older_than: Duration,
 }
 
 impl Task for Keys {
@@ -73,7 +74,11 @@ impl Task for Keys {
             .map_err(Error::before)
     }
 
-    async fn clean(&self, conn: &mut PgConnection, due: &[Uuid]) -> Result<Cleaned<Uuid>, Error> {
+    async fn clean(
+        &self,
+        conn: &mut PgConnection,
+        due: &[Uuid],
+    ) -> Result<CleanedPage<Uuid>, Error> {
         let forgotten = sqlx::query(sql::cleanup::FORGET_KEYS)
             .bind(due)
             .fetch_one(conn)
@@ -82,11 +87,11 @@ impl Task for Keys {
         let forgotten: Vec<Uuid> = forgotten.try_get("forgotten")?;
         let forgotten = forgotten.into_iter().collect();
         let left = left(due, &forgotten);
-        let done = Tidied {
+        let done = Cleaned {
             keys: forgotten.len() as u64,
-            ..Tidied::default()
+            ..Cleaned::default()
         };
-        Ok(Cleaned { done, left })
+        Ok(CleanedPage { done, left })
     }
 
     async fn lock(&self, conn: &mut PgConnection, key: &Uuid) -> Result<(), Error> {

@@ -8,24 +8,25 @@ use uuid::Uuid;
 
 use super::{
     stamp::Stamp,
-    task::{Cleaned, Page, Task},
+    task::{CleanedPage, Page, Task},
 };
 use crate::{
     Versioned,
     inventory::{
-        Cleanup, Error, Order, Sku, Tidied,
+        janitor::Cleaned,
+        model::{Cleanup, Error, Order, Sku},
         postgres::{orders::micros, sql},
     },
 };
 
 #[derive(Clone, Copy, Debug)]
-pub(in crate::inventory::postgres) struct Orders {
+pub(crate) struct Orders {
     older_than: Duration,
     began: Instant,
 }
 
 impl Orders {
-    pub(in crate::inventory::postgres) fn older_than(age: Duration) -> Self {
+    pub(crate) fn older_than(age: Duration) -> Self {
         Self {
             older_than: age,
             began: Instant::now(),
@@ -85,7 +86,11 @@ impl Task for Orders {
             .map_err(Error::before)
     }
 
-    async fn clean(&self, conn: &mut PgConnection, due: &[Uuid]) -> Result<Cleaned<Uuid>, Error> {
+    async fn clean(
+        &self,
+        conn: &mut PgConnection,
+        due: &[Uuid],
+    ) -> Result<CleanedPage<Uuid>, Error> {
         let swept = sqlx::query(sql::cleanup::SWEEP)
             .bind(due)
             .bind(vec![None::<i64>; due.len()])
@@ -99,8 +104,8 @@ impl Task for Orders {
             .into_iter()
             .collect();
         let units = swept.try_get::<i64, _>("units")?.unsigned_abs();
-        Ok(Cleaned {
-            done: Tidied {
+        Ok(CleanedPage {
+            done: Cleaned {
                 cleanup: Cleanup::of_orders(cancelled.len() as u64, units),
                 keys: 0,
             },
@@ -119,7 +124,7 @@ impl Task for Orders {
 }
 
 /// Those of `due` that are not done.
-pub(super) fn left(due: &[Uuid], done: &HashSet<Uuid>) -> Vec<Uuid> {
+pub(crate) fn left(due: &[Uuid], done: &HashSet<Uuid>) -> Vec<Uuid> {
     due.iter()
         .filter(|id| !done.contains(*id))
         .copied()

@@ -6,14 +6,14 @@ const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// The rate limit of a clean-up, which rests between batches, so that sales have their share of the server.
 #[derive(Debug)]
-pub(super) struct RateLimit {
+pub(crate) struct RateLimit {
     per_second: Option<u32>,
     due: Instant,
 }
 
 impl RateLimit {
     /// Rows per second, at least one; `None` for no limit.
-    pub(super) fn new(per_second: Option<u32>) -> Self {
+    pub(crate) fn new(per_second: Option<u32>) -> Self {
         Self {
             per_second,
             due: Instant::now(),
@@ -21,7 +21,7 @@ impl RateLimit {
     }
 
     /// Waits until `done` more rows are within the limit. Nothing is held meanwhile.
-    pub(super) async fn rest(&mut self, done: u64) {
+    pub(crate) async fn rest(&mut self, done: u64) {
         let Some(per_second) = self.per_second else {
             return;
         };

@@ -10,12 +10,13 @@ use super::{
     rate::RateLimit,
     size::Size,
     skipped::Skipped,
-    task::{Cleaned, Page, Task},
+    task::{CleanedPage, Page, Task},
 };
 use crate::{
     Attempt,
     inventory::{
-        Error, Tidied,
+        janitor::Cleaned,
+        model::Error,
         postgres::{PgInventory, sql},
     },
 };
@@ -39,12 +40,12 @@ const MOST_REFUSED: usize = 10_000;
 /// How many keys may fail one by one, if nothing was cleaned up: then it is no matter of a row.
 const MOST_VAIN: u32 = 8;
 
-pub(super) struct Round<'i, T: Task> {
+pub(crate) struct Round<'i, T: Task> {
     inventory: &'i PgInventory,
     task: &'i T,
     rate: RateLimit,
     size: Size,
-    done: Tidied,
+    done: Cleaned,
     skipped: Skipped<T::Key>,
     refused: BTreeSet<T::Key>,
     /// Keys that failed one by one by an error that may be that of the role or the database.
@@ -54,13 +55,13 @@ pub(super) struct Round<'i, T: Task> {
 }
 
 impl<'i, T: Task> Round<'i, T> {
-    pub(super) fn new(inventory: &'i PgInventory, task: &'i T) -> Self {
+    pub(crate) fn new(inventory: &'i PgInventory, task: &'i T) -> Self {
         Self {
             inventory,
             task,
             rate: RateLimit::new(inventory.cleanup_pace),
             size: Size::new(inventory.cleanup_pace),
-            done: Tidied::default(),
+            done: Cleaned::default(),
             skipped: Skipped::new(),
             refused: BTreeSet::new(),
             vain: 0,
@@ -69,7 +70,7 @@ impl<'i, T: Task> Round<'i, T> {
     }
 
     /// Goes through all that is due, once, page by page.
-    pub(super) async fn pass(&mut self) -> Result<(), Error> {
+    pub(crate) async fn pass(&mut self) -> Result<(), Error> {
         let mut next = Some(T::start());
         while let Some(after) = next {
             let (started, limit) = (Instant::now(), self.size.rows());
@@ -91,7 +92,7 @@ impl<'i, T: Task> Round<'i, T> {
     }
 
     /// Tries again what was skipped, until nothing is left or the policy's deadline has passed.
-    pub(super) async fn come_back(&mut self) -> Result<(), Error> {
+    pub(crate) async fn come_back(&mut self) -> Result<(), Error> {
         let limit = self.inventory.policy.deadline().unwrap_or(COME_BACK);
         let (started, mut pause) = (Instant::now(), FIRST_PAUSE);
         while !self.skipped.is_empty() && started.elapsed().saturating_add(pause) <= limit {
@@ -108,7 +109,7 @@ impl<'i, T: Task> Round<'i, T> {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Result<Tidied, Error> {
+    pub(crate) fn finish(self) -> Result<Cleaned, Error> {
         let mut done = self.done;
         if let Some(error) = self.failed
             && !done.cleanup.has_effect()
@@ -209,7 +210,7 @@ impl<'i, T: Task> Round<'i, T> {
         &self,
         key: &T::Key,
         keys: &[T::Key],
-    ) -> Result<(u64, Cleaned<T::Key>), Error> {
+    ) -> Result<(u64, CleanedPage<T::Key>), Error> {
         let (task, limit) = (self.task, self.size.rows());
         let mut op = async |conn: &mut PgConnection, _: Attempt| {
             let wait = sqlx::query(sql::cleanup::WAIT_SHORTLY).execute(&mut *conn);
@@ -293,7 +294,7 @@ impl<'i, T: Task> Round<'i, T> {
     }
 
     /// One batch, as often as the policy allows.
-    async fn batch(&self, due: &[T::Due]) -> Result<Cleaned<T::Key>, Error> {
+    async fn batch(&self, due: &[T::Due]) -> Result<CleanedPage<T::Key>, Error> {
         let task = self.task;
         self.inventory
             .locked(T::LABEL, async |conn: &mut PgConnection, _| {
@@ -302,7 +303,7 @@ impl<'i, T: Task> Round<'i, T> {
             .await
     }
 
-    async fn batch_once(&self, due: &[T::Due]) -> Result<Cleaned<T::Key>, Error> {
+    async fn batch_once(&self, due: &[T::Due]) -> Result<CleanedPage<T::Key>, Error> {
         let task = self.task;
         let mut op = async |conn: &mut PgConnection, _: Attempt| task.clean(conn, due).await;
         let result = self.inventory.locking(Attempt::FIRST, &mut op).await;

@@ -8,14 +8,14 @@ const FIRST: u64 = 200;
 
 /// How many rows the next batch reads, by the time that the last one took.
 #[derive(Debug)]
-pub(super) struct Size {
+pub(crate) struct Size {
     rows: u64,
     most: u64,
 }
 
 impl Size {
     /// `limit` rows at most.
-    pub(super) fn new(limit: Option<u32>) -> Self {
+    pub(crate) fn new(limit: Option<u32>) -> Self {
         let most = limit.map_or(MOST, |limit| MOST.min(limit.max(1).into()));
         Self {
             rows: FIRST.min(most),
@@ -23,12 +23,12 @@ impl Size {
         }
     }
 
-    pub(super) const fn rows(&self) -> u64 {
+    pub(crate) const fn rows(&self) -> u64 {
         self.rows
     }
 
     /// A batch of `rows` took `time`.
-    pub(super) fn took(&mut self, rows: u64, time: Duration) {
+    pub(crate) fn took(&mut self, rows: u64, time: Duration) {
         if rows == 0 {
             return;
         }

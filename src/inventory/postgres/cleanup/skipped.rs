@@ -8,13 +8,13 @@ const DIRECT_AFTER: u32 = 3;
 
 /// Keys that were skipped as they were locked, and how often.
 #[derive(Debug)]
-pub(super) struct Skipped<K> {
+pub(crate) struct Skipped<K> {
     times: BTreeMap<K, u32>,
     forgotten: u64,
 }
 
 impl<K: Clone + Ord> Skipped<K> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             times: BTreeMap::new(),
             forgotten: 0,
@@ -22,7 +22,7 @@ impl<K: Clone + Ord> Skipped<K> {
     }
 
     /// Skipped once more.
-    pub(super) fn add(&mut self, key: K) {
+    pub(crate) fn add(&mut self, key: K) {
         if let Some(times) = self.times.get_mut(&key) {
             *times += 1;
         } else if self.times.len() < MOST {
@@ -32,29 +32,29 @@ impl<K: Clone + Ord> Skipped<K> {
         }
     }
 
-    pub(super) fn remove(&mut self, key: &K) {
+    pub(crate) fn remove(&mut self, key: &K) {
         self.times.remove(key);
     }
 
-    pub(super) fn contains(&self, key: &K) -> bool {
+    pub(crate) fn contains(&self, key: &K) -> bool {
         self.times.contains_key(key)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.times.is_empty()
     }
 
     /// All of them, those that were not remembered included.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.times.len() as u64 + self.forgotten
     }
 
-    pub(super) fn keys(&self) -> Vec<K> {
+    pub(crate) fn keys(&self) -> Vec<K> {
         self.times.keys().cloned().collect()
     }
 
     /// Those that were skipped often enough to be tried directly.
-    pub(super) fn stubborn(&self) -> Vec<K> {
+    pub(crate) fn stubborn(&self) -> Vec<K> {
         self.times
             .iter()
             .filter(|(_, times)| **times >= DIRECT_AFTER)

@@ -9,11 +9,11 @@ use crate::inventory::postgres::time::Time;
 
 /// TIMESTAMPTZ as the server counts it, to be sent back as it came.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::inventory::postgres) struct Stamp(i64);
+pub(crate) struct Stamp(i64);
 
 impl Stamp {
     /// `-infinity`.
-    pub(super) const FIRST: Self = Self(i64::MIN);
+    pub(crate) const FIRST: Self = Self(i64::MIN);
 }
 
 impl Type<Postgres> for Stamp {

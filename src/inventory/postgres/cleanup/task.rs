@@ -2,10 +2,10 @@ use std::{fmt::Display, future::Future};
 
 use sqlx::PgConnection;
 
-use crate::inventory::{Error, Tidied};
+use crate::inventory::{janitor::Cleaned, model::Error};
 
 /// What is cleaned up, and by which statements.
-pub(in crate::inventory::postgres) trait Task: Sync {
+pub(crate) trait Task: Sync {
     /// What it is called in events and metrics.
     const WHAT: &'static str;
     /// What its operations are called in those of retries.
@@ -43,7 +43,7 @@ pub(in crate::inventory::postgres) trait Task: Sync {
         &self,
         conn: &mut PgConnection,
         due: &[Self::Due],
-    ) -> impl Future<Output = Result<Cleaned<Self::Key>, Error>> + Send;
+    ) -> impl Future<Output = Result<CleanedPage<Self::Key>, Error>> + Send;
 
     /// Waits for the locks that cleaning this key up takes, and takes them.
     fn lock(
@@ -54,16 +54,16 @@ pub(in crate::inventory::postgres) trait Task: Sync {
 }
 
 /// A page of rows that are due.
-pub(in crate::inventory::postgres) struct Page<T: Task + ?Sized> {
-    pub(super) due: Vec<T::Due>,
+pub(crate) struct Page<T: Task + ?Sized> {
+    pub(crate) due: Vec<T::Due>,
     /// Where it ends; `None` for the last one.
-    pub(super) next: Option<T::Cursor>,
+    pub(crate) next: Option<T::Cursor>,
 }
 
 /// What became of a batch.
 #[derive(Debug)]
-pub(in crate::inventory::postgres) struct Cleaned<K> {
-    pub(super) done: Tidied,
+pub(crate) struct CleanedPage<K> {
+    pub(crate) done: Cleaned,
     /// Keys of rows that were not cleaned up: locked, or no longer due.
-    pub(super) left: Vec<K>,
+    pub(crate) left: Vec<K>,
 }

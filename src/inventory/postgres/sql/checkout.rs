@@ -181,7 +181,7 @@ macro_rules! sell_many {
     };
 }
 
-pub(in crate::inventory::postgres) const SELL_MANY: &str = sell_many! {
+pub(crate) const SELL_MANY: &str = sell_many! {
     before: "", after: "", holds: "", join: "", live: "0::bigint", unexpired: "0::bigint", covered: "0::bigint", open: "", take: "",
     reservation: "NULL::uuid", taken: {}, seen: {}
 };
@@ -189,7 +189,7 @@ pub(in crate::inventory::postgres) const SELL_MANY: &str = sell_many! {
 /// The same from a reservation, whose row is locked first: of two checkouts from it the second must see
 /// what the first one took. What a hold covered is sold once, whether or not it has expired. `$9`
 /// reservation.
-pub(in crate::inventory::postgres) const SELL_HELD: &str = sell_many! {
+pub(crate) const SELL_HELD: &str = sell_many! {
     before: "reservation AS MATERIALIZED (
         SELECT r.id, r.remaining FROM optilock.reservations r WHERE r.id = $9::uuid FOR NO KEY UPDATE),
     ",
@@ -234,7 +234,7 @@ pub(in crate::inventory::postgres) const SELL_HELD: &str = sell_many! {
 /// The facts of these products, one row each in byte order, and whether the order is there by its id,
 /// all of one moment. `$1` skus, `$2` order. For who reads first: planning it takes half as long as
 /// [`FACTS`].
-pub(in crate::inventory::postgres) const GLANCE: &str =
+pub(crate) const GLANCE: &str =
     "SELECT p.stock - p.reserved AS available, p.version, p.price, p.currency, p.paused,
         EXISTS (SELECT FROM optilock.orders o WHERE o.id = $2::uuid) AS taken
     FROM pg_catalog.unnest($1::text[]) AS r (sku)
@@ -243,7 +243,7 @@ pub(in crate::inventory::postgres) const GLANCE: &str =
 
 /// The same with what has expired, and whether the order is there by its key. `$1` skus, `$2`
 /// customer?, `$3` key?, `$4` order, `$5` units.
-pub(in crate::inventory::postgres) const FACTS: &str = concat!(
+pub(crate) const FACTS: &str = concat!(
     "SELECT p.stock - p.reserved AS available, ",
     expired!("r.sku", "r.units", ""),
     " AS expired, p.version, p.price, p.currency, p.paused, EXISTS ",
@@ -256,7 +256,7 @@ pub(in crate::inventory::postgres) const FACTS: &str = concat!(
 
 /// What has expired of these products, one row each in byte order. `$1` skus, `$2` units, `$3` a
 /// reservation not to be counted?.
-pub(in crate::inventory::postgres) const EXPIRED: &str = concat!(
+pub(crate) const EXPIRED: &str = concat!(
     "SELECT ",
     expired!(
         "r.sku",
@@ -267,7 +267,6 @@ pub(in crate::inventory::postgres) const EXPIRED: &str = concat!(
 );
 
 /// Locks these products in byte order; retired ones are without a version. `$1` skus.
-pub(in crate::inventory::postgres) const LOCK: &str =
-    "SELECT p.sku, p.stock - p.reserved AS available, p.price,
+pub(crate) const LOCK: &str = "SELECT p.sku, p.stock - p.reserved AS available, p.price,
         CASE WHEN NOT p.retired THEN p.version END AS version, p.currency, p.paused
     FROM optilock.products p WHERE p.sku = ANY ($1::text[]) ORDER BY p.sku FOR NO KEY UPDATE";

@@ -3,28 +3,28 @@
 
 /// A page of orders that have awaited payment too long, the oldest first. `$1` age in microseconds, `$2`
 /// and `$3` the `pending_since` and the id that it continues behind, `$4` limit.
-pub(in crate::inventory::postgres) const UNPAID: &str = "SELECT o.pending_since, o.id FROM optilock.orders o
+pub(crate) const UNPAID: &str = "SELECT o.pending_since, o.id FROM optilock.orders o
     WHERE o.status IN (0, 1)
         AND o.pending_since <= pg_catalog.statement_timestamp() - $1::float8 * interval '1 microsecond'
         AND (o.pending_since, o.id) > ($2::timestamptz, $3::uuid)
     ORDER BY o.pending_since, o.id LIMIT $4::bigint";
 
 /// Those of some orders that still await payment. `$1` age in microseconds, `$2` orders, `$3` limit.
-pub(in crate::inventory::postgres) const UNPAID_OF: &str = "SELECT o.id FROM optilock.orders o
+pub(crate) const UNPAID_OF: &str = "SELECT o.id FROM optilock.orders o
     WHERE o.id = ANY ($2::uuid[]) AND o.status IN (0, 1)
         AND o.pending_since <= pg_catalog.statement_timestamp() - $1::float8 * interval '1 microsecond'
     LIMIT $3::bigint";
 
 /// Cancels those of a page that still await payment and are not locked, nor any product of theirs. As
 /// [`cancel!`]; `$4` age in microseconds.
-pub(in crate::inventory::postgres) const SWEEP: &str = cancel!(
+pub(crate) const SWEEP: &str = cancel!(
     " AND o.pending_since <= pg_catalog.statement_timestamp() - $4::float8 * interval '1 microsecond'",
     orders: " SKIP LOCKED", products: " SKIP LOCKED"
 );
 
 /// Locks an order, then its products. `$1` order. Answers with a product that does not exist, if there is
 /// one.
-pub(in crate::inventory::postgres) const LOCK_ORDER: &str = "WITH locked_order AS MATERIALIZED (
+pub(crate) const LOCK_ORDER: &str = "WITH locked_order AS MATERIALIZED (
         SELECT o.id FROM optilock.orders o WHERE o.id = $1 FOR NO KEY UPDATE),
     lines AS MATERIALIZED (
         SELECT l.sku FROM optilock.order_lines l
@@ -36,7 +36,7 @@ pub(in crate::inventory::postgres) const LOCK_ORDER: &str = "WITH locked_order A
 
 /// A page of holds past their time, the oldest first. `$1`, `$2` and `$3` the expiry, the SKU and the
 /// reservation that it continues behind, `$4` limit.
-pub(in crate::inventory::postgres) const DUE: &str = "SELECT h.expires_at, h.sku, h.reservation_id
+pub(crate) const DUE: &str = "SELECT h.expires_at, h.sku, h.reservation_id
     FROM optilock.holds h
     WHERE h.state = 0
         AND h.expires_at <= pg_catalog.statement_timestamp() - $5::float8 * interval '1 microsecond'
@@ -44,7 +44,7 @@ pub(in crate::inventory::postgres) const DUE: &str = "SELECT h.expires_at, h.sku
     ORDER BY h.expires_at, h.sku, h.reservation_id LIMIT $4::bigint";
 
 /// Holds of some products that are past their time, the oldest of each first. `$1` SKUs, `$2` limit.
-pub(in crate::inventory::postgres) const DUE_OF: &str = "SELECT d.sku, d.reservation_id
+pub(crate) const DUE_OF: &str = "SELECT d.sku, d.reservation_id
     FROM unnest($1::text[]) AS requested (sku) CROSS JOIN LATERAL (
         SELECT h.sku, h.reservation_id FROM optilock.holds h
         WHERE h.sku = requested.sku AND h.state = 0 AND h.expires_at <= pg_catalog.statement_timestamp()
@@ -53,7 +53,7 @@ pub(in crate::inventory::postgres) const DUE_OF: &str = "SELECT d.sku, d.reserva
 
 /// Expires the holds of a page that are still past their time and not locked, nor their product. `$1` their
 /// SKUs, `$2` their reservations. Answers with the SKU of each that was ended.
-pub(in crate::inventory::postgres) const EXPIRE: &str = end_holds! {
+pub(crate) const EXPIRE: &str = end_holds! {
     before: "requested AS MATERIALIZED (
         SELECT sku, reservation_id FROM unnest($1::text[], $2::uuid[]) AS requested (sku, reservation_id)),
     ",
@@ -73,13 +73,13 @@ pub(in crate::inventory::postgres) const EXPIRE: &str = end_holds! {
 };
 
 /// Locks a product. `$1` SKU.
-pub(in crate::inventory::postgres) const LOCK_PRODUCT: &str =
+pub(crate) const LOCK_PRODUCT: &str =
     "SELECT p.sku FROM optilock.products p WHERE p.sku = $1 FOR NO KEY UPDATE";
 
 /// A page of all orders by id, and whether the key of each is to be forgotten: an index by age would cost
 /// every sale more than it costs to read all orders every now and then. `$1` age in microseconds, `$2` the
 /// id that it continues behind, `$3` limit.
-pub(in crate::inventory::postgres) const KEYS: &str = "WITH page AS MATERIALIZED (
+pub(crate) const KEYS: &str = "WITH page AS MATERIALIZED (
         SELECT o.id, (o.idempotency_key IS NOT NULL AND o.created_at
             <= pg_catalog.statement_timestamp() - $1::float8 * interval '1 microsecond') AS old
         FROM optilock.orders o WHERE o.id > $2::uuid ORDER BY o.id LIMIT $3::bigint)
@@ -88,13 +88,13 @@ pub(in crate::inventory::postgres) const KEYS: &str = "WITH page AS MATERIALIZED
 
 /// Those of some orders whose key is still to be forgotten. `$1` age in microseconds, `$2` orders,
 /// `$3` limit.
-pub(in crate::inventory::postgres) const KEYS_OF: &str = "SELECT o.id FROM optilock.orders o
+pub(crate) const KEYS_OF: &str = "SELECT o.id FROM optilock.orders o
     WHERE o.id = ANY ($2::uuid[]) AND o.idempotency_key IS NOT NULL
         AND o.created_at <= pg_catalog.statement_timestamp() - $1::float8 * interval '1 microsecond'
     LIMIT $3::bigint";
 
 /// Forgets the keys of the orders of a page that are not locked. `$1` orders. Answers with their ids.
-pub(in crate::inventory::postgres) const FORGET_KEYS: &str = concat!(
+pub(crate) const FORGET_KEYS: &str = concat!(
     "WITH locked AS MATERIALIZED (
         SELECT o.id FROM optilock.orders o WHERE o.id = ANY ($1::uuid[]) AND o.idempotency_key IS NOT NULL
         ORDER BY o.id FOR NO KEY UPDATE SKIP LOCKED),
@@ -112,9 +112,8 @@ pub(in crate::inventory::postgres) const FORGET_KEYS: &str = concat!(
 );
 
 /// Locks an order. `$1` order.
-pub(in crate::inventory::postgres) const LOCK_KEY: &str =
+pub(crate) const LOCK_KEY: &str =
     "SELECT o.id FROM optilock.orders o WHERE o.id = $1 FOR NO KEY UPDATE";
 
 /// Limits each wait for a lock in a transaction of a direct attempt.
-pub(in crate::inventory::postgres) const WAIT_SHORTLY: &str =
-    "SELECT pg_catalog.set_config('lock_timeout', '50ms', true)";
+pub(crate) const WAIT_SHORTLY: &str = "SELECT pg_catalog.set_config('lock_timeout', '50ms', true)";

@@ -9,15 +9,13 @@ macro_rules! order {
 }
 
 /// An order, one row per line. `$1` order.
-pub(in crate::inventory::postgres) const ORDER: &str =
-    concat!(order!(), "WHERE o.id = $1 ORDER BY l.sku");
+pub(crate) const ORDER: &str = concat!(order!(), "WHERE o.id = $1 ORDER BY l.sku");
 
 /// Those of these orders that there are. `$1` orders.
-pub(in crate::inventory::postgres) const ORDERS_OF: &str =
-    concat!(order!(), "WHERE o.id = ANY ($1) ORDER BY o.id, l.sku");
+pub(crate) const ORDERS_OF: &str = concat!(order!(), "WHERE o.id = ANY ($1) ORDER BY o.id, l.sku");
 
 /// The order that a checkout may have made before. `$1` order, `$2` customer?, `$3` key?.
-pub(in crate::inventory::postgres) const KNOWN: &str = concat!(
+pub(crate) const KNOWN: &str = concat!(
     order!(),
     "WHERE o.id = ",
     known!("$1", "$2", "$3"),
@@ -25,7 +23,7 @@ pub(in crate::inventory::postgres) const KNOWN: &str = concat!(
 );
 
 /// A page of orders, one row per line. `$1` after?, `$2` customer?, `$3` statuses, `$4` limit.
-pub(in crate::inventory::postgres) const ORDERS: &str = concat!(
+pub(crate) const ORDERS: &str = concat!(
     order!(),
     "WHERE o.id = ANY (ARRAY(
         SELECT id FROM optilock.orders
@@ -62,15 +60,15 @@ macro_rules! mark {
 }
 
 /// See [`mark!`].
-pub(in crate::inventory::postgres) const PAY: &str = mark!("0, 1", "2");
+pub(crate) const PAY: &str = mark!("0, 1", "2");
 
 /// See [`mark!`].
-pub(in crate::inventory::postgres) const FAIL: &str = mark!("0", "1");
+pub(crate) const FAIL: &str = mark!("0", "1");
 
 /// Takes the stock of a cancelled order again. `$1` order, `$2` the version that it must be at. One row per
 /// line with what could be had, and whether its product could be locked; none when the order is not
 /// cancelled, or at another version.
-pub(in crate::inventory::postgres) const REVIVE: &str = concat!(
+pub(crate) const REVIVE: &str = concat!(
     "WITH cancelled AS MATERIALIZED (
         SELECT o.id, o.version FROM optilock.orders o
         WHERE o.id = $1 AND o.version = $2 AND o.status = 3 FOR NO KEY UPDATE),
@@ -131,7 +129,7 @@ pub(in crate::inventory::postgres) const REVIVE: &str = concat!(
 /// quantities, `$5` return, `$6` reason. `locked` tells whether the order was paid and at that version,
 /// `made` whether it was done: if not, the return is there already. That the units are left was judged at
 /// the same version.
-pub(in crate::inventory::postgres) const RETURN: &str = concat!(
+pub(crate) const RETURN: &str = concat!(
     "WITH requested AS MATERIALIZED (
         SELECT * FROM unnest($3::text[], $4::bigint[]) AS requested (sku, quantity)),
     paid AS MATERIALIZED (
@@ -196,12 +194,12 @@ pub(in crate::inventory::postgres) const RETURN: &str = concat!(
 
 /// Whether a return was made, and by the same request. `$1` return, `$2` order, `$3` skus, `$4`
 /// quantities.
-pub(in crate::inventory::postgres) const RETURNED: &str = "SELECT order_id = $2
+pub(crate) const RETURNED: &str = "SELECT order_id = $2
         AND skus OPERATOR(pg_catalog.=) $3 AND quantities OPERATOR(pg_catalog.=) $4 AS same
     FROM optilock.returns WHERE id = $1";
 
 /// Uses an order id up, so that an attempt still on its way cannot take effect. `$1` order.
-pub(in crate::inventory::postgres) const VOID: &str = concat!(
+pub(crate) const VOID: &str = concat!(
     "WITH new_order AS (
         INSERT INTO optilock.orders (id, status, total, currency) VALUES ($1, 4, 0, 'XXX')
         ON CONFLICT DO NOTHING RETURNING id, status)
@@ -214,10 +212,10 @@ pub(in crate::inventory::postgres) const VOID: &str = concat!(
 );
 
 /// See [`cancel!`]; waits for locks.
-pub(in crate::inventory::postgres) const CANCEL: &str = cancel!("", orders: "", products: "");
+pub(crate) const CANCEL: &str = cancel!("", orders: "", products: "");
 
 /// The same for a batch of cancellations, which waits for locks like a batch of checkouts.
-pub(in crate::inventory::postgres) const CANCEL_MANY: &str = cancel!(
+pub(crate) const CANCEL_MANY: &str = cancel!(
     concat!(" AND (SELECT ", locks_within!(), ") IS NOT NULL"),
     orders: "", products: ""
 );

@@ -31,32 +31,31 @@ macro_rules! recorded {
 }
 
 /// `$1` sku.
-pub(in crate::inventory::postgres) const PRODUCT: &str = concat!(
+pub(crate) const PRODUCT: &str = concat!(
     "SELECT ",
     product!(),
     " FROM optilock.products p WHERE p.sku = $1::text AND NOT p.retired"
 );
 
 /// `$1` skus.
-pub(in crate::inventory::postgres) const PRODUCTS_OF: &str = concat!(
+pub(crate) const PRODUCTS_OF: &str = concat!(
     "SELECT ",
     product!(),
     " FROM optilock.products p WHERE p.sku = ANY ($1) AND NOT p.retired ORDER BY p.sku"
 );
 
 /// `$1` after, `$2` limit.
-pub(in crate::inventory::postgres) const PRODUCTS: &str = concat!(
+pub(crate) const PRODUCTS: &str = concat!(
     "SELECT ",
     product!(),
     " FROM optilock.products p WHERE p.sku > $1 AND NOT p.retired ORDER BY p.sku LIMIT $2"
 );
 
 /// Whether there is such a product, retired or not. `$1` sku.
-pub(in crate::inventory::postgres) const EXISTS: &str =
-    "SELECT EXISTS (SELECT FROM optilock.products p WHERE p.sku = $1)";
+pub(crate) const EXISTS: &str = "SELECT EXISTS (SELECT FROM optilock.products p WHERE p.sku = $1)";
 
 /// The product that the change with this token made. `$1` token.
-pub(in crate::inventory::postgres) const CHANGED_BY: &str = concat!(
+pub(crate) const CHANGED_BY: &str = concat!(
     "SELECT ",
     product!(),
     ", m.delta, m.kind FROM optilock.movements m JOIN optilock.products p ON p.sku = m.sku WHERE m.token = $1"
@@ -65,7 +64,7 @@ pub(in crate::inventory::postgres) const CHANGED_BY: &str = concat!(
 /// `$1` sku, `$2` name, `$3` price, `$4` currency, `$5` stock, `$6` token. Answers with one row: the product if
 /// it was added, or a retired one taken up; else `old_retired` and `held` say why it was not. They are null when
 /// another transaction added it, or when something swallowed the row.
-pub(in crate::inventory::postgres) const ADD: &str = concat!(
+pub(crate) const ADD: &str = concat!(
     "WITH locked AS MATERIALIZED (
         SELECT p.sku, p.stock, p.reserved, p.version, p.revision, p.retired, p.updated_at
         FROM optilock.products p WHERE p.sku = $1::text FOR NO KEY UPDATE),
@@ -210,7 +209,7 @@ macro_rules! change {
 }
 
 /// `$1` sku, `$2` revision, `$3` name, `$4` price, `$5` currency, `$6` token.
-pub(in crate::inventory::postgres) const EDIT: &str = change! {
+pub(crate) const EDIT: &str = change! {
     fits: "k.revision = $2::bigint",
     name: "$3::text", price: "$4::bigint", currency: "$5::text", stock: "k.stock",
     revision: "k.revision + 1", retired: "k.retired", paused: "k.paused",
@@ -219,7 +218,7 @@ pub(in crate::inventory::postgres) const EDIT: &str = change! {
 };
 
 /// `$1` sku, `$2` version, `$3` token.
-pub(in crate::inventory::postgres) const RETIRE: &str = change! {
+pub(crate) const RETIRE: &str = change! {
     fits: "k.version = $2::bigint",
     name: "k.name", price: "k.price", currency: "k.currency", stock: "k.stock",
     revision: "k.revision", retired: "true", paused: "k.paused",
@@ -228,7 +227,7 @@ pub(in crate::inventory::postgres) const RETIRE: &str = change! {
 };
 
 /// `$1` sku, `$2` version, `$3` units counted, `$4` reason, `$5` token.
-pub(in crate::inventory::postgres) const COUNT: &str = change! {
+pub(crate) const COUNT: &str = change! {
     fits: "k.version = $2::bigint AND k.reserved <= $3::bigint",
     name: "k.name", price: "k.price", currency: "k.currency", stock: "$3::bigint",
     revision: "k.revision", retired: "k.retired", paused: "k.paused",
@@ -238,7 +237,7 @@ pub(in crate::inventory::postgres) const COUNT: &str = change! {
 
 /// A relative change of a stock, unless it was made before. `$1` sku, `$2` token, `$3` reason, `$4` delta, `$5`
 /// the largest stock. Answers with `expired` units, too, if it was not made.
-pub(in crate::inventory::postgres) const ADJUST: &str = change! {
+pub(crate) const ADJUST: &str = change! {
     fits: "k.stock + $4::bigint >= k.reserved AND (k.stock + $4::bigint <= $5::bigint OR $4::bigint < 0::bigint)
             AND NOT EXISTS (SELECT FROM optilock.movements m WHERE m.token = $2::uuid)",
     name: "k.name", price: "k.price", currency: "k.currency", stock: "k.stock + $4::bigint",
@@ -254,7 +253,7 @@ pub(in crate::inventory::postgres) const ADJUST: &str = change! {
 
 /// Pauses or resumes the sale of a product, unless it is so already or was made so before. `$1` sku, `$2` whether
 /// it is to be paused, `$3` kind, `$4` token.
-pub(in crate::inventory::postgres) const PAUSE: &str = change! {
+pub(crate) const PAUSE: &str = change! {
     fits: "k.paused <> $2::boolean
             AND NOT EXISTS (SELECT FROM optilock.movements m WHERE m.token = $4::uuid)",
     name: "k.name", price: "k.price", currency: "k.currency", stock: "k.stock",

@@ -3,7 +3,7 @@
 /// Holds units. `$1` skus, `$2` quantities, `$3` reservation, `$4` customer?, `$5` key?, `$6` duration in
 /// microseconds. One row per line with its facts under the lock, those of a retired product as if there
 /// were none; `wrote` as in [`SELL_MANY`](super::checkout::SELL_MANY).
-pub(in crate::inventory::postgres) const RESERVE: &str = concat!(
+pub(crate) const RESERVE: &str = concat!(
     "WITH locked AS MATERIALIZED (
         SELECT p.sku, p.stock, p.reserved, p.version, p.paused, p.retired, p.updated_at FROM optilock.products p
         WHERE p.sku = ANY ($1::text[]) ORDER BY p.sku FOR NO KEY UPDATE),
@@ -69,12 +69,11 @@ macro_rules! reservation {
 }
 
 /// A reservation, one row per hold. `$1` reservation.
-pub(in crate::inventory::postgres) const RESERVATION: &str =
-    concat!(reservation!(), "WHERE r.id = $1 ORDER BY h.sku");
+pub(crate) const RESERVATION: &str = concat!(reservation!(), "WHERE r.id = $1 ORDER BY h.sku");
 
 /// The reservation that a request may have made before, by its id or, failing that, by its key. `$1`
 /// reservation, `$2` customer?, `$3` key?.
-pub(in crate::inventory::postgres) const RESERVATION_KNOWN: &str = concat!(
+pub(crate) const RESERVATION_KNOWN: &str = concat!(
     reservation!(),
     "WHERE r.id = (SELECT id FROM optilock.reservations WHERE id = $1::uuid
         UNION ALL SELECT id FROM optilock.reservations
@@ -84,7 +83,7 @@ pub(in crate::inventory::postgres) const RESERVATION_KNOWN: &str = concat!(
 
 /// `$1` reservation, `$2` microseconds. Locks no hold that has expired: those are locked behind their
 /// products by the requests that end them, of several products one after the other.
-pub(in crate::inventory::postgres) const EXTEND: &str = concat!(
+pub(crate) const EXTEND: &str = concat!(
     "WITH reservation AS MATERIALIZED (
         SELECT r.id FROM optilock.reservations r WHERE r.id = $1::uuid FOR NO KEY UPDATE),
     live AS MATERIALIZED (
@@ -111,7 +110,7 @@ pub(in crate::inventory::postgres) const EXTEND: &str = concat!(
 );
 
 /// Ends all holds of a reservation, expired ones included. `$1` reservation.
-pub(in crate::inventory::postgres) const RELEASE: &str = end_holds! {
+pub(crate) const RELEASE: &str = end_holds! {
     before: "reservation AS MATERIALIZED (
         SELECT r.id, r.remaining FROM optilock.reservations r WHERE r.id = $1::uuid FOR NO KEY UPDATE),
     closed AS (
@@ -151,7 +150,7 @@ pub(in crate::inventory::postgres) const RELEASE: &str = end_holds! {
 /// each of which is one version on.
 ///
 /// What it ends beyond the need is there for those who wait for the same products.
-pub(in crate::inventory::postgres) const EXPIRE: &str = end_holds! {
+pub(crate) const EXPIRE: &str = end_holds! {
     before: "reservation AS MATERIALIZED (
         SELECT r.id FROM optilock.reservations r WHERE r.id = $4::uuid FOR NO KEY UPDATE),
     requested AS MATERIALIZED (

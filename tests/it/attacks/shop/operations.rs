@@ -7,7 +7,7 @@ use optilock::{
     Version,
     inventory::{
         Adjustment, Checkout, Error, Inventory, Line, NewProduct, OrderFilter, OrderStatus,
-        OrderStep, Page, PgInventory, Product, ReservationId, Reserve, Return, Strategy,
+        OrderStep, Page, PgInventory, Product, ReservationId, Reserve, ReturnRequest, Strategy,
     },
     sqlx::{PgConnection, PgPool},
 };
@@ -183,8 +183,8 @@ fn adjustment(case: &Case, delta: i64) -> Adjustment {
         .with_id(case.token)
 }
 
-fn back(case: &Case) -> Return {
-    Return::new(case.order, [(case.pot(), units(1))], "broken")
+fn back(case: &Case) -> ReturnRequest {
+    ReturnRequest::new(case.order, [(case.pot(), units(1))], "broken")
         .unwrap()
         .with_id(case.token)
 }

@@ -9,10 +9,8 @@ use super::{
     Bench, Subject, TALLY, books,
     holder::{Holder, waiting},
 };
+use crate::db::{self, Db, assert_quiet, eventually, pool_options};
 use support::{Crash, Durability, Server, Source};
-use crate::{
-    db::{self, Db, assert_quiet, eventually, pool_options},
-};
 
 /// All operations at once, each in the middle of a statement: every table is held.
 #[tokio::test(flavor = "multi_thread")]

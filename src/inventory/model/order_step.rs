@@ -3,7 +3,7 @@ use crate::{Conflict, Version, Versioned};
 
 /// A request to take an order from one state to the next.
 ///
-/// [`Inventory::mark_paid`](super::Inventory::mark_paid) and the other methods of that kind make such a step
+/// [`Inventory::mark_paid`](crate::inventory::Inventory::mark_paid) and the other methods of that kind make such a step
 /// wherever it begins. With [`expecting_version`](Self::expecting_version) it is made once only, also if the
 /// same request is sent again after another actor has undone its effect.
 ///
@@ -46,26 +46,26 @@ impl OrderStep {
         Self { id, kind, expected }
     }
 
-    /// The payment arrived: see [`Inventory::mark_paid`](super::Inventory::mark_paid).
+    /// The payment arrived: see [`Inventory::mark_paid`](crate::inventory::Inventory::mark_paid).
     pub const fn mark_paid(id: OrderId) -> Self {
         Self::new(id, Kind::MarkPaid)
     }
 
     /// A payment failed: see
-    /// [`Inventory::mark_payment_failed`](super::Inventory::mark_payment_failed).
+    /// [`Inventory::mark_payment_failed`](crate::inventory::Inventory::mark_payment_failed).
     pub const fn mark_payment_failed(id: OrderId) -> Self {
         Self::new(id, Kind::MarkPaymentFailed)
     }
 
     /// Cancels the order for `reason` (1 to 500 bytes): see
-    /// [`Inventory::cancel`](super::Inventory::cancel).
+    /// [`Inventory::cancel`](crate::inventory::Inventory::cancel).
     pub fn cancel(id: OrderId, reason: impl Into<String>) -> Self {
         let reason = reason.into();
         Self::new(id, Kind::Cancel { reason })
     }
 
     /// Takes the stock of a cancelled order again: see
-    /// [`Inventory::revive`](super::Inventory::revive).
+    /// [`Inventory::revive`](crate::inventory::Inventory::revive).
     pub const fn revive(id: OrderId) -> Self {
         Self::new(id, Kind::Revive)
     }
@@ -174,7 +174,7 @@ impl OrderStep {
 /// The state of the order does not allow it.
 pub(crate) const fn closed(order: &Order) -> Error {
     let (id, status) = (order.id, order.status);
-    Error::OrderClosed { id, status }
+    Error::InvalidOrderState { id, status }
 }
 
 /// Another request changed the order after `expected` was read.

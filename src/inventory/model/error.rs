@@ -1,8 +1,7 @@
 use std::{fmt::Display, io, time::Duration};
 
 use super::{
-    BoxError, HoldState, Money, OrderId, OrderStatus, Product, ReservationId, Shortage, Sku,
-    shortage::list,
+    HoldState, Money, OrderId, OrderStatus, Product, ReservationId, Shortage, Sku, shortage::list,
 };
 use crate::{
     Class, Classify, Conflict, RetryError, StopReason, Version, Versioned,
@@ -12,6 +11,10 @@ use crate::{
         is_unique_violation, suppressed_table,
     },
 };
+
+/// The error of a host's own hook. Its [class](crate::Classify) is looked up through its sources: a
+/// conflict is tried again with the sale, anything else refuses it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why an inventory did not do what it was asked.
 ///
@@ -68,7 +71,7 @@ pub enum Error {
         /// Units held by reservations.
         reserved: i64,
     },
-    /// The sale of the product is [paused](super::Inventory::pause).
+    /// The sale of the product is [paused](crate::inventory::Inventory::pause).
     #[error("the sale of {sku} is paused")]
     ProductPaused {
         /// The product.
@@ -106,7 +109,7 @@ pub enum Error {
     },
     /// The order's state does not allow it.
     #[error("order {id} is {status}")]
-    OrderClosed {
+    InvalidOrderState {
         /// The order.
         id: OrderId,
         /// Where it stands.
@@ -149,7 +152,7 @@ pub enum Error {
         /// The last attempt's error.
         source: Box<Error>,
     },
-    /// The host's own [hook](super::OnAccepted) failed, and the sale was undone.
+    /// The host's own [hook](crate::inventory::OnAccepted) failed, and the sale was undone.
     #[error("the hook failed for order {id}")]
     Hook {
         /// The order that was not made.
@@ -159,7 +162,7 @@ pub enum Error {
         source: BoxError,
     },
     /// The ledger has a row for the version that this write gave the product: code other than the crate's
-    /// set the version back. No retry helps, and nothing was stored. [`audit`](super::Inventory::audit) names
+    /// set the version back. No retry helps, and nothing was stored. [`audit`](crate::inventory::Inventory::audit) names
     /// the product: set its version to that of its last movement.
     #[error(
         "the ledger already has a row for the product's next version: its version was set back by other code; \
@@ -415,7 +418,7 @@ impl Error {
     /// |---|---|
     /// | 400 | `Invalid`, `InsufficientStock` |
     /// | 404 | `NotFound` |
-    /// | 409 | `Conflict`, `Serialization`, `AlreadyExists`, `PriceChanged`, `ProductPaused`, `StockHeld`, `OrderClosed`, `ReservationClosed`, `ReturnExceedsOrder`, and `Exhausted` by conflicts |
+    /// | 409 | `Conflict`, `Serialization`, `AlreadyExists`, `PriceChanged`, `ProductPaused`, `StockHeld`, `InvalidOrderState`, `ReservationClosed`, `ReturnExceedsOrder`, and `Exhausted` by conflicts |
     /// | 422 | `IdempotencyMismatch` |
     /// | 503 | `Busy`, `Unknown`, and `Exhausted` by a busy database |
     /// | 500 | everything else; `Hook` by what it failed with: 409 a conflict, 503 a busy database |
@@ -436,7 +439,7 @@ impl Error {
             | Self::ProductPaused { .. }
             | Self::StockHeld { .. }
             | Self::ReturnExceedsOrder(_)
-            | Self::OrderClosed { .. }
+            | Self::InvalidOrderState { .. }
             | Self::ReservationClosed { .. } => 409,
             Self::IdempotencyMismatch { .. } => 422,
             Self::Busy { .. } | Self::Unknown(_) => 503,
@@ -463,7 +466,7 @@ impl Error {
             Self::Suppressed { .. } => "suppressed",
             Self::Invalid { .. } => "invalid",
             Self::IdempotencyMismatch { .. } => "idempotency-mismatch",
-            Self::OrderClosed { .. } => "order-closed",
+            Self::InvalidOrderState { .. } => "invalid-order-state",
             Self::ReservationClosed { .. } => "reservation-closed",
             Self::Unknown(_) => "unknown-outcome",
             Self::Busy { .. } => "busy",
@@ -509,7 +512,7 @@ impl From<postgres::Error> for Error {
             refused @ (Row::RepeatedId { .. }
             | Row::TooManyRows { .. }
             | Row::VersionExhausted { .. }
-            | Row::Unfit { .. }) => Self::invalid("request", refused.to_string()),
+            | Row::SchemaMismatch { .. }) => Self::invalid("request", refused.to_string()),
         }
     }
 }

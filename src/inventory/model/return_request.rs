@@ -14,15 +14,15 @@ use crate::Version;
 /// no more units come back than the order had.
 ///
 /// ```
-/// use optilock::inventory::{OrderId, Quantity, Return, Sku};
+/// use optilock::inventory::{OrderId, Quantity, ReturnRequest, Sku};
 ///
 /// # fn doc(order: OrderId) -> Result<(), optilock::inventory::Error> {
-/// let broken = Return::new(order, [(Sku::new("clay-pot")?, Quantity::ONE)], "arrived broken")?;
+/// let broken = ReturnRequest::new(order, [(Sku::new("clay-pot")?, Quantity::ONE)], "arrived broken")?;
 /// # let _ = broken;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Return {
+pub struct ReturnRequest {
     pub(crate) id: Uuid,
     pub(crate) order: OrderId,
     pub(crate) lines: Vec<(Sku, Quantity)>,
@@ -30,12 +30,12 @@ pub struct Return {
     pub(crate) expected: Option<Version>,
 }
 
-impl Return {
+impl ReturnRequest {
     /// These units of `order`, for `reason` (1 to 500 bytes). Lines of one product are merged.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] as for [`Checkout::new`](super::Checkout::new), and for a reason that is
+    /// [`Error::Invalid`] as for [`Checkout::new`](crate::inventory::Checkout::new), and for a reason that is
     /// empty, too long, or holds a control character.
     pub fn new(
         order: OrderId,

@@ -1,10 +1,10 @@
 use sqlx::postgres::PgPoolOptions;
 
 use super::*;
-use crate::inventory::{Line, Quantity};
+use crate::inventory::model::{Line, Quantity};
 
 /// Before a database that is not there.
-fn queue(options: CombineOptions) -> Arc<Queue> {
+fn queue(options: BatchOptions) -> Arc<Queue> {
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(10));
     let pool = pool.connect_lazy("postgres://nobody@localhost:1/nothing");
     Arc::new(Queue::new(PgInventory::new(pool.unwrap()), options))
@@ -30,7 +30,7 @@ fn occupied(queue: &Arc<Queue>) -> Shift {
 
 #[tokio::test]
 async fn a_checkout_that_meets_nobody_goes_alone() {
-    let queue = queue(CombineOptions::new());
+    let queue = queue(BatchOptions::new());
     let shift = occupied(&queue);
     let Turn::Alone(first) = queue.join(&cart("pot")) else {
         panic!("nobody was there");
@@ -45,7 +45,7 @@ async fn a_checkout_that_meets_nobody_goes_alone() {
 
 #[tokio::test]
 async fn so_many_go_alone_and_no_more() {
-    let queue = queue(CombineOptions::new());
+    let queue = queue(BatchOptions::new());
     let _shift = occupied(&queue);
     let alone: Vec<Turn> = (0..Queue::ALONE)
         .map(|number| queue.join(&cart(&number.to_string())))
@@ -59,7 +59,7 @@ async fn so_many_go_alone_and_no_more() {
 
 #[tokio::test]
 async fn a_batch_is_in_the_order_of_arrival_and_without_those_who_left() {
-    let queue = queue(CombineOptions::new().always().with_batch(3));
+    let queue = queue(BatchOptions::new().always().with_batch(3));
     let mut shift = occupied(&queue);
     let carts: Vec<_> = (0..5).map(|number| cart(&number.to_string())).collect();
     let mut waiting: Vec<_> = carts.iter().map(|cart| waits(queue.join(cart))).collect();
@@ -79,7 +79,7 @@ async fn a_batch_is_in_the_order_of_arrival_and_without_those_who_left() {
 
 #[tokio::test]
 async fn a_large_cart_waits_for_its_turn_and_no_longer() {
-    let queue = queue(CombineOptions::new().always());
+    let queue = queue(BatchOptions::new().always());
     let mut shift = occupied(&queue);
     let large = |name: usize| {
         let lines = (0..900).map(|number| {
@@ -96,7 +96,7 @@ async fn a_large_cart_waits_for_its_turn_and_no_longer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_says_when_it_will_be_served() {
-    let queue = queue(CombineOptions::new().always().with_queue(2));
+    let queue = queue(BatchOptions::new().always().with_queue(2));
     let mut shift = occupied(&queue);
     let waiting = [(); 2].map(|()| waits(queue.join(&cart("pot"))));
     let retry_after = |turn| match turn {
@@ -120,7 +120,7 @@ async fn a_full_queue_says_when_it_will_be_served() {
 
 #[tokio::test]
 async fn after_a_panic_somebody_else_serves() {
-    let queue = queue(CombineOptions::new().always());
+    let queue = queue(BatchOptions::new().always());
     let mut shift = occupied(&queue);
     let lost = waits(queue.join(&cart("pot")));
     let batch = shift.next().unwrap();
@@ -143,7 +143,7 @@ async fn after_a_panic_somebody_else_serves() {
 
 #[tokio::test]
 async fn a_closed_queue_serves_who_waits_and_nobody_else() {
-    let queue = queue(CombineOptions::new().always());
+    let queue = queue(BatchOptions::new().always());
     let waiting = waits(queue.join(&cart("pot")));
     queue.close().await;
     assert!(waiting.await.is_ok());
@@ -152,7 +152,7 @@ async fn a_closed_queue_serves_who_waits_and_nobody_else() {
 
 #[tokio::test(start_paused = true)]
 async fn when_locks_are_held_everybody_goes_alone_for_a_while() {
-    let queue = queue(CombineOptions::new());
+    let queue = queue(BatchOptions::new());
     let shift = occupied(&queue);
     let Turn::Alone(first) = queue.join(&cart("pot")) else {
         panic!("nobody was there");

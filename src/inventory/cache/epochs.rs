@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::SeqCst},
 };
 
-use crate::inventory::Sku;
+use crate::inventory::model::Sku;
 
 /// Counts changes, so that an answer that was on its way while something changed is known to be old.
 /// Products with the same hash share a count: one is then asked for that need not be.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     Attempt, Class, Classify,
-    inventory::{Checkout, Error, Order, Sku},
+    inventory::model::{Checkout, Error, Order, Sku},
     postgres::{Failed, Lease, OfSqlx},
 };
 

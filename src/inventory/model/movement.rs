@@ -35,7 +35,7 @@ pub struct Movement {
 
 impl Movement {
     /// A movement at the beginning of Unix's time and without an order, for implementations of
-    /// [`Inventory`](super::Inventory) and for tests.
+    /// [`Inventory`](crate::inventory::Inventory) and for tests.
     #[must_use]
     pub const fn new(
         sku: Sku,
@@ -73,7 +73,7 @@ pub enum MovementKind {
     /// A reservation holds units.
     Reserved,
     /// Reservations ran out.
-    Lapsed,
+    Expired,
     /// The shelf was counted.
     Count,
     /// Name or price changed.
@@ -103,7 +103,7 @@ impl MovementKind {
         Self::GivenBack,
         Self::Adjustment,
         Self::Reserved,
-        Self::Lapsed,
+        Self::Expired,
         Self::Count,
         Self::Edit,
         Self::Added,
@@ -123,7 +123,7 @@ impl MovementKind {
             Self::GivenBack => "given-back",
             Self::Adjustment => "adjustment",
             Self::Reserved => "reserved",
-            Self::Lapsed => "lapsed",
+            Self::Expired => "expired",
             Self::Count => "count",
             Self::Edit => "edit",
             Self::Added => "added",
@@ -144,7 +144,7 @@ impl MovementKind {
             Self::GivenBack => 2,
             Self::Adjustment => 3,
             Self::Reserved => 4,
-            Self::Lapsed => 5,
+            Self::Expired => 5,
             Self::Count => 6,
             Self::Edit => 7,
             Self::Added => 8,

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use super::{Error, Movement, Sku};
 
-/// How far a reader of [`PgInventory::movements_since`](super::PgInventory::movements_since) has come.
+/// How far a reader of [`PgInventory::movements_since`](crate::inventory::PgInventory::movements_since) has come.
 ///
 /// Opaque. Store it as text, by its `Display` and `FromStr` or by serde, in one transaction with what the
 /// reader makes of the movements before it. It belongs to one database: it does not survive a dump that is
@@ -19,9 +19,9 @@ use super::{Error, Movement, Sku};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FeedPosition {
-    pub(super) transaction: i64,
-    pub(super) sku: String,
-    pub(super) version: i64,
+    pub(crate) transaction: i64,
+    pub(crate) sku: String,
+    pub(crate) version: i64,
 }
 
 impl FeedPosition {

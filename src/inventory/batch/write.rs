@@ -8,7 +8,7 @@ use super::plan::{Known, Plan};
 use crate::{
     Version, Versioned,
     inventory::{
-        Error, Order, Sku,
+        model::{Error, Order, Sku},
         postgres::{
             row,
             sql::{asserted, locks_within},

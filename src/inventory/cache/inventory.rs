@@ -8,9 +8,12 @@ use super::{CachedStock, epochs::Changed};
 use crate::{
     Version,
     inventory::{
-        Adjustment, Audit, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order,
-        OrderFilter, OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId,
-        Reserve, Return, Sku, Stock,
+        api::Inventory,
+        model::{
+            Adjustment, Audit, Checkout, Cleanup, Error, Movement, NewProduct, Order, OrderFilter,
+            OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve,
+            ReturnRequest, Sku, Stock,
+        },
     },
 };
 
@@ -95,7 +98,7 @@ impl<I: Inventory> Inventory for CachedStock<I> {
         }
     }
 
-    async fn return_items(&self, request: Return) -> Result<Order, Error> {
+    async fn return_items(&self, request: ReturnRequest) -> Result<Order, Error> {
         self.order_step(self.inventory.return_items(request)).await
     }
 

@@ -5,7 +5,7 @@ use crate::{Conflict, Version, Versioned};
 
 /// A product as it stood when it was read.
 ///
-/// Its fields may be changed freely: they are a copy. [`update_product`](super::Inventory::update_product)
+/// Its fields may be changed freely: they are a copy. [`update_product`](crate::inventory::Inventory::update_product)
 /// writes `name` and `price` back and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -25,7 +25,7 @@ pub struct Product {
     pub version: Version,
     /// Grows with edits of name and price only; what `update_product` compares.
     pub revision: Version,
-    /// Whether its sale is [paused](super::Inventory::pause): it is listed, and not sold.
+    /// Whether its sale is [paused](crate::inventory::Inventory::pause): it is listed, and not sold.
     pub paused: bool,
     /// When it was first added.
     pub created_at: DateTime<Utc>,
@@ -34,7 +34,7 @@ pub struct Product {
 }
 
 impl Product {
-    /// A product at version 1 with no stock, for implementations of [`Inventory`](super::Inventory)
+    /// A product at version 1 with no stock, for implementations of [`Inventory`](crate::inventory::Inventory)
     /// and for tests; a shop gets its products from one.
     #[must_use]
     pub fn new(sku: Sku, name: impl Into<String>, price: Money) -> Self {

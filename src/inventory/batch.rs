@@ -1,27 +1,28 @@
 //! Many checkouts, or cancels, in one statement.
 
-mod cancels;
+mod cancellations;
 mod plan;
 mod queue;
-mod serve;
+mod worker;
 mod write;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::PgInventory;
-use crate::{
-    Version,
-    inventory::{
-        Adjustment, Audit, Checkout, Cleanup, Error, Inventory, Movement, NewProduct, Order,
-        OrderFilter, OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId,
-        Reserve, Return, Sku, Stock,
+use super::postgres::PgInventory;
+use super::{
+    api::Inventory,
+    model::{
+        Adjustment, Audit, Checkout, Cleanup, Error, Movement, NewProduct, Order, OrderFilter,
+        OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve,
+        ReturnRequest, Sku, Stock,
     },
 };
+use crate::Version;
 
-use super::call::CHECKOUT;
-use cancels::Cancels;
+use super::postgres::call::CHECKOUT;
+use cancellations::Cancels;
 use queue::{Answer, Queue, Turn};
 #[doc(hidden)]
 pub use write::BATCH;
@@ -38,17 +39,17 @@ pub use write::BATCH;
 /// Cheap to clone; clones share the queue. Checkouts want a tokio runtime with its timer enabled.
 ///
 /// ```no_run
-/// use optilock::inventory::{CombineOptions, Combined, PgInventory};
+/// use optilock::inventory::{BatchOptions, BatchedInventory, PgInventory};
 ///
 /// # async fn doc(pool: sqlx::PgPool) {
-/// let shop = Combined::new(PgInventory::new(pool), CombineOptions::new());
+/// let shop = BatchedInventory::new(PgInventory::new(pool), BatchOptions::new());
 /// // .. an `Inventory` like any other, until the process ends ..
 /// shop.shutdown().await;
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Combined {
+pub struct BatchedInventory {
     queue: Arc<Queue>,
     cancels: Arc<Cancels>,
 }
@@ -56,26 +57,26 @@ pub struct Combined {
 /// After a batch that could not get its locks in time, everybody goes alone for so long.
 const APART: Duration = Duration::from_secs(1);
 
-/// How a [`Combined`] gathers.
+/// How a [`BatchedInventory`] gathers.
 ///
 /// # Default
 ///
 /// Batches of 256, a queue of 10,000.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
-pub struct CombineOptions {
+pub struct BatchOptions {
     batch: usize,
     queue: usize,
     always: bool,
 }
 
-impl Default for CombineOptions {
+impl Default for BatchOptions {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl CombineOptions {
+impl BatchOptions {
     /// The most lines of a batch of several carts.
     const LINES: usize = 2_000;
 
@@ -112,9 +113,9 @@ impl CombineOptions {
     }
 }
 
-impl Combined {
+impl BatchedInventory {
     /// Gathers the checkouts of this inventory.
-    pub fn new(inventory: PgInventory, options: CombineOptions) -> Self {
+    pub fn new(inventory: PgInventory, options: BatchOptions) -> Self {
         Self {
             cancels: Arc::new(Cancels::new(inventory.clone(), options)),
             queue: Arc::new(Queue::new(inventory, options)),
@@ -171,7 +172,7 @@ impl Combined {
 }
 
 #[async_trait]
-impl Inventory for Combined {
+impl Inventory for BatchedInventory {
     async fn add_product(&self, new: NewProduct) -> Result<Product, Error> {
         self.inventory().add_product(new).await
     }
@@ -242,7 +243,7 @@ impl Inventory for Combined {
         }
     }
 
-    async fn return_items(&self, request: Return) -> Result<Order, Error> {
+    async fn return_items(&self, request: ReturnRequest) -> Result<Order, Error> {
         self.inventory().return_items(request).await
     }
 

@@ -2,7 +2,7 @@ use super::{Error, Money, Quantity, Sku};
 use crate::Version;
 
 /// The most lines of one request, before those of one product are merged.
-pub(super) const MAX_LINES: usize = 1_000;
+pub(crate) const MAX_LINES: usize = 1_000;
 
 /// So many units of one product, if it is still as the buyer saw it.
 ///
@@ -94,7 +94,7 @@ impl Line {
 }
 
 /// The lines, those of one product as one, sorted by SKU. `what` has them, for its errors.
-pub(super) fn merge(
+pub(crate) fn merge(
     what: &'static str,
     lines: impl IntoIterator<Item = Line>,
 ) -> Result<Vec<Line>, Error> {

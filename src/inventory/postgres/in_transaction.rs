@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{
     Version,
-    inventory::{
+    inventory::model::{
         Adjustment, Audit, Checkout, Error, Movement, NewProduct, Order, OrderFilter, OrderId,
-        OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve, Return, Sku, Stock,
+        OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve, ReturnRequest, Sku,
+        Stock,
     },
 };
 
@@ -276,7 +277,7 @@ impl PgInventory {
     pub async fn return_items_in(
         &self,
         conn: &mut PgConnection,
-        request: &Return,
+        request: &ReturnRequest,
     ) -> Result<Order, Error> {
         returns::make(conn, request, &Doubt::default()).await
     }

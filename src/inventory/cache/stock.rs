@@ -7,7 +7,10 @@ use super::{
     epochs::{Changed, Changing, Epochs},
     slot::{Left, Slot},
 };
-use crate::inventory::{Cleanup, Error, Inventory, Order, Sku};
+use crate::inventory::{
+    api::Inventory,
+    model::{Cleanup, Error, Order, Sku},
+};
 
 /// An [`Inventory`] that also knows what to show.
 ///
@@ -196,8 +199,10 @@ mod tests {
 
     use super::*;
     use crate::inventory::{
-        Adjustment, Checkout, Line, MemoryInventory, Money, NewProduct, Quantity, Reserve, Return,
-        Stock,
+        memory::MemoryInventory,
+        model::{
+            Adjustment, Checkout, Line, Money, NewProduct, Quantity, Reserve, ReturnRequest, Stock,
+        },
     };
 
     async fn shop() -> (CachedStock<MemoryInventory>, Sku) {
@@ -248,7 +253,7 @@ mod tests {
         shop.revive(order).await.unwrap();
         assert_eq!(shown(&shop).await, 8);
         shop.mark_paid(order).await.unwrap();
-        let returned = Return::new(order, lines(&pot), "chipped").unwrap();
+        let returned = ReturnRequest::new(order, lines(&pot), "chipped").unwrap();
         shop.return_items(returned).await.unwrap();
         assert_eq!(shown(&shop).await, 9);
         let held = shop

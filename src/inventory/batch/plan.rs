@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::{
     Version,
-    inventory::{Checkout, Money, OrderLine, Sku, checkout::Facts},
+    inventory::model::{Checkout, Money, OrderLine, Sku, checkout::Facts},
 };
 
 /// What is known of the products, by the last answer of the database.
@@ -110,7 +110,7 @@ pub(super) fn plan<'a>(requests: &'a [&'a Checkout], known: &Known) -> Plan<'a> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::{Line, Quantity};
+    use crate::inventory::model::{Line, Quantity};
 
     fn sku(name: &str) -> Sku {
         Sku::new(name).unwrap()

@@ -14,8 +14,11 @@ use tokio::{
     time::Instant,
 };
 
-use super::{APART, CombineOptions, plan::Known, serve};
-use crate::inventory::{Checkout, Error, Order, PgInventory, Sku};
+use super::{APART, BatchOptions, plan::Known, worker};
+use crate::inventory::{
+    model::{Checkout, Error, Order, Sku},
+    postgres::PgInventory,
+};
 
 /// One checkout in the queue.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) inventory: PgInventory,
-    pub(super) options: CombineOptions,
+    pub(super) options: BatchOptions,
     /// What the last answers of the database said.
     pub(super) known: Mutex<Known>,
     /// The last batch met an order that was there already.
@@ -120,7 +123,7 @@ impl Queue {
     /// a queue; by 2 they were a quarter slower, by 8 thirty-two of them were.
     const ALONE: usize = 4;
 
-    pub(super) fn new(inventory: PgInventory, options: CombineOptions) -> Self {
+    pub(super) fn new(inventory: PgInventory, options: BatchOptions) -> Self {
         Self {
             inventory,
             options,
@@ -171,7 +174,7 @@ impl Queue {
         if !state.busy {
             state.busy = true;
             drop(state);
-            tokio::spawn(serve::work(Shift::begin(Arc::clone(self))));
+            tokio::spawn(worker::work(Shift::begin(Arc::clone(self))));
         }
         Turn::Wait(answered)
     }
@@ -227,7 +230,7 @@ impl Shift {
         let (mut batch, mut lines) = (Vec::new(), 0);
         while batch.len() < self.queue.options.batch
             && let Some(first) = state.waiting.front()
-            && (batch.is_empty() || lines + first.request.lines.len() <= CombineOptions::LINES)
+            && (batch.is_empty() || lines + first.request.lines.len() <= BatchOptions::LINES)
         {
             if let Some(first) = state.waiting.pop_front()
                 && !first.answer.is_closed()
@@ -265,7 +268,7 @@ impl Drop for Shift {
         state.served.clear();
         if std::thread::panicking() && !state.waiting.is_empty() {
             drop(state);
-            tokio::spawn(serve::work(Self::begin(Arc::clone(&self.queue))));
+            tokio::spawn(worker::work(Self::begin(Arc::clone(&self.queue))));
             return;
         }
         // At the end of a runtime nobody serves on it any more. Who waits on another one goes his way

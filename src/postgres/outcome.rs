@@ -5,21 +5,21 @@ use crate::{Conflict, Version, Versioned};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use]
-pub enum Verdict<T> {
+pub enum WriteOutcome<T> {
     /// The row as it is now, one version later.
     Written(T),
     /// Somebody else was faster: the current row.
     Stale(T),
     /// Current itself, but another row of the batch was not, and all were to be written or none.
-    Held(T),
+    Skipped(T),
     /// The row is not there, or hidden from this role.
-    Gone,
+    NotFound,
     /// The row is there at the expected version, and a trigger or a row-level policy swallowed the
     /// write.
     Suppressed,
 }
 
-impl<T> Verdict<T> {
+impl<T> WriteOutcome<T> {
     /// Whether the row was written.
     #[must_use]
     pub const fn is_written(&self) -> bool {
@@ -30,21 +30,21 @@ impl<T> Verdict<T> {
     #[must_use]
     pub fn into_row(self) -> Option<T> {
         match self {
-            Self::Written(row) | Self::Stale(row) | Self::Held(row) => Some(row),
-            Self::Gone | Self::Suppressed => None,
+            Self::Written(row) | Self::Stale(row) | Self::Skipped(row) => Some(row),
+            Self::NotFound | Self::Suppressed => None,
         }
     }
 }
 
-impl<T: Versioned> Verdict<T> {
+impl<T: Versioned> WriteOutcome<T> {
     /// The row that was written, or the error that says why it was not.
     pub(super) fn written(self, id: &T::Id, expected: Version) -> Result<T, Error> {
         match self {
             Self::Written(row) => Ok(row),
-            Self::Stale(current) | Self::Held(current) => {
+            Self::Stale(current) | Self::Skipped(current) => {
                 Err(Conflict::new(T::ENTITY, id, expected, current.version()).into())
             }
-            Self::Gone => Err(Error::not_found::<T>(id)),
+            Self::NotFound => Err(Error::not_found::<T>(id)),
             Self::Suppressed => Err(Error::suppressed::<T>(id)),
         }
     }

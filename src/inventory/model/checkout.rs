@@ -1,7 +1,8 @@
+use super::Product;
 use super::{
     Error, Line, Money, Order, OrderId, ReservationId, Shortage, line, product::check_optional,
 };
-use crate::{Conflict, Version, Versioned, inventory::Product};
+use crate::{Conflict, Version, Versioned};
 
 /// A request to take all of its lines, or none, and to make an order of them.
 ///
@@ -40,7 +41,7 @@ impl Checkout {
     /// # Errors
     ///
     /// [`Error::Invalid`] without lines, with more than [`MAX_LINES`](Self::MAX_LINES), when merged
-    /// quantities pass [`Quantity::MAX`](super::Quantity::MAX), or when lines of one product expect different things.
+    /// quantities pass [`Quantity::MAX`](crate::inventory::Quantity::MAX), or when lines of one product expect different things.
     pub fn new(lines: impl IntoIterator<Item = Line>) -> Result<Self, Error> {
         Ok(Self {
             id: OrderId::new(),
@@ -57,7 +58,7 @@ impl Checkout {
     /// For clients that can't keep an [`OrderId`]: the `Idempotency-Key` header of HTTP. 1 to 500
     /// bytes, no control characters, checked at checkout. Only success is remembered; a refusal is
     /// judged anew. Keys are kept until
-    /// [`cleanup_idempotency_keys`](super::Inventory::cleanup_idempotency_keys) forgets them.
+    /// [`cleanup_idempotency_keys`](crate::inventory::Inventory::cleanup_idempotency_keys) forgets them.
     #[must_use]
     pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
@@ -215,7 +216,7 @@ impl Checkout {
     /// the same request.
     pub(crate) fn replay(&self, mut stored: Order) -> Result<Order, Error> {
         if stored.status == super::OrderStatus::Void {
-            return Err(Error::OrderClosed {
+            return Err(Error::InvalidOrderState {
                 id: stored.id,
                 status: stored.status,
             });

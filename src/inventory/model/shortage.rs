@@ -26,7 +26,7 @@ impl Shortage {
 }
 
 /// For an error's message.
-pub(super) fn list(shortages: &[Shortage]) -> String {
+pub(crate) fn list(shortages: &[Shortage]) -> String {
     let mut text = String::new();
     for Shortage {
         sku,

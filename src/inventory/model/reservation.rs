@@ -42,7 +42,7 @@ impl Reserve {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] as for [`Checkout::new`](super::Checkout::new).
+    /// [`Error::Invalid`] as for [`Checkout::new`](crate::inventory::Checkout::new).
     pub fn new(lines: impl IntoIterator<Item = (Sku, Quantity)>) -> Result<Self, Error> {
         let lines = lines
             .into_iter()
@@ -75,7 +75,7 @@ impl Reserve {
     }
 
     /// With a key that names this request among its customer's, as
-    /// [`Checkout::with_idempotency_key`](super::Checkout::with_idempotency_key) has it; but it is never
+    /// [`Checkout::with_idempotency_key`](crate::inventory::Checkout::with_idempotency_key) has it; but it is never
     /// forgotten: a new reservation wants a new key.
     #[must_use]
     pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
@@ -153,7 +153,7 @@ pub struct Reservation {
 impl Reservation {
     pub(crate) const ENTITY: &'static str = "reservation";
 
-    /// A reservation, for implementations of [`Inventory`](super::Inventory) and for tests.
+    /// A reservation, for implementations of [`Inventory`](crate::inventory::Inventory) and for tests.
     #[must_use]
     pub const fn new(id: ReservationId, holds: Vec<Hold>, created_at: DateTime<Utc>) -> Self {
         Self {
@@ -188,7 +188,7 @@ impl Reservation {
         let state = states.find(|state| *state != HoldState::Held);
         Error::ReservationClosed {
             id: self.id,
-            state: state.unwrap_or(HoldState::Lapsed),
+            state: state.unwrap_or(HoldState::Expired),
         }
     }
 
@@ -243,7 +243,7 @@ pub enum HoldState {
     /// It was released.
     Released,
     /// Its time was up.
-    Lapsed,
+    Expired,
 }
 
 impl HoldState {
@@ -254,7 +254,7 @@ impl HoldState {
             Self::Held => "held",
             Self::Consumed => "consumed",
             Self::Released => "released",
-            Self::Lapsed => "lapsed",
+            Self::Expired => "expired",
         }
     }
 }

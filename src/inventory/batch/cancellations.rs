@@ -13,22 +13,21 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{APART, CombineOptions};
+use super::{APART, BatchOptions};
 use crate::{
     Attempt, Version,
     inventory::{
-        Error, Order, OrderId, OrderStep, PgInventory,
-        order_step::Judged,
-        postgres::{doubt::Doubt, orders, step},
+        model::{Error, Order, OrderId, OrderStep, order_step::Judged},
+        postgres::{PgInventory, doubt::Doubt, orders, step},
     },
     postgres::{Lease, OfSqlx},
 };
 
-/// The cancels of one [`Combined`](super::Combined).
+/// The cancels of one [`BatchedInventory`](super::BatchedInventory).
 #[derive(Debug)]
 pub(super) struct Cancels {
     inventory: PgInventory,
-    options: CombineOptions,
+    options: BatchOptions,
     state: Mutex<State>,
     done: Notify,
 }
@@ -58,7 +57,7 @@ impl Cancels {
     /// than that may be in each other's way.
     const ALONE: usize = 4;
 
-    pub(super) fn new(inventory: PgInventory, options: CombineOptions) -> Self {
+    pub(super) fn new(inventory: PgInventory, options: BatchOptions) -> Self {
         Self {
             inventory,
             options,
@@ -327,7 +326,7 @@ mod tests {
         let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(10));
         let pool = pool.connect_lazy("postgres://nobody@localhost:1/nothing");
         let inventory = PgInventory::new(pool.unwrap());
-        Arc::new(Cancels::new(inventory, CombineOptions::new().always()))
+        Arc::new(Cancels::new(inventory, BatchOptions::new().always()))
     }
 
     // On one thread: the worker that `join` spawns has no turn.

@@ -24,7 +24,7 @@ use crate::{Version, Versioned};
 /// Each arrow is one compare-and-set on the order, so of several at once exactly one wins. An arrow
 /// that is asked for again, to where the order already is, is answered with the order as it is; one
 /// that does not begin where the order stands is refused with
-/// [`OrderClosed`](super::Error::OrderClosed).
+/// [`InvalidOrderState`](crate::inventory::Error::InvalidOrderState).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
@@ -117,7 +117,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// An order that awaits payment, for implementations of [`Inventory`](super::Inventory) and for
+    /// An order that awaits payment, for implementations of [`Inventory`](crate::inventory::Inventory) and for
     /// tests. `None` when the lines are in several currencies or their total is too large.
     #[must_use]
     pub fn new(id: OrderId, lines: Vec<OrderLine>, created_at: DateTime<Utc>) -> Option<Self> {

@@ -2,8 +2,9 @@ use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
 
-use super::{Money, OrderId, Sku, traffic::Rates};
+use super::{Money, OrderId, Sku};
 use crate::Version;
+use crate::inventory::traffic::Rates;
 
 /// How the shop is doing: five figures with their thresholds, and the rows behind them.
 ///
@@ -29,7 +30,7 @@ pub struct Report {
     /// database refuses them: somebody took its checks away.
     pub negative_stock: Vec<NegativeStock>,
     /// Orders that have awaited payment for longer than [`Report::UNPAID_AFTER`], the oldest first; at
-    /// most [`Report::ROWS`]. If their number grows, no [`Janitor`](super::Janitor) runs.
+    /// most [`Report::ROWS`]. If their number grows, no [`Janitor`](crate::inventory::Janitor) runs.
     pub unpaid: Vec<UnpaidOrder>,
     /// All of those, also the ones that are not listed.
     pub unpaid_count: u64,

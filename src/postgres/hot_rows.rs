@@ -11,14 +11,14 @@ use std::{
 /// with the same hash share their heat, and then a row is locked that need not be: slower by two
 /// round trips, and right all the same.
 #[derive(Debug)]
-pub(super) struct Heat {
+pub(super) struct HotRows {
     hasher: RandomState,
     start: Instant,
     /// Milliseconds since `start` until which a row is hot.
     until: [AtomicU64; Self::SLOTS],
 }
 
-impl Heat {
+impl HotRows {
     const SLOTS: usize = 256;
     /// Long beside the few milliseconds in which all writers of a row find out anew, and short for
     /// everybody else.
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_row_is_hot_for_a_second() {
-        let (heat, at) = (Heat::new(), Duration::from_millis);
+        let (heat, at) = (HotRows::new(), Duration::from_millis);
         assert!(!heat.is_hot_at(&7, at(0)));
         heat.raise_at(&7, at(500));
         assert!(heat.is_hot_at(&7, at(500)));
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn another_row_stays_cold() {
-        let heat = Heat::new();
+        let heat = HotRows::new();
         heat.raise(&7);
         let hot = (0..1_000).filter(|id| heat.is_hot(id)).count();
         assert!((1..50).contains(&hot), "{hot} of 1,000 share a slot");

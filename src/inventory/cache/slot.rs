@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::inventory::Error;
+use crate::inventory::model::Error;
 
 /// How long a failure is remembered; and how long a viewer waits for the answer to another one's question
 /// when there is an old answer to show.

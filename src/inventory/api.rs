@@ -2,16 +2,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{
+use super::model::{
     Adjustment, Audit, Checkout, Cleanup, Error, Movement, NewProduct, Order, OrderFilter, OrderId,
-    OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve, Return, Sku, Stock,
+    OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve, ReturnRequest, Sku,
+    Stock,
 };
 use crate::Version;
 
 /// What a shop asks of its inventory.
 ///
-/// [`PgInventory`](super::PgInventory) keeps it on PostgreSQL and
-/// [`MemoryInventory`](super::MemoryInventory) in memory; both give the same answers. Take
+/// [`PgInventory`](crate::inventory::PgInventory) keeps it on PostgreSQL and
+/// [`MemoryInventory`](crate::inventory::MemoryInventory) in memory; both give the same answers. Take
 /// `&dyn Inventory` or `Arc<dyn Inventory>` where either may come: a `&`, a `Box` and an `Arc` of an
 /// inventory are inventories.
 ///
@@ -123,7 +124,7 @@ pub trait Inventory: Send + Sync {
     ///
     /// The first of these that applies: [`Error::NotFound`], [`Error::ProductPaused`],
     /// [`Error::PriceChanged`],
-    /// [`Error::Conflict`] (for [`expecting_version`](super::Line::expecting_version)),
+    /// [`Error::Conflict`] (for [`expecting_version`](crate::inventory::Line::expecting_version)),
     /// [`Error::InsufficientStock`] with every short line, [`Error::Invalid`] for several
     /// currencies or a total that is too large. [`Error::IdempotencyMismatch`] when the order id or
     /// the key was used by another request, [`Error::ReservationClosed`] when the reservation that it
@@ -152,7 +153,7 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::OrderClosed`] when the step does not begin in the state of the order,
+    /// [`Error::InvalidOrderState`] when the step does not begin in the state of the order,
     /// [`Error::Conflict`] when the order is past the version expected, and not by this step. Those of
     /// [`cancel`](Self::cancel) and [`revive`](Self::revive), [`Error::NotFound`]. [`Error::Unknown`] also
     /// when an earlier attempt of this call may have taken effect and been undone.
@@ -162,7 +163,7 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::OrderClosed`] when it was cancelled: [`revive`](Self::revive) it, or pay back.
+    /// [`Error::InvalidOrderState`] when it was cancelled: [`revive`](Self::revive) it, or pay back.
     /// [`Error::NotFound`].
     async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
         self.step(OrderStep::mark_paid(id)).await
@@ -172,7 +173,7 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::OrderClosed`] when it is paid or cancelled, [`Error::NotFound`].
+    /// [`Error::InvalidOrderState`] when it is paid or cancelled, [`Error::NotFound`].
     async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
         self.step(OrderStep::mark_payment_failed(id)).await
     }
@@ -182,7 +183,7 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::OrderClosed`] when it is paid: its units come back by
+    /// [`Error::InvalidOrderState`] when it is paid: its units come back by
     /// [`return_items`](Self::return_items). [`Error::NotFound`], [`Error::Invalid`] for a reason that
     /// can't be stored.
     async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
@@ -196,21 +197,21 @@ pub trait Inventory: Send + Sync {
     ///
     /// [`Error::ProductPaused`] when the sale of one of its products is paused,
     /// [`Error::InsufficientStock`] with every line that can't be had any more, a retired product
-    /// among them; then nothing changes. [`Error::OrderClosed`] when it is paid or its payment failed,
+    /// among them; then nothing changes. [`Error::InvalidOrderState`] when it is paid or its payment failed,
     /// [`Error::NotFound`].
     async fn revive(&self, id: OrderId) -> Result<Order, Error> {
         self.step(OrderStep::revive(id)).await
     }
 
-    /// Puts units of a paid order back into stock, once per [`Return::id`].
+    /// Puts units of a paid order back into stock, once per [`ReturnRequest::id`].
     ///
     /// # Errors
     ///
     /// [`Error::ReturnExceedsOrder`] with every line that asks for more than is left of it; then
-    /// nothing changes. [`Error::OrderClosed`] when the order is not paid, [`Error::Conflict`] when it is at
-    /// another version than [expected](Return::expecting_version),
+    /// nothing changes. [`Error::InvalidOrderState`] when the order is not paid, [`Error::Conflict`] when it is at
+    /// another version than [expected](ReturnRequest::expecting_version),
     /// [`Error::IdempotencyMismatch`] when its id was used for something else, [`Error::NotFound`].
-    async fn return_items(&self, request: Return) -> Result<Order, Error>;
+    async fn return_items(&self, request: ReturnRequest) -> Result<Order, Error>;
 
     /// Cancels the orders that have awaited payment for longer than `older_than` and gives their
     /// stock back, each exactly once. May be called by several processes at once, and dropped at any time.
@@ -249,7 +250,7 @@ pub trait Inventory: Send + Sync {
     /// [`Error::Invalid`] for a duration or a text that can't be stored.
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Error>;
 
-    /// The reservation as it stands. A hold past its time is [lapsed](super::HoldState::Lapsed), whether a
+    /// The reservation as it stands. A hold past its time is [lapsed](crate::inventory::HoldState::Expired), whether a
     /// clean-up ended it or not.
     ///
     /// # Errors
@@ -294,7 +295,7 @@ pub trait Inventory: Send + Sync {
     async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error>;
 
     /// How the shop is doing: stock that can't be, orders that nobody pays, what sold best within the
-    /// window, products that change often, and the five figures of [`KpiKind`](super::KpiKind). It reads
+    /// window, products that change often, and the five figures of [`KpiKind`](crate::inventory::KpiKind). It reads
     /// every product and the orders of the window, and blocks nobody: for every minute or so, or a
     /// replica.
     ///
