@@ -18,9 +18,9 @@ use optilock::{
 use tokio::time::timeout;
 
 use crate::{
-    bank::{Account, TABLE},
-    db::{Db, assert_quiet, pool_options},
-    proxy::Proxy,
+    support::bank::{Account, TABLE},
+    support::db::{Db, assert_quiet, pool_options},
+    support::proxy::Proxy,
 };
 use operations::{Effect, OPERATIONS, Operation};
 use surroundings::SURROUNDINGS;

@@ -20,9 +20,9 @@ use optilock::{
 };
 
 use crate::{
-    bank::{Account, Bank, PLACES, until_waiting},
-    db::{Db, eventually, pool_options},
-    transaction_end::{note, notes, raw, with_notes},
+    postgres::transaction_end::{note, notes, raw, with_notes},
+    support::bank::{Account, Bank, PLACES, until_waiting},
+    support::db::{Db, eventually, pool_options},
 };
 
 const POLICY: RetryPolicy = RetryPolicy::new().with_base_delay(Duration::from_millis(1));

@@ -9,7 +9,7 @@ use optilock::{
 };
 
 use super::{Answer, Bench, POLICY};
-use crate::bank::Account;
+use crate::support::bank::Account;
 
 /// What an operation stores when it is done.
 #[derive(Clone, Copy, Debug, PartialEq)]

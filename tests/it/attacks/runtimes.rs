@@ -3,7 +3,7 @@
 use optilock::sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::runtime::Runtime;
 
-use crate::db::pool_options;
+use crate::support::db::pool_options;
 
 fn current_thread() -> Runtime {
     tokio::runtime::Builder::new_current_thread()

@@ -30,8 +30,8 @@ use tokio::time::timeout;
 
 use super::polled::Caught;
 use crate::{
-    db::{Db, assert_quiet, pool_options},
-    proxy::Proxy,
+    support::db::{Db, assert_quiet, pool_options},
+    support::proxy::Proxy,
 };
 use case::Case;
 use known::{KNOWN, RACES};

@@ -22,8 +22,8 @@ use super::{
     runtimes::on_another_runtime,
 };
 use crate::{
-    db::{assert_quiet, eventually, pool_options},
-    proxy::Cut,
+    support::db::{assert_quiet, eventually, pool_options},
+    support::proxy::Cut,
 };
 
 type Attack =

@@ -10,8 +10,8 @@ use optilock::{
 use tokio::time::timeout;
 
 use crate::{
-    db::{Db, eventually, pool_options},
-    goods::{add, cart, sku, stock_of, units},
+    support::db::{Db, eventually, pool_options},
+    support::goods::{add, cart, sku, stock_of, units},
 };
 
 const QUICK: RetryPolicy = RetryPolicy::new()

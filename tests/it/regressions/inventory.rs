@@ -12,9 +12,9 @@ use optilock::{
 };
 
 use crate::{
-    db::{Db, Default, assert_quiet, pool_options},
-    goods::{add, cart, sku, stock, units},
-    proxy::{Cut, Proxy},
+    support::db::{Db, Default, assert_quiet, pool_options},
+    support::goods::{add, cart, sku, stock, units},
+    support::proxy::{Cut, Proxy},
 };
 
 const ONCE: RetryPolicy = RetryPolicy::new().with_max_attempts(1);
@@ -106,7 +106,7 @@ async fn run(
             .await
             .map(drop),
         "add_product" => shop
-            .add_product(crate::goods::new_product("new", 3))
+            .add_product(crate::support::goods::new_product("new", 3))
             .await
             .map(drop),
         "count_stock" => shop
@@ -324,7 +324,7 @@ async fn every_operation_after_a_change_of_the_schema() {
                 "extend" => shop.extend(held, Duration::from_secs(7_200)).await.map(drop),
                 "release" => shop.release(held).await,
                 "adjust_stock" => shop.adjust_stock(Adjustment::new(sku(&names[0]), 3, "x").unwrap()).await.map(drop),
-                "add_product" => shop.add_product(crate::goods::new_product(&format!("new{round}"), 3)).await.map(drop),
+                "add_product" => shop.add_product(crate::support::goods::new_product(&format!("new{round}"), 3)).await.map(drop),
                 "count_stock" => shop.count_stock(&product.sku, product.version, stock(33), "x").await.map(drop),
                 "update_product" => shop.update_product(&product).await.map(drop),
                 "retire_product" => shop.retire_product(&product.sku, product.version).await,

@@ -11,10 +11,10 @@ use optilock::{
 
 use super::{note, notes, raw, with_notes};
 use crate::{
-    bank::{Account, Bank, PLACES},
-    db::{Db, assert_quiet, eventually, pool_options},
-    goods::{add, cart, sku, units},
-    proxy::{Cut, Proxy},
+    support::bank::{Account, Bank, PLACES},
+    support::db::{Db, assert_quiet, eventually, pool_options},
+    support::goods::{add, cart, sku, units},
+    support::proxy::{Cut, Proxy},
 };
 
 const ONCE: RetryPolicy = RetryPolicy::new().with_max_attempts(1);

@@ -10,8 +10,8 @@ use optilock::{
 use tokio::task::JoinSet;
 
 use crate::{
-    db::{Db, Default, assert_books, deadlocks},
-    goods::{add, cart, sku, units},
+    support::db::{Db, Default, assert_books, deadlocks},
+    support::goods::{add, cart, sku, units},
 };
 
 async fn run(pool: &PgPool, sql: &str) {

@@ -19,9 +19,9 @@ use optilock::{
 
 use super::{POLICY, note, with_notes};
 use crate::{
-    bank::{Account, Bank, PLACES},
-    db::pool_options,
-    proxy::Proxy,
+    support::bank::{Account, Bank, PLACES},
+    support::db::pool_options,
+    support::proxy::Proxy,
 };
 
 /// A hook of the host's that panics when a connection comes back: not the business of the caller that drops a
@@ -114,7 +114,7 @@ async fn an_idle_pool_whose_network_went_silent_is_well_again_soon() {
         held.push(pool.acquire().await.unwrap());
     }
     drop(held);
-    crate::db::eventually("idle", async || pool.num_idle() == 4).await;
+    crate::support::db::eventually("idle", async || pool.num_idle() == 4).await;
     proxy.silence();
     let (start, mut busy) = (Instant::now(), 0);
     while accounts.get(&1).await.is_err() {

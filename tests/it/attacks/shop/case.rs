@@ -9,7 +9,7 @@ use optilock::{
 };
 use uuid::Uuid;
 
-use crate::goods::sku;
+use crate::support::goods::sku;
 
 /// What is there before the operation. Ten pots and ten mugs, unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -15,7 +15,7 @@ use super::{
     Answer, Bench, Subject,
     case::{Case, Setup},
 };
-use crate::goods::cart;
+use crate::support::goods::cart;
 
 pub const PRODUCTS: &str =
     "SELECT FROM optilock.products WHERE sku = ANY ($1) AND $2 IS NOT NULL FOR UPDATE";

@@ -20,7 +20,7 @@ use super::case::{
     },
     Status::{Cancelled, Failed, Paid, Pending},
 };
-use crate::goods::{pesos, stock, units};
+use crate::support::goods::{pesos, stock, units};
 
 /// What an operation that did not fail says of itself.
 #[derive(Clone, Copy, Debug, PartialEq)]

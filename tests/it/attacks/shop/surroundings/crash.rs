@@ -9,7 +9,7 @@ use super::{
     Bench, Subject, TALLY, books,
     holder::{Holder, waiting},
 };
-use crate::db::{self, Db, assert_quiet, eventually, pool_options};
+use crate::support::db::{self, Db, assert_quiet, eventually, pool_options};
 use support::{Crash, Durability, Server, Source};
 
 /// All operations at once, each in the middle of a statement: every table is held.

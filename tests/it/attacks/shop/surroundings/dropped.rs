@@ -18,7 +18,7 @@ use crate::{
         polled::{Caught, Polled},
         runtimes::on_another_runtime,
     },
-    db::assert_quiet,
+    support::db::assert_quiet,
 };
 
 /// The pool's connection works, and is in no transaction that another caller began.

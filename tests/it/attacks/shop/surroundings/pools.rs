@@ -13,7 +13,7 @@ use optilock::sqlx::{self, Executor};
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{Answer, Bench, Cell, LIMIT, Subject};
-use crate::db::{eventually, pool_options};
+use crate::support::db::{eventually, pool_options};
 
 pub async fn of_one(bench: &Bench, subject: &Subject, cell: &str) -> Cell {
     let own = bench.with_settings(1, &[]).await;

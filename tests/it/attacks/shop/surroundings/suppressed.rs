@@ -6,7 +6,7 @@ use optilock::sqlx::{self, AssertSqlSafe};
 use tokio::sync::OnceCell;
 
 use super::{Answer, Bench, Cell, Subject, books};
-use crate::db::{pool_options, with_role};
+use crate::support::db::{pool_options, with_role};
 
 const NOT_WRITTEN: Cell = Cell::CannotApply("it does not write that table in that way");
 

@@ -6,7 +6,7 @@ use super::{
     Answer, Bench, Case, Cell, Subject,
     operations::{self, Again},
 };
-use crate::goods::units;
+use crate::support::goods::units;
 
 const CHANGES_NOTHING: Cell = Cell::CannotApply("it changes nothing");
 

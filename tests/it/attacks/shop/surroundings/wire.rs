@@ -14,8 +14,8 @@ use super::{
     holder::{Holder, Met, behind},
 };
 use crate::{
-    db::{eventually, pool_options, with_role},
-    proxy::Cut,
+    support::db::{eventually, pool_options, with_role},
+    support::proxy::Cut,
 };
 
 /// The connection goes silent, the caller gives up: new connections work, and so must the pool.

@@ -1,0 +1,3 @@
+pub mod metrics;
+pub mod serde;
+pub mod spawned;

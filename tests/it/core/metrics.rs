@@ -1,0 +1,220 @@
+//! What the recorder is told, name by name.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use metrics_util::{
+    MetricKind,
+    debugging::{DebugValue, DebuggingRecorder},
+};
+use optilock::{
+    Conflict, RetryPolicy, Version,
+    inventory::{
+        BatchOptions, BatchedInventory, Error, Inventory, Janitor, MemoryInventory, PgInventory,
+    },
+    metrics::{
+        ATTEMPTS, CLEANED, CLEANUP_FAILURES, CONFLICTS, KPI, TRANSACTION_SECONDS, UNKNOWN_OUTCOMES,
+        describe, record,
+    },
+    postgres::{self, Bulk, PgRepository, transact},
+    with_retry,
+};
+
+use crate::{
+    support::bank::{Account, Bank, PLACES},
+    support::db::{Db, assert_quiet},
+    support::goods::{add, cart, new_product, sku},
+    support::proxy::{Cut, Proxy},
+};
+
+const POLICY: RetryPolicy = RetryPolicy::new();
+
+/// Everything that was recorded while `work` ran: name and labels, and for a histogram its values but
+/// for those of time, of which there are so many.
+fn recorded(work: impl AsyncFnOnce()) -> BTreeMap<String, Vec<f64>> {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        describe();
+        runtime.block_on(work());
+    });
+    let mut found = BTreeMap::new();
+    for (key, unit, description, value) in snapshotter.snapshot().into_vec() {
+        let gauge = matches!(value, DebugValue::Gauge(_));
+        assert!(
+            (unit.is_some() || gauge) && description.is_some(),
+            "{key:?}"
+        );
+        let (kind, key) = key.into_parts();
+        let labels: Vec<&str> = key.labels().map(metrics::Label::value).collect();
+        let name = format!("{} {}", key.name(), labels.join(" "));
+        let values = match value {
+            DebugValue::Counter(count) => vec![count as f64],
+            DebugValue::Histogram(values) if key.name() == TRANSACTION_SECONDS => {
+                assert!(values.iter().all(|took| (0.0..60.0).contains(&took.0)));
+                vec![values.len() as f64]
+            }
+            DebugValue::Histogram(values) => values.iter().map(|it| it.0).collect(),
+            DebugValue::Gauge(value) => vec![value.0],
+        };
+        assert_eq!(kind == MetricKind::Counter, name.contains("_total"));
+        found.insert(name, values);
+    }
+    found
+}
+
+fn expected<const N: usize>(all: [(String, &[f64]); N]) -> BTreeMap<String, Vec<f64>> {
+    all.into_iter()
+        .map(|(name, values)| (name, values.to_vec()))
+        .collect()
+}
+
+#[test]
+fn of_the_core() {
+    let lost = || Conflict::new("pot", 1, Version::FIRST, Version::FIRST);
+    let found = recorded(async || {
+        let policy = POLICY.with_label("label").with_max_attempts(2);
+        with_retry(&policy, async |_| Ok::<_, Conflict>(()))
+            .await
+            .unwrap();
+        let once = async |attempt: optilock::Attempt| match attempt.number() {
+            1 => Err(lost()),
+            _ => Ok(()),
+        };
+        with_retry(&policy, once).await.unwrap();
+        with_retry(&policy, async |_| Err::<(), _>(lost()))
+            .await
+            .unwrap_err();
+    });
+    assert_eq!(
+        found,
+        expected([
+            (format!("{ATTEMPTS} label"), &[1.0, 2.0, 2.0]),
+            (format!("{CONFLICTS} label absorbed"), &[2.0]),
+            (format!("{CONFLICTS} label escaped"), &[1.0]),
+        ])
+    );
+}
+
+#[test]
+fn of_versioned_rows_and_transactions() {
+    let found = recorded(async || {
+        let bank = Bank::open(PLACES[0]).await;
+        let read = bank.account(1, 100).await;
+        let plus_one = |account: &mut Account| {
+            account.cents += 1;
+            Ok::<_, postgres::Error>(())
+        };
+        bank.accounts.modify(&POLICY, &1, plus_one).await.unwrap();
+        bank.accounts.update(&read).await.unwrap_err();
+        let _ = bank.accounts.compare_and_set(&read).await.unwrap();
+        bank.accounts.delete(&1, read.version).await.unwrap_err();
+        bank.accounts.touch(&1, read.version).await.unwrap_err();
+        let _ = bank.accounts.update_all(&[read], Bulk::Each).await.unwrap();
+        // In a transaction it is counted by who runs that.
+        let policy = POLICY.with_label("transfer").with_max_attempts(1);
+        let stale = Account::new(1, 0);
+        transact(&bank.pool, &policy, async |tx| {
+            bank.accounts.update_in(tx, &stale).await
+        })
+        .await
+        .unwrap_err();
+        transact(&bank.pool, &policy, async |_| Ok::<_, postgres::Error>(()))
+            .await
+            .unwrap();
+
+        let proxy = Proxy::new(&bank.db).await;
+        let accounts = PgRepository::<Account>::new(proxy.pool(1).await);
+        let rename = |account: &mut Account| {
+            "Zenobia".clone_into(&mut account.owner);
+            Ok::<_, postgres::Error>(())
+        };
+        proxy.trap(b"Zenobia", Cut::Before);
+        accounts.modify(&POLICY, &1, rename).await.unwrap_err();
+        let locking = POLICY.with_locking_after(Some(0));
+        proxy.trap(b"COMMIT\0", Cut::Before);
+        accounts.modify(&locking, &1, rename).await.unwrap_err();
+        assert_quiet(&bank.pool).await;
+    });
+    assert_eq!(
+        found,
+        expected([
+            (format!("{ATTEMPTS} account"), &[1.0, 1.0, 1.0]),
+            (format!("{ATTEMPTS} transfer"), &[1.0, 1.0]),
+            (format!("{CONFLICTS} account escaped"), &[5.0]),
+            (format!("{CONFLICTS} transfer escaped"), &[1.0]),
+            (format!("{UNKNOWN_OUTCOMES} account"), &[2.0]),
+            (format!("{TRANSACTION_SECONDS} committed"), &[1.0]),
+            (format!("{TRANSACTION_SECONDS} rolled-back"), &[1.0]),
+            (format!("{TRANSACTION_SECONDS} unknown"), &[1.0]),
+        ])
+    );
+}
+
+#[test]
+fn of_the_inventory() {
+    let mut found = recorded(async || {
+        let db = Db::new().await;
+        let shop = PgInventory::new(db.pool.clone());
+        add(&shop, "pot", 5).await;
+        shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+        let combined = BatchedInventory::new(shop.clone(), BatchOptions::new().always());
+        combined.checkout(cart(&[("pot", 1)])).await.unwrap();
+        let stale = shop.retire_product(&sku("pot"), Version::FIRST).await;
+        assert!(stale.unwrap_err().is_conflict());
+        let again = shop.add_product(new_product("pot", 1)).await;
+        assert!(matches!(again, Err(Error::AlreadyExists { .. })));
+    });
+    // Whether a migration is among them depends on who comes first.
+    found.retain(|name, _| !name.contains("migrate") && !name.starts_with(TRANSACTION_SECONDS));
+    assert_eq!(
+        found,
+        expected([
+            (format!("{ATTEMPTS} add product"), &[1.0, 1.0]),
+            (format!("{ATTEMPTS} checkout"), &[1.0, 1.0]),
+            (format!("{ATTEMPTS} retire product"), &[1.0]),
+            (format!("{CONFLICTS} retire product escaped"), &[1.0]),
+        ])
+    );
+}
+
+#[test]
+fn of_the_janitor_and_the_report() {
+    let mut found = recorded(async || {
+        let shop = MemoryInventory::new();
+        add(&shop, "pot", 5).await;
+        shop.checkout(cart(&[("pot", 2)]).with_idempotency_key("key"))
+            .await
+            .unwrap();
+        record(&shop.report(Duration::from_secs(3_600)).await.unwrap());
+        let thorough = |shop: Arc<MemoryInventory>| {
+            let janitor = Janitor::new(shop).with_unpaid_after(Duration::ZERO);
+            janitor.with_keys_after(Duration::ZERO)
+        };
+        thorough(Arc::new(shop)).run_once().await.unwrap();
+        let db = Db::empty().await;
+        let nothing = Arc::new(PgInventory::new(db.pool.clone()));
+        Janitor::new(nothing).run_once().await.unwrap_err();
+    });
+    let seconds = found.remove(&format!("{KPI} checkout-seconds")).unwrap();
+    assert!((0.0..5.0).contains(&seconds[0]));
+    found.retain(|name, _| !name.contains("clean up") && !name.starts_with(TRANSACTION_SECONDS));
+    assert_eq!(
+        found,
+        expected([
+            (format!("{CLEANED} keys"), &[1.0]),
+            (format!("{CLEANED} orders"), &[1.0]),
+            (format!("{CLEANED} units"), &[2.0]),
+            (format!("{CLEANUP_FAILURES} keys"), &[1.0]),
+            (format!("{CLEANUP_FAILURES} orders"), &[1.0]),
+            (format!("{CLEANUP_FAILURES} reservations"), &[1.0]),
+            (format!("{KPI} conflict-rate"), &[0.0]),
+            (format!("{KPI} failed-orders"), &[0.0]),
+            (format!("{KPI} mean-attempts"), &[1.0]),
+            (format!("{KPI} negative-stock"), &[0.0]),
+        ])
+    );
+}

@@ -1,0 +1,2 @@
+pub mod storefront;
+pub mod throwaway;

@@ -1,0 +1,96 @@
+//! Adjustments meet expired holds as checkouts do: by pieces, and only where ending them is enough.
+
+use std::time::Duration;
+
+use optilock::{
+    RetryPolicy,
+    inventory::{Adjustment, Error, Inventory, MemoryInventory, Page, PgInventory, Reserve},
+    sqlx::{self, PgPool},
+};
+
+use crate::{
+    support::db::{Db, assert_books},
+    support::goods::{add, sku, units},
+};
+
+/// Reservations of one pot each, all expired.
+async fn expired(shop: &dyn Inventory, pots: usize) {
+    for _ in 0..pots {
+        let reserve = Reserve::new([(sku("pot"), units(1))]).unwrap();
+        let reserve = reserve.for_duration(Duration::from_micros(1));
+        shop.reserve(reserve).await.unwrap();
+    }
+}
+
+fn lost(pots: i64) -> Adjustment {
+    Adjustment::new(sku("pot"), -pots, "lost").unwrap()
+}
+
+async fn left(pool: &PgPool) -> i64 {
+    let left = "SELECT count(*) FROM optilock.holds WHERE state = 0";
+    sqlx::query_scalar(left).fetch_one(pool).await.unwrap()
+}
+
+/// Each call ends a piece, which stays ended, and the last one makes the adjustment, once.
+#[tokio::test]
+async fn one_past_its_deadline_gets_further() {
+    let db = Db::new().await;
+    let policy = RetryPolicy::new().with_deadline(Some(Duration::from_nanos(1)));
+    let shop = PgInventory::new(db.pool.clone()).with_policy(policy);
+    add(&shop, "pot", 600).await;
+    expired(&shop, 600).await;
+    let adjustment = lost(600);
+    for rest in [344, 88] {
+        let answer = shop.adjust_stock(adjustment.clone()).await;
+        let is_busy = matches!(
+            &answer,
+            Err(Error::Busy {
+                retry_after: Some(_),
+                ..
+            })
+        );
+        assert!(is_busy, "{answer:?}");
+        assert_eq!(left(&db.pool).await, rest);
+    }
+    for _ in 0..2 {
+        let product = shop.adjust_stock(adjustment.clone()).await.unwrap();
+        assert_eq!(product.stock.get(), 0);
+    }
+    assert_books(&db.pool).await;
+}
+
+/// One that can't be made ends no hold.
+#[tokio::test]
+async fn a_refused_one_changes_nothing() {
+    let db = Db::new().await;
+    let shops: [&dyn Inventory; 2] = [&PgInventory::new(db.pool.clone()), &MemoryInventory::new()];
+    for shop in shops {
+        add(shop, "pot", 5).await;
+        expired(shop, 3).await;
+        let before = shop.product(&sku("pot")).await.unwrap();
+        match shop.adjust_stock(lost(6)).await {
+            Err(Error::InsufficientStock(short)) => assert_eq!(short[0].available, 5),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(shop.product(&sku("pot")).await.unwrap(), before);
+        let product = shop.adjust_stock(lost(5)).await.unwrap();
+        assert_eq!((product.stock.get(), product.reserved.get()), (0, 0));
+        let ledger = shop.movements(&sku("pot"), Page::first(10)).await.unwrap();
+        assert_eq!(ledger.len(), 6, "{ledger:?}"); // added, three holds, one piece, the adjustment
+    }
+    assert_books(&db.pool).await;
+}
+
+/// An adjustment under the id of another is refused by name.
+#[tokio::test]
+async fn an_id_is_of_one_adjustment() {
+    let db = Db::new().await;
+    let shop = PgInventory::new(db.pool.clone());
+    add(&shop, "pot", 5).await;
+    let made = lost(1);
+    shop.adjust_stock(made.clone()).await.unwrap();
+    let other = lost(2).with_id(made.id());
+    let refusal = shop.adjust_stock(other).await.unwrap_err();
+    assert_eq!(refusal.code(), "idempotency-mismatch", "{refusal}");
+    assert_books(&db.pool).await;
+}

@@ -1,0 +1,4 @@
+pub mod bank;
+pub mod db;
+pub mod goods;
+pub mod proxy;
