@@ -43,10 +43,10 @@ pub use janitor::{Cleaned, Janitor};
 pub use memory::MemoryInventory;
 pub use model::{
     Adjustment, Audit, BestSeller, BoxError, Checkout, Cleanup, ContendedProduct, Currency,
-    Discrepancy, DiscrepancyKind, Error, FeedPosition, Hold, HoldState, Kpi, KpiKind, Line, Money,
-    Movement, MovementFeed, MovementKind, NegativeStock, NewProduct, Order, OrderFilter, OrderId,
-    OrderLine, OrderStatus, OrderStep, Page, Product, Quantity, Report, Reservation, ReservationId,
-    Reserve, ReturnRequest, Shortage, Sku, Stock, UnpaidOrder,
+    Discrepancy, DiscrepancyKind, Error, ErrorKind, Exhausted, FeedPosition, Hold, HoldState, Kpi,
+    KpiKind, Line, Money, Movement, MovementFeed, MovementKind, NegativeStock, NewProduct, Order,
+    OrderFilter, OrderId, OrderLine, OrderStatus, OrderStep, Page, PriceChange, Product, Quantity,
+    Report, Reservation, ReservationId, Reserve, ReturnRequest, Shortage, Sku, Stock, UnpaidOrder,
 };
 #[doc(hidden)]
 pub use postgres::SELL_ONE;

@@ -34,12 +34,14 @@
 //!
 //! The [`guide`] tells how to use them, and why they are as they are.
 
+mod error_chain;
 pub mod guide;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub mod metrics;
 #[cfg(not(feature = "metrics"))]
 mod metrics;
+mod outcome;
 mod precondition;
 mod retry;
 mod version;
@@ -57,6 +59,7 @@ pub use inventory::cache;
 #[cfg(feature = "inventory")]
 #[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
 pub use inventory::migrate;
+pub use outcome::Outcome;
 pub use precondition::{IfMatch, ParseIfMatchError, PreconditionFailed};
 pub use retry::{
     Attempt, Backoff, Class, Classify, Jitter, Operation, RetryBudget, RetryError, RetryPolicy,

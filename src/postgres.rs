@@ -66,7 +66,9 @@ pub(crate) use classify::{
 pub(crate) use classify::{
     is_aborted, is_cancelled, is_ledger_key, is_lock_timeout, is_of_statement, is_refused_row,
 };
-pub use error::Error;
+#[cfg(feature = "inventory")]
+pub(crate) use error::Repr;
+pub use error::{Error, ErrorKind};
 pub(crate) use failed::Failed;
 pub(crate) use lease::{Lease, OfSqlx, on_connection};
 pub use outcome::WriteOutcome;

@@ -16,6 +16,7 @@ mod tests;
 pub use attempt::Attempt;
 pub use backoff::Backoff;
 pub use budget::RetryBudget;
+pub(crate) use class::{Asking, GaveUp, stand_in};
 pub use class::{Class, Classify};
 pub use error::{RetryError, StopReason};
 pub use operation::Operation;

@@ -1,3 +1,5 @@
+#[cfg(doc)]
+use crate::inventory::model::ErrorKind;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,8 +25,8 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::AlreadyExists`] when the SKU is sold, [`Error::Invalid`] for a name that can't be
-    /// stored, [`Error::StockHeld`] when reservations of the retired product hold more than the new
+    /// [`ErrorKind::AlreadyExists`] when the SKU is sold, [`ErrorKind::Invalid`] for a name that can't be
+    /// stored, [`ErrorKind::StockHeld`] when reservations of the retired product hold more than the new
     /// stock.
     async fn add_product(&self, new: NewProduct) -> Result<Product, Error>;
 
@@ -32,7 +34,7 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] when there is none, or it is retired.
+    /// [`ErrorKind::NotFound`] when there is none, or it is retired.
     async fn product(&self, sku: &Sku) -> Result<Product, Error>;
 
     /// A page of the products that are sold, sorted by SKU.
@@ -53,7 +55,7 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Conflict`] when it moved on, [`Error::NotFound`] when it is gone.
+    /// [`ErrorKind::Conflict`] when it moved on, [`ErrorKind::NotFound`] when it is gone.
     async fn product_at(&self, sku: &Sku, expected: Version) -> Result<Product, Error>;
 
     /// Writes name and price of `changed`, if nobody edited them since it was read: compares
@@ -61,19 +63,19 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Conflict`] with the revisions when another edit came first, [`Error::NotFound`],
-    /// [`Error::Invalid`] for a name that can't be stored.
+    /// [`ErrorKind::Conflict`] with the revisions when another edit came first, [`ErrorKind::NotFound`],
+    /// [`ErrorKind::Invalid`] for a name that can't be stored.
     async fn update_product(&self, changed: &Product) -> Result<Product, Error>;
 
     /// Stops selling a product, if it is still at `expected`. It is kept for its orders and ledger.
     ///
     /// # Errors
     ///
-    /// [`Error::Conflict`], [`Error::NotFound`].
+    /// [`ErrorKind::Conflict`], [`ErrorKind::NotFound`].
     async fn retire_product(&self, sku: &Sku, expected: Version) -> Result<(), Error>;
 
     /// Pauses the sale of a product: checkouts, reservations and revived orders of it are refused with
-    /// [`Error::ProductPaused`] until it is [resumed](Self::resume). Compares no version, so that it succeeds
+    /// [`ErrorKind::ProductPaused`] until it is [resumed](Self::resume). Compares no version, so that it succeeds
     /// at once on a product in demand; for a product that is paused already it changes nothing.
     ///
     /// No sale after it has a version above that of the answer. A reservation made before is honoured: its
@@ -83,23 +85,23 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`].
+    /// [`ErrorKind::NotFound`].
     async fn pause(&self, sku: &Sku) -> Result<Product, Error>;
 
     /// Resumes the sale of a paused product. For one that is not paused it changes nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`].
+    /// [`ErrorKind::NotFound`].
     async fn resume(&self, sku: &Sku) -> Result<Product, Error>;
 
     /// Changes stock by so many units, once per [`Adjustment::id`].
     ///
     /// # Errors
     ///
-    /// [`Error::InsufficientStock`] when it would take more than is available,
-    /// [`Error::IdempotencyMismatch`] when its id was used for something else, [`Error::NotFound`],
-    /// [`Error::Invalid`] when stock would pass [`Stock::MAX`].
+    /// [`ErrorKind::InsufficientStock`] when it would take more than is available,
+    /// [`ErrorKind::IdempotencyMismatch`] when its id was used for something else, [`ErrorKind::NotFound`],
+    /// [`ErrorKind::Invalid`] when stock would pass [`Stock::MAX`].
     async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error>;
 
     /// Sets stock to what was counted, if nothing moved since `expected` was read. `reason` as in
@@ -107,8 +109,8 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::Conflict`], [`Error::NotFound`], [`Error::StockHeld`] when reservations hold more
-    /// than was counted, [`Error::Invalid`] for a reason that can't be stored.
+    /// [`ErrorKind::Conflict`], [`ErrorKind::NotFound`], [`ErrorKind::StockHeld`] when reservations hold more
+    /// than was counted, [`ErrorKind::Invalid`] for a reason that can't be stored.
     async fn count_stock(
         &self,
         sku: &Sku,
@@ -122,12 +124,12 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// The first of these that applies: [`Error::NotFound`], [`Error::ProductPaused`],
-    /// [`Error::PriceChanged`],
-    /// [`Error::Conflict`] (for [`expecting_version`](crate::inventory::Line::expecting_version)),
-    /// [`Error::InsufficientStock`] with every short line, [`Error::Invalid`] for several
-    /// currencies or a total that is too large. [`Error::IdempotencyMismatch`] when the order id or
-    /// the key was used by another request, [`Error::ReservationClosed`] when the reservation that it
+    /// The first of these that applies: [`ErrorKind::NotFound`], [`ErrorKind::ProductPaused`],
+    /// [`ErrorKind::PriceChanged`],
+    /// [`ErrorKind::Conflict`] (for [`expecting_version`](crate::inventory::Line::expecting_version)),
+    /// [`ErrorKind::InsufficientStock`] with every short line, [`ErrorKind::Invalid`] for several
+    /// currencies or a total that is too large. [`ErrorKind::IdempotencyMismatch`] when the order id or
+    /// the key was used by another request, [`ErrorKind::ReservationClosed`] when the reservation that it
     /// is from was released or used up.
     async fn checkout(&self, request: Checkout) -> Result<Order, Error>;
 
@@ -135,7 +137,7 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] when there is none.
+    /// [`ErrorKind::NotFound`] when there is none.
     async fn order(&self, id: OrderId) -> Result<Order, Error>;
 
     /// A page of the orders, sorted by id, and so by the time at which their ids were made.
@@ -153,9 +155,9 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOrderState`] when the step does not begin in the state of the order,
-    /// [`Error::Conflict`] when the order is past the version expected, and not by this step. Those of
-    /// [`cancel`](Self::cancel) and [`revive`](Self::revive), [`Error::NotFound`]. [`Error::Unknown`] also
+    /// [`ErrorKind::InvalidOrderState`] when the step does not begin in the state of the order,
+    /// [`ErrorKind::Conflict`] when the order is past the version expected, and not by this step. Those of
+    /// [`cancel`](Self::cancel) and [`revive`](Self::revive), [`ErrorKind::NotFound`]. [`ErrorKind::Unknown`] also
     /// when an earlier attempt of this call may have taken effect and been undone.
     async fn step(&self, step: OrderStep) -> Result<Order, Error>;
 
@@ -163,8 +165,8 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOrderState`] when it was cancelled: [`revive`](Self::revive) it, or pay back.
-    /// [`Error::NotFound`].
+    /// [`ErrorKind::InvalidOrderState`] when it was cancelled: [`revive`](Self::revive) it, or pay back.
+    /// [`ErrorKind::NotFound`].
     async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
         self.step(OrderStep::mark_paid(id)).await
     }
@@ -173,7 +175,7 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOrderState`] when it is paid or cancelled, [`Error::NotFound`].
+    /// [`ErrorKind::InvalidOrderState`] when it is paid or cancelled, [`ErrorKind::NotFound`].
     async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
         self.step(OrderStep::mark_payment_failed(id)).await
     }
@@ -183,8 +185,8 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOrderState`] when it is paid: its units come back by
-    /// [`return_items`](Self::return_items). [`Error::NotFound`], [`Error::Invalid`] for a reason that
+    /// [`ErrorKind::InvalidOrderState`] when it is paid: its units come back by
+    /// [`return_items`](Self::return_items). [`ErrorKind::NotFound`], [`ErrorKind::Invalid`] for a reason that
     /// can't be stored.
     async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
         self.step(OrderStep::cancel(id, reason)).await
@@ -195,10 +197,10 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::ProductPaused`] when the sale of one of its products is paused,
-    /// [`Error::InsufficientStock`] with every line that can't be had any more, a retired product
-    /// among them; then nothing changes. [`Error::InvalidOrderState`] when it is paid or its payment failed,
-    /// [`Error::NotFound`].
+    /// [`ErrorKind::ProductPaused`] when the sale of one of its products is paused,
+    /// [`ErrorKind::InsufficientStock`] with every line that can't be had any more, a retired product
+    /// among them; then nothing changes. [`ErrorKind::InvalidOrderState`] when it is paid or its payment failed,
+    /// [`ErrorKind::NotFound`].
     async fn revive(&self, id: OrderId) -> Result<Order, Error> {
         self.step(OrderStep::revive(id)).await
     }
@@ -207,10 +209,10 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::ReturnExceedsOrder`] with every line that asks for more than is left of it; then
-    /// nothing changes. [`Error::InvalidOrderState`] when the order is not paid, [`Error::Conflict`] when it is at
+    /// [`ErrorKind::ReturnExceedsOrder`] with every line that asks for more than is left of it; then
+    /// nothing changes. [`ErrorKind::InvalidOrderState`] when the order is not paid, [`ErrorKind::Conflict`] when it is at
     /// another version than [expected](ReturnRequest::expecting_version),
-    /// [`Error::IdempotencyMismatch`] when its id was used for something else, [`Error::NotFound`].
+    /// [`ErrorKind::IdempotencyMismatch`] when its id was used for something else, [`ErrorKind::NotFound`].
     async fn return_items(&self, request: ReturnRequest) -> Result<Order, Error>;
 
     /// Cancels the orders that have awaited payment for longer than `older_than` and gives their
@@ -245,9 +247,9 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`], [`Error::ProductPaused`], [`Error::InsufficientStock`] with every short line,
-    /// [`Error::IdempotencyMismatch`] when the id or the key was used by another request,
-    /// [`Error::Invalid`] for a duration or a text that can't be stored.
+    /// [`ErrorKind::NotFound`], [`ErrorKind::ProductPaused`], [`ErrorKind::InsufficientStock`] with every short line,
+    /// [`ErrorKind::IdempotencyMismatch`] when the id or the key was used by another request,
+    /// [`ErrorKind::Invalid`] for a duration or a text that can't be stored.
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Error>;
 
     /// The reservation as it stands. A hold past its time is [lapsed](crate::inventory::HoldState::Expired), whether a
@@ -255,7 +257,7 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`].
+    /// [`ErrorKind::NotFound`].
     async fn reservation(&self, id: ReservationId) -> Result<Reservation, Error>;
 
     /// Holds what is still held for at least `by` from now on: 1 µs to
@@ -263,15 +265,15 @@ pub trait Inventory: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Error::ReservationClosed`] when nothing is held any more, [`Error::NotFound`],
-    /// [`Error::Invalid`].
+    /// [`ErrorKind::ReservationClosed`] when nothing is held any more, [`ErrorKind::NotFound`],
+    /// [`ErrorKind::Invalid`].
     async fn extend(&self, id: ReservationId, by: Duration) -> Result<Reservation, Error>;
 
     /// Gives back what is still held. For a reservation that holds nothing it changes nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`].
+    /// [`ErrorKind::NotFound`].
     async fn release(&self, id: ReservationId) -> Result<(), Error>;
 
     /// Expires the holds that are past their time, each exactly once. Sales don't wait for it: a checkout

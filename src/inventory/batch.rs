@@ -6,6 +6,8 @@ mod queue;
 mod worker;
 mod write;
 
+#[cfg(doc)]
+use crate::inventory::model::ErrorKind;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -99,7 +101,7 @@ impl BatchOptions {
         self
     }
 
-    /// How many checkouts may wait. Beyond that they are refused with [`Error::Busy`].
+    /// How many checkouts may wait. Beyond that they are refused with [`ErrorKind::Busy`].
     pub const fn with_queue(mut self, checkouts: usize) -> Self {
         self.queue = checkouts;
         self
@@ -133,7 +135,7 @@ impl BatchedInventory {
         self.queue.depth()
     }
 
-    /// Serves who waits, and refuses whoever comes to buy, with [`Error::Busy`]. Returns when the last one
+    /// Serves who waits, and refuses whoever comes to buy, with [`ErrorKind::Busy`]. Returns when the last one
     /// is answered.
     pub async fn shutdown(&self) {
         self.queue.close().await;
@@ -146,8 +148,8 @@ impl BatchedInventory {
         let clock = inventory.traffic.clock();
         let request = Arc::new(request);
         let answer = match self.queue.join(&request) {
-            Turn::Closed => Err(Error::not_asked(None)),
-            Turn::Full { retry_after } => Err(Error::not_asked(Some(retry_after))),
+            Turn::Closed => Err(Error::busy(None)),
+            Turn::Full { retry_after } => Err(Error::busy(Some(retry_after))),
             Turn::Alone(_alone) => Box::pin(inventory.sell(&clock, &request, false)).await,
             Turn::Wait(answered) => {
                 let answer = match answered.await {

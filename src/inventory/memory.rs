@@ -142,11 +142,7 @@ impl Inventory for MemoryInventory {
                 let old = &shelf.product;
                 if old.reserved > product.stock {
                     let (counted, reserved) = (product.stock.get(), old.reserved.get());
-                    return Err(Error::StockHeld {
-                        sku: product.sku,
-                        counted,
-                        reserved,
-                    });
+                    return Err(Error::stock_held(product.sku, counted, reserved));
                 }
                 product.reserved = old.reserved;
                 product.version = old.version;
@@ -154,10 +150,7 @@ impl Inventory for MemoryInventory {
                 product.created_at = old.created_at;
                 shop.put(product, Cause::of(MovementKind::Added))
             }
-            Some(_) => Err(Error::AlreadyExists {
-                entity: Product::ENTITY,
-                id: product.sku.to_string(),
-            }),
+            Some(_) => Err(Error::already_exists(Product::ENTITY, &product.sku)),
         }
     }
 
@@ -234,7 +227,7 @@ impl Inventory for MemoryInventory {
             // Whatever became of the product since.
             return match shop.products.get(&sku) {
                 Some(shelf) if *made_of == sku && *made == delta => Ok(shelf.product.clone()),
-                _ => Err(Error::another_request("adjustment", id, None)),
+                _ => Err(Error::idempotency_mismatch("adjustment", id, None)),
             };
         }
         let mut product = shop.find(&sku)?.clone();
@@ -270,11 +263,7 @@ impl Inventory for MemoryInventory {
         unmoved(&product, expected)?;
         if product.reserved > counted {
             let (counted, reserved) = (counted.get(), product.reserved.get());
-            return Err(Error::StockHeld {
-                sku: product.sku,
-                counted,
-                reserved,
-            });
+            return Err(Error::stock_held(product.sku, counted, reserved));
         }
         product.stock = counted;
         let cause = Cause::of(MovementKind::Count).with_reason(reason);
@@ -311,7 +300,7 @@ impl Inventory for MemoryInventory {
         let mut shop = self.shop();
         if let Some(made) = shop.returns.get(&request.id) {
             if (made.order, &made.lines) != (request.order, &request.lines) {
-                return Err(Error::another_request("return", request.id, None));
+                return Err(Error::idempotency_mismatch("return", request.id, None));
             }
             let mut order = shop.order(request.order)?.order.clone();
             order.replayed = true;
@@ -380,7 +369,7 @@ impl Inventory for MemoryInventory {
         }
         for ((sku, _), (_, paused)) in request.lines.iter().zip(&available) {
             if *paused {
-                return Err(Error::ProductPaused { sku: sku.clone() });
+                return Err(Error::product_paused(sku.clone()));
             }
         }
         // All that is asked for, or none of it is ended.
@@ -395,7 +384,7 @@ impl Inventory for MemoryInventory {
             .filter(|line| line.available < line.requested.get())
             .collect();
         if !short.is_empty() {
-            return Err(Error::InsufficientStock(short));
+            return Err(Error::insufficient_stock(short));
         }
         let lines = request.lines.iter();
         let needed: Vec<_> = lines.map(|(sku, quantity)| (sku, quantity.get())).collect();

@@ -27,7 +27,7 @@ pub use adjustment::Adjustment;
 pub use audit::{Audit, Discrepancy, DiscrepancyKind};
 pub use checkout::Checkout;
 pub use cleanup::Cleanup;
-pub use error::{BoxError, Error};
+pub use error::{BoxError, Error, ErrorKind, Exhausted, PriceChange};
 pub use feed::{FeedPosition, MovementFeed};
 pub use id::{OrderId, ReservationId};
 pub use line::Line;

@@ -7,6 +7,7 @@ pub(crate) mod checkout;
 pub(crate) mod cleanup;
 
 pub(crate) mod doubt;
+mod error;
 pub(crate) mod expiry;
 pub(crate) mod feed;
 pub(crate) mod hook;

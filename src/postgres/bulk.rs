@@ -8,7 +8,7 @@ use sqlx::{
 };
 
 use super::{
-    Error, PgRepository, PgVersioned, READ_COMMITTED, WriteOutcome,
+    Error, ErrorKind, PgRepository, PgVersioned, READ_COMMITTED, WriteOutcome,
     assertion::Broken,
     attempt, is_stale_plan,
     repository::{add, unencodable},
@@ -69,7 +69,7 @@ impl<T: PgVersioned> PgRepository<T> {
     pub async fn update_all(&self, rows: &[T], mode: Bulk) -> Result<Vec<WriteOutcome<T>>, Error> {
         let at_once = async |conn: &mut PgConnection| self.update_all_alone(conn, rows, mode).await;
         let result = match self.run(at_once).await {
-            Err(Error::Serialization(_)) => {
+            Err(error) if error.kind() == ErrorKind::Serialization => {
                 let mut op =
                     async |conn: &mut PgConnection, _| self.update_all_in(conn, rows, mode).await;
                 attempt(&self.pool, READ_COMMITTED, Attempt::FIRST, &mut op)
@@ -210,12 +210,7 @@ fn told<T>(verdicts: Vec<Option<WriteOutcome<T>>>) -> Vec<WriteOutcome<T>> {
 fn check<T: PgVersioned>(rows: &[T]) -> Result<(), Error> {
     let most = PgRepository::<T>::MAX_ROWS;
     if rows.len() > most {
-        let (entity, given) = (T::ENTITY, rows.len());
-        return Err(Error::TooManyRows {
-            entity,
-            given,
-            most,
-        });
+        return Err(Error::too_many_rows::<T>(rows.len(), most));
     }
     let mut seen = HashSet::with_capacity(rows.len());
     match rows.iter().find(|row| !seen.insert(row.id())) {

@@ -1,121 +1,74 @@
+mod kind;
+mod repr;
+
 use std::{fmt::Display, time::Duration};
 
-use sqlx::error::BoxDynError;
-
 use super::{
-    OfSqlx, PgVersioned, Phase, advice, class_in, class_of_busy, class_of_unknown, is_out_of_range,
+    OfSqlx, PgVersioned, Phase, class_in, class_of_busy, class_of_unknown, is_out_of_range,
     is_unique_violation,
 };
-use crate::{Class, Classify, Conflict, RetryError, Version, Versioned};
+use crate::{Class, Classify, Conflict, Outcome, RetryError, Version, Versioned};
 
-/// Why an operation on versioned rows did not do what it was asked.
+pub use kind::ErrorKind;
+pub(crate) use repr::Repr;
+
+/// Errors returned by operations on versioned rows.
+///
+/// [`kind`](Self::kind) says what happened and [`outcome`](Self::outcome) whether the operation may have taken
+/// effect; the other methods return the facts.
+///
+/// ```
+/// use optilock::postgres::{Error, ErrorKind};
+///
+/// fn answer(error: &Error) -> String {
+///     match error.kind() {
+///         ErrorKind::Conflict => format!("{error}: read again"),
+///         ErrorKind::NotFound => "no such seat".to_owned(),
+///         _ => format!("{}: {error}", error.code()),
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The caller's version is no longer the current one: read again and decide again.
-    #[error(transparent)]
-    Conflict(#[from] Conflict),
-    /// A conflict whose current version can't be known: the database aborted the transaction.
-    #[error("another transaction won")]
-    Serialization(#[source] sqlx::Error),
-    /// There is no such row, or it is hidden from this role.
-    #[error("no {entity} {id}")]
-    NotFound {
-        /// What was looked for.
-        entity: &'static str,
-        /// Under which id.
-        id: String,
-    },
-    /// A unique key of the table is taken, that of the id or another one.
-    #[error("{entity} {id} can't be written: what {constraint} keeps unique is taken")]
-    AlreadyExists {
-        /// What was to be written.
-        entity: &'static str,
-        /// Under which id.
-        id: String,
-        /// The constraint or index that refused it.
-        constraint: String,
-        /// The database's error.
-        source: sqlx::Error,
-    },
-    /// The row is there at the expected version and was not written: a trigger returned `NULL`, or left
-    /// the version as it was (by returning `OLD`, say), or a row-level policy hides the row from
-    /// writers. Nothing is stored, and no retry changes that.
-    #[error("the write of {entity} {id} was suppressed by a trigger or a policy")]
-    Suppressed {
-        /// What was not written.
-        entity: &'static str,
-        /// Under which id.
-        id: String,
-    },
-    /// The same id twice in one call of `update_all`, or two ids that are equal for the database;
-    /// nothing is stored.
-    #[error("{entity} {id} is given twice")]
-    RepeatedId {
-        /// What was given twice.
-        entity: &'static str,
-        /// Under which id.
-        id: String,
-    },
-    /// More rows than one call of `update_all` takes; nothing was sent.
-    #[error("{given} rows of {entity} given, {most} at most")]
-    TooManyRows {
-        /// What was given.
-        entity: &'static str,
-        /// How many.
-        given: usize,
-        /// How many one call takes.
-        most: usize,
-    },
-    /// The row is at [`i64::MAX`], and no version comes after that.
-    #[error("{entity} {id} has used up its versions")]
-    VersionExhausted {
-        /// What can't be written any more.
-        entity: &'static str,
-        /// Under which id.
-        id: String,
-    },
-    /// The table is not what `versioned_row!` says of it. A write says so when its id names several
-    /// rows; nothing is stored then.
-    #[error("table {table} doesn't fit: {}", .problems.join("; "))]
-    SchemaMismatch {
-        /// The table, as it was described.
-        table: &'static str,
-        /// Everything that was found.
-        problems: Vec<String>,
-    },
-    /// The database was busy, away, or no longer takes writes; nothing happened.
-    #[error("the database is busy")]
-    Busy {
-        /// How long it asks to be left alone, if it says so.
-        retry_after: Option<Duration>,
-        /// The database's error.
-        source: sqlx::Error,
-    },
-    /// The connection was lost while the write took effect, or did not: look before trying again.
-    #[error("the outcome is unknown")]
-    Unknown(#[source] BoxDynError),
-    /// The database refused for a reason that no retry mends.
-    #[error("{}", advice(.0))]
-    Database(#[source] sqlx::Error),
+#[error(transparent)]
+pub struct Error(Box<Repr>);
+
+impl From<Repr> for Error {
+    fn from(repr: Repr) -> Self {
+        Self(Box::new(repr))
+    }
+}
+
+impl From<Conflict> for Error {
+    fn from(conflict: Conflict) -> Self {
+        Repr::Conflict(conflict).into()
+    }
 }
 
 impl Error {
+    pub(crate) const fn repr(&self) -> &Repr {
+        &self.0
+    }
+
+    pub(crate) fn into_repr(self) -> Repr {
+        *self.0
+    }
+
     /// An sqlx error of a statement that could not yet take effect: a read, or connecting.
     pub(crate) fn before(error: sqlx::Error) -> Self {
         Self::of(error, Phase::Before)
     }
 
     fn of(error: sqlx::Error, phase: Phase) -> Self {
-        match class_in(&error, phase) {
-            Class::Conflict => Self::Serialization(error),
-            Class::Busy { retry_after } => Self::Busy {
+        let repr = match class_in(&error, phase) {
+            Class::Conflict => Repr::Serialization(error),
+            Class::Busy { retry_after } => Repr::Busy {
                 retry_after,
                 source: error,
             },
-            Class::Unknown => Self::Unknown(error.into()),
-            Class::Permanent => Self::Database(error),
-        }
+            Class::Unknown => Repr::Unknown(error.into()),
+            Class::Permanent => Repr::Database(error),
+        };
+        repr.into()
     }
 
     /// An sqlx error of a write of `T`'s row `id` at `expected`.
@@ -126,7 +79,7 @@ impl Error {
     ) -> Self {
         if expected.next().is_none() && is_out_of_range(&error) {
             let (entity, id) = (T::ENTITY, id.to_string());
-            Self::VersionExhausted { entity, id }
+            Repr::VersionExhausted { entity, id }.into()
         } else {
             Self::or_taken::<T>(error, id)
         }
@@ -138,127 +91,222 @@ impl Error {
             return error.into();
         }
         let constraint = error.as_database_error().and_then(|it| it.constraint());
-        Self::AlreadyExists {
+        Repr::AlreadyExists {
             entity: T::ENTITY,
             id: id.to_string(),
             constraint: constraint.unwrap_or("an index").to_owned(),
             source: error,
         }
+        .into()
     }
 
     pub(crate) fn not_found<T: Versioned>(id: &T::Id) -> Self {
         let (entity, id) = (T::ENTITY, id.to_string());
-        Self::NotFound { entity, id }
+        Repr::NotFound { entity, id }.into()
     }
 
     pub(crate) fn suppressed<T: Versioned>(id: impl Display) -> Self {
         let (entity, id) = (T::ENTITY, id.to_string());
-        Self::Suppressed { entity, id }
+        Repr::Suppressed { entity, id }.into()
     }
 
     pub(crate) fn repeated<T: Versioned>(id: impl Display) -> Self {
         let (entity, id) = (T::ENTITY, id.to_string());
-        Self::RepeatedId { entity, id }
+        Repr::RepeatedId { entity, id }.into()
+    }
+
+    pub(crate) fn too_many_rows<T: Versioned>(given: usize, most: usize) -> Self {
+        let entity = T::ENTITY;
+        Repr::TooManyRows {
+            entity,
+            given,
+            most,
+        }
+        .into()
+    }
+
+    pub(crate) fn schema_mismatch<T: PgVersioned>(problems: Vec<String>) -> Self {
+        let table = T::TABLE;
+        Repr::SchemaMismatch { table, problems }.into()
     }
 
     pub(crate) fn several<T: PgVersioned>(id: impl Display) -> Self {
-        let problem = format!(
+        Self::schema_mismatch::<T>(vec![format!(
             "id {id} names several rows, so none is written: look for tables that inherit from it, \
              or partitions with the same id"
-        );
-        Self::SchemaMismatch {
-            table: T::TABLE,
-            problems: vec![problem],
-        }
+        )])
     }
 
     /// The same, where the phase of a transaction knows better than the error itself: one that was
     /// lost before `COMMIT` did nothing.
     pub(crate) fn settled(self, class: Class) -> Self {
-        match (self, class) {
-            (Self::Unknown(source), Class::Busy { retry_after }) => match source.downcast() {
-                Ok(source) => Self::Busy {
+        let Class::Busy { retry_after } = class else {
+            return self;
+        };
+        let repr = match self.into_repr() {
+            Repr::Unknown(source) => match source.downcast() {
+                Ok(source) => Repr::Busy {
                     retry_after,
                     source: *source,
                 },
-                Err(source) => Self::Unknown(source),
+                Err(source) => Repr::Unknown(source),
             },
-            (error, _) => error,
-        }
+            other => other,
+        };
+        repr.into()
     }
 
     /// The same, of what came after something had been written and committed: whatever it says of itself,
     /// it must not say that nothing happened.
     pub(crate) fn after(self, wrote: bool) -> Self {
         match self {
-            error if wrote && !error.is_unknown() => Self::Unknown(error.into()),
+            error if wrote && !error.is_unknown() => Repr::Unknown(error.into()).into(),
             error => error,
         }
     }
 
-    /// Somebody else won.
+    /// Returns what the operation failed with.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self.repr() {
+            Repr::Conflict(_) => ErrorKind::Conflict,
+            Repr::Serialization(_) => ErrorKind::Serialization,
+            Repr::NotFound { .. } => ErrorKind::NotFound,
+            Repr::AlreadyExists { .. } => ErrorKind::AlreadyExists,
+            Repr::Suppressed { .. } => ErrorKind::Suppressed,
+            Repr::RepeatedId { .. } => ErrorKind::RepeatedId,
+            Repr::TooManyRows { .. } => ErrorKind::TooManyRows,
+            Repr::VersionExhausted { .. } => ErrorKind::VersionExhausted,
+            Repr::SchemaMismatch { .. } => ErrorKind::SchemaMismatch,
+            Repr::Busy { .. } => ErrorKind::Busy,
+            Repr::Unknown(_) => ErrorKind::Unknown,
+            Repr::Database(_) => ErrorKind::Database,
+        }
+    }
+
+    /// Returns whether the operation may have taken effect.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        match self.kind() {
+            ErrorKind::Unknown => Outcome::Unknown,
+            _ => Outcome::NothingHappened,
+        }
+    }
+
+    /// Returns the [`code`](ErrorKind::code) of the kind: a stable name in kebab case.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.kind().code()
+    }
+
+    /// Returns the [`http_status`](ErrorKind::http_status) of the kind.
+    #[must_use]
+    pub const fn http_status(&self) -> u16 {
+        self.kind().http_status()
+    }
+
+    /// Returns whether another writer won: [`ErrorKind::Conflict`] or [`ErrorKind::Serialization`].
     #[must_use]
     pub const fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict(_) | Self::Serialization(_))
+        matches!(self.kind(), ErrorKind::Conflict | ErrorKind::Serialization)
     }
 
-    /// There is no such row.
+    /// Returns whether the row does not exist.
     #[must_use]
     pub const fn is_not_found(&self) -> bool {
-        matches!(self, Self::NotFound { .. })
+        matches!(self.kind(), ErrorKind::NotFound)
     }
 
-    /// It may or may not have taken effect.
+    /// Returns whether the operation may have taken effect.
     #[must_use]
     pub const fn is_unknown(&self) -> bool {
-        matches!(self, Self::Unknown(_))
+        matches!(self.kind(), ErrorKind::Unknown)
     }
 
-    /// The database was busy; nothing happened.
+    /// Returns whether the database was busy and nothing happened.
     #[must_use]
     pub const fn is_busy(&self) -> bool {
-        matches!(self, Self::Busy { .. })
+        matches!(self.kind(), ErrorKind::Busy)
     }
 
-    /// The error of sqlx's, if this is one.
+    /// Returns the versions of an [`ErrorKind::Conflict`].
     #[must_use]
-    pub fn as_sqlx(&self) -> Option<&sqlx::Error> {
-        match self {
-            Self::Serialization(source)
-            | Self::AlreadyExists { source, .. }
-            | Self::Busy { source, .. }
-            | Self::Database(source) => Some(source),
-            Self::Unknown(source) => match source.downcast_ref::<Self>() {
-                Some(source) => source.as_sqlx(),
-                None => source.downcast_ref(),
-            },
+    pub const fn conflict(&self) -> Option<&Conflict> {
+        match self.repr() {
+            Repr::Conflict(conflict) => Some(conflict),
             _ => None,
         }
     }
 
-    /// The HTTP status (RFC 9110) that tells a client the same.
-    ///
-    /// | Status | Error |
-    /// |---|---|
-    /// | 400 | `RepeatedId`, `TooManyRows` |
-    /// | 404 | `NotFound` |
-    /// | 409 | `Conflict`, `Serialization`, `AlreadyExists` |
-    /// | 503 | `Busy`, `Unknown` |
-    /// | 500 | everything else |
-    ///
-    /// A `Conflict` of a client that sent `If-Match` is 412 instead: see the
-    /// [guide](crate::guide::http).
+    /// Returns the kind of row that the operation failed for, if it failed for a row.
     #[must_use]
-    pub const fn http_status(&self) -> u16 {
-        match self {
-            Self::RepeatedId { .. } | Self::TooManyRows { .. } => 400,
-            Self::NotFound { .. } => 404,
-            Self::Conflict(_) | Self::Serialization(_) | Self::AlreadyExists { .. } => 409,
-            Self::Busy { .. } | Self::Unknown(_) => 503,
-            Self::Suppressed { .. }
-            | Self::VersionExhausted { .. }
-            | Self::SchemaMismatch { .. }
-            | Self::Database(_) => 500,
+    pub const fn entity(&self) -> Option<&'static str> {
+        match self.repr() {
+            Repr::Conflict(conflict) => Some(conflict.entity),
+            Repr::NotFound { entity, .. }
+            | Repr::AlreadyExists { entity, .. }
+            | Repr::Suppressed { entity, .. }
+            | Repr::RepeatedId { entity, .. }
+            | Repr::TooManyRows { entity, .. }
+            | Repr::VersionExhausted { entity, .. } => Some(entity),
+            _ => None,
+        }
+    }
+
+    /// Returns the id of the row that the operation failed for, if it failed for one row.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match self.repr() {
+            Repr::Conflict(conflict) => Some(&conflict.id),
+            Repr::NotFound { id, .. }
+            | Repr::AlreadyExists { id, .. }
+            | Repr::Suppressed { id, .. }
+            | Repr::RepeatedId { id, .. }
+            | Repr::VersionExhausted { id, .. } => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Returns the constraint or index that refused an [`ErrorKind::AlreadyExists`].
+    #[must_use]
+    pub fn constraint(&self) -> Option<&str> {
+        match self.repr() {
+            Repr::AlreadyExists { constraint, .. } => Some(constraint),
+            _ => None,
+        }
+    }
+
+    /// Returns what does not fit, for an [`ErrorKind::SchemaMismatch`]; else nothing.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        match self.repr() {
+            Repr::SchemaMismatch { problems, .. } => problems,
+            _ => &[],
+        }
+    }
+
+    /// Returns how long a busy database asks to be left alone, if it says so.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self.repr() {
+            Repr::Busy { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Returns the error of sqlx's, if there is one.
+    #[must_use]
+    pub fn as_sqlx(&self) -> Option<&sqlx::Error> {
+        match self.repr() {
+            Repr::Serialization(source)
+            | Repr::AlreadyExists { source, .. }
+            | Repr::Busy { source, .. }
+            | Repr::Database(source) => Some(source),
+            Repr::Unknown(source) => match source.downcast_ref::<Self>() {
+                Some(source) => source.as_sqlx(),
+                None => source.downcast_ref(),
+            },
+            _ => None,
         }
     }
 }
@@ -288,7 +336,7 @@ impl From<RetryError<Self>> for Error {
             // A connection that was lost before COMMIT: known by its transaction, and not by the error.
             Ok(error) => error.settled(Class::Busy { retry_after: None }),
             Err(unknown) if unknown.error.is_unknown() => unknown.error,
-            Err(unknown) => Self::Unknown(unknown.into()),
+            Err(unknown) => Repr::Unknown(unknown.into()).into(),
         }
     }
 }
@@ -299,25 +347,25 @@ impl From<RetryError<sqlx::Error>> for Error {
     fn from(gave_up: RetryError<sqlx::Error>) -> Self {
         match gave_up.try_into_inner() {
             Ok(error) => Self::before(error),
-            Err(unknown) => Self::Unknown(unknown.error.into()),
+            Err(unknown) => Repr::Unknown(unknown.error.into()).into(),
         }
     }
 }
 
 impl Classify for Error {
     fn class(&self) -> Class {
-        match self {
-            Self::Conflict(_) | Self::Serialization(_) => Class::Conflict,
-            Self::Busy {
+        match self.repr() {
+            Repr::Conflict(_) | Repr::Serialization(_) => Class::Conflict,
+            Repr::Busy {
                 retry_after,
                 source,
             } => class_of_busy(source, *retry_after),
             // By what is known of its connection where it is asked.
-            Self::Unknown(source) => match source.downcast_ref::<sqlx::Error>() {
+            Repr::Unknown(source) => match source.downcast_ref::<sqlx::Error>() {
                 Some(source) => class_of_unknown(source),
                 None => Class::Unknown,
             },
-            Self::Database(source) => source.class(),
+            Repr::Database(source) => source.class(),
             _ => Class::Permanent,
         }
     }

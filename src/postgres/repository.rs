@@ -6,7 +6,9 @@ use sqlx::{
     postgres::{PgArguments, PgRow},
 };
 
-use super::{Error, PgVersioned, TxOperation, hot_rows::HotRows, on_connection, sql::Statements};
+use super::{
+    Error, PgVersioned, TxOperation, error::Repr, hot_rows::HotRows, on_connection, sql::Statements,
+};
 use crate::{Conflict, Version};
 
 /// The rows of one table, each written only by who has read its current version.
@@ -250,5 +252,5 @@ where
 }
 
 pub(super) fn unencodable(error: BoxDynError) -> Error {
-    Error::Database(sqlx::Error::Encode(error))
+    Repr::Database(sqlx::Error::Encode(error)).into()
 }

@@ -83,10 +83,7 @@ impl<T: PgVersioned> PgRepository<T> {
         if problems.is_empty() {
             return Ok(());
         }
-        Err(Error::SchemaMismatch {
-            table: T::TABLE,
-            problems,
-        })
+        Err(Error::schema_mismatch::<T>(problems))
     }
 
     /// The types, from the statement that reads a row, and what the database makes of them in the others.

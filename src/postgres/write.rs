@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 use super::{
-    Error, PgRepository, PgVersioned, WriteOutcome,
+    Error, ErrorKind, PgRepository, PgVersioned, WriteOutcome,
     assertion::Broken,
     repository::{add, unencodable},
 };
@@ -219,12 +219,16 @@ impl<T: PgVersioned> PgRepository<T> {
         row: Option<&T>,
     ) -> Result<Written<T>, Error> {
         match self.write(conn, statement, id, expected, row).await {
-            Err(Error::Serialization(error)) => match self.look(conn, id, expected).await? {
-                Some(verdict) => Ok(Written::Not(verdict)),
-                None => Err(Error::Serialization(error)),
-            },
+            Err(error) if error.kind() == ErrorKind::Serialization => {
+                match self.look(conn, id, expected).await? {
+                    Some(outcome) => Ok(Written::Not(outcome)),
+                    None => Err(error),
+                }
+            }
             // The statement failed, and with it nothing else.
-            Err(Error::Suppressed { .. }) => Ok(Written::Not(WriteOutcome::Suppressed)),
+            Err(error) if error.kind() == ErrorKind::Suppressed => {
+                Ok(Written::Not(WriteOutcome::Suppressed))
+            }
             result => result,
         }
     }

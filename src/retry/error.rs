@@ -1,9 +1,8 @@
 //! Why a retry stopped.
 
-use super::class::{Class, Classify, source_of, stand_in};
+use super::class::{Class, Classify};
 use std::{
-    error::Error,
-    fmt::{self, Debug, Display},
+    fmt::{self, Display},
     time::Duration,
 };
 
@@ -46,7 +45,7 @@ use std::{
 /// }
 /// ```
 ///
-/// It is an [`Error`] for every `E` with a text, `anyhow::Error` and `Box<dyn Error + Send + Sync>`
+/// It is an [`Error`](std::error::Error) for every `E` with a text, `anyhow::Error` and `Box<dyn Error + Send + Sync>`
 /// included, so that `?` converts it into these two. Its own text ends with the text of the last
 /// error, and its source is the source of that one as far as this crate knows the type. A
 /// `downcast` through a chain of sources therefore doesn't find the last error; take it from the
@@ -113,13 +112,6 @@ impl<E: Display> Display for RetryError<E> {
             write!(f, " in {:.1?}", self.elapsed)?;
         }
         write!(f, " ({}): {}", self.reason, self.error)
-    }
-}
-
-// `E` need not be an `Error`: `anyhow::Error` and boxed errors are none.
-impl<E: Debug + Display + 'static> Error for RetryError<E> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        stand_in(self.class()).or_else(|| source_of(&self.error))
     }
 }
 

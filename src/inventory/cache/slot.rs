@@ -107,7 +107,7 @@ impl Slot {
             && let Some(rest) = MOMENT.checked_sub(failed.elapsed())
             && !rest.is_zero()
         {
-            return Look::Answer(seen.ok_or_else(|| Error::not_asked(Some(rest))));
+            return Look::Answer(seen.ok_or_else(|| Error::busy(Some(rest))));
         }
         if state.asking {
             return Look::Wait(seen);

@@ -1,3 +1,5 @@
+#[cfg(doc)]
+use crate::inventory::model::ErrorKind;
 use std::{sync::Arc, time::Duration};
 
 use moka::future::Cache;
@@ -94,8 +96,8 @@ impl<I: Inventory> CachedStock<I> {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] when it is not sold. If the inventory fails and there is nothing to show: its
-    /// error for the viewer that asked, and [`Error::Busy`] with the rest of the second as `retry_after`
+    /// [`ErrorKind::NotFound`] when it is not sold. If the inventory fails and there is nothing to show: its
+    /// error for the viewer that asked, and [`ErrorKind::Busy`] with the rest of the second as `retry_after`
     /// for the others.
     pub async fn display(&self, sku: &Sku) -> Result<DisplayedStock, Error> {
         let slot = if self.ttl.is_zero() {

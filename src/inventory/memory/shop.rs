@@ -380,7 +380,7 @@ impl Shop {
         let paused = |line: &&OrderLine| self.find(&line.sku).is_ok_and(|it| it.paused);
         if let Some(line) = order.lines.iter().find(paused) {
             let sku = line.sku.clone();
-            return Err(Error::ProductPaused { sku });
+            return Err(Error::product_paused(sku));
         }
         let short = |shop: &Self| -> Vec<Shortage> {
             let available = |sku: &Sku| shop.find(sku).map_or(0, Product::available);
@@ -398,7 +398,7 @@ impl Shop {
             }
         }
         if !missing.is_empty() {
-            return Err(Error::InsufficientStock(missing));
+            return Err(Error::insufficient_stock(missing));
         }
         let taken = order.lines.iter();
         let taken = taken.map(|line| (&line.sku, -line.quantity.get()));

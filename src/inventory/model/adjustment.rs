@@ -1,3 +1,5 @@
+#[cfg(doc)]
+use crate::inventory::model::ErrorKind;
 use uuid::Uuid;
 
 use super::{Error, Quantity, Shortage, Sku, Stock, product::check_text};
@@ -28,7 +30,7 @@ impl Adjustment {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for a delta of 0 or beyond [`Stock::MAX`], and for a reason that is empty,
+    /// [`ErrorKind::Invalid`] for a delta of 0 or beyond [`Stock::MAX`], and for a reason that is empty,
     /// too long, or holds a control character.
     pub fn new(sku: Sku, delta: i64, reason: impl Into<String>) -> Result<Self, Error> {
         let reason = reason.into();
@@ -83,7 +85,7 @@ impl Adjustment {
         // Within the bounds of a quantity or not, it is more than there is.
         let requested = Quantity::new(-self.delta).unwrap_or(Quantity::MAX);
         let shortage = Shortage::new(self.sku.clone(), requested, available);
-        Error::InsufficientStock(vec![shortage])
+        Error::insufficient_stock(vec![shortage])
     }
 
     /// Stock would pass what one product may have.

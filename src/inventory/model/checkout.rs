@@ -2,7 +2,9 @@ use super::Product;
 use super::{
     Error, Line, Money, Order, OrderId, ReservationId, Shortage, line, product::check_optional,
 };
-use crate::{Conflict, Version, Versioned};
+#[cfg(doc)]
+use crate::inventory::model::ErrorKind;
+use crate::{Version, Versioned};
 
 /// A request to take all of its lines, or none, and to make an order of them.
 ///
@@ -40,7 +42,7 @@ impl Checkout {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] without lines, with more than [`MAX_LINES`](Self::MAX_LINES), when merged
+    /// [`ErrorKind::Invalid`] without lines, with more than [`MAX_LINES`](Self::MAX_LINES), when merged
     /// quantities pass [`Quantity::MAX`](crate::inventory::Quantity::MAX), or when lines of one product expect different things.
     pub fn new(lines: impl IntoIterator<Item = Line>) -> Result<Self, Error> {
         Ok(Self {
@@ -70,7 +72,7 @@ impl Checkout {
     /// A checkout of fewer units leaves the rest held; one of more takes the others from what is free.
     /// Units whose hold has expired are taken if they are still there, and count against the hold all the same:
     /// what a hold covered is sold once. A reservation of a customer's is for that customer's checkouts only.
-    /// One that was released or used up is [`ReservationClosed`](Error::ReservationClosed): its second
+    /// One that was released or used up is [`ReservationClosed`](ErrorKind::ReservationClosed): its second
     /// checkout would be bought twice.
     #[must_use]
     pub const fn with_reservation(mut self, id: ReservationId) -> Self {
@@ -140,19 +142,17 @@ impl Checkout {
         }
         for (line, facts) in &known {
             if facts.paused && line.quantity.get() > facts.held {
-                return Err(Error::ProductPaused {
-                    sku: line.sku.clone(),
-                });
+                return Err(Error::product_paused(line.sku.clone()));
             }
         }
         for (line, facts) in &known {
             match line.price {
                 Some(expected) if expected != facts.price => {
-                    return Err(Error::PriceChanged {
-                        sku: line.sku.clone(),
+                    return Err(Error::price_changed(
+                        line.sku.clone(),
                         expected,
-                        actual: facts.price,
-                    });
+                        facts.price,
+                    ));
                 }
                 _ => {}
             }
@@ -160,13 +160,7 @@ impl Checkout {
         for (line, facts) in &known {
             match line.version {
                 Some(expected) if expected.get() + facts.raised != facts.version.get() => {
-                    return Err(Conflict::new(
-                        Product::ENTITY,
-                        line.sku.as_str(),
-                        expected,
-                        facts.version,
-                    )
-                    .into());
+                    return Err(Error::conflict_of(&line.sku, expected, facts.version));
                 }
                 _ => {}
             }
@@ -177,7 +171,7 @@ impl Checkout {
             .map(|(line, facts)| Shortage::new(line.sku.clone(), line.quantity, facts.obtainable()))
             .collect();
         if !short.is_empty() {
-            return Err(Error::InsufficientStock(short));
+            return Err(Error::insufficient_stock(short));
         }
         self.total(known.iter().map(|(_, facts)| facts.price))
             .map(drop)
@@ -216,10 +210,7 @@ impl Checkout {
     /// the same request.
     pub(crate) fn replay(&self, mut stored: Order) -> Result<Order, Error> {
         if stored.status == super::OrderStatus::Void {
-            return Err(Error::InvalidOrderState {
-                id: stored.id,
-                status: stored.status,
-            });
+            return Err(Error::invalid_order_state(stored.id, stored.status));
         }
         let same = stored.customer == self.customer
             && stored.lines.len() == self.lines.len()
@@ -230,7 +221,7 @@ impl Checkout {
                 .all(|(a, b)| a.sku == b.sku && a.quantity == b.quantity);
         if !same {
             let key = self.key.as_deref().filter(|_| stored.id != self.id);
-            return Err(Error::another_request(Order::ENTITY, self.id, key));
+            return Err(Error::idempotency_mismatch(Order::ENTITY, self.id, key));
         }
         stored.replayed = true;
         Ok(stored)

@@ -1,5 +1,7 @@
 use super::{Error, Money, Quantity, Sku};
 use crate::Version;
+#[cfg(doc)]
+use crate::inventory::model::ErrorKind;
 
 /// The most lines of one request, before those of one product are merged.
 pub(crate) const MAX_LINES: usize = 1_000;
@@ -34,14 +36,14 @@ impl Line {
         }
     }
 
-    /// Only if the price is still this: otherwise [`Error::PriceChanged`]. What a shop wants: other
+    /// Only if the price is still this: otherwise [`ErrorKind::PriceChanged`]. What a shop wants: other
     /// buyers' purchases don't disturb it.
     pub const fn expecting_price(mut self, price: Money) -> Self {
         self.price = Some(price);
         self
     }
 
-    /// Only if nothing at all happened to the product: otherwise [`Error::Conflict`]. Every sale
+    /// Only if nothing at all happened to the product: otherwise [`ErrorKind::Conflict`]. Every sale
     /// changes the version, so on a product in demand this refuses often.
     pub const fn expecting_version(mut self, version: Version) -> Self {
         self.version = Some(version);

@@ -1,3 +1,5 @@
+#[cfg(doc)]
+use crate::inventory::model::ErrorKind;
 use std::{fmt, str::FromStr};
 
 use super::{Error, Quantity};
@@ -71,7 +73,7 @@ impl Money {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] when it is negative.
+    /// [`ErrorKind::Invalid`] when it is negative.
     pub fn new(minor: i64, currency: Currency) -> Result<Self, Error> {
         if minor < 0 {
             return Err(Error::invalid("money", format!("{minor} is negative")));

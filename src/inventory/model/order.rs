@@ -24,7 +24,7 @@ use crate::{Version, Versioned};
 /// Each arrow is one compare-and-set on the order, so of several at once exactly one wins. An arrow
 /// that is asked for again, to where the order already is, is answered with the order as it is; one
 /// that does not begin where the order stands is refused with
-/// [`InvalidOrderState`](crate::inventory::Error::InvalidOrderState).
+/// [`InvalidOrderState`](crate::inventory::ErrorKind::InvalidOrderState).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]

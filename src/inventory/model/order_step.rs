@@ -1,4 +1,6 @@
 use super::{Error, Order, OrderId, OrderStatus, product::check_text};
+#[cfg(doc)]
+use crate::inventory::model::ErrorKind;
 use crate::{Conflict, Version, Versioned};
 
 /// A request to take an order from one state to the next.
@@ -72,7 +74,7 @@ impl OrderStep {
 
     /// Makes the step only at this version of the order. If the order is past it, the answer is the order as
     /// [`replayed`](Order::replayed) where the step itself made the next version, or another request of the
-    /// same meaning; else [`Error::Conflict`].
+    /// same meaning; else [`ErrorKind::Conflict`].
     pub const fn expecting_version(mut self, version: Version) -> Self {
         self.expected = Some(version);
         self
@@ -172,9 +174,8 @@ impl OrderStep {
 }
 
 /// The state of the order does not allow it.
-pub(crate) const fn closed(order: &Order) -> Error {
-    let (id, status) = (order.id, order.status);
-    Error::InvalidOrderState { id, status }
+pub(crate) fn closed(order: &Order) -> Error {
+    Error::invalid_order_state(order.id, order.status)
 }
 
 /// Another request changed the order after `expected` was read.

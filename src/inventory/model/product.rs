@@ -139,7 +139,7 @@ pub(crate) fn unmoved(product: &Product, expected: Version) -> Result<(), Error>
     if product.version == expected {
         return Ok(());
     }
-    Err(Error::conflict(&product.sku, expected, product.version))
+    Err(Error::conflict_of(&product.sku, expected, product.version))
 }
 
 /// Refuses a product whose name or price was edited since this revision.

@@ -1,3 +1,5 @@
+#[cfg(doc)]
+use crate::inventory::model::ErrorKind;
 use std::fmt;
 
 use super::Error;
@@ -24,7 +26,7 @@ impl Quantity {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] below 1 and above [`MAX`](Self::MAX).
+    /// [`ErrorKind::Invalid`] below 1 and above [`MAX`](Self::MAX).
     pub fn new(units: i64) -> Result<Self, Error> {
         if (1..=Self::MAX.0).contains(&units) {
             Ok(Self(units))
@@ -80,7 +82,7 @@ impl Stock {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] below 0 and above [`MAX`](Self::MAX).
+    /// [`ErrorKind::Invalid`] below 0 and above [`MAX`](Self::MAX).
     pub fn new(units: i64) -> Result<Self, Error> {
         if (0..=Self::MAX.0).contains(&units) {
             Ok(Self(units))

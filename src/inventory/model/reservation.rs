@@ -1,3 +1,5 @@
+#[cfg(doc)]
+use crate::inventory::model::ErrorKind;
 use std::{fmt, time::Duration};
 
 use chrono::{DateTime, Utc};
@@ -42,7 +44,7 @@ impl Reserve {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] as for [`Checkout::new`](crate::inventory::Checkout::new).
+    /// [`ErrorKind::Invalid`] as for [`Checkout::new`](crate::inventory::Checkout::new).
     pub fn new(lines: impl IntoIterator<Item = (Sku, Quantity)>) -> Result<Self, Error> {
         let lines = lines
             .into_iter()
@@ -116,7 +118,11 @@ impl Reserve {
         let lines = self.lines.iter().map(|(sku, quantity)| (sku, *quantity));
         if stored.customer != self.customer || !holds.eq(lines) {
             let key = self.key.as_deref().filter(|_| stored.id != self.id);
-            return Err(Error::another_request(Reservation::ENTITY, self.id, key));
+            return Err(Error::idempotency_mismatch(
+                Reservation::ENTITY,
+                self.id,
+                key,
+            ));
         }
         stored.replayed = true;
         Ok(stored)
@@ -173,10 +179,7 @@ impl Reservation {
         let over = |state| matches!(state, HoldState::Consumed | HoldState::Released);
         match self.holds.iter().find(|hold| over(hold.state)) {
             Some(hold) if self.holds.iter().all(|hold| over(hold.state)) => {
-                Err(Error::ReservationClosed {
-                    id: self.id,
-                    state: hold.state,
-                })
+                Err(Error::reservation_closed(self.id, hold.state))
             }
             _ => Ok(()),
         }
@@ -186,10 +189,7 @@ impl Reservation {
     pub(crate) fn closed(&self) -> Error {
         let mut states = self.holds.iter().map(|hold| hold.state);
         let state = states.find(|state| *state != HoldState::Held);
-        Error::ReservationClosed {
-            id: self.id,
-            state: state.unwrap_or(HoldState::Expired),
-        }
+        Error::reservation_closed(self.id, state.unwrap_or(HoldState::Expired))
     }
 
     /// Whether anything is still held by it.

@@ -1,3 +1,5 @@
+#[cfg(doc)]
+use crate::inventory::model::ErrorKind;
 use uuid::Uuid;
 
 use super::{
@@ -35,7 +37,7 @@ impl ReturnRequest {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] as for [`Checkout::new`](crate::inventory::Checkout::new), and for a reason that is
+    /// [`ErrorKind::Invalid`] as for [`Checkout::new`](crate::inventory::Checkout::new), and for a reason that is
     /// empty, too long, or holds a control character.
     pub fn new(
         order: OrderId,
@@ -60,7 +62,7 @@ impl ReturnRequest {
         })
     }
 
-    /// Makes the return only at this version of the order: otherwise [`Error::Conflict`], unless this very
+    /// Makes the return only at this version of the order: otherwise [`ErrorKind::Conflict`], unless this very
     /// return was made before.
     #[must_use]
     pub const fn expecting_version(mut self, version: Version) -> Self {
@@ -112,7 +114,7 @@ impl ReturnRequest {
             }
         }
         if !too_many.is_empty() {
-            return Err(Error::ReturnExceedsOrder(too_many));
+            return Err(Error::return_exceeds_order(too_many));
         }
         order.version = order.version.next().ok_or_else(Error::out_of_range)?;
         Ok(order)

@@ -1,3 +1,5 @@
+#[cfg(doc)]
+use crate::inventory::model::ErrorKind;
 use std::{fmt, str::FromStr, sync::Arc};
 
 use super::Error;
@@ -25,7 +27,7 @@ impl Sku {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`], saying what is wrong with it.
+    /// [`ErrorKind::Invalid`], saying what is wrong with it.
     pub fn new(text: impl Into<Arc<str>>) -> Result<Self, Error> {
         let text = text.into();
         if text.is_empty() {

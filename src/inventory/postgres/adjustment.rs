@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Versioned,
-    inventory::model::{Adjustment, Error, Product, Stock},
+    inventory::model::{Adjustment, Error, ErrorKind, Product, Stock},
 };
 
 impl PgInventory {
@@ -20,7 +20,7 @@ impl PgInventory {
             let result = self.by_pieces(call.since, attempt, adjustment).await;
             // The id is another request's: no attempt of this one takes effect.
             if let Err(failed) = &result
-                && matches!(failed.error, Error::IdempotencyMismatch { .. })
+                && failed.error.kind() == ErrorKind::IdempotencyMismatch
             {
                 call.in_doubt = false;
             }
@@ -66,7 +66,7 @@ impl Request for Adjustment {
             return if product.sku == self.sku && delta == self.delta {
                 Ok(Piece::Done(product))
             } else {
-                Err(Error::another_request("adjustment", self.id, None))
+                Err(Error::idempotency_mismatch("adjustment", self.id, None))
             };
         }
         let Some(Changed { product, row, .. }) = locked else {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{PgInventory, doubt::Doubt, expiry::Expiry, products, step};
 use crate::{
     Attempt, Class, Classify, Version,
-    inventory::model::{Error, Order, OrderStep, Product, Sku, checkout::Facts},
+    inventory::model::{Error, ErrorKind, Order, OrderStep, Product, Sku, checkout::Facts},
     postgres::{
         Begin, Failed, Lease, READ_COMMITTED, TxOperation, attempt, attempt_on, on_connection,
     },
@@ -58,12 +58,10 @@ impl<L> Call<L> {
 
     /// A step was refused: where no such step begins, an attempt that is still on its way is refused like
     /// this one.
-    pub(crate) const fn refused(&mut self, error: &Error) {
+    pub(crate) fn refused(&mut self, error: &Error) {
         if matches!(
-            error,
-            Error::InvalidOrderState { .. }
-                | Error::ReservationClosed { .. }
-                | Error::NotFound { .. }
+            error.kind(),
+            ErrorKind::InvalidOrderState | ErrorKind::ReservationClosed | ErrorKind::NotFound
         ) {
             self.in_doubt = false;
         }
@@ -92,9 +90,9 @@ fn settled(failed: Failed<Error>) -> Failed<Error> {
 /// A refusal is final: an expected version that moved on never comes back.
 impl From<Error> for Failed<Error> {
     fn from(error: Error) -> Self {
-        let class = match error {
-            Error::Conflict(_) => Class::Permanent,
-            ref other => other.class(),
+        let class = match error.kind() {
+            ErrorKind::Conflict => Class::Permanent,
+            _ => error.class(),
         };
         Self::new(error, class)
     }
@@ -133,7 +131,7 @@ impl PgInventory {
             match failed.class {
                 // The sale was undone; what the hook did elsewhere is its host's to find out.
                 Class::Unknown
-                    if matches!(failed.error, Error::Hook { .. }) && failed.error.is_unknown() =>
+                    if failed.error.kind() == ErrorKind::Hook && failed.error.is_unknown() =>
                 {
                     self.stats.failed(number, conflicts, false);
                     #[cfg(feature = "metrics")]
@@ -144,7 +142,7 @@ impl PgInventory {
                 Class::Conflict => conflicts += 1,
                 _ => {}
             }
-            if let Error::Serialization(_) = failed.error {
+            if failed.error.kind() == ErrorKind::Serialization {
                 (call.serialized, call.look_first) = (true, true);
             }
             if let Err(stopped) = run.wait(failed).await {
@@ -156,9 +154,7 @@ impl PgInventory {
                     crate::metrics::conflict(label, true);
                 }
                 return Err(match Error::from(stopped.map(|failed| failed.error)) {
-                    error if call.in_doubt && !error.is_unknown() => {
-                        Error::Unknown(Box::new(error))
-                    }
+                    error if call.in_doubt && !error.is_unknown() => error.into_unknown(),
                     error => error,
                 });
             }
@@ -361,12 +357,12 @@ impl PgInventory {
                 self.alone(attempt, &mut call.lent).await
             };
             if let Err(failed) = &mut result {
-                match failed.error {
+                match failed.error.kind() {
                     _ if failed.class == Class::Unknown => doubt.lose(),
                     // What suppressed this attempt suppresses an earlier one that is still on its way.
-                    Error::NotFound { .. } | Error::Suppressed { .. } => doubt.settle(),
+                    ErrorKind::NotFound | ErrorKind::Suppressed => doubt.settle(),
                     // Others changed the order while it was read: worth another attempt.
-                    Error::Conflict(_) if expected.is_none() && doubt.earlier().is_none() => {
+                    ErrorKind::Conflict if expected.is_none() && doubt.earlier().is_none() => {
                         failed.class = Class::Conflict;
                     }
                     _ => {}

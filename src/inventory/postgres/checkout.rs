@@ -293,7 +293,7 @@ async fn decide_behind(
     let mut facts = sale::locked_facts(request, &rows, &expiry)?;
     match request.judge(&facts) {
         Ok(()) => return Err(suppressed(request, "orders")),
-        Err(Error::InsufficientStock(_)) => {}
+        Err(refusal) if refusal.is_insufficient_stock() => {}
         Err(other) => return Err(other),
     }
     if !conn.is_in_transaction() {
@@ -465,7 +465,7 @@ async fn judge_locked(conn: &mut PgConnection, request: &Checkout) -> Result<(),
     }
     match request.judge(&locked) {
         // The statement that follows looks again, for what a reservation holds and for what has expired.
-        Err(Error::InsufficientStock(_) | Error::NotFound { .. }) => Ok(()),
+        Err(refusal) if refusal.is_insufficient_stock() || refusal.is_not_found() => Ok(()),
         // Refused, unless an earlier call made the order: that statement finds it.
         Err(refusal) if orders::known(conn, request).await?.is_none() => Err(refusal),
         _ => Ok(()),

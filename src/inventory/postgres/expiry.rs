@@ -172,7 +172,7 @@ impl Expiry {
         match policy.deadline() {
             Some(deadline) if self.pieces > 0 && since.elapsed() >= deadline => {
                 let each = self.began.elapsed() / self.pieces;
-                Err(Error::not_asked(Some(each.max(Duration::from_millis(1)))))
+                Err(Error::busy(Some(each.max(Duration::from_millis(1)))))
             }
             _ => Ok(()),
         }

@@ -1,5 +1,7 @@
 //! All movements, each once: read below the oldest transaction that may still write.
 
+#[cfg(doc)]
+use crate::inventory::model::ErrorKind;
 use sqlx::{PgConnection, Row};
 
 use super::{PgInventory, row, sql};
@@ -29,7 +31,7 @@ impl PgInventory {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] when the position is ahead of the database: it is that of another one, or the
+    /// [`ErrorKind::Invalid`] when the position is ahead of the database: it is that of another one, or the
     /// database was restored from a dump. Those of the database.
     pub async fn movements_since(
         &self,

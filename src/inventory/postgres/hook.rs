@@ -1,5 +1,7 @@
 //! What a host does together with a sale.
 
+#[cfg(doc)]
+use crate::inventory::model::ErrorKind;
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
@@ -8,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     Version,
-    inventory::model::{BoxError, Error, Order, OrderId, Quantity, Sku},
+    inventory::model::{BoxError, Error, Order, OrderId, Quantity, Sku, error::Repr},
     postgres::is_aborted,
 };
 
@@ -23,7 +25,7 @@ use crate::{
 ///
 /// In [`checkout_in`](crate::inventory::PgInventory::checkout_in) the transaction is the host's, which may go on after
 /// the checkout: if the hook fails, the sale alone is undone; also if it returns `Ok` although a statement of
-/// its own failed, which is answered with [`Error::Hook`]. If the checkout's future is dropped before the
+/// its own failed, which is answered with [`ErrorKind::Hook`]. If the checkout's future is dropped before the
 /// hook is through, by a timeout for instance, nothing undoes the sale, and the whole transaction can only
 /// be rolled back: its `COMMIT` fails with 23503, the constraint `sale_needs_its_hook` of the table
 /// `optilock.unfinished_sales`, on which the host's role needs `DELETE` too. For the same reason a hook
@@ -59,7 +61,7 @@ pub trait OnAccepted: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Whatever it fails with: the sale is undone and answered with [`Error::Hook`].
+    /// Whatever it fails with: the sale is undone and answered with [`ErrorKind::Hook`].
     async fn on_accepted(
         &self,
         conn: &mut PgConnection,
@@ -152,10 +154,7 @@ impl Hook {
             return Ok(());
         };
         let done = hook.on_accepted(conn, accepted).await;
-        done.map_err(|source| Error::Hook {
-            id: accepted.order.id,
-            source,
-        })
+        done.map_err(|source| Error::hook(accepted.order.id, source))
     }
 }
 
@@ -201,12 +200,11 @@ impl UnfinishedSale {
         };
         // Else the host's transaction would lose everything, not the sale alone.
         self.undo(conn).await?;
-        Err(match error {
-            Error::Database(source) if is_aborted(&source) => Error::Hook {
-                id: order,
-                source: Box::new(Swallowed(source)),
-            },
-            other => other,
+        Err(match error.into_repr() {
+            Repr::Database(source) if is_aborted(&source) => {
+                Error::hook(order, Box::new(Swallowed(source)))
+            }
+            other => other.into(),
         })
     }
 

@@ -1,5 +1,7 @@
 //! Every operation in the caller's transaction: one attempt, which commits nothing.
 
+#[cfg(doc)]
+use crate::inventory::model::ErrorKind;
 use std::time::Duration;
 
 use sqlx::PgConnection;
@@ -215,7 +217,7 @@ impl PgInventory {
     ///
     /// # Errors
     ///
-    /// As there. [`Error::Conflict`] also when others change the order while it is read, which is worth
+    /// As there. [`ErrorKind::Conflict`] also when others change the order while it is read, which is worth
     /// another attempt.
     pub async fn step_in(&self, conn: &mut PgConnection, step: &OrderStep) -> Result<Order, Error> {
         step::step(conn, step, &self.policy, &Doubt::default()).await

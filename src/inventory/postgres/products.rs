@@ -97,16 +97,16 @@ pub(crate) async fn add(
     if answer.try_get::<Option<&str>, _>("sku")?.is_some() {
         return ProductRow::from_row(&answer)?.try_into();
     }
-    let exists = || Error::AlreadyExists {
-        entity: Product::ENTITY,
-        id: new.sku.to_string(),
-    };
+    let exists = || Error::already_exists(Product::ENTITY, &new.sku);
     match answer.try_get("old_retired")? {
-        Some(true) => Err(Error::StockHeld {
-            sku: new.sku.clone(),
-            counted: new.stock.get(),
-            reserved: answer.try_get("held")?,
-        }),
+        Some(true) => {
+            let reserved = answer.try_get("held")?;
+            Err(Error::stock_held(
+                new.sku.clone(),
+                new.stock.get(),
+                reserved,
+            ))
+        }
         Some(false) => Err(exists()),
         None => {
             // Another transaction added it meanwhile; or something swallowed the row.
@@ -223,11 +223,8 @@ pub(crate) async fn count(
     }
     unmoved(&product, expected)?;
     if product.reserved > counted {
-        return Err(Error::StockHeld {
-            sku: product.sku,
-            counted: counted.get(),
-            reserved: product.reserved.get(),
-        });
+        let reserved = product.reserved.get();
+        return Err(Error::stock_held(product.sku, counted.get(), reserved));
     }
     Err(Error::suppressed(Product::ENTITY, sku))
 }

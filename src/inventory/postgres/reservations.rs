@@ -130,7 +130,7 @@ fn judge(rows: &[PgRow]) -> Result<bool, Error> {
     }
     for (row, sku, ..) in &known {
         if row.try_get("paused")? {
-            return Err(Error::ProductPaused { sku: sku.clone() });
+            return Err(Error::product_paused(sku.clone()));
         }
     }
     let (mut short, mut behind) = (Vec::new(), false);
@@ -145,7 +145,7 @@ fn judge(rows: &[PgRow]) -> Result<bool, Error> {
     if short.is_empty() {
         Ok(behind)
     } else {
-        Err(Error::InsufficientStock(short))
+        Err(Error::insufficient_stock(short))
     }
 }
 

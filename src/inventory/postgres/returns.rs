@@ -49,7 +49,7 @@ pub(crate) async fn make(
             }
             Some(false) => {
                 doubt.settle();
-                return Err(Error::another_request("return", request.id, None));
+                return Err(Error::idempotency_mismatch("return", request.id, None));
             }
             None => {}
         }

@@ -8,13 +8,13 @@ use crate::{
     Version,
     inventory::model::{
         Error, Hold, HoldState, Money, Movement, MovementKind, Order, OrderId, OrderLine,
-        OrderStatus, Quantity, Reservation, checkout::Facts,
+        OrderStatus, Quantity, Reservation, checkout::Facts, error::Repr,
     },
 };
 
 /// A stored value that none of our statements could have written.
 pub(crate) fn impossible(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::Database(sqlx::Error::Decode(error.into()))
+    Repr::Database(sqlx::Error::Decode(error.into())).into()
 }
 
 fn money(row: &PgRow, amount: &str) -> Result<Money, Error> {

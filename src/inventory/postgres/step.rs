@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Class, RetryPolicy, Version, Versioned,
     inventory::model::{
-        Error, Order, OrderId, OrderStep, Quantity, Shortage, Sku,
+        Error, ErrorKind, Order, OrderId, OrderStep, Quantity, Shortage, Sku,
         order_step::{Judged, Kind, moved},
     },
 };
@@ -50,8 +50,10 @@ pub(crate) async fn step(
         let refusal = match write(conn, step, policy, read).await {
             Ok(true) => return Ok(made),
             Ok(false) => Error::suppressed(Order::ENTITY, step.id),
-            Err(refusal @ (Error::InsufficientStock(_) | Error::ProductPaused { .. })) => refusal,
-            Err(error) => return Err(error),
+            Err(error) => match error.kind() {
+                ErrorKind::InsufficientStock | ErrorKind::ProductPaused => error,
+                _ => return Err(error),
+            },
         };
         // In a later snapshot: another call of this step may be the one that took the units.
         order = orders::find(conn, step.id).await?;
@@ -168,7 +170,7 @@ fn judge(rows: &[PgRow], id: OrderId) -> Result<Vec<(Sku, i64)>, Error> {
             return Err(Error::suppressed_in("products", Order::ENTITY, id));
         }
         if row.try_get("paused")? {
-            return Err(Error::ProductPaused { sku });
+            return Err(Error::product_paused(sku));
         }
         let available: i64 = row.try_get("available")?;
         let obtainable = available + row.try_get::<i64, _>("expired")?;
@@ -180,7 +182,7 @@ fn judge(rows: &[PgRow], id: OrderId) -> Result<Vec<(Sku, i64)>, Error> {
         lines.push((sku, asked));
     }
     match (short.is_empty(), behind) {
-        (false, _) => Err(Error::InsufficientStock(short)),
+        (false, _) => Err(Error::insufficient_stock(short)),
         (true, true) => Ok(lines),
         (true, false) => Err(Error::suppressed(Order::ENTITY, id)),
     }

@@ -50,7 +50,7 @@ impl Shop {
             let mut hangs = self.hangs.subscribe();
             hangs.wait_for(|hangs| !hangs).await.unwrap();
             let stock = *self.stock.lock().unwrap();
-            let failure = || Error::Database(sqlx::Error::PoolClosed);
+            let failure = || Error::from(sqlx::Error::PoolClosed);
             let paused = false;
             let left = stock.map(|available| Left { available, paused });
             left.map(Some).ok_or_else(failure)
@@ -87,14 +87,9 @@ fn retry_after(answer: Result<Seen, Error>) -> Duration {
     let error = answer.unwrap_err();
     let message = "the inventory is overloaded, or failed a moment ago";
     assert_eq!(error.to_string(), message);
-    let Error::Busy {
-        retry_after: Some(retry_after),
-        ..
-    } = error
-    else {
-        panic!("{error:?}");
-    };
-    retry_after
+    error
+        .retry_after()
+        .expect("it is busy, and says when to come again")
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,93 @@
+use std::time::Duration;
+
+use super::{BoxError, Error};
+use crate::{
+    Conflict, StopReason,
+    inventory::model::{
+        Money, OrderId, Shortage, Sku, id::ReservationId, order::OrderStatus,
+        reservation::HoldState, shortage::list,
+    },
+    postgres::{self, advice},
+};
+
+/// The facts of an [`Error`](super::Error).
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Repr {
+    #[error(transparent)]
+    Conflict(Conflict),
+    #[error("another transaction won")]
+    Serialization(#[source] sqlx::Error),
+    #[error("no {entity} {id}")]
+    NotFound { entity: &'static str, id: String },
+    #[error("{entity} {id} already exists")]
+    AlreadyExists { entity: &'static str, id: String },
+    #[error("insufficient stock: {}", list(.0))]
+    InsufficientStock(Vec<Shortage>),
+    #[error("more than the order has left: {}", list(.0))]
+    ReturnExceedsOrder(Vec<Shortage>),
+    #[error("the price of {sku} changed from {expected} to {actual}")]
+    PriceChanged {
+        sku: Sku,
+        expected: Money,
+        actual: Money,
+    },
+    #[error("{sku} can't be counted at {counted}: {reserved} are reserved")]
+    StockHeld {
+        sku: Sku,
+        counted: i64,
+        reserved: i64,
+    },
+    #[error("the sale of {sku} is paused")]
+    ProductPaused { sku: Sku },
+    #[error("the write of {entity} {id} was suppressed by a trigger or a policy{}", match table {
+        Some(table) => format!(" of the table {table}"),
+        None => String::new(),
+    })]
+    Suppressed {
+        entity: &'static str,
+        id: String,
+        table: Option<String>,
+    },
+    #[error("{what} {why}")]
+    Invalid { what: &'static str, why: String },
+    #[error("{entity} {id} was made by another request")]
+    IdempotencyMismatch { entity: &'static str, id: String },
+    #[error("order {id} is {status}")]
+    InvalidOrderState { id: OrderId, status: OrderStatus },
+    #[error("reservation {id} is {state}")]
+    ReservationClosed { id: ReservationId, state: HoldState },
+    #[error("the outcome is unknown")]
+    Unknown(#[source] Box<Error>),
+    #[error("{}", match (source, retry_after) {
+        (Some(_), _) => "the database is busy",
+        (None, Some(_)) => "the inventory is overloaded, or failed a moment ago",
+        (None, None) => "no more checkouts are taken",
+    })]
+    Busy {
+        retry_after: Option<Duration>,
+        #[source]
+        source: Option<sqlx::Error>,
+    },
+    #[error("gave up after {attempts} attempt{} in {elapsed:.1?}: {reason}", if *attempts == 1 { "" } else { "s" })]
+    Exhausted {
+        attempts: u32,
+        elapsed: Duration,
+        reason: StopReason,
+        source: Box<Error>,
+    },
+    #[error("the hook failed for order {id}")]
+    Hook {
+        id: OrderId,
+        #[source]
+        source: BoxError,
+    },
+    #[error(
+        "the ledger already has a row for the product's next version: its version was set back by other code; \
+         run audit, and set the version to that of the product's last movement"
+    )]
+    VersionSetBack(#[source] sqlx::Error),
+    #[error("{}", advice(.0))]
+    Database(#[source] sqlx::Error),
+    #[error(transparent)]
+    Row(postgres::Error),
+}
