@@ -49,6 +49,8 @@ mod outcome;
 mod pool;
 mod repository;
 mod row;
+#[cfg(feature = "inventory")]
+mod scoped;
 mod sql;
 mod transaction;
 mod verify;
@@ -76,7 +78,9 @@ pub use pool::{PoolOptions, pool_options};
 pub use repository::PgRepository;
 pub use row::PgVersioned;
 #[cfg(feature = "inventory")]
-pub(crate) use transaction::{Begin, attempt_on};
+pub(crate) use scoped::{Pending, Scope, Work, directly, in_transaction};
+#[cfg(feature = "inventory")]
+pub(crate) use transaction::Begin;
 pub use transaction::{Isolation, TransactOptions, Tx, TxOperation, transact, transact_with};
 pub(crate) use transaction::{READ_COMMITTED, attempt};
 

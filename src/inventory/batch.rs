@@ -23,7 +23,7 @@ use super::{
 };
 use crate::Version;
 
-use super::postgres::call::CHECKOUT;
+use super::postgres::checkout;
 use cancellations::Cancels;
 use queue::{Answer, Queue, Turn};
 #[doc(hidden)]
@@ -145,12 +145,12 @@ impl BatchedInventory {
     async fn sell(&self, request: Checkout) -> Result<Order, Error> {
         let inventory = &self.queue.inventory;
         request.check()?;
-        let clock = inventory.traffic.clock();
+        let clock = inventory.traffic().clock();
         let request = Arc::new(request);
         let answer = match self.queue.join(&request) {
             Turn::Closed => Err(Error::busy(None)),
             Turn::Full { retry_after } => Err(Error::busy(Some(retry_after))),
-            Turn::Alone(_alone) => Box::pin(inventory.sell(&clock, &request, false)).await,
+            Turn::Alone(_alone) => inventory.sale(&request).exactly_once(&clock, false).await,
             Turn::Wait(answered) => {
                 let answer = match answered.await {
                     Ok(answer) => answer,
@@ -159,11 +159,16 @@ impl BatchedInventory {
                 };
                 match answer {
                     Answer::Here(answer) => {
-                        inventory.count_one(CHECKOUT, answer.as_ref().err());
+                        inventory
+                            .executor()
+                            .count_batched(checkout::LABEL, answer.as_ref().err());
                         answer
                     }
                     Answer::Alone { in_doubt } => {
-                        Box::pin(inventory.sell(&clock, &request, in_doubt)).await
+                        inventory
+                            .sale(&request)
+                            .exactly_once(&clock, in_doubt)
+                            .await
                     }
                 }
             }

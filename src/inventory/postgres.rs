@@ -1,77 +1,58 @@
 //! The inventory on PostgreSQL.
 
-pub(crate) mod adjustment;
-pub(crate) mod audit;
-pub(crate) mod call;
 pub(crate) mod checkout;
-pub(crate) mod cleanup;
-
-pub(crate) mod doubt;
+mod cleanup;
 mod error;
-pub(crate) mod expiry;
-pub(crate) mod feed;
+pub(crate) mod executor;
 pub(crate) mod hook;
-pub(crate) mod in_transaction;
-pub(crate) mod migrate;
+mod in_transaction;
+mod ledger;
+mod migrate;
 pub(crate) mod orders;
-pub(crate) mod product;
-pub(crate) mod products;
-pub(crate) mod report;
-pub(crate) mod reservations;
-pub(crate) mod returns;
+mod products;
+mod reservations;
 pub(crate) mod row;
-pub(crate) mod sale;
-pub(crate) mod sku;
+mod sku;
 pub(crate) mod sql;
-pub(crate) mod stats;
-pub(crate) mod step;
+mod stats;
+mod strategy;
 pub(crate) mod time;
 
+#[cfg(doc)]
+use super::model::ErrorKind;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
     api::Inventory,
     model::{
-        Adjustment, Audit, Checkout, Cleanup, Error, Movement, NewProduct, Order, OrderFilter,
-        OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve,
-        ReturnRequest, Sku, Stock,
+        Adjustment, Audit, Checkout, Cleanup, Error, FeedPosition, Movement, MovementFeed,
+        NewProduct, Order, OrderFilter, OrderId, OrderStep, Page, Product, Report, Reservation,
+        ReservationId, Reserve, ReturnRequest, Sku, Stock,
     },
     traffic::Traffic,
 };
-use crate::{RetryPolicy, Version};
+use crate::{RetryPolicy, Version, postgres::Work};
 
-use call::{Call, Late};
-use cleanup::{Holds, Keys, Orders};
-#[doc(hidden)]
-use doubt::Doubt;
+use checkout::Sale;
+use cleanup::{Holds, Keys, Orders, clean_up};
+use executor::Executor;
 pub use hook::{Accepted, Change, OnAccepted};
+use ledger::{audit, feed, movements, report};
 pub use migrate::{MigrateError, migrate};
+use orders::{doubt::Doubt, returns};
+use products::{
+    adjust,
+    change::{self, Late},
+};
+use reservations::reserve;
 #[doc(hidden)]
 pub use sql::checkout::SELL_ONE;
 pub use stats::Stats;
-
-/// How a checkout holds the stock between looking and taking.
-///
-/// All of them are right under any load; they differ in speed. Whatever the strategy, an attempt
-/// after two conflicts locks (see
-/// [`with_locking_after`](RetryPolicy::with_locking_after)).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Strategy {
-    /// One statement that takes the stock if it is there. One round trip; the fastest on a product
-    /// in demand. The default.
-    #[default]
-    Guarded,
-    /// Read, compare-and-set on the version, retry. Holds no lock between reading and writing; for
-    /// products that are rarely bought at the same moment.
-    Optimistic,
-    /// Lock the rows, look, write. Every buyer waits for the one before; never a conflict.
-    Pessimistic,
-}
+pub use strategy::Strategy;
 
 /// An [`Inventory`] on PostgreSQL, in its own schema `optilock`.
 ///
@@ -103,145 +84,193 @@ pub enum Strategy {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct PgInventory {
-    pool: PgPool,
-    policy: RetryPolicy,
+    executor: Executor,
     strategy: Strategy,
-    pub(crate) hook: hook::Hook,
-    cleanup_pace: Option<u32>,
-    stats: Arc<stats::Counters>,
-    pub(crate) traffic: Arc<Traffic>,
+    hook: hook::Hook,
+    cleanup_rate_limit: Option<u32>,
+    traffic: Arc<Traffic>,
 }
 
 impl PgInventory {
-    /// An inventory on this pool.
+    /// Creates an inventory on this pool.
     ///
     /// # Default
     ///
-    /// [`RetryPolicy::new`], [`Strategy::Guarded`], clean-ups at a pace of 20,000 per second.
+    /// [`RetryPolicy::new`], [`Strategy::Guarded`], clean-ups of at most 20,000 rows per second.
     pub fn new(pool: PgPool) -> Self {
         Self {
-            pool,
-            policy: RetryPolicy::new(),
+            executor: Executor::new(pool),
             strategy: Strategy::default(),
             hook: hook::Hook::default(),
-            cleanup_pace: Some(20_000),
-            stats: Arc::default(),
+            cleanup_rate_limit: Some(20_000),
             traffic: Arc::default(),
         }
     }
 
-    /// How often and how long an operation is tried. Whether unknown outcomes are retried is not up
-    /// to the policy: here every operation takes effect once, so they are.
+    /// Sets how often and how long an operation is tried. Unknown outcomes are retried whatever the policy says,
+    /// as every operation of an inventory takes effect once.
     pub fn with_policy(mut self, policy: RetryPolicy) -> Self {
-        self.policy = policy;
+        self.executor.set_policy(policy);
         self
     }
 
-    /// How a checkout holds the stock.
+    /// Sets how a checkout holds the stock.
     pub const fn with_strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;
         self
     }
 
     /// Limits how many orders, holds or keys a clean-up handles per second, 1 or more; `None` for no limit.
-    /// It rests between batches and holds nothing meanwhile. A batch is of 50 to 2,000 rows, as many as take
-    /// about 50 ms, for which the buyers of its products may have to wait.
+    /// Between batches it waits and holds no lock. A batch is of 50 to 2,000 rows, as many as take about 50 ms,
+    /// for which the buyers of its products may have to wait.
     ///
     /// At the default, 20,000, checkouts beside it keep more than half of their speed on a machine with 2
     /// cores, which would clean up twice as many alone: `cargo bench --bench checkout`.
     pub const fn with_cleanup_rate_limit(mut self, per_second: Option<u32>) -> Self {
-        self.cleanup_pace = per_second;
+        self.cleanup_rate_limit = per_second;
         self
     }
 
-    /// What is done together with every accepted checkout, in its transaction; that of
+    /// Sets what is done together with every accepted checkout, in its transaction; that of
     /// [`checkout_in`](Self::checkout_in), too. A sale is then several round trips.
     pub fn with_hook(mut self, hook: Arc<dyn OnAccepted>) -> Self {
         self.hook = hook::Hook(Some(hook));
+        self.executor.prove_transactions();
         self
     }
 
-    /// How the calls went so far, over all clones of this inventory in this process.
+    /// Returns how the calls went so far, over all clones of this inventory in this process.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.stats.read()
+        self.executor.stats()
+    }
+
+    /// Returns the movements of all products after `position`, at most `limit` of them (1 to 10,000), and the
+    /// position after them. A reader that goes on from there gets each movement exactly once, also those of
+    /// transactions that commit in another order than they began.
+    ///
+    /// A movement is returned when no transaction is open that began to write before it: one that stays open,
+    /// in any database of the server, delays the feed. An empty page says that there is nothing to read yet.
+    /// [`movements`](crate::inventory::Inventory::movements) reads one product and is never delayed.
+    ///
+    /// ```no_run
+    /// use optilock::inventory::{Error, FeedPosition, PgInventory};
+    ///
+    /// # async fn doc(shop: PgInventory, stored: String) -> Result<(), Error> {
+    /// let mut position: FeedPosition = stored.parse()?; // `FeedPosition::START` at first
+    /// let page = shop.movements_since(&position, 1_000).await?;
+    /// for movement in &page.movements {
+    ///     // .. write it where it is needed, in one transaction with `page.next` ..
+    /// }
+    /// position = page.next;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] when the position is ahead of the database: it is that of another one, or the
+    /// database was restored from a dump. Those of the database.
+    pub async fn movements_since(
+        &self,
+        position: &FeedPosition,
+        limit: u32,
+    ) -> Result<MovementFeed, Error> {
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(feed::since(conn, position, limit));
+        self.executor.read("movements since", work).await
+    }
+
+    pub(crate) const fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    pub(crate) const fn hook(&self) -> &hook::Hook {
+        &self.hook
+    }
+
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    pub(crate) const fn sale<'a>(&'a self, request: &'a Checkout) -> Sale<'a> {
+        Sale {
+            executor: &self.executor,
+            strategy: self.strategy,
+            hook: &self.hook,
+            request,
+        }
     }
 }
 
 #[async_trait]
 impl Inventory for PgInventory {
     async fn add_product(&self, new: NewProduct) -> Result<Product, Error> {
-        let token = Uuid::now_v7();
-        self.change(
+        let (token, new) = (Uuid::now_v7(), &new);
+        change::exactly_once(
+            &self.executor,
             "add product",
             token,
             Late::NotCommitted,
-            async |conn: &mut PgConnection, _| products::add(conn, &new, token).await,
+            &|conn, _| Box::pin(products::add(conn, new, token)),
         )
         .await
     }
 
     async fn product(&self, sku: &Sku) -> Result<Product, Error> {
-        self.read("product", async |conn: &mut PgConnection, _| {
-            products::find(conn, sku).await
-        })
-        .await
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(products::find(conn, sku));
+        self.executor.read("product", work).await
     }
 
     async fn products(&self, page: Page<Sku>) -> Result<Vec<Product>, Error> {
-        self.read("products", async |conn: &mut PgConnection, _| {
-            products::page(conn, &page).await
-        })
-        .await
+        let page = &page;
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(products::page(conn, page));
+        self.executor.read("products", work).await
     }
 
     async fn products_of(&self, skus: &[Sku]) -> Result<Vec<Product>, Error> {
-        self.read("products of", async |conn: &mut PgConnection, _| {
-            products::of(conn, skus).await
-        })
-        .await
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(products::of(conn, skus));
+        self.executor.read("products of", work).await
     }
 
     async fn product_at(&self, sku: &Sku, expected: Version) -> Result<Product, Error> {
-        self.read("product at", async |conn: &mut PgConnection, _| {
-            products::at(conn, sku, expected).await
-        })
-        .await
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(products::at(conn, sku, expected));
+        self.executor.read("product at", work).await
     }
 
     async fn update_product(&self, changed: &Product) -> Result<Product, Error> {
         let token = Uuid::now_v7();
-        self.change(
+        change::exactly_once(
+            &self.executor,
             "update product",
             token,
             Late::Refused,
-            async |conn: &mut PgConnection, _| products::edit(conn, changed, token).await,
+            &|conn, _| Box::pin(products::edit(conn, changed, token)),
         )
         .await
     }
 
     async fn retire_product(&self, sku: &Sku, expected: Version) -> Result<(), Error> {
         let token = Uuid::now_v7();
-        self.change(
+        change::exactly_once(
+            &self.executor,
             "retire product",
             token,
             Late::Refused,
-            async |conn: &mut PgConnection, _| products::retire(conn, sku, expected, token).await,
+            &|conn, _| Box::pin(products::retire(conn, sku, expected, token)),
         )
         .await
         .map(drop)
     }
 
     async fn pause(&self, sku: &Sku) -> Result<Product, Error> {
-        self.set_paused("pause", sku, true).await
+        change::pause(&self.executor, "pause", sku, true).await
     }
 
     async fn resume(&self, sku: &Sku) -> Result<Product, Error> {
-        self.set_paused("resume", sku, false).await
+        change::pause(&self.executor, "resume", sku, false).await
     }
 
     async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
-        self.adjust(&adjustment).await
+        adjust::exactly_once(&self.executor, &adjustment).await
     }
 
     async fn count_stock(
@@ -252,112 +281,98 @@ impl Inventory for PgInventory {
         reason: &str,
     ) -> Result<Product, Error> {
         let token = Uuid::now_v7();
-        self.change(
+        change::exactly_once(
+            &self.executor,
             "count stock",
             token,
             Late::Refused,
-            async |conn: &mut PgConnection, _| {
-                products::count(conn, sku, expected, counted, reason, token).await
-            },
+            &|conn, _| Box::pin(products::count(conn, sku, expected, counted, reason, token)),
         )
         .await
     }
 
     async fn checkout(&self, request: Checkout) -> Result<Order, Error> {
         let clock = self.traffic.clock();
-        let answer = self.sell(&clock, &request, false).await;
+        let answer = match request.check() {
+            Ok(()) => self.sale(&request).exactly_once(&clock, false).await,
+            Err(invalid) => Err(invalid),
+        };
         clock.stop(&answer);
         answer
     }
 
     async fn order(&self, id: OrderId) -> Result<Order, Error> {
-        self.read("order", async |conn: &mut PgConnection, _| {
-            orders::find(conn, id).await
-        })
-        .await
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(orders::find(conn, id));
+        self.executor.read("order", work).await
     }
 
     async fn orders(&self, filter: OrderFilter, page: Page<OrderId>) -> Result<Vec<Order>, Error> {
-        self.read("orders", async |conn: &mut PgConnection, _| {
-            orders::page(conn, &filter, &page).await
-        })
-        .await
+        let (filter, page) = (&filter, &page);
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(orders::page(conn, filter, page));
+        self.executor.read("orders", work).await
     }
 
     async fn step(&self, step: OrderStep) -> Result<Order, Error> {
-        self.step_after(&step, &Doubt::default()).await
+        orders::change::step(&self.executor, &step, &Doubt::default()).await
     }
 
     async fn return_items(&self, request: ReturnRequest) -> Result<Order, Error> {
-        let doubt = Doubt::default();
-        self.change_order(
-            "return items",
-            request.expected,
-            &doubt,
-            async |conn: &mut PgConnection, _| returns::make(conn, &request, &doubt).await,
-        )
-        .await
+        let (expected, doubt, request) = (request.expected, &Doubt::default(), &request);
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(returns::make(conn, request, doubt));
+        orders::change::exactly_once(&self.executor, "return items", expected, doubt, work).await
     }
 
     async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
-        Ok(self
-            .clean_up(&Orders::older_than(older_than))
-            .await?
-            .cleanup)
+        let task = Orders::older_than(older_than);
+        let done = clean_up(&self.executor, self.cleanup_rate_limit, &task);
+        done.await.map(|done| done.cleanup)
     }
 
     async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
-        Ok(self.clean_up(&Keys { older_than }).await?.keys)
+        let task = Keys { older_than };
+        let done = clean_up(&self.executor, self.cleanup_rate_limit, &task);
+        done.await.map(|done| done.keys)
     }
 
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
-        self.hold(&request).await
+        reserve::exactly_once(&self.executor, &request).await
     }
 
     async fn reservation(&self, id: ReservationId) -> Result<Reservation, Error> {
-        self.read("reservation", async |conn: &mut PgConnection, _| {
-            reservations::find(conn, id).await
-        })
-        .await
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(reservations::find(conn, id));
+        self.executor.read("reservation", work).await
     }
 
     async fn extend(&self, id: ReservationId, by: Duration) -> Result<Reservation, Error> {
-        self.transition("extend", async |conn: &mut PgConnection, _| {
-            reservations::extend(conn, id, by).await
-        })
-        .await
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(reservations::extend(conn, id, by));
+        reservations::step(&self.executor, "extend", work).await
     }
 
     async fn release(&self, id: ReservationId) -> Result<(), Error> {
-        self.transition("release", async |conn: &mut PgConnection, _| {
-            reservations::release(conn, id).await
-        })
-        .await
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(reservations::release(conn, id));
+        reservations::step(&self.executor, "release", work).await
     }
 
     async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
-        Ok(self.clean_up(&Holds::past_their_time()).await?.cleanup)
+        let task = Holds::past_their_time();
+        let done = clean_up(&self.executor, self.cleanup_rate_limit, &task);
+        done.await.map(|done| done.cleanup)
     }
 
     async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {
-        self.read("movements", async |conn: &mut PgConnection, _| {
-            orders::movements(conn, sku, &page).await
-        })
-        .await
+        let page = &page;
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(movements::page_of(conn, sku, page));
+        self.executor.read("movements", work).await
     }
 
     async fn report(&self, window: Duration) -> Result<Report, Error> {
-        let rates = self.traffic.over(window);
-        self.read("report", async |conn: &mut PgConnection, _| {
-            report::report(conn, window, &rates).await
-        })
-        .await
+        let rates = &self.traffic.over(window);
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(report::report(conn, window, rates));
+        self.executor.read("report", work).await
     }
 
     async fn audit(&self) -> Result<Audit, Error> {
-        self.read("audit", async |conn: &mut PgConnection, _| {
-            audit::audit(conn).await
-        })
-        .await
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(audit::audit(conn));
+        self.executor.read("audit", work).await
     }
 }

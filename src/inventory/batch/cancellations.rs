@@ -6,7 +6,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use sqlx::PgConnection;
 use tokio::{
     sync::{Notify, oneshot},
     time::Instant,
@@ -18,9 +17,12 @@ use crate::{
     Attempt, Version,
     inventory::{
         model::{Error, Order, OrderId, OrderStep, order_step::Judged},
-        postgres::{PgInventory, doubt::Doubt, orders, step},
+        postgres::{
+            PgInventory,
+            orders::{self, doubt::Doubt, step},
+        },
     },
-    postgres::{Lease, OfSqlx},
+    postgres::{Lease, OfSqlx, Work},
 };
 
 /// The cancels of one [`BatchedInventory`](super::BatchedInventory).
@@ -78,7 +80,7 @@ impl Cancels {
             Turn::Alone(alone) => alone,
             Turn::Wait(answered) => match answered.await {
                 Ok(order) => {
-                    self.inventory.count_one(step.label(), None);
+                    self.inventory.executor().count_batched(step.label(), None);
                     return Ok(order);
                 }
                 // No batch could do it; or one did, and its answer was lost.
@@ -88,7 +90,7 @@ impl Cancels {
                 }
             },
         };
-        self.inventory.step_after(&step, &doubt).await
+        orders::change::step(self.inventory.executor(), &step, &doubt).await
     }
 
     fn join(self: &Arc<Self>, step: &OrderStep, doubt: &Arc<Doubt>) -> Turn {
@@ -218,7 +220,7 @@ async fn work(mut shift: Shift) {
                 cancels.state().apart_until = Some(Instant::now() + APART);
             }
         }
-        cancels.inventory.let_go_if_wanted(&mut conn);
+        cancels.inventory.executor().return_if_wanted(&mut conn);
     }
 }
 
@@ -230,7 +232,7 @@ async fn serve(
     let inventory = &cancels.inventory;
     let at_once = match conn {
         Some(conn) => conn,
-        None => conn.insert(inventory.acquire().await?),
+        None => conn.insert(inventory.executor().acquire().await?),
     };
     let ids: Vec<Uuid> = batch.iter().map(|it| it.step.id.uuid()).collect();
     let orders = orders::of(at_once, &ids).await?;
@@ -251,10 +253,13 @@ async fn serve(
         // As the session's isolation level may have it: under READ COMMITTED a batch waits its turn.
         Err(lost) if lost.is_conflict() => {
             *conn = None;
-            let mut again = async |conn: &mut PgConnection, _| {
-                step::cancel_many(conn, &ids, &versions, &reasons).await
-            };
-            let done = inventory.locking(Attempt::FIRST, &mut again).await;
+            let (ids, versions, reasons) = (&ids, &versions, &reasons);
+            let again: Work<'_, '_, _> =
+                &|conn, _| Box::pin(step::cancel_many(conn, ids, versions, reasons));
+            let done = inventory
+                .executor()
+                .locking_attempt(Attempt::FIRST, again)
+                .await;
             done.map_err(|failed| failed.error)
         }
         done => done,

@@ -151,7 +151,7 @@ impl Queue {
         }
         // What no batch can do, or none can now.
         let apart = request.reservation.is_some()
-            || self.inventory.hook.is_some()
+            || self.inventory.hook().is_some()
             || state.apart_until.is_some_and(|end| Instant::now() < end);
         let cool = || {
             let room = state.waiting.is_empty() && state.alone.len() < Self::ALONE;

@@ -6,7 +6,6 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
@@ -33,7 +32,11 @@ pub(super) async fn work(mut shift: Shift) {
         let (began, count) = (Instant::now(), batch.len());
         serve(shift.queue(), &mut conn, batch).await;
         shift.served(count, began);
-        shift.queue().inventory.let_go_if_wanted(&mut conn);
+        shift
+            .queue()
+            .inventory
+            .executor()
+            .return_if_wanted(&mut conn);
         // Who was answered may come again before the next batch is taken.
         tokio::task::yield_now().await;
     }
@@ -123,7 +126,7 @@ fn requests(open: &[Option<Waiting>]) -> Vec<Arc<Checkout>> {
 /// As without a queue: a statement of its own.
 async fn serve_one(queue: Arc<Queue>, waiting: Waiting) {
     let _alone = queue.let_go(&waiting.request);
-    let answer = match queue.inventory.sell_at_once(&waiting.request).await {
+    let answer = match queue.inventory.sale(&waiting.request).once().await {
         Ok(order) => Answer::Here(Ok(order)),
         Err(refused) if refused.class == Class::Permanent => Answer::Here(Err(refused.error)),
         Err(failed) => Answer::Alone {
@@ -184,7 +187,7 @@ async fn try_at_once(
     let (mut known, cold) = recall(queue, requests);
     let conn = match conn {
         Some(conn) => conn,
-        None => conn.insert(queue.inventory.acquire().await?),
+        None => conn.insert(queue.inventory.executor().acquire().await?),
     };
     if !cold.is_empty() {
         write::read(conn, &cold, &mut known).await?;
@@ -218,17 +221,21 @@ async fn try_locked(queue: &Queue, requests: &[&Checkout]) -> Result<Option<Sold
     let mut skus: Vec<&Sku> = lines.map(|line| &line.sku).collect();
     skus.sort_unstable();
     skus.dedup();
+    let skus = &skus;
     queue
         .inventory
-        .locking(Attempt::FIRST, &mut async |conn: &mut PgConnection, _| {
-            let mut known = Known::new();
-            write::lock(conn, &skus, &mut known).await?;
-            let plan = plan::plan(requests, &known);
-            if plan.accepted.is_empty() {
-                return Ok(Some(Vec::new()));
-            }
-            let written = write::write(conn, &plan, true, &mut known).await?;
-            Ok(sold(&plan, written))
+        .executor()
+        .locking_attempt(Attempt::FIRST, &|conn, _| {
+            Box::pin(async move {
+                let mut known = Known::new();
+                write::lock(conn, skus, &mut known).await?;
+                let plan = plan::plan(requests, &known);
+                if plan.accepted.is_empty() {
+                    return Ok(Some(Vec::new()));
+                }
+                let written = write::write(conn, &plan, true, &mut known).await?;
+                Ok(sold(&plan, written))
+            })
         })
         .await
         .map_err(|error| Lost {

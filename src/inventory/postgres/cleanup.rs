@@ -14,16 +14,19 @@ pub(crate) use holds::Holds;
 pub(crate) use keys::Keys;
 pub(crate) use orders::Orders;
 
-use super::PgInventory;
+use super::executor::Executor;
 use crate::inventory::{janitor::Cleaned, model::Error};
 use round::Round;
 use task::Task;
 
-impl PgInventory {
-    pub(crate) async fn clean_up<T: Task>(&self, task: &T) -> Result<Cleaned, Error> {
-        let mut round = Round::new(self, task);
-        round.pass().await?;
-        round.come_back().await?;
-        round.finish()
-    }
+/// Cleans up all that is due, at most `rate_limit` rows per second.
+pub(crate) async fn clean_up<T: Task>(
+    executor: &Executor,
+    rate_limit: Option<u32>,
+    task: &T,
+) -> Result<Cleaned, Error> {
+    let mut round = Round::new(executor, rate_limit, task);
+    round.pass().await?;
+    round.come_back().await?;
+    round.finish()
 }

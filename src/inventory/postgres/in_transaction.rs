@@ -8,15 +8,19 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    PgInventory, audit, checkout, doubt::Doubt, expiry, hook::UnfinishedSale, orders, products,
-    report, reservations, returns, step,
+    PgInventory, checkout,
+    hook::UnfinishedSale,
+    ledger::{audit, feed, movements, report},
+    orders::{self, doubt::Doubt, returns, step},
+    products,
+    reservations::{self, expiry, reserve},
 };
 use crate::{
     Version,
     inventory::model::{
-        Adjustment, Audit, Checkout, Error, Movement, NewProduct, Order, OrderFilter, OrderId,
-        OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve, ReturnRequest, Sku,
-        Stock,
+        Adjustment, Audit, Checkout, Error, FeedPosition, Movement, MovementFeed, NewProduct,
+        Order, OrderFilter, OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId,
+        Reserve, ReturnRequest, Sku, Stock,
     },
 };
 
@@ -140,7 +144,7 @@ impl PgInventory {
         conn: &mut PgConnection,
         adjustment: &Adjustment,
     ) -> Result<Product, Error> {
-        expiry::in_transaction(conn, &self.policy, adjustment).await
+        expiry::in_transaction(conn, self.executor.policy(), adjustment).await
     }
 
     /// [`count_stock`](crate::inventory::Inventory::count_stock) in the caller's transaction.
@@ -177,10 +181,12 @@ impl PgInventory {
     ) -> Result<Order, Error> {
         request.check()?;
         if !self.hook.is_some() {
-            return checkout::checkout_in(conn, &self.hook, &self.policy, request).await;
+            return checkout::in_transaction(conn, &self.hook, self.executor.policy(), request)
+                .await;
         }
         let sale = UnfinishedSale::begin(conn, request.id).await?;
-        let sold = checkout::checkout_in(conn, &self.hook, &self.policy, request).await;
+        let sold =
+            checkout::in_transaction(conn, &self.hook, self.executor.policy(), request).await;
         let ended = match &sold {
             Ok(_) => sale.finish(conn).await,
             Err(_) => sale.undo(conn).await,
@@ -220,7 +226,7 @@ impl PgInventory {
     /// As there. [`ErrorKind::Conflict`] also when others change the order while it is read, which is worth
     /// another attempt.
     pub async fn step_in(&self, conn: &mut PgConnection, step: &OrderStep) -> Result<Order, Error> {
-        step::step(conn, step, &self.policy, &Doubt::default()).await
+        step::step(conn, step, self.executor.policy(), &Doubt::default()).await
     }
 
     /// [`mark_paid`](crate::inventory::Inventory::mark_paid) in the caller's transaction: with the host's own row of the
@@ -304,7 +310,7 @@ impl PgInventory {
         conn: &mut PgConnection,
         request: &Reserve,
     ) -> Result<Reservation, Error> {
-        reservations::reserve(conn, &self.policy, request).await
+        reserve::in_transaction(conn, self.executor.policy(), request).await
     }
 
     /// [`reservation`](crate::inventory::Inventory::reservation) in the caller's transaction.
@@ -371,6 +377,21 @@ impl PgInventory {
         sku: &Sku,
         page: &Page<Version>,
     ) -> Result<Vec<Movement>, Error> {
-        orders::movements(conn, sku, page).await
+        movements::page_of(conn, sku, page).await
+    }
+
+    /// [`movements_since`](Self::movements_since) in the caller's transaction, whose own movements are not
+    /// among them.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn movements_since_in(
+        &self,
+        conn: &mut PgConnection,
+        position: &FeedPosition,
+        limit: u32,
+    ) -> Result<MovementFeed, Error> {
+        feed::since(conn, position, limit).await
     }
 }

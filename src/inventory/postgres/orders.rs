@@ -1,5 +1,10 @@
 //! Orders: each function is one attempt on one connection, and commits nothing of its own.
 
+pub(crate) mod change;
+pub(crate) mod doubt;
+pub(crate) mod returns;
+pub(crate) mod step;
+
 use std::time::Duration;
 
 use sqlx::{PgConnection, Row};
@@ -7,10 +12,8 @@ use uuid::Uuid;
 
 use super::{row, sql};
 use crate::{
-    Version, Versioned,
-    inventory::model::{
-        Checkout, Error, Movement, Order, OrderFilter, OrderId, OrderStatus, Page, Sku,
-    },
+    Versioned,
+    inventory::model::{Checkout, Error, Order, OrderFilter, OrderId, OrderStatus, Page},
 };
 
 pub(crate) async fn stored(conn: &mut PgConnection, id: OrderId) -> Result<Option<Order>, Error> {
@@ -83,22 +86,4 @@ pub(crate) async fn void(conn: &mut PgConnection, id: OrderId) -> Result<bool, E
 pub(crate) fn micros(age: Duration) -> i64 {
     const LONGEST: Duration = Duration::from_secs(1_000 * 365 * 24 * 3_600);
     i64::try_from(age.min(LONGEST).as_micros()).unwrap_or(i64::MAX)
-}
-
-pub(crate) async fn movements(
-    conn: &mut PgConnection,
-    sku: &Sku,
-    page: &Page<Version>,
-) -> Result<Vec<Movement>, Error> {
-    let found = sqlx::query(sql::ledger::MOVEMENTS)
-        .bind(sku)
-        .bind(page.after.map_or(0, Version::get))
-        .bind(i64::from(page.limit()))
-        .fetch_all(conn)
-        .await;
-    found
-        .map_err(Error::before)?
-        .iter()
-        .map(row::movement)
-        .collect()
 }

@@ -3,10 +3,14 @@
 //! What changes a product is one statement with its movement. A statement that changed nothing answers with the
 //! product as it was locked, from which the refusal is made.
 
+pub(crate) mod adjust;
+pub(crate) mod change;
+mod row;
+
 use sqlx::{FromRow, PgConnection, Postgres, Row, postgres::PgRow, query::Query};
 use uuid::Uuid;
 
-use super::{product::ProductRow, sql};
+use super::sql;
 use crate::{
     Version, Versioned,
     inventory::model::{
@@ -14,6 +18,8 @@ use crate::{
         product::{check_text, unedited, unmoved},
     },
 };
+
+use row::ProductRow;
 
 type Statement<'q> = Query<'q, Postgres, sqlx::postgres::PgArguments>;
 

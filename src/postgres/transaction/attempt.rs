@@ -98,27 +98,15 @@ where
     F: for<'c> Operation<&'c mut PgConnection, Result<T, E>>,
 {
     let mut lease = Lease::acquire(pool).await.map_err(before)?;
-    attempt_on(&mut lease, begin, attempt, op).await
-}
-
-/// The same on a connection that the caller has already.
-pub(crate) async fn attempt_on<T, E, F>(
-    lease: &mut Lease,
-    begin: Begin<'_>,
-    attempt: Attempt,
-    op: &mut F,
-) -> Result<T, Failed<E>>
-where
-    E: From<sqlx::Error> + Classify,
-    F: for<'c> Operation<&'c mut PgConnection, Result<T, E>>,
-{
     loop {
         let timer = Timer::start();
         let result = async {
-            let mut tx = Tx::begin(lease, &begin, attempt).await.map_err(before)?;
+            let mut tx = Tx::begin(&mut lease, &begin, attempt)
+                .await
+                .map_err(before)?;
             let result = op(&mut tx, attempt).await;
             let ended = tx.end(result).await;
-            conclude(lease, ended).await
+            conclude(&mut lease, ended).await
         }
         .await;
         timer.stop(&result);
@@ -159,32 +147,32 @@ where
 }
 
 /// Whether it failed as a prepared statement no longer fits the schema, and for no other reason.
-fn has_stale_plan<T, E>(result: &Result<T, Failed<E>>) -> bool {
+pub(crate) fn has_stale_plan<T, E>(result: &Result<T, Failed<E>>) -> bool {
     let stale =
         |failed: &Failed<E>| failed.stale_plan && matches!(failed.class, Class::Busy { .. });
     result.as_ref().err().is_some_and(stale)
 }
 
-fn before<E: From<sqlx::Error>>(error: sqlx::Error) -> Failed<E> {
+pub(crate) fn before<E: From<sqlx::Error>>(error: sqlx::Error) -> Failed<E> {
     let class = class_in(&error, Phase::Before);
     Failed::new(error.into(), class)
 }
 
 /// Measures an attempt, for the feature `metrics`.
-struct Timer {
+pub(crate) struct Timer {
     #[cfg(feature = "metrics")]
     start: std::time::Instant,
 }
 
 impl Timer {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self {
             #[cfg(feature = "metrics")]
             start: std::time::Instant::now(),
         }
     }
 
-    fn stop<T, E>(self, result: &Result<T, Failed<E>>) {
+    pub(crate) fn stop<T, E>(self, result: &Result<T, Failed<E>>) {
         #[cfg(feature = "metrics")]
         crate::metrics::transaction(
             match result {

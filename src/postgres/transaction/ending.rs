@@ -29,7 +29,7 @@ enum Standing {
 }
 
 /// A transaction that did not commit.
-pub(super) struct Ended<E> {
+pub(crate) struct Ended<E> {
     failed: Failed<E>,
     /// What the session is to be asked for before its connection is used again.
     examine: Option<Examine>,
@@ -49,7 +49,7 @@ impl<E> From<Failed<E>> for Ended<E> {
 
 impl<'c> Tx<'c> {
     /// Begins a transaction. `BEGIN` and everything that goes with it is one round trip.
-    pub(super) async fn begin(
+    pub(crate) async fn begin(
         lease: &'c mut Lease,
         begin: &Begin<'_>,
         attempt: Attempt,
@@ -81,7 +81,7 @@ impl<'c> Tx<'c> {
     }
 
     /// Ends the transaction as the operation's result wants it.
-    pub(super) async fn end<T, E>(mut self, result: Result<T, E>) -> Result<T, Ended<E>>
+    pub(crate) async fn end<T, E>(mut self, result: Result<T, E>) -> Result<T, Ended<E>>
     where
         E: From<sqlx::Error> + Classify,
     {
@@ -200,7 +200,7 @@ impl<'c> Tx<'c> {
 }
 
 /// What the connection's state says of a transaction that has ended.
-pub(super) async fn conclude<T, E>(
+pub(crate) async fn conclude<T, E>(
     lease: &mut Lease,
     ended: Result<T, Ended<E>>,
 ) -> Result<T, Failed<E>>

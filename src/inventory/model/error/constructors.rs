@@ -1,6 +1,8 @@
 use std::{fmt::Display, time::Duration};
 
-use super::{BoxError, Error, ErrorKind, Repr};
+#[cfg(doc)]
+use super::ErrorKind;
+use super::{BoxError, Error, Repr};
 use crate::{
     Conflict, Version, Versioned,
     inventory::model::{

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use sqlx::PgConnection;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
@@ -17,8 +16,9 @@ use crate::{
     inventory::{
         janitor::Cleaned,
         model::Error,
-        postgres::{PgInventory, sql},
+        postgres::{executor::Executor, sql},
     },
+    postgres::Work,
 };
 
 /// The pauses before what was skipped is tried again.
@@ -41,7 +41,7 @@ const MOST_REFUSED: usize = 10_000;
 const MOST_VAIN: u32 = 8;
 
 pub(crate) struct Round<'i, T: Task> {
-    inventory: &'i PgInventory,
+    executor: &'i Executor,
     task: &'i T,
     rate: RateLimit,
     size: Size,
@@ -55,12 +55,12 @@ pub(crate) struct Round<'i, T: Task> {
 }
 
 impl<'i, T: Task> Round<'i, T> {
-    pub(crate) fn new(inventory: &'i PgInventory, task: &'i T) -> Self {
+    pub(crate) fn new(executor: &'i Executor, rate_limit: Option<u32>, task: &'i T) -> Self {
         Self {
-            inventory,
+            executor,
             task,
-            rate: RateLimit::new(inventory.cleanup_pace),
-            size: Size::new(inventory.cleanup_pace),
+            rate: RateLimit::new(rate_limit),
+            size: Size::new(rate_limit),
             done: Cleaned::default(),
             skipped: Skipped::new(),
             refused: BTreeSet::new(),
@@ -93,7 +93,7 @@ impl<'i, T: Task> Round<'i, T> {
 
     /// Tries again what was skipped, until nothing is left or the policy's deadline has passed.
     pub(crate) async fn come_back(&mut self) -> Result<(), Error> {
-        let limit = self.inventory.policy.deadline().unwrap_or(COME_BACK);
+        let limit = self.executor.policy().deadline().unwrap_or(COME_BACK);
         let (started, mut pause) = (Instant::now(), FIRST_PAUSE);
         while !self.skipped.is_empty() && started.elapsed().saturating_add(pause) <= limit {
             sleep(pause).await;
@@ -212,34 +212,30 @@ impl<'i, T: Task> Round<'i, T> {
         keys: &[T::Key],
     ) -> Result<(u64, CleanedPage<T::Key>), Error> {
         let (task, limit) = (self.task, self.size.rows());
-        let mut op = async |conn: &mut PgConnection, _: Attempt| {
-            let wait = sqlx::query(sql::cleanup::WAIT_SHORTLY).execute(&mut *conn);
-            wait.await.map_err(Error::before)?;
-            task.lock(conn, key).await?;
-            let due = task.due_of(conn, keys, limit).await?;
-            let cleaned = task.clean(conn, &due).await?;
-            Ok((due.len() as u64, cleaned))
+        let work: Work<'_, '_, _> = &|conn, _| {
+            Box::pin(async move {
+                let wait = sqlx::query(sql::cleanup::WAIT_SHORTLY).execute(&mut *conn);
+                wait.await.map_err(Error::before)?;
+                task.lock(conn, key).await?;
+                let due = task.due_of(conn, keys, limit).await?;
+                let cleaned = task.clean(conn, &due).await?;
+                Ok((due.len() as u64, cleaned))
+            })
         };
-        let result = self.inventory.locking(Attempt::FIRST, &mut op).await;
+        let result = self.executor.locking_attempt(Attempt::FIRST, work).await;
         result.map_err(|failed| failed.error)
     }
 
     async fn page(&self, after: &T::Cursor, limit: u64) -> Result<Page<T>, Error> {
         let task = self.task;
-        self.inventory
-            .read(T::LABEL, async |conn: &mut PgConnection, _| {
-                task.page(conn, after, limit).await
-            })
-            .await
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(task.page(conn, after, limit));
+        self.executor.read(T::LABEL, work).await
     }
 
     async fn due_of(&self, keys: &[T::Key], limit: u64) -> Result<Vec<T::Due>, Error> {
         let task = self.task;
-        self.inventory
-            .read(T::LABEL, async |conn: &mut PgConnection, _| {
-                task.due_of(conn, keys, limit).await
-            })
-            .await
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(task.due_of(conn, keys, limit));
+        self.executor.read(T::LABEL, work).await
     }
 
     /// Cleans these rows up, but for those that are locked, which it returns, and those that the database
@@ -293,20 +289,17 @@ impl<'i, T: Task> Round<'i, T> {
         Ok(left)
     }
 
-    /// One batch, as often as the policy allows.
+    /// Cleans one batch up, as often as the policy allows.
     async fn batch(&self, due: &[T::Due]) -> Result<CleanedPage<T::Key>, Error> {
         let task = self.task;
-        self.inventory
-            .locked(T::LABEL, async |conn: &mut PgConnection, _| {
-                task.clean(conn, due).await
-            })
-            .await
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(task.clean(conn, due));
+        self.executor.locked(T::LABEL, work).await
     }
 
     async fn batch_once(&self, due: &[T::Due]) -> Result<CleanedPage<T::Key>, Error> {
         let task = self.task;
-        let mut op = async |conn: &mut PgConnection, _: Attempt| task.clean(conn, due).await;
-        let result = self.inventory.locking(Attempt::FIRST, &mut op).await;
+        let work: Work<'_, '_, _> = &|conn, _| Box::pin(task.clean(conn, due));
+        let result = self.executor.locking_attempt(Attempt::FIRST, work).await;
         result.map_err(|failed| failed.error)
     }
 

@@ -2,32 +2,38 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::{
-    Call, PgInventory,
-    expiry::{Expiry, Needed, Piece, Request},
-    products::{self, Changed},
-    sql,
-};
+use super::{Changed, change, changed_by};
 use crate::{
     Versioned,
-    inventory::model::{Adjustment, Error, ErrorKind, Product, Stock},
+    inventory::{
+        model::{Adjustment, Error, ErrorKind, Product, Stock},
+        postgres::{
+            executor::Executor,
+            reservations::expiry::{self, Expiry, Needed, Piece, Request},
+            sql,
+        },
+    },
 };
 
-impl PgInventory {
-    /// Made once per id, which is written with it and found again when an attempt's outcome is unknown.
-    pub(crate) async fn adjust(&self, adjustment: &Adjustment) -> Result<Product, Error> {
-        self.call("adjust stock", (), async |call: &mut Call, attempt| {
-            let result = self.by_pieces(call.since, attempt, adjustment).await;
-            // The id is another request's: no attempt of this one takes effect.
-            if let Err(failed) = &result
-                && failed.error.kind() == ErrorKind::IdempotencyMismatch
-            {
-                call.in_doubt = false;
-            }
-            result
+/// Adjusts once per id, which is written with the change and found again when an attempt's outcome is unknown.
+pub(crate) async fn exactly_once(
+    executor: &Executor,
+    adjustment: &Adjustment,
+) -> Result<Product, Error> {
+    executor
+        .run("adjust stock", (), &|call, attempt, _| {
+            Box::pin(async move {
+                let result = expiry::attempt(executor, call.since, attempt, adjustment).await;
+                // The id is another request's: no attempt of this one takes effect.
+                if let Err(failed) = &result
+                    && failed.error.kind() == ErrorKind::IdempotencyMismatch
+                {
+                    call.in_doubt = false;
+                }
+                result
+            })
         })
         .await
-    }
 }
 
 impl Request for Adjustment {
@@ -52,7 +58,7 @@ impl Request for Adjustment {
             .bind(&self.reason)
             .bind(self.delta)
             .bind(Stock::MAX.get());
-        let locked = match products::change(&mut *conn, &self.sku, statement).await? {
+        let locked = match change(&mut *conn, &self.sku, statement).await? {
             Some(Changed {
                 product,
                 wrote: true,
@@ -62,7 +68,7 @@ impl Request for Adjustment {
         };
         // In a later snapshot, as it may have been made while this attempt waited for the lock. It is answered
         // as made, whatever became of the product.
-        if let Some((product, delta)) = products::changed_by(conn, self.id).await? {
+        if let Some((product, delta)) = changed_by(conn, self.id).await? {
             return if product.sku == self.sku && delta == self.delta {
                 Ok(Piece::Done(product))
             } else {

@@ -2,10 +2,13 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::{doubt::Doubt, orders, sql, step::ROUNDS};
+use super::{doubt::Doubt, find, step::ROUNDS, stored};
 use crate::{
     Version, Versioned,
-    inventory::model::{Error, Order, ReturnRequest, Sku, order_step::moved},
+    inventory::{
+        model::{Error, Order, ReturnRequest, Sku, order_step::moved},
+        postgres::sql,
+    },
 };
 
 /// Makes a return, once by its id. Guarded by the version of the order that was read, so that an attempt
@@ -18,7 +21,7 @@ pub(crate) async fn make(
     let id = request.order;
     let mut tried = None;
     for _ in 0..ROUNDS {
-        let order = orders::stored(conn, id).await?;
+        let order = stored(conn, id).await?;
         let judged = match &order {
             Some(order) if tried == Some(order.version) => {
                 Err(Error::suppressed(Order::ENTITY, id))
@@ -43,7 +46,7 @@ pub(crate) async fn make(
         // It may be there, by an earlier attempt or another call: asked after the order was read.
         match is_made(conn, request).await? {
             Some(true) => {
-                let mut order = orders::find(conn, id).await?;
+                let mut order = find(conn, id).await?;
                 order.replayed = true;
                 return Ok(order);
             }
@@ -59,7 +62,7 @@ pub(crate) async fn make(
             return Err(refusal);
         }
     }
-    let order = orders::find(conn, id).await?;
+    let order = find(conn, id).await?;
     Err(match tried {
         Some(version) if version != order.version => moved(&order, version),
         _ => Error::suppressed(Order::ENTITY, id),

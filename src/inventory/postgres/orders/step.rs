@@ -6,16 +6,18 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{
-    doubt::Doubt,
-    expiry::{Expiry, Needed},
-    orders, row, sql,
-};
+use super::{doubt::Doubt, find};
 use crate::{
     Class, RetryPolicy, Version, Versioned,
-    inventory::model::{
-        Error, ErrorKind, Order, OrderId, OrderStep, Quantity, Shortage, Sku,
-        order_step::{Judged, Kind, moved},
+    inventory::{
+        model::{
+            Error, ErrorKind, Order, OrderId, OrderStep, Quantity, Shortage, Sku,
+            order_step::{Judged, Kind, moved},
+        },
+        postgres::{
+            reservations::expiry::{Expiry, Needed},
+            row, sql,
+        },
     },
 };
 
@@ -31,7 +33,7 @@ pub(crate) async fn step(
     doubt: &Doubt,
 ) -> Result<Order, Error> {
     step.check()?;
-    let mut order = orders::find(conn, step.id).await?;
+    let mut order = find(conn, step.id).await?;
     let mut read = order.version;
     for _ in 0..ROUNDS {
         doubt.look(&order, order.status == step.to());
@@ -56,7 +58,7 @@ pub(crate) async fn step(
             },
         };
         // In a later snapshot: another call of this step may be the one that took the units.
-        order = orders::find(conn, step.id).await?;
+        order = find(conn, step.id).await?;
         if order.version == read {
             return Err(refusal);
         }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{orders::micros, row, time::Time};
 use crate::inventory::{
     model::{
         BestSeller, ContendedProduct, Error, NegativeStock, Report, UnpaidOrder, report::Counts,
     },
+    postgres::{orders::micros, row, time::Time},
     traffic::Rates,
 };
 

@@ -2,8 +2,10 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::row::impossible;
-use crate::inventory::model::{Audit, Discrepancy, DiscrepancyKind, Error};
+use crate::inventory::{
+    model::{Audit, Discrepancy, DiscrepancyKind, Error},
+    postgres::row::impossible,
+};
 
 /// Each part answers with the number of its rule, what is wrong, the number expected, and the one found. What
 /// is compared is numeric: a sum of what other code wrote may be beyond a bigint. `$1` the most rows of each

@@ -5,11 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use sqlx::{PgConnection, Row};
 use tokio::time::Instant;
 
-use super::{PgInventory, reservations::count, sql};
+use super::counts::count;
 use crate::{
     Attempt, Class, RetryPolicy, Version,
-    inventory::model::{Cleanup, Error, ReservationId, Sku},
-    postgres::Failed,
+    inventory::{
+        model::{Cleanup, Error, ReservationId, Sku},
+        postgres::{executor::Executor, sql},
+    },
+    postgres::{Failed, Lease, Work, directly},
 };
 
 /// After as many pieces in a row that ended nothing, although there was something to end, a trigger or a
@@ -25,12 +28,17 @@ pub(crate) enum Piece<T> {
 
 /// A request that expired holds may be in the way of.
 pub(crate) trait Request: Sync {
-    type Answer: Send;
+    type Answer: Send + Sync;
 
     /// What it needs, each product once and sorted.
     fn needed(&self) -> Vec<Needed<'_>>;
 
-    /// One attempt, after the pieces that were ended so far.
+    /// The reservation whose own holds stay.
+    fn but(&self) -> Option<ReservationId> {
+        None
+    }
+
+    /// Decides once, after the pieces that were ended so far.
     fn decide(
         &self,
         conn: &mut PgConnection,
@@ -39,66 +47,91 @@ pub(crate) trait Request: Sync {
 }
 
 /// In a transaction: ends a piece of the expired holds that are in the way, and decides.
-async fn expire_and_decide<R: Request>(
+pub(crate) async fn end_and_decide<R: Request>(
     conn: &mut PgConnection,
     request: &R,
     expiry: &Expiry,
 ) -> Result<Piece<R::Answer>, Error> {
     let mut expiry = expiry.clone();
-    expiry.end(conn, &request.needed(), None).await?;
+    expiry.end(conn, &request.needed(), request.but()).await?;
     request.decide(conn, expiry).await
 }
 
-/// All pieces in the caller's transaction, which commits them.
+/// Decides in the caller's transaction, which commits all pieces.
 pub(crate) async fn in_transaction<R: Request>(
     conn: &mut PgConnection,
     policy: &RetryPolicy,
     request: &R,
 ) -> Result<R::Answer, Error> {
     let since = Instant::now();
-    let mut piece = request.decide(conn, Expiry::new()).await?;
+    let first = request.decide(conn, Expiry::new()).await?;
+    until_decided(conn, policy, since, first, request).await
+}
+
+/// Goes on in the caller's transaction after the first piece.
+pub(crate) async fn until_decided<R: Request>(
+    conn: &mut PgConnection,
+    policy: &RetryPolicy,
+    since: Instant,
+    first: Piece<R::Answer>,
+    request: &R,
+) -> Result<R::Answer, Error> {
+    let mut piece = first;
     loop {
         match piece {
             Piece::Done(answer) => return Ok(answer),
             Piece::Behind(expiry) => {
                 expiry.goes_on(policy, since)?;
-                piece = expire_and_decide(conn, request, &expiry).await?;
+                piece = end_and_decide(conn, request, &expiry).await?;
             }
         }
     }
 }
 
-impl PgInventory {
-    /// One attempt. If expired holds are in the way, it goes on in transactions, each of which ends a
-    /// piece of them.
-    pub(crate) async fn by_pieces<R: Request>(
-        &self,
-        since: Instant,
-        attempt: Attempt,
-        request: &R,
-    ) -> Result<R::Answer, Failed<Error>> {
-        let mut lease = self.acquire().await?;
-        let first = &mut async |conn: &mut PgConnection, _: Attempt| {
-            request.decide(conn, Expiry::new()).await
+/// Makes one attempt. Where expired holds are in the way, it goes on in transactions, each of which ends a piece
+/// of them.
+pub(crate) async fn attempt<R: Request>(
+    executor: &Executor,
+    since: Instant,
+    attempt: Attempt,
+    request: &R,
+) -> Result<R::Answer, Failed<Error>> {
+    let mut lease = executor.acquire().await?;
+    let work: Work<'_, '_, _> = &|conn, _| Box::pin(request.decide(conn, Expiry::new()));
+    let first = if attempt.locking() {
+        executor
+            .locking_attempt_on(&mut lease, attempt, work)
+            .await?
+    } else {
+        directly(&mut lease, work).await?
+    };
+    in_pieces(
+        executor, &mut lease, attempt, since, first, request, &mut None,
+    )
+    .await
+}
+
+/// Goes on in transactions after the first piece. `carried` is what they ended, once that is committed.
+pub(crate) async fn in_pieces<R: Request>(
+    executor: &Executor,
+    lease: &mut Lease,
+    attempt: Attempt,
+    since: Instant,
+    first: Piece<R::Answer>,
+    request: &R,
+    carried: &mut Option<Expiry>,
+) -> Result<R::Answer, Failed<Error>> {
+    let mut piece = first;
+    loop {
+        let expiry = match piece {
+            Piece::Done(answer) => return Ok(answer),
+            Piece::Behind(expiry) => &*carried.insert(expiry),
         };
-        let mut piece = if attempt.locking() {
-            self.locking_on(&mut lease, attempt, first).await?
-        } else {
-            self.alone_on(&mut lease, attempt, first).await?
-        };
-        loop {
-            match piece {
-                Piece::Done(answer) => return Ok(answer),
-                Piece::Behind(expiry) => {
-                    let goes_on = expiry.goes_on(&self.policy, since);
-                    goes_on.map_err(|error| Failed::new(error, Class::Permanent))?;
-                    let next = &mut async |conn: &mut PgConnection, _: Attempt| {
-                        expire_and_decide(conn, request, &expiry).await
-                    };
-                    piece = self.locking_on(&mut lease, attempt, next).await?;
-                }
-            }
-        }
+        let goes_on = expiry.goes_on(executor.policy(), since);
+        // The deadline has passed: no further attempt, whatever the error's class.
+        goes_on.map_err(|error| Failed::new(error, Class::Permanent))?;
+        let next: Work<'_, '_, _> = &|conn, _| Box::pin(end_and_decide(conn, request, expiry));
+        piece = executor.locking_attempt_on(lease, attempt, next).await?;
     }
 }
 

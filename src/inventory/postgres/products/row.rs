@@ -1,9 +1,11 @@
 //! A product's row.
 
-use super::{row::impossible, time::Time};
 use crate::{
     Version,
-    inventory::model::{Error, Money, Product, Sku, Stock},
+    inventory::{
+        model::{Error, Money, Product, Sku, Stock},
+        postgres::{row::impossible, time::Time},
+    },
 };
 
 #[derive(Debug, sqlx::FromRow)]

@@ -1,0 +1,144 @@
+use sqlx::Connection;
+
+use super::{Decision, Sale, compared, decided, guarded};
+use crate::{
+    Attempt, Class, Conflict,
+    inventory::{
+        model::{Error, Order, checkout::Facts},
+        postgres::{
+            Strategy,
+            executor::Call,
+            reservations::expiry::{self, Expiry, Piece},
+        },
+    },
+    postgres::{Failed, directly},
+};
+
+/// What the attempts of one checkout pass on to each other.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// What a lost race found, for the next attempt to start from.
+    facts: Option<Vec<Option<Facts>>>,
+    /// The expired holds that earlier attempts ended, once that is committed.
+    expiry: Option<Expiry>,
+}
+
+/// How an attempt begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// In a transaction that locks the products first.
+    Locked,
+    /// Reads, judges, and writes if no product has moved on.
+    Compared,
+    /// One line whose guard is in the statement that takes the stock.
+    Guarded,
+    /// All lines in one statement that locks, judges and writes.
+    Together,
+}
+
+/// What an attempt came to.
+pub(super) enum Attempted {
+    Made(Order),
+    /// Another writer won.
+    Lost {
+        conflict: Conflict,
+        facts: Vec<Option<Facts>>,
+    },
+    /// Expired holds are in the way.
+    Behind(Expiry),
+}
+
+impl From<Piece<Order>> for Attempted {
+    fn from(piece: Piece<Order>) -> Self {
+        match piece {
+            Piece::Done(order) => Self::Made(order),
+            Piece::Behind(expiry) => Self::Behind(expiry),
+        }
+    }
+}
+
+impl Sale<'_> {
+    /// Makes one attempt by the inventory's strategy on one connection. An attempt that locks has one statement
+    /// lock and decide, in a transaction at READ COMMITTED if the session's own level is in the way. Where
+    /// expired holds are in the way, it goes on in such transactions, each of which ends a piece of them.
+    pub(super) async fn attempt(
+        self,
+        call: &mut Call<State>,
+        attempt: Attempt,
+    ) -> Result<Order, Failed<Error>> {
+        let Self {
+            executor,
+            strategy,
+            hook,
+            request,
+        } = self;
+        let way = self.way(call, attempt);
+        // What a lost race found is fresh only without a delay since.
+        let known = call.state.facts.take().filter(|_| attempt.number() == 2);
+        let (known, carried) = (known.as_deref(), call.state.expiry.as_ref());
+        let decision = &Decision { hook, request };
+        let work: crate::postgres::Work<'_, '_, _> = &|conn, _| {
+            Box::pin(async move {
+                let before = carried.cloned().unwrap_or_else(Expiry::new);
+                let attempted = match way {
+                    Way::Guarded => guarded::sell(conn, hook, request).await?.into(),
+                    Way::Compared => compared::sell(conn, hook, request, known).await?,
+                    Way::Together => decided::decide(conn, hook, request, before).await?.into(),
+                    Way::Locked => {
+                        let looks = request.reservation.is_none() && carried.is_none();
+                        if looks && strategy == Strategy::Pessimistic {
+                            decided::judge_locked(conn, request).await?;
+                        }
+                        decided::decide(conn, hook, request, before).await?.into()
+                    }
+                };
+                match attempted {
+                    Attempted::Behind(expiry) if conn.is_in_transaction() => {
+                        let piece = expiry::end_and_decide(conn, decision, &expiry).await?;
+                        Ok(piece.into())
+                    }
+                    other => Ok(other),
+                }
+            })
+        };
+        let mut lease = executor.acquire().await?;
+        let attempted = if way == Way::Locked || hook.is_some() {
+            executor
+                .locking_attempt_on(&mut lease, attempt, work)
+                .await?
+        } else {
+            directly(&mut lease, work).await?
+        };
+        match attempted {
+            Attempted::Made(order) => Ok(order),
+            Attempted::Lost { conflict, facts } => {
+                call.state.facts = Some(facts);
+                Err(Failed::new(conflict.into(), Class::Conflict))
+            }
+            Attempted::Behind(expiry) => {
+                let (since, carried) = (call.since, &mut call.state.expiry);
+                let first = Piece::Behind(expiry);
+                expiry::in_pieces(
+                    executor, &mut lease, attempt, since, first, decision, carried,
+                )
+                .await
+            }
+        }
+    }
+
+    fn way(self, call: &Call<State>, attempt: Attempt) -> Way {
+        let Self {
+            strategy, request, ..
+        } = self;
+        match strategy {
+            Strategy::Pessimistic => Way::Locked,
+            _ if attempt.locking() && call.serialized => Way::Locked,
+            _ if call.state.expiry.is_some() => Way::Together,
+            Strategy::Optimistic if !attempt.locking() && request.reservation.is_none() => {
+                Way::Compared
+            }
+            _ if request.lines.len() == 1 && request.reservation.is_none() => Way::Guarded,
+            _ => Way::Together,
+        }
+    }
+}

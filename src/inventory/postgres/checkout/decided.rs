@@ -1,0 +1,127 @@
+//! All lines in one statement that locks, judges and writes.
+
+use sqlx::{Connection, PgConnection, Row};
+
+use super::{facts, sell, suppressed};
+use crate::{
+    Version,
+    inventory::{
+        model::{Checkout, Error, Order},
+        postgres::{
+            hook::Hook,
+            orders, reservations,
+            reservations::expiry::{Expiry, Piece},
+            row, sql,
+        },
+    },
+};
+
+/// Admits the checkout to its reservation, and decides.
+pub(super) async fn decide(
+    conn: &mut PgConnection,
+    hook: &Hook,
+    request: &Checkout,
+    expiry: Expiry,
+) -> Result<Piece<Order>, Error> {
+    if request.reservation.is_some() {
+        // An order that was made from it used it up: that one is the answer, not the refusal.
+        if let Some(stored) = orders::known(conn, request).await? {
+            return request.replay(stored).map(Piece::Done);
+        }
+        if let Err(refusal) = reservations::admit(conn, request).await {
+            return unless_known(conn, request, refusal).await;
+        }
+    }
+    behind(conn, hook, request, expiry).await
+}
+
+/// The refusal, unless another call of this request made the order in between.
+async fn unless_known(
+    conn: &mut PgConnection,
+    request: &Checkout,
+    refusal: Error,
+) -> Result<Piece<Order>, Error> {
+    match orders::known(conn, request).await? {
+        Some(stored) => request.replay(stored).map(Piece::Done),
+        None => Err(refusal),
+    }
+}
+
+/// Decides. Where expired holds are in the way, returns so.
+pub(super) async fn behind(
+    conn: &mut PgConnection,
+    hook: &Hook,
+    request: &Checkout,
+    expiry: Expiry,
+) -> Result<Piece<Order>, Error> {
+    let expected = request.lines.iter().map(|line| {
+        let version = line.version.map(Version::get);
+        version.map(|version| version + expiry.raised(&line.sku))
+    });
+    let rows = sell::many(conn, request, &expected.collect::<Vec<_>>()).await?;
+    if let Some(order) = sell::made(conn, hook, request, &rows).await? {
+        return Ok(Piece::Done(order));
+    }
+    // A second look in a later snapshot: another call of this request may have been the one that
+    // took the last unit.
+    if let Some(stored) = orders::known(conn, request).await? {
+        return request.replay(stored).map(Piece::Done);
+    }
+    // It may have been used up, or released, while this one waited; by this request, too.
+    if let Err(refusal) = reservations::admit(conn, request).await {
+        return unless_known(conn, request, refusal).await;
+    }
+    let mut facts = facts::locked(request, &rows, &expiry)?;
+    match request.judge(&facts) {
+        Ok(()) => return Err(suppressed(request, "orders")),
+        Err(refusal) if refusal.is_insufficient_stock() => {}
+        Err(other) => return Err(other),
+    }
+    if !conn.is_in_transaction() {
+        // The locks are gone, and another request may have ended expired holds since: all of one moment.
+        let (mut fresh, _) = facts::all(conn, request).await?;
+        for (facts, row) in fresh.iter_mut().zip(&rows) {
+            if let Some(facts) = facts {
+                let live: i64 = row.try_get("live")?;
+                facts.available = facts.available.saturating_add(live);
+                facts.held = row.try_get("held")?;
+                facts.raised = expiry.raised(&row.try_get("sku")?);
+            }
+        }
+        request.judge(&fresh)?;
+        return Ok(Piece::Behind(expiry));
+    }
+    let (skus, units) = (facts::skus(request), facts::units(request));
+    let expired = reservations::expired(conn, &skus, &units, request.reservation).await?;
+    for (facts, expired) in facts.iter_mut().zip(expired) {
+        if let Some(facts) = facts {
+            facts.expired = expired;
+        }
+    }
+    request.judge(&facts)?;
+    Ok(Piece::Behind(expiry))
+}
+
+/// Locks the products in a statement of their own, as a `SELECT .. FOR UPDATE` by hand does, and judges.
+pub(super) async fn judge_locked(conn: &mut PgConnection, request: &Checkout) -> Result<(), Error> {
+    let rows = sqlx::query(sql::checkout::LOCK)
+        .bind(facts::skus(request))
+        .fetch_all(&mut *conn)
+        .await?;
+    let mut rows = rows.iter().peekable();
+    let mut locked = Vec::with_capacity(request.lines.len());
+    for line in &request.lines {
+        let row = match rows.peek() {
+            Some(row) if row.try_get::<&str, _>("sku")? == line.sku.as_str() => rows.next(),
+            _ => None,
+        };
+        locked.push(row.map(row::facts).transpose()?.flatten());
+    }
+    match request.judge(&locked) {
+        // The statement that follows looks again, for what a reservation holds and for what has expired.
+        Err(refusal) if refusal.is_insufficient_stock() || refusal.is_not_found() => Ok(()),
+        // Refused, unless an earlier call made the order: that statement finds it.
+        Err(refusal) if orders::known(conn, request).await?.is_none() => Err(refusal),
+        _ => Ok(()),
+    }
+}

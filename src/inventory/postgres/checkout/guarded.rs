@@ -1,0 +1,50 @@
+//! One line, one statement, one round trip: the guard is in the `UPDATE`'s own `WHERE`.
+
+use sqlx::PgConnection;
+
+use super::{decided, facts, sell};
+use crate::{
+    Versioned,
+    inventory::{
+        model::{Checkout, Error, Order, checkout::Facts},
+        postgres::{
+            hook::Hook,
+            reservations::expiry::{Expiry, Piece},
+        },
+    },
+};
+
+pub(super) async fn sell(
+    conn: &mut PgConnection,
+    hook: &Hook,
+    request: &Checkout,
+) -> Result<Piece<Order>, Error> {
+    let line = &request.lines[0]; // a checkout has at least one line
+    let sold = sell::one(request, line.version).fetch_all(&mut *conn).await;
+    let sold = sold.map_err(|error| Error::of_several(error, Order::ENTITY, request.id))?;
+    if !sold.is_empty() {
+        return sell::accept(conn, hook, request, &sold)
+            .await
+            .map(Piece::Done);
+    }
+    let (facts, taken) = facts::all(conn, request).await?;
+    refused_or_behind(conn, hook, request, &facts, taken).await
+}
+
+/// After a statement that wrote nothing, by what was found since.
+pub(super) async fn refused_or_behind(
+    conn: &mut PgConnection,
+    hook: &Hook,
+    request: &Checkout,
+    facts: &[Option<Facts>],
+    taken: bool,
+) -> Result<Piece<Order>, Error> {
+    if !taken {
+        request.judge(facts)?;
+        if request.waits_for_expiry(facts) {
+            return Ok(Piece::Behind(Expiry::new()));
+        }
+    }
+    // The stock came back between the two statements, or the order exists: decide under the lock.
+    decided::decide(conn, hook, request, Expiry::new()).await
+}

@@ -1,0 +1,130 @@
+//! The statements that sell, and the orders that their rows make.
+
+use sqlx::{
+    PgConnection, Postgres, Row,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
+
+use super::facts::{skus, units};
+use crate::{
+    Version, Versioned,
+    inventory::{
+        model::{Checkout, Error, Order, OrderLine},
+        postgres::{
+            hook::{Accepted, Change, Hook},
+            row, sql,
+            time::Time,
+        },
+    },
+};
+
+/// Returns the statement that sells the only line of `request`, if its product is at `version`. It returns no row
+/// if it sells nothing.
+pub(super) fn one(
+    request: &Checkout,
+    version: Option<Version>,
+) -> Query<'_, Postgres, PgArguments> {
+    let line = &request.lines[0]; // a checkout has at least one line
+    sqlx::query(sql::checkout::SELL_ONE)
+        .bind(line.sku.as_str())
+        .bind(line.quantity.get())
+        .bind(version)
+        .bind(line.price.map(|price| price.minor()))
+        .bind(line.price.map(|price| price.currency().to_string()))
+        .bind(i64::MAX / line.quantity.get())
+        .bind(request.id.uuid())
+        .bind(request.customer.as_deref())
+        .bind(request.key.as_deref())
+}
+
+/// Sells all lines, if every product is at its version. One row per line says what was found.
+pub(super) async fn many(
+    conn: &mut PgConnection,
+    request: &Checkout,
+    versions: &[Option<i64>],
+) -> Result<Vec<PgRow>, Error> {
+    let lines = request.lines.iter();
+    let prices: Vec<Option<i64>> = lines
+        .clone()
+        .map(|line| line.price.map(|price| price.minor()))
+        .collect();
+    let currencies: Vec<Option<String>> = lines
+        .map(|line| line.price.map(|price| price.currency().to_string()))
+        .collect();
+    let sell = match request.reservation {
+        Some(_) => sql::checkout::SELL_HELD,
+        None => sql::checkout::SELL_MANY,
+    };
+    let sell = sqlx::query(sell)
+        .bind(skus(request))
+        .bind(units(request))
+        .bind(versions)
+        .bind(prices)
+        .bind(currencies)
+        .bind(request.id.uuid())
+        .bind(request.customer.as_deref())
+        .bind(request.key.as_deref());
+    let sell = match request.reservation {
+        Some(id) => sell.bind(id.uuid()),
+        None => sell,
+    };
+    let sold = sell.fetch_all(conn).await;
+    sold.map_err(|error| Error::of_several(error, Order::ENTITY, request.id))
+}
+
+/// Returns the order that [`many`] made, if it did.
+pub(super) async fn made(
+    conn: &mut PgConnection,
+    hook: &Hook,
+    request: &Checkout,
+    rows: &[PgRow],
+) -> Result<Option<Order>, Error> {
+    if row::wrote(rows)? {
+        accept(conn, hook, request, rows).await.map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// Returns the order of a sale that was just made, once the host's hook has done its part.
+pub(super) async fn accept(
+    conn: &mut PgConnection,
+    hook: &Hook,
+    request: &Checkout,
+    rows: &[PgRow],
+) -> Result<Order, Error> {
+    let order = order(request, rows)?;
+    if !hook.is_some() {
+        return Ok(order);
+    }
+    let mut changes = Vec::with_capacity(rows.len());
+    for (line, row) in request.lines.iter().zip(rows) {
+        changes.push(Change::new(
+            line.sku.clone(),
+            line.quantity,
+            row.try_get("new_version")?,
+            row.try_get("new_stock")?,
+            row.try_get("new_reserved")?,
+        ));
+    }
+    let accepted = Accepted::new(order, changes);
+    hook.call(conn, &accepted).await?;
+    Ok(accepted.order)
+}
+
+/// Makes the order from the rows of its sale, one per line.
+fn order(request: &Checkout, rows: &[PgRow]) -> Result<Order, Error> {
+    let mut lines = Vec::with_capacity(rows.len());
+    for (line, row) in request.lines.iter().zip(rows) {
+        lines.push(OrderLine::new(
+            line.sku.clone(),
+            line.quantity,
+            row::price(row)?,
+        ));
+    }
+    let Time(created_at) = rows[0].try_get("created_at")?; // one row per line, and at least one line
+    let mut order = Order::new(request.id, lines, created_at).ok_or_else(Error::total_too_large)?;
+    order.customer.clone_from(&request.customer);
+    Ok(order)
+}

@@ -1,0 +1,266 @@
+//! Runs the attempts of every operation: it owns the pool, the policy and the counters.
+
+mod call;
+
+use std::{marker::PhantomData, sync::Arc};
+
+use sqlx::PgPool;
+
+use super::stats::{Counters, Stats};
+use crate::{
+    Attempt, Class, Classify, RetryError, RetryPolicy,
+    inventory::model::{Error, ErrorKind},
+    metrics,
+    postgres::{
+        Begin, Failed, Lease, Pending, READ_COMMITTED, Scope, Work, directly, in_transaction,
+    },
+    retry::Run,
+};
+
+pub(crate) use call::Call;
+
+/// One attempt of an operation.
+pub(crate) type Attempted<'f, 'a, S, T> = &'f (
+        dyn for<'c> Fn(
+    &'c mut Call<S>,
+    Attempt,
+    Scope<'c, 'a>,
+) -> Pending<'c, Result<T, Failed<Error>>>
+            + Sync
+            + 'f
+    );
+
+#[derive(Clone, Debug)]
+pub(crate) struct Executor {
+    pool: PgPool,
+    policy: RetryPolicy,
+    stats: Arc<Counters>,
+    /// Whether code of the host's runs in the transactions, so that their ends must be proven.
+    proven: bool,
+}
+
+impl Executor {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        Self {
+            pool,
+            policy: RetryPolicy::new(),
+            stats: Arc::default(),
+            proven: false,
+        }
+    }
+
+    pub(crate) fn set_policy(&mut self, policy: RetryPolicy) {
+        self.policy = policy;
+    }
+
+    pub(crate) const fn prove_transactions(&mut self) {
+        self.proven = true;
+    }
+
+    pub(crate) const fn policy(&self) -> &RetryPolicy {
+        &self.policy
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.stats.read()
+    }
+
+    /// Makes attempts as often as the policy allows. Every operation of the inventory takes effect once, by its
+    /// order id or token, so that unknown outcomes are retried too; the attempt looks its effect up first.
+    pub(crate) async fn run<'a, S: Send, T: Send>(
+        &self,
+        label: &'static str,
+        state: S,
+        op: Attempted<'_, 'a, S, T>,
+    ) -> Result<T, Error> {
+        let policy = self
+            .policy
+            .clone()
+            .with_label(label)
+            .with_unknown_retried(true);
+        let mut run = Run::new(&policy);
+        let mut call = Call::new(state);
+        loop {
+            let attempt = run.attempt();
+            let failed = match op(&mut call, attempt, PhantomData).await {
+                Ok(value) => {
+                    run.succeeded();
+                    self.stats.succeeded(attempt.number(), call.conflicts);
+                    return Ok(value);
+                }
+                Err(failed) => failed,
+            };
+            if is_unknown_hook(&failed) {
+                return Err(self.unknown_hook(label, attempt, call.conflicts, failed.error));
+            }
+            call.note(&failed);
+            if let Err(stopped) = run.wait(failed).await {
+                return Err(self.gave_up(label, attempt, call.conflicts, call.in_doubt, stopped));
+            }
+        }
+    }
+
+    /// The sale was undone. What the hook did elsewhere is for its host to find out.
+    fn unknown_hook(
+        &self,
+        label: &'static str,
+        attempt: Attempt,
+        conflicts: u64,
+        error: Error,
+    ) -> Error {
+        self.stats.failed(attempt.number(), conflicts, false);
+        metrics::unknown_outcome(label);
+        error
+    }
+
+    fn gave_up(
+        &self,
+        label: &'static str,
+        attempt: Attempt,
+        conflicts: u64,
+        in_doubt: bool,
+        stopped: RetryError<Failed<Error>>,
+    ) -> Error {
+        let class = stopped.error.class;
+        let escaped = class == Class::Conflict;
+        self.stats.failed(attempt.number(), conflicts, escaped);
+        // A version that moved on for good is not retried, and is a conflict nevertheless.
+        if class == Class::Permanent && stopped.error.error.is_conflict() {
+            metrics::conflict(label, true);
+        }
+        match Error::from(stopped.map(|failed| failed.error)) {
+            error if in_doubt && !error.is_unknown() => error.into_unknown(),
+            error => error,
+        }
+    }
+
+    /// Counts an operation that a batch answered, at its first attempt.
+    pub(crate) fn count_batched(&self, label: &'static str, refused: Option<&Error>) {
+        self.stats.succeeded(1, 0);
+        metrics::attempts(label, 1);
+        if refused.is_some_and(Error::is_conflict) {
+            metrics::conflict(label, true);
+        }
+    }
+
+    /// Reads: no outcome is in doubt.
+    pub(crate) async fn read<'a, T: Send + Sync>(
+        &self,
+        label: &'static str,
+        work: Work<'_, 'a, Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.run(label, (), &|_, _, _| Box::pin(self.direct_attempt(work)))
+            .await
+    }
+
+    /// Makes attempts in transactions at READ COMMITTED: for an operation that finds nothing left to do where an
+    /// earlier attempt took effect.
+    pub(crate) async fn locked<'a, T: Send + Sync>(
+        &self,
+        label: &'static str,
+        work: Work<'_, 'a, Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.run(label, (), &|_, attempt, _| {
+            Box::pin(self.locking_attempt(attempt, work))
+        })
+        .await
+    }
+
+    /// One attempt: in a transaction where the policy wants it to lock, else directly.
+    pub(crate) async fn attempt<'a, T: Send + Sync>(
+        &self,
+        attempt: Attempt,
+        work: Work<'_, 'a, Result<T, Error>>,
+    ) -> Result<T, Failed<Error>> {
+        if attempt.locking() {
+            self.locking_attempt(attempt, work).await
+        } else {
+            self.direct_attempt(work).await
+        }
+    }
+
+    pub(crate) async fn locking_attempt<'a, T: Send + Sync>(
+        &self,
+        attempt: Attempt,
+        work: Work<'_, 'a, Result<T, Error>>,
+    ) -> Result<T, Failed<Error>> {
+        let mut lease = self.acquire().await?;
+        self.locking_attempt_on(&mut lease, attempt, work).await
+    }
+
+    async fn direct_attempt<'a, T: Send + Sync>(
+        &self,
+        work: Work<'_, 'a, Result<T, Error>>,
+    ) -> Result<T, Failed<Error>> {
+        let mut lease = self.acquire().await?;
+        Ok(directly(&mut lease, work).await?)
+    }
+
+    /// One attempt in a transaction at READ COMMITTED, whatever the session's default, on a connection that the
+    /// caller has already.
+    pub(crate) async fn locking_attempt_on<'a, T: Send + Sync>(
+        &self,
+        lease: &mut Lease,
+        attempt: Attempt,
+        work: Work<'_, 'a, Result<T, Error>>,
+    ) -> Result<T, Failed<Error>> {
+        let done = in_transaction(lease, self.begin(), attempt, work).await;
+        done.map_err(settled)
+    }
+
+    const fn begin(&self) -> Begin<'static> {
+        match self.proven {
+            true => READ_COMMITTED.proven(),
+            false => READ_COMMITTED,
+        }
+    }
+
+    /// Asks a question that is part of an attempt, on a connection of its own.
+    pub(crate) async fn ask<'a, T: Send + Sync>(
+        &self,
+        work: Work<'_, 'a, Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let mut lease = self.acquire().await?;
+        directly(&mut lease, work).await
+    }
+
+    /// Acquires a connection for one attempt.
+    pub(crate) async fn acquire(&self) -> Result<Lease, Error> {
+        Lease::acquire(&self.pool).await.map_err(Error::before)
+    }
+
+    /// Returns the connection of a batch to the pool if another caller waits for one. Kept, it makes the next
+    /// batch faster.
+    pub(crate) fn return_if_wanted(&self, conn: &mut Option<Lease>) {
+        let pool = &self.pool;
+        if pool.num_idle() == 0 && pool.size() >= pool.options().get_max_connections() {
+            *conn = None;
+        }
+    }
+}
+
+/// Whether the host's hook failed with an outcome that it does not know itself.
+fn is_unknown_hook(failed: &Failed<Error>) -> bool {
+    failed.class == Class::Unknown
+        && failed.error.kind() == ErrorKind::Hook
+        && failed.error.is_unknown()
+}
+
+/// The error as the phase of its transaction knows it.
+fn settled(failed: Failed<Error>) -> Failed<Error> {
+    match failed.class {
+        Class::Conflict => failed.error.into(),
+        class => Failed::new(failed.error.settled(class), class),
+    }
+}
+
+/// A refusal is final: an expected version that moved on never comes back.
+impl From<Error> for Failed<Error> {
+    fn from(error: Error) -> Self {
+        let class = match error.kind() {
+            ErrorKind::Conflict => Class::Permanent,
+            _ => error.class(),
+        };
+        Self::new(error, class)
+    }
+}

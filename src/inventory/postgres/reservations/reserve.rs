@@ -1,0 +1,143 @@
+//! Reserving: holds all lines, or none.
+
+use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
+
+use super::{
+    expiry::{self, Expiry, Needed, Piece, Request},
+    find,
+};
+use crate::{
+    RetryPolicy,
+    inventory::{
+        model::{Error, Quantity, Reservation, Reserve, Shortage, Sku},
+        postgres::{executor::Executor, orders::micros, row, sql},
+    },
+};
+
+/// Reserves, once per id or key.
+pub(crate) async fn exactly_once(
+    executor: &Executor,
+    request: &Reserve,
+) -> Result<Reservation, Error> {
+    request.check()?;
+    executor
+        .run("reserve", (), &|call, attempt, _| {
+            Box::pin(async move {
+                let result = expiry::attempt(executor, call.since, attempt, request).await;
+                if let Err(refused) = &result {
+                    call.refused(&refused.error);
+                }
+                result
+            })
+        })
+        .await
+}
+
+/// Reserves in the caller's transaction, which commits it.
+pub(crate) async fn in_transaction(
+    conn: &mut PgConnection,
+    policy: &RetryPolicy,
+    request: &Reserve,
+) -> Result<Reservation, Error> {
+    request.check()?;
+    expiry::in_transaction(conn, policy, request).await
+}
+
+impl Request for Reserve {
+    type Answer = Reservation;
+
+    fn needed(&self) -> Vec<Needed<'_>> {
+        let lines = self.lines.iter();
+        let needed = lines.map(|(sku, quantity)| Needed {
+            sku,
+            units: quantity.get(),
+            version: None,
+        });
+        needed.collect()
+    }
+
+    /// All lines in one statement that locks, judges and writes.
+    async fn decide(
+        &self,
+        conn: &mut PgConnection,
+        expiry: Expiry,
+    ) -> Result<Piece<Reservation>, Error> {
+        let rows = hold(conn, self).await?;
+        if row::wrote(&rows)? {
+            let committed = !conn.is_in_transaction();
+            let found = find(conn, self.id).await;
+            return found
+                .map(Piece::Done)
+                .map_err(|error| error.after(committed));
+        }
+        if let Some(stored) = known(conn, self).await? {
+            return self.replay(stored).map(Piece::Done);
+        }
+        if judge(&rows)? {
+            Ok(Piece::Behind(expiry))
+        } else {
+            let (entity, id) = (Reservation::ENTITY, self.id);
+            Err(Error::suppressed_in("reservations", entity, id))
+        }
+    }
+}
+
+async fn hold(conn: &mut PgConnection, request: &Reserve) -> Result<Vec<PgRow>, Error> {
+    let (skus, quantities): (Vec<&Sku>, Vec<i64>) = request
+        .lines
+        .iter()
+        .map(|(sku, quantity)| (sku, quantity.get()))
+        .unzip();
+    sqlx::query(sql::reservations::RESERVE)
+        .bind(skus)
+        .bind(quantities)
+        .bind(request.id.uuid())
+        .bind(request.customer.as_deref())
+        .bind(request.key.as_deref())
+        .bind(micros(request.duration))
+        .fetch_all(conn)
+        .await
+        .map_err(|error| Error::of_several(error, Reservation::ENTITY, request.id))
+}
+
+/// The reservation that an earlier call of this request made, by its id or its key.
+async fn known(conn: &mut PgConnection, request: &Reserve) -> Result<Option<Reservation>, Error> {
+    let rows = sqlx::query(sql::reservations::RESERVATION_KNOWN)
+        .bind(request.id.uuid())
+        .bind(request.customer.as_deref())
+        .bind(request.key.as_deref())
+        .fetch_all(conn)
+        .await;
+    row::reservation(&rows.map_err(Error::before)?)
+}
+
+/// Whether a line can be had only when expired holds are ended; or why not all of them can be had.
+fn judge(rows: &[PgRow]) -> Result<bool, Error> {
+    let mut known = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (sku, asked): (Sku, i64) = (row.try_get("sku")?, row.try_get("quantity")?);
+        let Some(available) = row.try_get::<Option<i64>, _>("available")? else {
+            return Err(Error::no_product(&sku));
+        };
+        known.push((row, sku, asked, available));
+    }
+    for (row, sku, ..) in &known {
+        if row.try_get("paused")? {
+            return Err(Error::product_paused(sku.clone()));
+        }
+    }
+    let (mut short, mut behind) = (Vec::new(), false);
+    for (row, sku, asked, available) in known {
+        let obtainable = available + row.try_get::<i64, _>("expired")?;
+        behind |= available < asked;
+        if obtainable < asked {
+            let asked = Quantity::new(asked).map_err(row::impossible)?;
+            short.push(Shortage::new(sku, asked, obtainable));
+        }
+    }
+    if short.is_empty() {
+        Ok(behind)
+    } else {
+        Err(Error::insufficient_stock(short))
+    }
+}
