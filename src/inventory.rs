@@ -27,9 +27,10 @@ mod batch;
 #[cfg(feature = "cache")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cache")))]
 pub mod cache;
-mod forward;
+
 mod janitor;
 mod latency;
+mod layer;
 mod memory;
 mod model;
 mod postgres;
@@ -40,6 +41,7 @@ pub use api::Inventory;
 pub use batch::BATCH;
 pub use batch::{BatchOptions, BatchedInventory};
 pub use janitor::{Cleaned, Janitor};
+pub use layer::Layer;
 pub use memory::MemoryInventory;
 pub use model::{
     Adjustment, Audit, BestSeller, BoxError, Checkout, Cleanup, ContendedProduct, Currency,

@@ -6,24 +6,19 @@ mod queue;
 mod worker;
 mod write;
 
-#[cfg(doc)]
-use crate::inventory::model::ErrorKind;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::postgres::PgInventory;
+#[cfg(doc)]
+use super::model::ErrorKind;
 use super::{
     api::Inventory,
-    model::{
-        Adjustment, Audit, Checkout, Cleanup, Error, Movement, NewProduct, Order, OrderFilter,
-        OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve,
-        ReturnRequest, Sku, Stock,
-    },
+    layer::Layer,
+    model::{Checkout, Error, Order, OrderStep},
+    postgres::{PgInventory, checkout},
 };
-use crate::Version;
 
-use super::postgres::checkout;
 use cancellations::Cancels;
 use queue::{Answer, Queue, Turn};
 #[doc(hidden)]
@@ -57,7 +52,7 @@ pub struct BatchedInventory {
 }
 
 /// After a batch that could not get its locks in time, everybody goes alone for so long.
-const APART: Duration = Duration::from_secs(1);
+const APART: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// How a [`BatchedInventory`] gathers.
 ///
@@ -179,68 +174,15 @@ impl BatchedInventory {
 }
 
 #[async_trait]
-impl Inventory for BatchedInventory {
-    async fn add_product(&self, new: NewProduct) -> Result<Product, Error> {
-        self.inventory().add_product(new).await
-    }
+impl Layer for BatchedInventory {
+    type Behind = PgInventory;
 
-    async fn product(&self, sku: &Sku) -> Result<Product, Error> {
-        self.inventory().product(sku).await
-    }
-
-    async fn products(&self, page: Page<Sku>) -> Result<Vec<Product>, Error> {
-        self.inventory().products(page).await
-    }
-
-    async fn products_of(&self, skus: &[Sku]) -> Result<Vec<Product>, Error> {
-        self.inventory().products_of(skus).await
-    }
-
-    async fn product_at(&self, sku: &Sku, expected: Version) -> Result<Product, Error> {
-        self.inventory().product_at(sku, expected).await
-    }
-
-    async fn update_product(&self, changed: &Product) -> Result<Product, Error> {
-        self.inventory().update_product(changed).await
-    }
-
-    async fn retire_product(&self, sku: &Sku, expected: Version) -> Result<(), Error> {
-        self.inventory().retire_product(sku, expected).await
-    }
-
-    async fn pause(&self, sku: &Sku) -> Result<Product, Error> {
-        self.inventory().pause(sku).await
-    }
-
-    async fn resume(&self, sku: &Sku) -> Result<Product, Error> {
-        self.inventory().resume(sku).await
-    }
-
-    async fn adjust_stock(&self, adjustment: Adjustment) -> Result<Product, Error> {
-        self.inventory().adjust_stock(adjustment).await
-    }
-
-    async fn count_stock(
-        &self,
-        sku: &Sku,
-        expected: Version,
-        counted: Stock,
-        reason: &str,
-    ) -> Result<Product, Error> {
-        let inventory = self.inventory();
-        inventory.count_stock(sku, expected, counted, reason).await
+    fn behind(&self) -> &PgInventory {
+        self.inventory()
     }
 
     async fn checkout(&self, request: Checkout) -> Result<Order, Error> {
         self.sell(request).await
-    }
-
-    async fn order(&self, id: OrderId) -> Result<Order, Error> {
-        self.inventory().order(id).await
-    }
-
-    async fn orders(&self, filter: OrderFilter, page: Page<OrderId>) -> Result<Vec<Order>, Error> {
-        self.inventory().orders(filter, page).await
     }
 
     async fn step(&self, step: OrderStep) -> Result<Order, Error> {
@@ -248,49 +190,5 @@ impl Inventory for BatchedInventory {
             Some(_) => self.cancels.step(step).await,
             None => self.inventory().step(step).await,
         }
-    }
-
-    async fn return_items(&self, request: ReturnRequest) -> Result<Order, Error> {
-        self.inventory().return_items(request).await
-    }
-
-    async fn cleanup_failed_orders(&self, older_than: Duration) -> Result<Cleanup, Error> {
-        self.inventory().cleanup_failed_orders(older_than).await
-    }
-
-    async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
-        self.inventory().cleanup_idempotency_keys(older_than).await
-    }
-
-    async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
-        self.inventory().reserve(request).await
-    }
-
-    async fn reservation(&self, id: ReservationId) -> Result<Reservation, Error> {
-        self.inventory().reservation(id).await
-    }
-
-    async fn extend(&self, id: ReservationId, by: Duration) -> Result<Reservation, Error> {
-        self.inventory().extend(id, by).await
-    }
-
-    async fn release(&self, id: ReservationId) -> Result<(), Error> {
-        self.inventory().release(id).await
-    }
-
-    async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
-        self.inventory().cleanup_reservations().await
-    }
-
-    async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {
-        self.inventory().movements(sku, page).await
-    }
-
-    async fn report(&self, window: Duration) -> Result<Report, Error> {
-        self.inventory().report(window).await
-    }
-
-    async fn audit(&self) -> Result<Audit, Error> {
-        self.inventory().audit().await
     }
 }

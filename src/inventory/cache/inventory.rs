@@ -9,39 +9,25 @@ use crate::{
     Version,
     inventory::{
         api::Inventory,
+        layer::Layer,
         model::{
-            Adjustment, Audit, Checkout, Cleanup, Error, Movement, NewProduct, Order, OrderFilter,
-            OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve,
-            ReturnRequest, Sku, Stock,
+            Adjustment, Checkout, Cleanup, Error, NewProduct, Order, OrderStep, Product,
+            Reservation, ReservationId, Reserve, ReturnRequest, Sku, Stock,
         },
     },
 };
 
 #[async_trait]
-impl<I: Inventory> Inventory for CachedStock<I> {
+impl<I: Inventory> Layer for CachedStock<I> {
+    type Behind = I;
+
+    fn behind(&self) -> &I {
+        &self.inventory
+    }
+
     async fn add_product(&self, new: NewProduct) -> Result<Product, Error> {
         let what = Changed::skus([new.sku()]);
         self.change(what, self.inventory.add_product(new)).await
-    }
-
-    async fn product(&self, sku: &Sku) -> Result<Product, Error> {
-        self.inventory.product(sku).await
-    }
-
-    async fn products(&self, page: Page<Sku>) -> Result<Vec<Product>, Error> {
-        self.inventory.products(page).await
-    }
-
-    async fn products_of(&self, skus: &[Sku]) -> Result<Vec<Product>, Error> {
-        self.inventory.products_of(skus).await
-    }
-
-    async fn product_at(&self, sku: &Sku, expected: Version) -> Result<Product, Error> {
-        self.inventory.product_at(sku, expected).await
-    }
-
-    async fn update_product(&self, changed: &Product) -> Result<Product, Error> {
-        self.inventory.update_product(changed).await
     }
 
     async fn retire_product(&self, sku: &Sku, expected: Version) -> Result<(), Error> {
@@ -82,14 +68,6 @@ impl<I: Inventory> Inventory for CachedStock<I> {
         self.change(what, self.inventory.checkout(request)).await
     }
 
-    async fn order(&self, id: OrderId) -> Result<Order, Error> {
-        self.inventory.order(id).await
-    }
-
-    async fn orders(&self, filter: OrderFilter, page: Page<OrderId>) -> Result<Vec<Order>, Error> {
-        self.inventory.orders(filter, page).await
-    }
-
     async fn step(&self, step: OrderStep) -> Result<Order, Error> {
         if step.moves_stock() {
             self.order_step(self.inventory.step(step)).await
@@ -107,21 +85,9 @@ impl<I: Inventory> Inventory for CachedStock<I> {
             .await
     }
 
-    async fn cleanup_idempotency_keys(&self, older_than: Duration) -> Result<u64, Error> {
-        self.inventory.cleanup_idempotency_keys(older_than).await
-    }
-
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
         let what = Changed::skus(request.lines().iter().map(|(sku, _)| sku));
         self.change(what, self.inventory.reserve(request)).await
-    }
-
-    async fn reservation(&self, id: ReservationId) -> Result<Reservation, Error> {
-        self.inventory.reservation(id).await
-    }
-
-    async fn extend(&self, id: ReservationId, by: Duration) -> Result<Reservation, Error> {
-        self.inventory.extend(id, by).await
     }
 
     async fn release(&self, id: ReservationId) -> Result<(), Error> {
@@ -134,17 +100,5 @@ impl<I: Inventory> Inventory for CachedStock<I> {
 
     async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
         self.clean_up(self.inventory.cleanup_reservations()).await
-    }
-
-    async fn movements(&self, sku: &Sku, page: Page<Version>) -> Result<Vec<Movement>, Error> {
-        self.inventory.movements(sku, page).await
-    }
-
-    async fn report(&self, window: Duration) -> Result<Report, Error> {
-        self.inventory.report(window).await
-    }
-
-    async fn audit(&self) -> Result<Audit, Error> {
-        self.inventory.audit().await
     }
 }
