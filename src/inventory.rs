@@ -29,7 +29,6 @@ mod batch;
 pub mod cache;
 
 mod janitor;
-mod latency;
 mod layer;
 mod memory;
 mod model;
@@ -40,15 +39,16 @@ pub use api::Inventory;
 #[doc(hidden)]
 pub use batch::BATCH;
 pub use batch::{BatchOptions, BatchedInventory};
-pub use janitor::{Cleaned, Janitor};
+pub use janitor::Janitor;
 pub use layer::Layer;
 pub use memory::MemoryInventory;
 pub use model::{
-    Adjustment, Audit, BestSeller, BoxError, Checkout, Cleanup, ContendedProduct, Currency,
-    Discrepancy, DiscrepancyKind, Error, ErrorKind, Exhausted, FeedPosition, Hold, HoldState, Kpi,
-    KpiKind, Line, Money, Movement, MovementFeed, MovementKind, NegativeStock, NewProduct, Order,
-    OrderFilter, OrderId, OrderLine, OrderStatus, OrderStep, Page, PriceChange, Product, Quantity,
-    Report, Reservation, ReservationId, Reserve, ReturnRequest, Shortage, Sku, Stock, UnpaidOrder,
+    Adjustment, Audit, BestSeller, BoxError, Checkout, Cleaned, Cleanup, ContendedProduct,
+    Currency, Discrepancy, DiscrepancyKind, Error, ErrorKind, Exhausted, FeedPosition, Hold,
+    HoldState, InvalidValue, Kpi, KpiKind, Line, Money, Movement, MovementFeed, MovementKind,
+    NegativeStock, NewProduct, Order, OrderFilter, OrderId, OrderLine, OrderStatus, OrderStep,
+    Page, PriceChange, Product, Quantity, Report, Reservation, ReservationId, Reserve,
+    ReturnRequest, Shortage, Sku, Stock, UnpaidOrder,
 };
 #[doc(hidden)]
 pub use postgres::SELL_ONE;

@@ -7,7 +7,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     api::Inventory,
-    model::{Cleanup, Error},
+    model::{Cleaned, Cleanup, Error},
 };
 
 /// Cleans up at an interval: cancels unpaid orders, expires reservations past their time, and forgets
@@ -53,28 +53,6 @@ pub struct Janitor<I> {
 
 /// Finding old keys reads all orders: an index by their age would cost every sale more.
 const KEYS_EVERY: Duration = Duration::from_secs(3_600);
-
-/// What one round of a [`Janitor`] did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct Cleaned {
-    /// Orders cancelled and holds expired, with their units.
-    pub cleanup: Cleanup,
-    /// Idempotency keys forgotten.
-    pub keys: u64,
-}
-
-impl Cleaned {
-    /// Both together.
-    #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
-        Self {
-            cleanup: self.cleanup.plus(other.cleanup),
-            keys: self.keys + other.keys,
-        }
-    }
-}
 
 impl<I: Inventory> Janitor<I> {
     /// A janitor of this inventory, which may be an `Arc` of one.

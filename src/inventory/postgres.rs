@@ -12,11 +12,10 @@ pub(crate) mod orders;
 mod products;
 mod reservations;
 pub(crate) mod row;
-mod sku;
 pub(crate) mod sql;
 mod stats;
 mod strategy;
-pub(crate) mod time;
+pub(crate) mod types;
 
 #[cfg(doc)]
 use super::model::ErrorKind;

@@ -11,10 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{
-    latency::Latency,
-    model::{Error, Order},
-};
+use super::model::{Error, Order, rates::Rates};
 use crate::Attempt;
 
 /// Counts minute by minute, so that what is told of a window is of that window.
@@ -29,19 +26,6 @@ struct Minute {
     /// Of the minutes since the beginning.
     number: u64,
     rates: Rates,
-}
-
-/// What is told of a window.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Rates {
-    /// How long it really is.
-    pub(crate) covers: Duration,
-    /// Checkouts that ended, well or not.
-    pub(crate) checkouts: u64,
-    pub(crate) attempts: u64,
-    /// Those whose answer was a conflict.
-    pub(crate) conflicts: u64,
-    pub(crate) latency: Latency,
 }
 
 impl Default for Traffic {

@@ -12,7 +12,7 @@ use crate::{
         postgres::{
             row,
             sql::{asserted, locks_within},
-            time::Time,
+            types::Time,
         },
     },
 };

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::shop::{Shop, is_older, now};
 use crate::inventory::{
+    model::rates::Rates,
     model::{BestSeller, ContendedProduct, OrderStatus, Report, Sku, UnpaidOrder, report::Counts},
-    traffic::Rates,
 };
 
 impl Shop {

@@ -65,3 +65,25 @@ impl Cleanup {
         self.orders > 0 || self.holds > 0
     }
 }
+
+/// What one round of a [`Janitor`](crate::inventory::Janitor) did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Cleaned {
+    /// Orders cancelled and holds expired, with their units.
+    pub cleanup: Cleanup,
+    /// Idempotency keys forgotten.
+    pub keys: u64,
+}
+
+impl Cleaned {
+    /// Adds both up.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            cleanup: self.cleanup.plus(other.cleanup),
+            keys: self.keys + other.keys,
+        }
+    }
+}

@@ -5,7 +5,7 @@ mod repr;
 
 use std::time::Duration;
 
-use super::{HoldState, OrderId, OrderStatus, ReservationId, Shortage, Sku};
+use super::{HoldState, InvalidValue, OrderId, OrderStatus, ReservationId, Shortage, Sku};
 use crate::{Class, Classify, Conflict, Outcome, RetryError, StopReason};
 
 pub use facts::{Exhausted, PriceChange};
@@ -48,6 +48,12 @@ pub struct Error(Box<Repr>);
 impl From<Repr> for Error {
     fn from(repr: Repr) -> Self {
         Self(Box::new(repr))
+    }
+}
+
+impl From<InvalidValue> for Error {
+    fn from(invalid: InvalidValue) -> Self {
+        Repr::Invalid(invalid).into()
     }
 }
 
@@ -122,7 +128,7 @@ impl Error {
             Repr::StockHeld { .. } => ErrorKind::StockHeld,
             Repr::ProductPaused { .. } => ErrorKind::ProductPaused,
             Repr::Suppressed { .. } => ErrorKind::Suppressed,
-            Repr::Invalid { .. } => ErrorKind::Invalid,
+            Repr::Invalid(_) => ErrorKind::Invalid,
             Repr::IdempotencyMismatch { .. } => ErrorKind::IdempotencyMismatch,
             Repr::InvalidOrderState { .. } => ErrorKind::InvalidOrderState,
             Repr::ReservationClosed { .. } => ErrorKind::ReservationClosed,
@@ -320,7 +326,7 @@ impl Error {
     #[must_use]
     pub fn invalid_part(&self) -> Option<(&'static str, &str)> {
         match self.root() {
-            Repr::Invalid { what, why } => Some((what, why)),
+            Repr::Invalid(invalid) => Some((invalid.what(), invalid.why())),
             _ => None,
         }
     }

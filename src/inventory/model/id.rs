@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 
-use super::Error;
+use super::invalid_value::InvalidValue;
 
 macro_rules! id {
     ($(#[$docs:meta])* $name:ident, $what:literal) => {
@@ -43,12 +43,12 @@ macro_rules! id {
         }
 
         impl FromStr for $name {
-            type Err = Error;
+            type Err = InvalidValue;
 
-            fn from_str(text: &str) -> Result<Self, Error> {
+            fn from_str(text: &str) -> Result<Self, InvalidValue> {
                 text.parse()
                     .map(Self)
-                    .map_err(|_| Error::invalid($what, format!("{text:?} is not a UUID")))
+                    .map_err(|_| InvalidValue::new($what, format!("{text:?} is not a UUID")))
             }
         }
     };

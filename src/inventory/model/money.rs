@@ -1,8 +1,6 @@
-#[cfg(doc)]
-use crate::inventory::model::ErrorKind;
 use std::{fmt, str::FromStr};
 
-use super::{Error, Quantity};
+use super::{invalid_value::InvalidValue, quantity::Quantity};
 
 /// A currency: three capital letters, as ISO 4217 has them.
 ///
@@ -34,12 +32,12 @@ impl fmt::Display for Currency {
 }
 
 impl FromStr for Currency {
-    type Err = Error;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         match text.as_bytes() {
             &[a, b, c] if [a, b, c].iter().all(u8::is_ascii_uppercase) => Ok(Self([a, b, c])),
-            _ => Err(Error::invalid(
+            _ => Err(InvalidValue::new(
                 "currency",
                 format!("{text:?} is not three capital letters"),
             )),
@@ -73,10 +71,10 @@ impl Money {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] when it is negative.
-    pub fn new(minor: i64, currency: Currency) -> Result<Self, Error> {
+    /// [`InvalidValue`] when it is negative.
+    pub fn new(minor: i64, currency: Currency) -> Result<Self, InvalidValue> {
         if minor < 0 {
-            return Err(Error::invalid("money", format!("{minor} is negative")));
+            return Err(InvalidValue::new("money", format!("{minor} is negative")));
         }
         Ok(Self { currency, minor })
     }

@@ -134,6 +134,16 @@ impl NewProduct {
     }
 }
 
+impl Error {
+    pub(crate) fn no_product(sku: &Sku) -> Self {
+        Self::not_found(Product::ENTITY, sku)
+    }
+
+    pub(crate) fn conflict_of(sku: &Sku, expected: Version, actual: Version) -> Self {
+        Conflict::new(Product::ENTITY, sku.as_str(), expected, actual).into()
+    }
+}
+
 /// Refuses a product that is at another version than expected.
 pub(crate) fn unmoved(product: &Product, expected: Version) -> Result<(), Error> {
     if product.version == expected {

@@ -1,8 +1,6 @@
-#[cfg(doc)]
-use crate::inventory::model::ErrorKind;
 use std::fmt;
 
-use super::Error;
+use super::invalid_value::InvalidValue;
 
 /// How many units of a product somebody wants: 1 to [`MAX`](Self::MAX).
 ///
@@ -26,12 +24,12 @@ impl Quantity {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] below 1 and above [`MAX`](Self::MAX).
-    pub fn new(units: i64) -> Result<Self, Error> {
+    /// [`InvalidValue`] below 1 and above [`MAX`](Self::MAX).
+    pub fn new(units: i64) -> Result<Self, InvalidValue> {
         if (1..=Self::MAX.0).contains(&units) {
             Ok(Self(units))
         } else {
-            Err(Error::invalid(
+            Err(InvalidValue::new(
                 "quantity",
                 format!("{units} is not within 1 and {}", Self::MAX.0),
             ))
@@ -82,12 +80,12 @@ impl Stock {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] below 0 and above [`MAX`](Self::MAX).
-    pub fn new(units: i64) -> Result<Self, Error> {
+    /// [`InvalidValue`] below 0 and above [`MAX`](Self::MAX).
+    pub fn new(units: i64) -> Result<Self, InvalidValue> {
         if (0..=Self::MAX.0).contains(&units) {
             Ok(Self(units))
         } else {
-            Err(Error::invalid(
+            Err(InvalidValue::new(
                 "stock",
                 format!("{units} is not within 0 and {}", Self::MAX.0),
             ))

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Money, OrderId, Sku};
 use crate::Version;
-use crate::inventory::traffic::Rates;
+use crate::inventory::model::rates::Rates;
 
 /// How the shop is doing: five figures with their thresholds, and the rows behind them.
 ///

@@ -1,8 +1,6 @@
-#[cfg(doc)]
-use crate::inventory::model::ErrorKind;
 use std::{fmt, str::FromStr, sync::Arc};
 
-use super::Error;
+use super::invalid_value::InvalidValue;
 
 /// A product's key: the host's own article number or id, as text.
 ///
@@ -27,14 +25,14 @@ impl Sku {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`], saying what is wrong with it.
-    pub fn new(text: impl Into<Arc<str>>) -> Result<Self, Error> {
+    /// [`InvalidValue`], saying what is wrong with it.
+    pub fn new(text: impl Into<Arc<str>>) -> Result<Self, InvalidValue> {
         let text = text.into();
         if text.is_empty() {
-            return Err(Error::invalid("sku", "is empty"));
+            return Err(InvalidValue::new("sku", "is empty"));
         }
         if text.len() > Self::MAX_BYTES {
-            return Err(Error::invalid(
+            return Err(InvalidValue::new(
                 "sku",
                 format!(
                     "is {} bytes long, the most is {}",
@@ -44,13 +42,13 @@ impl Sku {
             ));
         }
         if text.chars().any(char::is_control) {
-            return Err(Error::invalid(
+            return Err(InvalidValue::new(
                 "sku",
                 format!("{text:?} holds a control character"),
             ));
         }
         if text.trim().len() != text.len() {
-            return Err(Error::invalid(
+            return Err(InvalidValue::new(
                 "sku",
                 format!("{text:?} begins or ends with white space"),
             ));
@@ -72,9 +70,9 @@ impl fmt::Display for Sku {
 }
 
 impl FromStr for Sku {
-    type Err = Error;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         Self::new(text)
     }
 }

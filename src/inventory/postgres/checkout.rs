@@ -6,44 +6,39 @@
 //! sends the statement.
 
 mod attempt;
+mod attempted;
 mod compared;
 mod decided;
+mod decision;
 mod facts;
 mod guarded;
+mod sale;
 mod sell;
 
 use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use super::{
-    Strategy,
-    executor::{Call, Executor},
+    executor::Call,
     hook::Hook,
     orders,
-    reservations::expiry::{self, Expiry, Needed, Piece, Request},
+    reservations::expiry::{self, Expiry},
 };
 use crate::{
-    Attempt, Class, RetryPolicy, Versioned,
+    Attempt, Class, RetryPolicy,
     inventory::{
-        model::{Checkout, Error, Order, ReservationId},
+        model::{Checkout, Error, Order},
         traffic::Clock,
     },
     postgres::{Failed, Work},
 };
 
-pub(crate) use attempt::State;
+use attempt::State;
+use decision::Decision;
+pub(crate) use sale::Sale;
 
 /// What a checkout is called in events and metrics.
 pub(crate) const LABEL: &str = "checkout";
-
-/// A checkout as one inventory makes it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Sale<'a> {
-    pub(crate) executor: &'a Executor,
-    pub(crate) strategy: Strategy,
-    pub(crate) hook: &'a Hook,
-    pub(crate) request: &'a Checkout,
-}
 
 impl Sale<'_> {
     /// Makes the attempts of a checkout, and settles the outcome of those that are unknown. `in_doubt`: an
@@ -125,37 +120,4 @@ pub(crate) async fn in_transaction(
     let since = Instant::now();
     let first = decided::decide(conn, hook, request, Expiry::new()).await?;
     expiry::until_decided(conn, policy, since, first, &Decision { hook, request }).await
-}
-
-/// A checkout whose preconditions were found to hold, but for expired holds.
-struct Decision<'a> {
-    hook: &'a Hook,
-    request: &'a Checkout,
-}
-
-impl Request for Decision<'_> {
-    type Answer = Order;
-
-    fn needed(&self) -> Vec<Needed<'_>> {
-        let lines = self.request.lines.iter();
-        let needed = lines.map(|line| Needed {
-            sku: &line.sku,
-            units: line.quantity.get(),
-            version: line.version,
-        });
-        needed.collect()
-    }
-
-    fn but(&self) -> Option<ReservationId> {
-        self.request.reservation
-    }
-
-    async fn decide(&self, conn: &mut PgConnection, expiry: Expiry) -> Result<Piece<Order>, Error> {
-        decided::behind(conn, self.hook, self.request, expiry).await
-    }
-}
-
-/// The preconditions held, and nothing was written.
-fn suppressed(request: &Checkout, table: &'static str) -> Error {
-    Error::suppressed_in(table, Order::ENTITY, request.id)
 }

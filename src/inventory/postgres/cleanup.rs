@@ -15,7 +15,7 @@ pub(crate) use keys::Keys;
 pub(crate) use orders::Orders;
 
 use super::executor::Executor;
-use crate::inventory::{janitor::Cleaned, model::Error};
+use crate::inventory::{model::Error, model::cleanup::Cleaned};
 use round::Round;
 use task::Task;
 

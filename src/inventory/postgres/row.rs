@@ -3,7 +3,7 @@
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::time::Time;
+use super::types::Time;
 use crate::{
     Version,
     inventory::model::{

@@ -3,19 +3,15 @@ use std::{fmt::Display, time::Duration};
 #[cfg(doc)]
 use super::ErrorKind;
 use super::{BoxError, Error, Repr};
-use crate::{
-    Conflict, Version, Versioned,
-    inventory::model::{
-        HoldState, Money, OrderId, OrderStatus, Product, ReservationId, Shortage, Sku,
-    },
+use crate::inventory::model::{
+    HoldState, InvalidValue, Money, OrderId, OrderStatus, ReservationId, Shortage, Sku,
 };
 
 impl Error {
     /// Returns an [`ErrorKind::Invalid`]: `what` names the part of the request and `why` what is wrong with it.
     #[must_use]
     pub fn invalid(what: &'static str, why: impl Into<String>) -> Self {
-        let why = why.into();
-        Repr::Invalid { what, why }.into()
+        InvalidValue::new(what, why).into()
     }
 
     pub(crate) fn total_too_large() -> Self {
@@ -46,10 +42,6 @@ impl Error {
     pub fn not_found(entity: &'static str, id: impl Display) -> Self {
         let id = id.to_string();
         Repr::NotFound { entity, id }.into()
-    }
-
-    pub(crate) fn no_product(sku: &Sku) -> Self {
-        Self::not_found(Product::ENTITY, sku)
     }
 
     /// Returns an [`ErrorKind::AlreadyExists`].
@@ -139,10 +131,6 @@ impl Error {
             None => (entity, id.to_string()),
         };
         Repr::IdempotencyMismatch { entity, id }.into()
-    }
-
-    pub(crate) fn conflict_of(sku: &Sku, expected: Version, actual: Version) -> Self {
-        Conflict::new(Product::ENTITY, sku.as_str(), expected, actual).into()
     }
 
     /// Returns `source` as the last error of this many attempts.

@@ -4,7 +4,7 @@ use super::{BoxError, Error};
 use crate::{
     Conflict, StopReason,
     inventory::model::{
-        Money, OrderId, Shortage, Sku, id::ReservationId, order::OrderStatus,
+        InvalidValue, Money, OrderId, Shortage, Sku, id::ReservationId, order::OrderStatus,
         reservation::HoldState, shortage::list,
     },
     postgres::{self, advice},
@@ -48,8 +48,8 @@ pub(crate) enum Repr {
         id: String,
         table: Option<String>,
     },
-    #[error("{what} {why}")]
-    Invalid { what: &'static str, why: String },
+    #[error(transparent)]
+    Invalid(InvalidValue),
     #[error("{entity} {id} was made by another request")]
     IdempotencyMismatch { entity: &'static str, id: String },
     #[error("order {id} is {status}")]

@@ -1,17 +1,17 @@
 use sqlx::Connection;
 
-use super::{Decision, Sale, compared, decided, guarded};
+use super::{attempted::Attempted, compared, decided, decision::Decision, guarded, sale::Sale};
 use crate::{
-    Attempt, Class, Conflict,
+    Attempt, Class,
     inventory::{
         model::{Error, Order, checkout::Facts},
         postgres::{
-            Strategy,
             executor::Call,
             reservations::expiry::{self, Expiry, Piece},
+            strategy::Strategy,
         },
     },
-    postgres::{Failed, directly},
+    postgres::{Failed, Work, directly},
 };
 
 /// What the attempts of one checkout pass on to each other.
@@ -36,27 +36,6 @@ enum Way {
     Together,
 }
 
-/// What an attempt came to.
-pub(super) enum Attempted {
-    Made(Order),
-    /// Another writer won.
-    Lost {
-        conflict: Conflict,
-        facts: Vec<Option<Facts>>,
-    },
-    /// Expired holds are in the way.
-    Behind(Expiry),
-}
-
-impl From<Piece<Order>> for Attempted {
-    fn from(piece: Piece<Order>) -> Self {
-        match piece {
-            Piece::Done(order) => Self::Made(order),
-            Piece::Behind(expiry) => Self::Behind(expiry),
-        }
-    }
-}
-
 impl Sale<'_> {
     /// Makes one attempt by the inventory's strategy on one connection. An attempt that locks has one statement
     /// lock and decide, in a transaction at READ COMMITTED if the session's own level is in the way. Where
@@ -77,7 +56,7 @@ impl Sale<'_> {
         let known = call.state.facts.take().filter(|_| attempt.number() == 2);
         let (known, carried) = (known.as_deref(), call.state.expiry.as_ref());
         let decision = &Decision { hook, request };
-        let work: crate::postgres::Work<'_, '_, _> = &|conn, _| {
+        let work: Work<'_, '_, _> = &|conn, _| {
             Box::pin(async move {
                 let before = carried.cloned().unwrap_or_else(Expiry::new);
                 let attempted = match way {

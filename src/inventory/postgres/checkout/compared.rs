@@ -2,7 +2,11 @@
 
 use sqlx::PgConnection;
 
-use super::{attempt::Attempted, decided, facts, guarded, sell, suppressed};
+use super::{
+    attempted::Attempted,
+    decided::{self, suppressed},
+    facts, guarded, sell,
+};
 use crate::{
     Conflict, Version, Versioned,
     inventory::{

@@ -2,9 +2,9 @@
 
 use sqlx::{Connection, PgConnection, Row};
 
-use super::{facts, sell, suppressed};
+use super::{facts, sell};
 use crate::{
-    Version,
+    Version, Versioned,
     inventory::{
         model::{Checkout, Error, Order},
         postgres::{
@@ -124,4 +124,9 @@ pub(super) async fn judge_locked(conn: &mut PgConnection, request: &Checkout) ->
         Err(refusal) if orders::known(conn, request).await?.is_none() => Err(refusal),
         _ => Ok(()),
     }
+}
+
+/// The preconditions held, and nothing was written.
+pub(super) fn suppressed(request: &Checkout, table: &'static str) -> Error {
+    Error::suppressed_in(table, Order::ENTITY, request.id)
 }

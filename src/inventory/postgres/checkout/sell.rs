@@ -14,7 +14,7 @@ use crate::{
         postgres::{
             hook::{Accepted, Change, Hook},
             row, sql,
-            time::Time,
+            types::Time,
         },
     },
 };

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Versioned,
     inventory::{
-        janitor::Cleaned,
+        model::cleanup::Cleaned,
         model::{Cleanup, Error, Product, Sku},
         postgres::{orders::micros, sql},
     },

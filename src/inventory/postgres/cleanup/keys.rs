@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Versioned,
     inventory::{
-        janitor::Cleaned,
+        model::cleanup::Cleaned,
         model::{Error, Order},
         postgres::{orders::micros, sql},
     },

@@ -14,8 +14,8 @@ use super::{
 use crate::{
     Attempt,
     inventory::{
-        janitor::Cleaned,
         model::Error,
+        model::cleanup::Cleaned,
         postgres::{executor::Executor, sql},
     },
     postgres::Work,

@@ -5,7 +5,7 @@ use sqlx::{
     postgres::{PgArgumentBuffer, PgTypeInfo, PgValueFormat, PgValueRef},
 };
 
-use crate::inventory::postgres::time::Time;
+use crate::inventory::postgres::types::Time;
 
 /// TIMESTAMPTZ as the server counts it, to be sent back as it came.
 #[derive(Clone, Copy, Debug)]

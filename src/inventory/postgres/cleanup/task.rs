@@ -2,7 +2,7 @@ use std::{fmt::Display, future::Future};
 
 use sqlx::PgConnection;
 
-use crate::inventory::{janitor::Cleaned, model::Error};
+use crate::inventory::{model::Error, model::cleanup::Cleaned};
 
 /// What is cleaned up, and by which statements.
 pub(crate) trait Task: Sync {

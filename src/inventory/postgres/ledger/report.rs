@@ -6,11 +6,11 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use crate::inventory::{
+    model::rates::Rates,
     model::{
         BestSeller, ContendedProduct, Error, NegativeStock, Report, UnpaidOrder, report::Counts,
     },
-    postgres::{orders::micros, row, time::Time},
-    traffic::Rates,
+    postgres::{orders::micros, row, types::Time},
 };
 
 /// `$1` window in microseconds. By the index of creation times the database skips the blocks that hold

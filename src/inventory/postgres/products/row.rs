@@ -4,7 +4,7 @@ use crate::{
     Version,
     inventory::{
         model::{Error, Money, Product, Sku, Stock},
-        postgres::{row::impossible, time::Time},
+        postgres::{row::impossible, types::Time},
     },
 };
 

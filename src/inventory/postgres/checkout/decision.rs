@@ -1,0 +1,38 @@
+use sqlx::PgConnection;
+
+use super::decided;
+use crate::inventory::{
+    model::{Checkout, Error, Order, ReservationId},
+    postgres::{
+        hook::Hook,
+        reservations::expiry::{Expiry, Needed, Piece, Request},
+    },
+};
+
+/// A checkout whose preconditions were found to hold, but for expired holds.
+pub(super) struct Decision<'a> {
+    pub(super) hook: &'a Hook,
+    pub(super) request: &'a Checkout,
+}
+
+impl Request for Decision<'_> {
+    type Answer = Order;
+
+    fn needed(&self) -> Vec<Needed<'_>> {
+        let lines = self.request.lines.iter();
+        let needed = lines.map(|line| Needed {
+            sku: &line.sku,
+            units: line.quantity.get(),
+            version: line.version,
+        });
+        needed.collect()
+    }
+
+    fn but(&self) -> Option<ReservationId> {
+        self.request.reservation
+    }
+
+    async fn decide(&self, conn: &mut PgConnection, expiry: Expiry) -> Result<Piece<Order>, Error> {
+        decided::behind(conn, self.hook, self.request, expiry).await
+    }
+}

@@ -1,0 +1,13 @@
+use crate::inventory::{
+    model::Checkout,
+    postgres::{executor::Executor, hook::Hook, strategy::Strategy},
+};
+
+/// A checkout as one inventory makes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sale<'a> {
+    pub(crate) executor: &'a Executor,
+    pub(crate) strategy: Strategy,
+    pub(crate) hook: &'a Hook,
+    pub(crate) request: &'a Checkout,
+}

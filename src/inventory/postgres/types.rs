@@ -1,0 +1,6 @@
+//! The model's values as PostgreSQL keeps them.
+
+mod sku;
+mod time;
+
+pub(crate) use time::Time;
