@@ -24,6 +24,7 @@ use crate::Version;
 use super::postgres::call::CHECKOUT;
 use cancellations::Cancels;
 use queue::{Answer, Queue, Turn};
+pub(crate) use write::ALL as STATEMENTS;
 #[doc(hidden)]
 pub use write::BATCH;
 
