@@ -8,11 +8,11 @@
 -- batch was written.
 --
 -- Each wait for a lock ends after half a second: a transaction that holds one product for long must not
--- delay the checkouts of other products.
--- The stored rows are compared by counts, sums and hashes: a join per row costs a fifth of the batch, and
--- may become a nested loop, as the planner estimates ten rows where there are two hundred.
+-- delay the checkouts of other products. The stored rows are compared by counts, sums and hashes: a join
+-- per row costs a fifth of the batch, and may become a nested loop, as the planner estimates ten rows
+-- where there are two hundred.
 --
--- Slots of the variant that leaves existing orders out: `on conflict`, `sold`, `number`, `left out`.
+-- Slots of the variant that leaves existing orders out: `conflict`, `sold`, `number`, `left out`.
 WITH lock_limit AS MATERIALIZED (SELECT pg_catalog.set_config('lock_timeout', '500ms', true) AS within),
 planned AS MATERIALIZED (
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[])

@@ -1,9 +1,8 @@
 -- Reads the facts of products, their expired units, and whether an order exists by its id or key.
 --
 -- $1 SKUs, $2 customer or null, $3 idempotency key or null, $4 order, $5 units requested of each SKU.
--- Returns one row per SKU, in byte order. `expired` are units in holds that have expired and have not been
--- ended.
--- It reads no more holds than units are requested: that many are enough.
+-- Returns one row per SKU, in byte order. `expired` are units in holds that have expired and have not
+-- been ended. It reads no more holds than units are requested: that many are enough.
 SELECT p.stock - p.reserved AS available,
     (SELECT coalesce(pg_catalog.sum(e.held), 0::numeric)::bigint FROM (
         SELECT h.held FROM optilock.holds h

@@ -3,9 +3,9 @@
 -- $1 to $8 and the answer as in sell_many.sql, $9 reservation.
 --
 -- The row of the reservation is locked first: the second of two checkouts from it must see what the first
--- one took. The units of a hold are sold once, whether or not the hold has expired.
--- Columns of `judged`: `live` are units that the reservation's hold counts as reserved, `unexpired` those
--- of them whose hold has not expired, `taken` the units of the line that the hold covers, reserved or not.
+-- one took. The units of a hold are sold once, whether or not the hold has expired. Columns of `judged`:
+-- `live` are units that the reservation's hold counts as reserved, `unexpired` those of them whose hold
+-- has not expired, `taken` the units of the line that the hold covers, reserved or not.
 WITH reservation AS MATERIALIZED (
     SELECT r.id, r.remaining FROM optilock.reservations r WHERE r.id = $9::uuid FOR NO KEY UPDATE),
 requested AS MATERIALIZED (

@@ -1,19 +1,16 @@
 -- Sells one line in one round trip.
 --
 -- $1 SKU, $2 quantity, $3 expected version or null, $4 expected price or null, $5 expected currency or
--- null,
--- $6 the highest price whose total fits, $7 order, $8 customer or null, $9 idempotency key or null.
+-- null, $6 the highest price whose total fits, $7 order, $8 customer or null, $9 idempotency key or null.
 -- Returns one row if the order was made. Without a row the checkout is refused, and facts.sql gives the
 -- reason.
 --
 -- Only the guard of the UPDATE sees the row as it was before, also after a wait for its lock. The guard
 -- leaves the old values in a setting of the transaction, and RETURNING compares them with the new ones. A
--- CTE that locks the row first would cost as much and hold the lock for longer.
--- Each write depends on the stored row of the write before it, so the last SELECT checks only the last
--- write.
--- This costs half as much as the assertion of the other statements, which takes a tenth of the statement's
--- time.
--- The statement has no subqueries: a transaction that waited for the row would set up each of them again
+-- CTE that locks the row first would cost as much and hold the lock for longer. Each write depends on the
+-- stored row of the write before it, so the last SELECT checks only the last write. This costs half as
+-- much as the assertion of the other statements, which takes a tenth of the statement's time. The
+-- statement has no subqueries: a transaction that waited for the row would set up each of them again
 -- while it holds the lock.
 WITH changed AS (
     UPDATE optilock.products p

@@ -4,8 +4,8 @@
 -- $1 SKUs of the holds, $2 their reservations.
 -- Returns the SKU of each hold that was ended.
 --
--- Sets of holds are compared by INTERSECT: their sizes cannot be estimated, and a join could become a loop
--- over all pairs.
+-- Sets of holds are compared by INTERSECT: their sizes cannot be estimated, and a join could become a
+-- loop over all pairs.
 WITH requested AS MATERIALIZED (
     SELECT sku, reservation_id FROM unnest($1::text[], $2::uuid[]) AS requested (sku, reservation_id)),
 locked AS MATERIALIZED (

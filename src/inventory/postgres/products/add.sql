@@ -6,8 +6,8 @@
 -- suppressed.
 --
 -- `hidden` fails the statement if the product exists and was not locked: a policy may let a role read a
--- row and not lock it. Products are never deleted and their SKUs never change, so a plain read in the same
--- statement decides.
+-- row and not lock it. Products are never deleted and their SKUs never change, so a plain read in the
+-- same statement decides.
 WITH locked AS MATERIALIZED (
     SELECT p.sku, p.stock, p.reserved, p.version, p.revision, p.retired, p.updated_at
     FROM optilock.products p WHERE p.sku = $1::text FOR NO KEY UPDATE),

@@ -1,12 +1,12 @@
 -- Retires a product.
 --
 -- $1 SKU, $2 the version that it must be at, $3 token.
--- Returns one row: the product as it was stored, or as it was locked if it was not changed; all of it null
--- if there is no such product. `wrote` tells whether it was changed.
+-- Returns one row: the product as it was stored, or as it was locked if it was not changed; all of it
+-- null if there is no such product. `wrote` tells whether it was changed.
 --
 -- `hidden` fails the statement if the product exists and was not locked: a policy may let a role read a
--- row and not lock it. Products are never deleted and their SKUs never change, so a plain read in the same
--- statement decides.
+-- row and not lock it. Products are never deleted and their SKUs never change, so a plain read in the
+-- same statement decides.
 --
 -- The other changes of a product are variants. A comment after an expression names the slot that they
 -- replace.

@@ -6,8 +6,8 @@
 -- Returns the SKUs of the products that changed, each by one version. Ends nothing if a product is at
 -- another version.
 --
--- It may end more than is needed, which serves the other requests that wait for the same products.
--- Sets of holds are compared by INTERSECT: their sizes cannot be estimated, and a join could become a loop
+-- It may end more than is needed, which serves the other requests that wait for the same products. Sets
+-- of holds are compared by INTERSECT: their sizes cannot be estimated, and a join could become a loop
 -- over all pairs. `ended` repeats the condition on the reservations: the plan would read all holds
 -- otherwise.
 WITH reservation AS MATERIALIZED (

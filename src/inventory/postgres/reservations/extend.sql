@@ -3,8 +3,8 @@
 -- $1 reservation, $2 microseconds from now.
 -- Returns the number of holds that were extended.
 --
--- It locks no expired hold: those are locked after their products by the statements that end them, several
--- products one after the other.
+-- It locks no expired hold: those are locked after their products by the statements that end them,
+-- several products one after the other.
 WITH reservation AS MATERIALIZED (
     SELECT r.id FROM optilock.reservations r WHERE r.id = $1::uuid FOR NO KEY UPDATE),
 live AS MATERIALIZED (

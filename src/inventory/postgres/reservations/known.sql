@@ -1,4 +1,5 @@
--- Reads the reservation that an earlier attempt of a request may have made: by its id, or else by its key.
+-- Reads the reservation that an earlier attempt of a request may have made: by its id, or else by its
+-- key.
 --
 -- $1 reservation, $2 customer or null, $3 idempotency key or null.
 -- Returns one row per hold.

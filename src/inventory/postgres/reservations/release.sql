@@ -4,9 +4,9 @@
 -- $1 reservation.
 -- Returns the number of holds that were ended, and the units that were freed.
 --
--- Sets of holds are compared by INTERSECT: their sizes cannot be estimated, and a join could become a loop
--- over all pairs. `ended` repeats the condition on the reservation: the plan would read all holds of the
--- products otherwise.
+-- Sets of holds are compared by INTERSECT: their sizes cannot be estimated, and a join could become a
+-- loop over all pairs. `ended` repeats the condition on the reservation: the plan would read all holds of
+-- the products otherwise.
 WITH reservation AS MATERIALIZED (
     SELECT r.id, r.remaining FROM optilock.reservations r WHERE r.id = $1::uuid FOR NO KEY UPDATE),
 closed AS (
