@@ -33,6 +33,7 @@ mod layer;
 mod memory;
 mod model;
 mod postgres;
+mod statements;
 mod traffic;
 
 pub use api::Inventory;
@@ -55,3 +56,5 @@ pub use postgres::SELL_ONE;
 pub use postgres::{
     Accepted, Change, MigrateError, OnAccepted, PgInventory, Stats, Strategy, migrate,
 };
+#[doc(hidden)]
+pub use statements::statements;

@@ -21,6 +21,7 @@ use super::{
 
 use cancellations::Cancels;
 use queue::{Answer, Queue, Turn};
+pub(crate) use write::ALL as STATEMENTS;
 #[doc(hidden)]
 pub use write::BATCH;
 

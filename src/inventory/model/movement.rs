@@ -137,7 +137,7 @@ impl MovementKind {
         }
     }
 
-    /// The number under which the ledger keeps it.
+    /// Returns the number under which the ledger keeps it.
     pub(crate) const fn code(self) -> i16 {
         match self {
             Self::Sale => 1,

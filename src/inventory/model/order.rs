@@ -44,6 +44,15 @@ pub enum OrderStatus {
 }
 
 impl OrderStatus {
+    /// All of them, in the order of their numbers.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::PendingPayment,
+        Self::PaymentFailed,
+        Self::Paid,
+        Self::Cancelled,
+        Self::Void,
+    ];
+
     /// Stable, in kebab case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -54,6 +63,21 @@ impl OrderStatus {
             Self::Cancelled => "cancelled",
             Self::Void => "void",
         }
+    }
+
+    /// Returns the number under which the database keeps it.
+    pub(crate) const fn code(self) -> i16 {
+        match self {
+            Self::PendingPayment => 0,
+            Self::PaymentFailed => 1,
+            Self::Paid => 2,
+            Self::Cancelled => 3,
+            Self::Void => 4,
+        }
+    }
+
+    pub(crate) fn of_code(code: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.code() == code)
     }
 }
 

@@ -247,6 +247,9 @@ pub enum HoldState {
 }
 
 impl HoldState {
+    /// All of them, in the order of their numbers.
+    pub(crate) const ALL: [Self; 4] = [Self::Held, Self::Consumed, Self::Released, Self::Expired];
+
     /// Stable, in kebab case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -256,6 +259,20 @@ impl HoldState {
             Self::Released => "released",
             Self::Expired => "expired",
         }
+    }
+
+    /// Returns the number under which the database keeps it.
+    pub(crate) const fn code(self) -> i16 {
+        match self {
+            Self::Held => 0,
+            Self::Consumed => 1,
+            Self::Released => 2,
+            Self::Expired => 3,
+        }
+    }
+
+    pub(crate) fn of_code(code: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.code() == code)
     }
 }
 

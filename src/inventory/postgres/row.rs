@@ -109,13 +109,9 @@ pub(crate) fn reservation(rows: &[PgRow]) -> Result<Option<Reservation>, Error> 
         let Time(expires_at) = row.try_get("expires_at")?;
         let mut hold = Hold::new(row.try_get("sku")?, quantity, expires_at);
         hold.held = row.try_get("held")?;
-        hold.state = match row.try_get::<i16, _>("state")? {
-            0 => HoldState::Held,
-            1 => HoldState::Consumed,
-            2 => HoldState::Released,
-            3 => HoldState::Expired,
-            other => return Err(impossible(format!("{other} is no state of a hold"))),
-        };
+        let state: i16 = row.try_get("state")?;
+        hold.state = HoldState::of_code(state)
+            .ok_or_else(|| impossible(format!("{state} is no state of a hold")))?;
         holds.push(hold);
     }
     let Time(created_at) = first.try_get("created_at")?;
@@ -139,24 +135,10 @@ pub(crate) fn movement(row: &PgRow) -> Result<Movement, Error> {
     Ok(movement)
 }
 
-/// The number under which the database keeps it.
 pub(crate) const fn status_code(status: OrderStatus) -> i16 {
-    match status {
-        OrderStatus::PendingPayment => 0,
-        OrderStatus::PaymentFailed => 1,
-        OrderStatus::Paid => 2,
-        OrderStatus::Cancelled => 3,
-        OrderStatus::Void => 4,
-    }
+    status.code()
 }
 
 fn status(code: i16) -> Result<OrderStatus, Error> {
-    Ok(match code {
-        0 => OrderStatus::PendingPayment,
-        1 => OrderStatus::PaymentFailed,
-        2 => OrderStatus::Paid,
-        3 => OrderStatus::Cancelled,
-        4 => OrderStatus::Void,
-        other => return Err(impossible(format!("{other} is no order status"))),
-    })
+    OrderStatus::of_code(code).ok_or_else(|| impossible(format!("{code} is no order status")))
 }

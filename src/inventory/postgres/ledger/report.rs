@@ -10,41 +10,8 @@ use crate::inventory::{
     model::{
         BestSeller, ContendedProduct, Error, NegativeStock, Report, UnpaidOrder, report::Counts,
     },
-    postgres::{orders::micros, row, types::Time},
+    postgres::{orders::micros, row, sql::ledger, types::Time},
 };
-
-/// `$1` window in microseconds. By the index of creation times the database skips the blocks that hold
-/// older orders only.
-const ORDERS: &str = "SELECT pg_catalog.statement_timestamp() AS made_at, pg_catalog.count(*) AS orders,
-        pg_catalog.count(*) FILTER (WHERE o.status IN (1, 3)) AS failed
-    FROM optilock.orders o
-    WHERE o.status <> 4
-        AND o.created_at > pg_catalog.statement_timestamp() - $1::bigint::float8 * interval '1 microsecond'";
-
-/// `$1` rows. Reads every product.
-const NEGATIVE_STOCK: &str =
-    "SELECT p.sku, p.stock, p.reserved, p.version, pg_catalog.count(*) OVER () AS all
-    FROM optilock.products p WHERE NOT p.retired AND p.stock < greatest(p.reserved, 0::bigint)
-    ORDER BY p.stock::numeric - p.reserved::numeric, p.sku LIMIT $1";
-
-/// `$1` age in microseconds, `$2` rows.
-const UNPAID: &str = "SELECT o.id, o.pending_since, o.total, o.currency, pg_catalog.count(*) OVER () AS all
-    FROM optilock.orders o
-    WHERE o.status IN (0, 1)
-        AND o.pending_since <= pg_catalog.statement_timestamp() - $1::bigint::float8 * interval '1 microsecond'
-    ORDER BY o.pending_since, o.id LIMIT $2";
-
-/// `$1` window in microseconds, `$2` rows.
-const BEST_SELLERS: &str = "SELECT l.sku, pg_catalog.sum(l.quantity - l.returned)::bigint AS units,
-        pg_catalog.count(*) AS orders
-    FROM optilock.orders o JOIN optilock.order_lines l ON l.order_id = o.id
-    WHERE o.status IN (0, 1, 2)
-        AND o.created_at > pg_catalog.statement_timestamp() - $1::bigint::float8 * interval '1 microsecond'
-    GROUP BY l.sku ORDER BY units DESC, l.sku LIMIT $2";
-
-/// `$1` version, `$2` rows. Reads every product: an index on versions would cost every sale.
-const CONTENDED: &str = "SELECT sku, version FROM optilock.products WHERE version > $1
-    ORDER BY version DESC, sku LIMIT $2";
 
 pub(crate) async fn report(
     conn: &mut PgConnection,
@@ -53,19 +20,22 @@ pub(crate) async fn report(
 ) -> Result<Report, Error> {
     const ROWS: i64 = Report::ROWS.cast_signed() as i64;
     let back = micros(window);
-    let orders = sqlx::query(ORDERS).bind(back).fetch_one(&mut *conn).await;
+    let orders = sqlx::query(ledger::REPORT_ORDERS)
+        .bind(back)
+        .fetch_one(&mut *conn)
+        .await;
     let orders = orders.map_err(Error::before)?;
-    let negative = sqlx::query(NEGATIVE_STOCK).bind(ROWS);
+    let negative = sqlx::query(ledger::NEGATIVE_STOCK).bind(ROWS);
     let negative = negative
         .fetch_all(&mut *conn)
         .await
         .map_err(Error::before)?;
-    let unpaid = sqlx::query(UNPAID).bind(micros(Report::UNPAID_AFTER));
+    let unpaid = sqlx::query(ledger::UNPAID).bind(micros(Report::UNPAID_AFTER));
     let unpaid = unpaid.bind(ROWS).fetch_all(&mut *conn).await;
     let unpaid = unpaid.map_err(Error::before)?;
-    let sellers = sqlx::query(BEST_SELLERS).bind(back).bind(ROWS);
+    let sellers = sqlx::query(ledger::BEST_SELLERS).bind(back).bind(ROWS);
     let sellers = sellers.fetch_all(&mut *conn).await.map_err(Error::before)?;
-    let contended = sqlx::query(CONTENDED).bind(Report::CONTENDED_ABOVE);
+    let contended = sqlx::query(ledger::CONTENDED).bind(Report::CONTENDED_ABOVE);
     let contended = contended.bind(ROWS).fetch_all(&mut *conn).await;
     let contended = contended.map_err(Error::before)?;
 
