@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use optilock::{
-    inventory::{Inventory, PgInventory, Reserve},
-    sqlx::{self, PgPool},
+    inventory::{Inventory, PgInventory, Reserve, statements},
+    sqlx::{self, Executor, PgPool, SqlSafeStr},
 };
 
 use crate::{
@@ -63,4 +63,13 @@ async fn clean_ups_go_by_their_indexes() {
         "the index was not used: {holds:?}, {after:?}"
     );
     assert_eq!(after.1, holds.1, "all holds were read");
+}
+
+#[tokio::test]
+async fn every_statement_can_be_prepared() {
+    let db = Db::with(Default::ReadCommitted, 1).await;
+    for (name, text) in statements() {
+        let prepared = db.pool.prepare(text.into_sql_str()).await;
+        assert!(prepared.is_ok(), "{name}: {:?}", prepared.err());
+    }
 }
