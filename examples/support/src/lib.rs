@@ -19,6 +19,7 @@ pub mod fetch;
 #[cfg(unix)]
 pub mod packages;
 pub mod signal;
+pub mod table;
 
 use std::fmt;
 use std::str::FromStr;
