@@ -83,3 +83,9 @@ impl From<&str> for Cell {
         Self::new(text)
     }
 }
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
