@@ -30,21 +30,18 @@ impl Account {
     }
 
     /// Returns whether the account differs from that of this process.
-    #[must_use]
-    pub fn is_another(&self) -> bool {
+    pub(crate) fn is_another(&self) -> bool {
         self.other.is_some()
     }
 
     /// Returns whether only this process's user and root can have written a file of `owner`.
-    #[must_use]
-    pub fn trusts(&self, owner: u32) -> bool {
+    pub(crate) fn trusts(&self, owner: u32) -> bool {
         owner == 0 || owner == self.own
     }
 
     /// Returns a command that runs as this account, without the environment of this process: it must see neither
     /// PGDATA nor secrets.
-    #[must_use]
-    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()

@@ -24,7 +24,7 @@ impl Binaries {
     ///
     /// # Errors
     /// The reason why they cannot be used, as a relative clause about `directory`.
-    pub fn at(directory: &Path, account: &Account) -> Result<Self, String> {
+    pub(crate) fn at(directory: &Path, account: &Account) -> Result<Self, String> {
         if let Some(name) = ["initdb", "postgres"]
             .iter()
             .find(|name| !directory.join(name).is_file())

@@ -11,7 +11,7 @@ use super::binaries::Binaries;
 use super::{Crash, Durability};
 
 /// The name of the superuser.
-pub const USER: &str = "postgres";
+pub(crate) const USER: &str = "postgres";
 
 /// The limit of starting a server.
 const START_TIMEOUT: Duration = Duration::from_secs(30);

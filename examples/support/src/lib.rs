@@ -10,11 +10,11 @@ pub mod by_hand;
 pub mod cluster;
 pub mod database;
 pub mod environment;
-pub mod error;
+mod error;
 #[cfg(unix)]
 pub mod fetch;
 #[cfg(unix)]
-pub mod packages;
+mod packages;
 pub mod signal;
 pub mod table;
 
