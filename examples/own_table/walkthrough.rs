@@ -2,51 +2,51 @@
 
 use optilock::postgres::{Error, WriteOutcome};
 
-use crate::{Fault, account::Bank};
+use crate::{BoxError, account::Bank};
 
-/// A and B edit the same account.
-pub(crate) async fn tell(bank: &Bank) -> Result<String, Fault> {
+/// A and B update the same account. Returns one line per step.
+pub(crate) async fn run(bank: &Bank) -> Result<String, BoxError> {
     let accounts = &bank.accounts;
-    let mut told = String::new();
-    let mut say = |line: String| {
-        told += "  ";
-        told += &line;
-        told.push('\n');
+    let mut text = String::new();
+    let mut print = |line: String| {
+        text += "  ";
+        text += &line;
+        text.push('\n');
     };
     let mut a = accounts.get(&1).await?;
     let mut b = accounts.get(&1).await?;
-    say(format!(
+    print(format!(
         "A and B read account 1: version {}, {:?}",
         a.version, a.owner
     ));
     "Ana".clone_into(&mut a.owner);
     "Benito".clone_into(&mut b.owner);
     let written = accounts.update(&a).await?;
-    say(format!(
+    print(format!(
         "A writes {:?} at version {}: now version {}",
         a.owner, a.version, written.version
     ));
     match accounts.update(&b).await {
         Err(error @ Error::Conflict(_)) => {
-            say(format!(
+            print(format!(
                 "B writes {:?} at version {}: refused, \"{error}\"",
                 b.owner, b.version
             ));
         }
-        other => return Err(format!("B should have been refused: {other:?}").into()),
+        other => return Err(format!("expected a conflict for B, found {other:?}").into()),
     }
     let WriteOutcome::Stale(current) = accounts.compare_and_set(&b).await? else {
-        return Err("B's row should be stale".into());
+        return Err("expected that the row of B is stale".into());
     };
-    say(format!(
-        "B asks what is there: version {}, {:?}",
+    print(format!(
+        "B reads again: version {}, {:?}",
         current.version, current.owner
     ));
     b.version = current.version;
     let written = accounts.update(&b).await?;
-    say(format!(
-        "B decides again, and writes at version {}: now version {}",
-        b.version, written.version
+    print(format!(
+        "B writes {:?} at version {}: now version {}",
+        b.owner, b.version, written.version
     ));
-    Ok(told)
+    Ok(text)
 }

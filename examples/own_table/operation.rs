@@ -1,4 +1,4 @@
-//! Three ways to move money without losing any.
+//! Three operations that move money without lost updates.
 
 use optilock::{
     Attempt, Conflict, RetryPolicy, Versioned,
@@ -7,32 +7,32 @@ use optilock::{
 };
 
 use crate::{
-    Fault,
+    BoxError,
     account::{Account, Bank},
 };
 
-/// 64 writers on a machine with few cores: patience, and no end of attempts.
+/// With 64 writers on few cores, an operation may need many attempts.
 const POLICY: RetryPolicy = RetryPolicy::new()
     .with_max_attempts(1_000)
     .with_deadline(None);
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Way {
-    /// Both accounts locked and written, in one transaction.
+pub(crate) enum Operation {
+    /// Locks and writes both accounts in one transaction.
     Transact,
-    /// Both accounts read, then written by one statement if nobody did meanwhile.
+    /// Reads both accounts, then writes both by one statement if neither has changed.
     UpdateAll,
-    /// Within one account, from what can be spent to what is put by.
+    /// Moves money between the balance and the savings of one account.
     Modify,
 }
 
-/// What writers did.
+/// The work of the writers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) transfers: u64,
     pub(crate) attempts: u64,
-    pub(crate) attempts_most: u32,
-    /// Rows.
+    pub(crate) attempts_max: u32,
+    /// Written rows.
     pub(crate) written: i64,
 }
 
@@ -40,19 +40,19 @@ impl Tally {
     pub(crate) fn add(&mut self, other: &Self) {
         self.transfers += other.transfers;
         self.attempts += other.attempts;
-        self.attempts_most = self.attempts_most.max(other.attempts_most);
+        self.attempts_max = self.attempts_max.max(other.attempts_max);
         self.written += other.written;
     }
 
     fn count(&mut self, attempts: u32, written: i64) {
         self.transfers += 1;
         self.attempts += u64::from(attempts);
-        self.attempts_most = self.attempts_most.max(attempts);
+        self.attempts_max = self.attempts_max.max(attempts);
         self.written += written;
     }
 }
 
-impl Way {
+impl Operation {
     pub(crate) const ALL: [Self; 3] = [Self::Transact, Self::UpdateAll, Self::Modify];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -63,22 +63,22 @@ impl Way {
         }
     }
 
-    /// One cent from somewhere to somewhere else; none, if it is not there.
-    pub(crate) async fn transfer(self, bank: &Bank, tally: &mut Tally) -> Result<(), Fault> {
+    /// Moves one cent from a random account to another, or none if the balance is zero.
+    pub(crate) async fn transfer(self, bank: &Bank, tally: &mut Tally) -> Result<(), BoxError> {
         let (attempts, written) = match self {
-            Self::Transact => in_a_transaction(bank).await?,
+            Self::Transact => in_transaction(bank).await?,
             Self::UpdateAll => by_one_statement(bank).await?,
-            Self::Modify => within_an_account(bank).await?,
+            Self::Modify => within_account(bank).await?,
         };
         tally.count(attempts, written);
         Ok(())
     }
 }
 
-async fn in_a_transaction(bank: &Bank) -> Result<(u32, i64), Fault> {
-    let (from, to) = bank.pair();
+async fn in_transaction(bank: &Bank) -> Result<(u32, i64), BoxError> {
+    let (from, to) = bank.random_pair();
     let moved = transact(&bank.pool, &POLICY, async |tx| {
-        // In the order of their ids, whoever pays: otherwise two transfers deadlock.
+        // Locks in the order of the ids: otherwise two opposite transfers deadlock.
         let first = bank.accounts.lock_in(tx, &from.min(to)).await?;
         let second = bank.accounts.lock_in(tx, &from.max(to)).await?;
         let (mut payer, mut payee) = if from < to {
@@ -98,8 +98,8 @@ async fn in_a_transaction(bank: &Bank) -> Result<(u32, i64), Fault> {
     Ok(moved.await?)
 }
 
-async fn by_one_statement(bank: &Bank) -> Result<(u32, i64), Fault> {
-    let (from, to) = bank.pair();
+async fn by_one_statement(bank: &Bank) -> Result<(u32, i64), BoxError> {
+    let (from, to) = bank.random_pair();
     let moved = with_retry(&POLICY, async |attempt: Attempt| {
         let mut payer = bank.accounts.get(&from).await?;
         let mut payee = bank.accounts.get(&to).await?;
@@ -109,8 +109,8 @@ async fn by_one_statement(bank: &Bank) -> Result<(u32, i64), Fault> {
         payer.cents -= 1;
         payee.cents += 1;
         let rows = [payer, payee];
-        let verdicts = bank.accounts.update_all(&rows, Bulk::AllOrNothing).await?;
-        let lost = rows.iter().zip(&verdicts).find_map(|it| match it {
+        let outcomes = bank.accounts.update_all(&rows, Bulk::AllOrNothing).await?;
+        let conflict = rows.iter().zip(&outcomes).find_map(|it| match it {
             (row, WriteOutcome::Stale(current)) => Some(Conflict::new(
                 Account::ENTITY,
                 row.id,
@@ -119,7 +119,7 @@ async fn by_one_statement(bank: &Bank) -> Result<(u32, i64), Fault> {
             )),
             _ => None,
         });
-        if let Some(conflict) = lost {
+        if let Some(conflict) = conflict {
             return Err(conflict.into());
         }
         Ok::<_, Error>((attempt.number(), 2))
@@ -127,8 +127,8 @@ async fn by_one_statement(bank: &Bank) -> Result<(u32, i64), Fault> {
     Ok(moved.await?)
 }
 
-async fn within_an_account(bank: &Bank) -> Result<(u32, i64), Fault> {
-    let (id, mut attempts) = (bank.any(), 0);
+async fn within_account(bank: &Bank) -> Result<(u32, i64), BoxError> {
+    let (id, mut attempts) = (bank.random_account(), 0);
     let saved = bank.accounts.modify(&POLICY, &id, |account| {
         attempts += 1;
         if account.cents > account.saved {

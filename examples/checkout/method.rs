@@ -1,4 +1,4 @@
-//! Who takes part.
+//! The methods of selling that the demo compares.
 
 use std::fmt;
 
@@ -6,52 +6,52 @@ use clap::ValueEnum;
 use optilock::inventory::Strategy;
 use serde::Serialize;
 
-/// A way to sell.
+/// A method of selling one unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
-pub(crate) enum Contender {
-    /// Read, check, write: three statements, as it is first written. Race only
+pub(crate) enum Method {
+    /// Handwritten: read, check, write in three statements without a lock. Race only
     Naive,
-    /// SELECT .. FOR UPDATE in a transaction, as one writes it by hand
+    /// Handwritten: SELECT .. FOR UPDATE in a transaction
     ForUpdateByHand,
     /// Optilock: read, compare-and-set on the version, retry
     Optimistic,
-    /// Optilock: lock, look, write
+    /// Optilock: lock the row, check, write
     Pessimistic,
-    /// Optilock: one statement that takes the stock if it is there
+    /// Optilock: one statement that takes the stock if there is enough
     Guarded,
-    /// Optilock: the checkouts that wait anyway, in one statement
-    BatchedInventory,
-    /// Optilock without a database, where none can be had.
+    /// Optilock: queued checkouts, many in one statement
+    Batched,
+    /// Optilock without a database. Used if there is no PostgreSQL.
     #[value(skip)]
     Memory,
 }
 
-impl Contender {
-    /// All that run on PostgreSQL, in the order in which they are shown.
+impl Method {
+    /// All methods that run on PostgreSQL, in the order of the tables.
     pub(crate) const ON_POSTGRES: [Self; 6] = [
         Self::Naive,
         Self::ForUpdateByHand,
         Self::Optimistic,
         Self::Pessimistic,
         Self::Guarded,
-        Self::BatchedInventory,
+        Self::Batched,
     ];
 
-    /// The strategy of the library that it is, if it is one.
+    /// The strategy that the library uses, for the methods of the library.
     pub(crate) const fn strategy(self) -> Option<Strategy> {
         match self {
             Self::Optimistic => Some(Strategy::Optimistic),
             Self::Pessimistic => Some(Strategy::Pessimistic),
-            Self::Guarded | Self::BatchedInventory => Some(Strategy::Guarded),
+            Self::Guarded | Self::Batched => Some(Strategy::Guarded),
             Self::Naive | Self::ForUpdateByHand | Self::Memory => None,
         }
     }
 }
 
-/// For people; `--json` and `--strategy` have `for_update_by_hand`.
-impl fmt::Display for Contender {
+/// The label in tables. `--json` and `--strategy` use `for_update_by_hand`.
+impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Naive => "naive",
@@ -59,7 +59,7 @@ impl fmt::Display for Contender {
             Self::Optimistic => "optimistic",
             Self::Pessimistic => "pessimistic",
             Self::Guarded => "guarded",
-            Self::BatchedInventory => "combined",
+            Self::Batched => "batched",
             Self::Memory => "memory",
         })
     }
