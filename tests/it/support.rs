@@ -2,6 +2,7 @@ pub mod bank;
 pub mod db;
 pub mod goods;
 pub mod idle_hook;
+pub mod polls;
 pub mod proxy;
 pub mod race;
 pub mod stored;

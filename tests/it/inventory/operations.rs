@@ -16,7 +16,7 @@ use crate::{
 const GUIDE: &str = include_str!("../../../src/guide/operations.md");
 
 #[tokio::test]
-async fn the_queries_of_the_guide_return_what_they_promise() {
+async fn the_queries_of_the_guide_return_the_documented_rows() {
     let [waits, ledger, holds, orders, hot, paused, restored] = sql_of(GUIDE);
     let db = Db::new().await;
     let shop = PgInventory::new(db.pool.clone());

@@ -58,7 +58,8 @@ fn every_inventory_answers_as_the_one_in_memory() {
     let shops = shops.iter().map(|shop| shop as &dyn Inventory);
     let shops: Vec<&dyn Inventory> = shops.chain([&batched as &dyn Inventory]).collect();
     let mut runner = TestRunner::new(proptest::test_runner::Config {
-        cases: std::env::var("PROPTEST_CASES").map_or(48, |it| it.parse().expect("a number")),
+        cases: std::env::var("PROPTEST_CASES")
+            .map_or(48, |number| number.parse().expect("a number")),
         ..Default::default()
     });
     let outcome = runner.run(&vec(operations(), 1..60), |operations| {

@@ -1,6 +1,6 @@
 //! A transaction of the host with a checkout and a delivery row of its own.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
+use std::sync::Arc;
 
 use optilock::{
     inventory::{Checkout, Error, Order, OrderId, PgInventory, Strategy},
@@ -8,24 +8,7 @@ use optilock::{
 };
 
 use super::outbox::{Outbox, shop};
-use crate::{support::db::Db, support::goods::add};
-
-/// Polls the operation at most `polls` times and then drops it.
-async fn within<T>(polls: u32, operation: impl Future<Output = T>) -> Option<T> {
-    let (mut operation, mut left) = (pin!(operation), polls);
-    poll_fn(|context| match operation.as_mut().poll(context) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => {
-            left -= 1;
-            if left == 0 {
-                Poll::Ready(None)
-            } else {
-                Poll::Pending
-            }
-        }
-    })
-    .await
-}
+use crate::{support::db::Db, support::goods::add, support::polls::drop_after};
 
 /// Returns a count that depends on the id of an order.
 async fn count(pool: &PgPool, sql: &'static str, id: OrderId) -> i64 {
@@ -78,7 +61,7 @@ pub async fn host_transaction(
 ) -> (Option<Result<Order, Error>>, Result<(), sqlx::Error>) {
     let mut tx = pool.begin().await.unwrap();
     sqlx::raw_sql(before).execute(&mut *tx).await.unwrap();
-    let sold = within(polls, shop.checkout_in(&mut tx, request)).await;
+    let sold = drop_after(polls, shop.checkout_in(&mut tx, request)).await;
     sqlx::query("INSERT INTO public.deliveries VALUES ($1)")
         .bind(request.order_id().uuid())
         .execute(&mut *tx)

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Sends one adjustment again after the product was retired and added again.
-async fn adjusts_once(shop: &dyn Inventory) {
+async fn replay_an_adjustment(shop: &dyn Inventory) {
     let pot = sku("adjusted");
     add(shop, "adjusted", 5).await;
     let delivery = Adjustment::new(pot.clone(), 3, "delivery").unwrap();
@@ -33,14 +33,14 @@ async fn adjusts_once(shop: &dyn Inventory) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_adjustment_of_a_retired_product_is_replayed() {
-    adjusts_once(&MemoryInventory::new()).await;
+    replay_an_adjustment(&MemoryInventory::new()).await;
     let db = Db::new().await;
-    adjusts_once(&PgInventory::new(db.pool.clone())).await;
+    replay_an_adjustment(&PgInventory::new(db.pool.clone())).await;
     assert_books(&db.pool).await;
 }
 
 /// Takes the stock beyond the limit that inputs have.
-async fn reads_beyond_the_largest_stock(shop: &dyn Inventory) {
+async fn exceed_the_largest_stock(shop: &dyn Inventory) {
     let pot = sku("full");
     add(shop, "full", Stock::MAX.get()).await;
     let order = shop.checkout(cart(&[("full", 1)])).await.unwrap();
@@ -68,8 +68,8 @@ async fn reads_beyond_the_largest_stock(shop: &dyn Inventory) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stock_beyond_the_limit_of_inputs_is_readable() {
-    reads_beyond_the_largest_stock(&MemoryInventory::new()).await;
+    exceed_the_largest_stock(&MemoryInventory::new()).await;
     let db = Db::new().await;
-    reads_beyond_the_largest_stock(&PgInventory::new(db.pool.clone())).await;
+    exceed_the_largest_stock(&PgInventory::new(db.pool.clone())).await;
     assert_books(&db.pool).await;
 }

@@ -12,7 +12,7 @@ use optilock::{
     },
 };
 
-use rules::{fulfil, honours_holds, pauses_and_resumes, refuses};
+use rules::{buy_reserved_units, fulfil, pause_and_resume, refuse_sales};
 
 use crate::{
     support::db::{Db, Default, assert_books},
@@ -39,15 +39,15 @@ macro_rules! each {
 }
 
 each! {
-    a_paused_product_can_be_changed_guarded: pauses_and_resumes by Guarded;
-    a_paused_product_can_be_changed_optimistic: pauses_and_resumes by Optimistic;
-    a_paused_product_can_be_changed_pessimistic: pauses_and_resumes by Pessimistic;
-    a_pause_refuses_every_sale_guarded: refuses by Guarded;
-    a_pause_refuses_every_sale_optimistic: refuses by Optimistic;
-    a_pause_refuses_every_sale_pessimistic: refuses by Pessimistic;
-    a_pause_honours_reservations_guarded: honours_holds by Guarded;
-    a_pause_honours_reservations_optimistic: honours_holds by Optimistic;
-    a_pause_honours_reservations_pessimistic: honours_holds by Pessimistic;
+    a_paused_product_can_be_changed_guarded: pause_and_resume by Guarded;
+    a_paused_product_can_be_changed_optimistic: pause_and_resume by Optimistic;
+    a_paused_product_can_be_changed_pessimistic: pause_and_resume by Pessimistic;
+    a_pause_refuses_every_sale_guarded: refuse_sales by Guarded;
+    a_pause_refuses_every_sale_optimistic: refuse_sales by Optimistic;
+    a_pause_refuses_every_sale_pessimistic: refuse_sales by Pessimistic;
+    reserved_units_of_a_paused_product_are_sold_guarded: buy_reserved_units by Guarded;
+    reserved_units_of_a_paused_product_are_sold_optimistic: buy_reserved_units by Optimistic;
+    reserved_units_of_a_paused_product_are_sold_pessimistic: buy_reserved_units by Pessimistic;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +65,7 @@ async fn a_pause_holds_in_batches() {
 async fn a_pause_holds_under_stricter_isolation_levels() {
     for default in [Default::RepeatableRead, Default::Serializable] {
         let db = Db::with(default, 4).await;
-        pauses_and_resumes(&PgInventory::new(db.pool.clone())).await;
+        pause_and_resume(&PgInventory::new(db.pool.clone())).await;
         assert_books(&db.pool).await;
     }
 }

@@ -89,11 +89,11 @@ async fn an_expired_reservation_can_be_bought_while_the_units_last(shop: &dyn In
 
 async fn a_clean_up_ends_expired_holds_once(shop: &dyn Inventory) {
     shop.cleanup_reservations().await.unwrap();
-    add(shop, "swept", 9).await;
-    add(shop, "swept-too", 9).await;
-    expired(shop, &[("swept", 2), ("swept-too", 1)]).await;
-    expired(shop, &[("swept", 3)]).await;
-    let live = reserve(shop, &[("swept", 1)]).await;
+    add(shop, "cleaned", 9).await;
+    add(shop, "cleaned-too", 9).await;
+    expired(shop, &[("cleaned", 2), ("cleaned-too", 1)]).await;
+    expired(shop, &[("cleaned", 3)]).await;
+    let live = reserve(shop, &[("cleaned", 1)]).await;
     let done = shop.cleanup_reservations().await.unwrap();
     assert_eq!((done.orders, done.holds, done.units), (0, 3, 6));
     let done = shop.cleanup_reservations().await.unwrap();
@@ -103,11 +103,17 @@ async fn a_clean_up_ends_expired_holds_once(shop: &dyn Inventory) {
         "the second clean-up finds nothing"
     );
     assert_eq!(
-        (counts(shop, "swept").await, counts(shop, "swept-too").await),
+        (
+            counts(shop, "cleaned").await,
+            counts(shop, "cleaned-too").await
+        ),
         ((9, 1), (9, 0))
     );
     assert!(shop.reservation(live.id).await.unwrap().is_live());
-    let ledger = shop.movements(&sku("swept"), Page::first(9)).await.unwrap();
+    let ledger = shop
+        .movements(&sku("cleaned"), Page::first(9))
+        .await
+        .unwrap();
     let expirations = ledger
         .iter()
         .filter(|movement| movement.kind == MovementKind::Expired);

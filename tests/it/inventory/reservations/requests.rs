@@ -69,7 +69,7 @@ async fn a_repeated_request_makes_one_reservation(shop: &dyn Inventory) {
     add(shop, "once", 2).await;
     let request = hold(&[("once", 2)]).with_customer("ana");
     let made = shop.reserve(request.clone()).await.unwrap();
-    // This request itself holds the last units.
+    // This request holds the last units.
     let again = shop.reserve(request.clone()).await.unwrap();
     assert!(again.replayed && again.id == made.id);
     let other = hold(&[("once", 1)]).with_reservation_id(request.reservation_id());

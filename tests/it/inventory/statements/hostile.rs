@@ -12,8 +12,9 @@ mod versioned_rows;
 use std::sync::Arc;
 
 use optilock::{
-    inventory::{BatchOptions, BatchedInventory, FeedPosition, PgInventory},
-    migrate, sqlx,
+    inventory::{BatchOptions, BatchedInventory, FeedPosition, Inventory, PgInventory},
+    migrate,
+    sqlx::{self, PgPool},
 };
 
 use failures::Failures;
@@ -26,7 +27,15 @@ use crate::{
     support::strategies::STRATEGIES,
 };
 
-async fn run_all(trial: &Trial<'_>, failures: &mut Failures) {
+/// Runs every operation of the inventory, with what makes it send further statements.
+async fn run_all(
+    label: &str,
+    shop: &dyn Inventory,
+    direct: &PgInventory,
+    pool: &PgPool,
+    failures: &mut Failures,
+) {
+    let trial = &Trial::new(label, shop, direct, pool).await;
     products::run(trial, failures).await;
     checkouts::run(trial, failures).await;
     orders::run(trial, failures).await;
@@ -48,28 +57,16 @@ async fn no_hostile_code_is_called() {
         for strategy in STRATEGIES {
             let shop = shop.clone().with_strategy(strategy);
             let label = format!("{strategy:?}");
-            run_all(
-                &Trial::new(&label, &shop, &direct, &db.pool).await,
-                &mut failures,
-            )
-            .await;
+            run_all(&label, &shop, &direct, &db.pool, &mut failures).await;
         }
         let hooked = shop.clone().with_hook(Arc::new(IdleHook));
-        run_all(
-            &Trial::new("hook", &hooked, &direct, &db.pool).await,
-            &mut failures,
-        )
-        .await;
+        run_all("hook", &hooked, &direct, &db.pool, &mut failures).await;
         for (label, options) in [
             ("BatchedInventory", BatchOptions::new()),
             ("batches", BatchOptions::new().always()),
         ] {
             let shop = BatchedInventory::new(shop.clone(), options);
-            run_all(
-                &Trial::new(label, &shop, &direct, &db.pool).await,
-                &mut failures,
-            )
-            .await;
+            run_all(label, &shop, &direct, &db.pool, &mut failures).await;
             shop.shutdown().await;
         }
         add(&direct, "pot", 50).await;

@@ -60,7 +60,7 @@ async fn an_operation_fails_if_a_trigger_swallows_or_alters_one_of_its_writes() 
         let (db, shop, held) = shop_with_reservations().await;
         for (table, event, fault) in writes(operation) {
             add_trigger(&db.pool, table, event, &fault.body(), "").await;
-            // Without the check of the table, the statement itself has to find the altered row.
+            // Without the check of the table, only the statement can find the altered row.
             run_sql(
                 &db.pool,
                 "ALTER TABLE optilock.holds DROP CONSTRAINT IF EXISTS holds_held_check",
@@ -87,7 +87,7 @@ async fn an_operation_fails_if_a_trigger_swallows_or_alters_one_of_its_writes() 
 }
 
 #[tokio::test]
-async fn a_suppressed_checkout_of_a_batch_fails_alone() {
+async fn only_the_suppressed_checkout_of_a_batch_fails() {
     let db = Db::new().await;
     let shop = PgInventory::new(db.pool.clone());
     add(&shop, "mug", 100).await;
@@ -105,7 +105,10 @@ async fn a_suppressed_checkout_of_a_batch_fails_alone() {
         });
     }
     let answers = buyers.join_all().await;
-    let refused: Vec<_> = answers.iter().filter_map(|it| it.as_ref().err()).collect();
+    let refused: Vec<_> = answers
+        .iter()
+        .filter_map(|answer| answer.as_ref().err())
+        .collect();
     assert!(
         matches!(&refused[..], [Error::Suppressed { table: Some(table), .. }] if table == "optilock.orders"),
         "{refused:?}"

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::support::goods::sku;
 
-/// An inventory under test. Operations have small numbers in place of names, so that they meet.
+/// An inventory under test. Operations have small numbers in place of names, so that operations collide.
 pub struct Case<'a> {
     pub shop: &'a dyn Inventory,
     /// Makes the names of the case unique.

@@ -100,7 +100,7 @@ async fn a_revival_takes_the_stock_again(shop: &dyn Inventory) {
     assert_eq!((revived.total, &revived.lines), (order.total, &order.lines));
     assert_eq!(stock_of(shop, "revived").await, 0);
     assert_eq!(stock_of(shop, "revived-too").await, 6);
-    // The time of the wait for payment starts at the revival.
+    // The time limit of the payment starts at the revival.
     shop.cleanup_failed_orders(Duration::from_secs(3_600))
         .await
         .unwrap();

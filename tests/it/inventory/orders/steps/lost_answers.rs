@@ -135,7 +135,7 @@ async fn a_step_that_another_caller_undid_is_not_repeated() {
             let cell = format!("{step:?}, {pinned}: {answer:?}");
             match step {
                 // The id of the return identifies it.
-                Step::ReturnRequest => assert!(answer.unwrap().replayed),
+                Step::Return => assert!(answer.unwrap().replayed),
                 // The order is still paid.
                 Step::Pay if !pinned => assert!(answer.unwrap().replayed),
                 _ => assert!(answer.unwrap_err().is_unknown(), "{cell}"),
@@ -147,7 +147,7 @@ async fn a_step_that_another_caller_undid_is_not_repeated() {
                 // A new call with the same version has no effect.
                 let again = request.send(&direct).await;
                 match step {
-                    Step::ReturnRequest => assert!(again.unwrap().replayed),
+                    Step::Return => assert!(again.unwrap().replayed),
                     _ => assert!(
                         is_conflict(&again, request.order.version.get(), expected.version.get()),
                         "{again:?}"

@@ -17,7 +17,7 @@ async fn the_stock_of_a_paused_product_is_returned_but_not_taken() {
     let (db, shop) = shop().await;
     let pending = Request::new(&shop, Step::Cancel, false).await;
     let cancelled = Request::new(&shop, Step::Revive, false).await;
-    let paid = Request::new(&shop, Step::ReturnRequest, false).await;
+    let paid = Request::new(&shop, Step::Return, false).await;
     sqlx::query("UPDATE optilock.products SET paused = true WHERE sku = 'pot'")
         .execute(&db.pool)
         .await
@@ -66,7 +66,7 @@ async fn a_step_never_writes_an_older_time_than_the_product_has() {
     for (step, kind) in [
         (Step::Cancel, 2_i16),
         (Step::Revive, 12),
-        (Step::ReturnRequest, 11),
+        (Step::Return, 11),
     ] {
         let request = Request::new(&shop, step, false).await;
         // The checkout of the request has set another time.

@@ -22,7 +22,7 @@ pub enum Step {
     Fail,
     Cancel,
     Revive,
-    ReturnRequest,
+    Return,
 }
 
 pub const STEPS: [Step; 5] = [
@@ -30,7 +30,7 @@ pub const STEPS: [Step; 5] = [
     Step::Fail,
     Step::Cancel,
     Step::Revive,
-    Step::ReturnRequest,
+    Step::Return,
 ];
 
 /// A policy without retries.
@@ -59,7 +59,7 @@ impl Request {
         if step == Step::Revive {
             order = shop.cancel(order.id, "gone").await.unwrap();
         }
-        if step == Step::ReturnRequest {
+        if step == Step::Return {
             order = shop.mark_paid(order.id).await.unwrap();
         }
         let return_id = Uuid::now_v7();
@@ -79,7 +79,7 @@ impl Request {
             Step::Fail => OrderStep::mark_payment_failed(id),
             Step::Cancel => OrderStep::cancel(id, "changed my mind"),
             Step::Revive => OrderStep::revive(id),
-            Step::ReturnRequest => {
+            Step::Return => {
                 let back = ReturnRequest::new(id, [(sku("pot"), units(1))], "broken").unwrap();
                 let back = back.with_id(self.return_id);
                 return match self.pinned {
@@ -104,14 +104,14 @@ impl Request {
             }
             Step::Cancel => drop(shop.revive(id).await.unwrap()),
             Step::Revive => drop(shop.cancel(id, "support").await.unwrap()),
-            Step::Pay | Step::ReturnRequest => {
+            Step::Pay | Step::Return => {
                 let back = ReturnRequest::new(id, [(sku("mug"), units(1))], "too small").unwrap();
                 shop.return_items(back).await.unwrap();
             }
         }
     }
 
-    /// Asserts that the answer agrees with the stored order, which this step alone has changed.
+    /// Asserts that the answer agrees with the stored order, which only this step has changed.
     pub async fn assert_matches(
         &self,
         direct: &PgInventory,
@@ -148,7 +148,7 @@ pub async fn movements(pool: &PgPool, request: &Request) -> i64 {
         Step::Pay | Step::Fail => return 0,
         Step::Cancel => 2_i16,
         Step::Revive => 12,
-        Step::ReturnRequest => 11,
+        Step::Return => 11,
     };
     let count =
         "SELECT count(*) FROM optilock.movements WHERE order_id = $1 AND kind = $2 AND sku = 'pot'";

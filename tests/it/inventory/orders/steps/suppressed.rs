@@ -58,7 +58,7 @@ fn writes(step: Step, table: &str) -> bool {
     match step {
         Step::Pay | Step::Fail => table == "orders",
         Step::Cancel | Step::Revive => ["orders", "products", "movements"].contains(&table),
-        Step::ReturnRequest => true,
+        Step::Return => true,
     }
 }
 
@@ -106,7 +106,7 @@ async fn a_swallowed_or_altered_step_is_refused() {
 
 /// A trigger swallows the write of one order of the batch.
 #[tokio::test]
-async fn a_suppressed_cancellation_of_a_batch_fails_alone() {
+async fn only_the_suppressed_cancellation_of_a_batch_fails() {
     let (db, direct) = shop().await;
     let shop = BatchedInventory::new(direct.clone(), BatchOptions::new().always());
     for body in [SWALLOW, KEEP] {

@@ -3,7 +3,8 @@
 use optilock::{
     Version,
     inventory::{
-        Adjustment, Error, Inventory, Movement, MovementKind, Page, Reserve, ReturnRequest,
+        Adjustment, Error, Inventory, Money, Movement, MovementKind, Page, Product, Reserve,
+        ReturnRequest,
     },
 };
 
@@ -19,7 +20,7 @@ async fn movements(shop: &dyn Inventory, name: &str) -> Vec<Movement> {
 }
 
 /// Pauses and resumes a product. All other changes of a paused product succeed.
-pub async fn pauses_and_resumes(shop: &dyn Inventory) {
+pub async fn pause_and_resume(shop: &dyn Inventory) {
     let pot = sku("pause");
     for missing in [shop.pause(&pot).await, shop.resume(&pot).await] {
         assert!(missing.unwrap_err().is_not_found());
@@ -54,7 +55,6 @@ pub async fn pauses_and_resumes(shop: &dyn Inventory) {
     let listed = shop.products_of(std::slice::from_ref(&pot)).await.unwrap();
     assert_eq!(listed, std::slice::from_ref(&paused));
 
-    let price = paused.price;
     let mut edited = paused.clone();
     edited.name = "Another name".to_owned();
     assert!(shop.update_product(&edited).await.unwrap().paused);
@@ -76,6 +76,12 @@ pub async fn pauses_and_resumes(shop: &dyn Inventory) {
     );
     assert_eq!(shop.resume(&pot).await.unwrap(), resumed);
     shop.checkout(cart(&[("pause", 1)])).await.unwrap();
+    assert_movements(shop, &paused, &resumed).await;
+    retire_while_paused(shop, paused.price).await;
+}
+
+/// Asserts that the pause and the resume have one movement each.
+async fn assert_movements(shop: &dyn Inventory, paused: &Product, resumed: &Product) {
     let kinds = [MovementKind::Paused, MovementKind::Resumed];
     let moved: Vec<_> = movements(shop, "pause")
         .await
@@ -90,8 +96,11 @@ pub async fn pauses_and_resumes(shop: &dyn Inventory) {
             (kinds[1], resumed.version, 0)
         ]
     );
+}
 
-    // A product that is retired while paused is on sale when it is added again.
+/// A product that is retired while paused is on sale when it is added again.
+async fn retire_while_paused(shop: &dyn Inventory, price: Money) {
+    let pot = sku("pause");
     let paused = shop.pause(&pot).await.unwrap();
     shop.retire_product(&pot, paused.version).await.unwrap();
     for retired in [shop.pause(&pot).await, shop.resume(&pot).await] {
@@ -103,7 +112,7 @@ pub async fn pauses_and_resumes(shop: &dyn Inventory) {
 }
 
 /// Asserts that each operation that takes stock is refused for the pause, before any other reason.
-pub async fn refuses(shop: &dyn Inventory) {
+pub async fn refuse_sales(shop: &dyn Inventory) {
     add(shop, "stopped", 5).await;
     add(shop, "other", 5).await;
     let cancelled = shop.checkout(cart(&[("stopped", 1)])).await.unwrap();
@@ -141,7 +150,7 @@ pub async fn refuses(shop: &dyn Inventory) {
 }
 
 /// Asserts that units reserved before the pause can be bought, and no others.
-pub async fn honours_holds(shop: &dyn Inventory) {
+pub async fn buy_reserved_units(shop: &dyn Inventory) {
     add(shop, "promised", 9).await;
     let lines = || [(sku("promised"), units(2))];
     let held = shop.reserve(Reserve::new(lines()).unwrap()).await.unwrap();
@@ -160,7 +169,7 @@ pub async fn honours_holds(shop: &dyn Inventory) {
 
 /// Asserts all rules.
 pub async fn fulfil(shop: &dyn Inventory) {
-    pauses_and_resumes(shop).await;
-    refuses(shop).await;
-    honours_holds(shop).await;
+    pause_and_resume(shop).await;
+    refuse_sales(shop).await;
+    buy_reserved_units(shop).await;
 }

@@ -72,7 +72,7 @@ async fn behind_expired_holds(trial: &Trial<'_>, failures: &mut Failures) {
 
 /// Polls all futures concurrently and returns their outputs.
 async fn all_at_once<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut all: Vec<_> = all.map(|it| (Box::pin(it), None)).collect();
+    let mut all: Vec<_> = all.map(|future| (Box::pin(future), None)).collect();
     std::future::poll_fn(|context| {
         let mut pending = false;
         for (future, answer) in &mut all {

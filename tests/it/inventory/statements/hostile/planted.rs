@@ -44,13 +44,16 @@ fn called_names(folder: &Path, names: &mut BTreeSet<String>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             called_names(&path, names);
-        } else if path.extension().is_some_and(|it| it == "rs" || it == "sql") {
+        } else if path
+            .extension()
+            .is_some_and(|ending| ending == "rs" || ending == "sql")
+        {
             let text = fs::read_to_string(&path).unwrap();
             for (at, _) in text.match_indices('(') {
                 let name: Vec<char> = text[..at]
                     .chars()
                     .rev()
-                    .take_while(|it| it.is_ascii_lowercase() || *it == '_' || it.is_ascii_digit())
+                    .take_while(|c| c.is_ascii_lowercase() || *c == '_' || c.is_ascii_digit())
                     .collect();
                 if !name.is_empty() {
                     names.insert(name.into_iter().rev().collect());
@@ -63,7 +66,7 @@ fn called_names(folder: &Path, names: &mut BTreeSet<String>) {
 /// Creates the hostile code as the hostile role and returns how many functions it made.
 async fn plant(pool: &PgPool, names: &[String]) -> i64 {
     let quoted = |list: &[&str]| {
-        let list: Vec<String> = list.iter().map(|it| format!("'{it}'")).collect();
+        let list: Vec<String> = list.iter().map(|text| format!("'{text}'")).collect();
         format!("ARRAY[{}]", list.join(", "))
     };
     let (types, operators) = (quoted(&TYPES), quoted(&OPERATORS));

@@ -62,7 +62,11 @@ pub fn writes(operation: Operation) -> Vec<(&'static str, &'static str, Fault)> 
     let mut all = Vec::new();
     let mut add = |table, event, alterations: &[&'static str]| {
         all.push((table, event, Swallowed));
-        all.extend(alterations.iter().map(|it| (table, event, Altered(it))));
+        all.extend(
+            alterations
+                .iter()
+                .map(|column| (table, event, Altered(column))),
+        );
     };
     if operation == Extend {
         add("holds", "UPDATE", &["OLD", "expires_at = OLD.expires_at"]);
