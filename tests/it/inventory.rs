@@ -3,6 +3,7 @@ pub mod audit;
 pub mod bad_input;
 pub mod bugs;
 pub mod cached_stock;
+pub mod checkout;
 pub mod clean_ups;
 pub mod contract;
 pub mod dropped;
@@ -10,20 +11,18 @@ pub mod edges;
 pub mod exactly_once;
 pub mod expired_holds;
 pub mod feed;
-pub mod hook;
-pub mod hostile;
-pub mod ledger;
-pub mod migrate;
-pub mod operations;
-pub mod order_life;
-pub mod order_races;
-pub mod pause;
-pub mod plans;
-pub mod report;
-pub mod reservation_storm;
+mod hook;
+mod ledger;
+mod migrate;
+mod operations;
+pub mod orders;
+mod products;
 pub mod reservations;
-pub mod same_answers;
-pub mod scenarios;
-pub mod steps;
-pub mod storms;
-pub mod suppressed_writes;
+mod statements;
+
+/// The path by which other modules import the helpers of checkouts at the same moment.
+pub mod scenarios {
+    pub use crate::support::race::race;
+}
+
+pub use orders::life as order_life;

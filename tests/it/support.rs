@@ -1,4 +1,10 @@
 pub mod bank;
 pub mod db;
 pub mod goods;
+pub mod idle_hook;
+pub mod polls;
 pub mod proxy;
+pub mod race;
+pub mod stored;
+pub mod strategies;
+pub mod triggers;

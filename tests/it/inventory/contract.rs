@@ -1,5 +1,7 @@
 //! What every inventory answers, whatever keeps it.
 
+mod same_answers;
+
 use std::{sync::Arc, time::Duration};
 
 use optilock::{

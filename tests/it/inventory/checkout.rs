@@ -1,0 +1,4 @@
+//! Checkouts.
+
+mod scenarios;
+mod storms;
