@@ -1,4 +1,7 @@
 pub mod bank;
+pub mod connect;
 pub mod db;
 pub mod goods;
+pub mod notes;
+pub mod polling;
 pub mod proxy;

@@ -73,7 +73,7 @@ fn expected<const N: usize>(all: [(String, &[f64]); N]) -> BTreeMap<String, Vec<
 }
 
 #[test]
-fn of_the_core() {
+fn retries_are_recorded() {
     let lost = || Conflict::new("pot", 1, Version::FIRST, Version::FIRST);
     let found = recorded(async || {
         let policy = POLICY.with_label("label").with_max_attempts(2);
@@ -100,7 +100,7 @@ fn of_the_core() {
 }
 
 #[test]
-fn of_versioned_rows_and_transactions() {
+fn versioned_rows_and_transactions_are_recorded() {
     let found = recorded(async || {
         let bank = Bank::open(PLACES[0]).await;
         let read = bank.account(1, 100).await;
@@ -155,14 +155,14 @@ fn of_versioned_rows_and_transactions() {
 }
 
 #[test]
-fn of_the_inventory() {
+fn inventory_operations_are_recorded() {
     let mut found = recorded(async || {
         let db = Db::new().await;
         let shop = PgInventory::new(db.pool.clone());
         add(&shop, "pot", 5).await;
         shop.checkout(cart(&[("pot", 1)])).await.unwrap();
-        let combined = BatchedInventory::new(shop.clone(), BatchOptions::new().always());
-        combined.checkout(cart(&[("pot", 1)])).await.unwrap();
+        let batched = BatchedInventory::new(shop.clone(), BatchOptions::new().always());
+        batched.checkout(cart(&[("pot", 1)])).await.unwrap();
         let stale = shop.retire_product(&sku("pot"), Version::FIRST).await;
         assert!(stale.unwrap_err().is_conflict());
         let again = shop.add_product(new_product("pot", 1)).await;
@@ -182,7 +182,7 @@ fn of_the_inventory() {
 }
 
 #[test]
-fn of_the_janitor_and_the_report() {
+fn the_janitor_and_the_report_are_recorded() {
     let mut found = recorded(async || {
         let shop = MemoryInventory::new();
         add(&shop, "pot", 5).await;

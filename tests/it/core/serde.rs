@@ -42,7 +42,7 @@ fn values_are_checked_when_they_are_read() {
 }
 
 #[tokio::test]
-async fn rows_and_reports() {
+async fn rows_and_reports_have_a_stable_json_form() {
     let shop = MemoryInventory::new();
     let product = to_value(add(&shop, "pot", 9).await).unwrap();
     assert_eq!(

@@ -73,7 +73,7 @@ async fn inventories() {
         .unwrap()
         .unwrap();
     let shop = PgInventory::new(db.pool.clone());
-    let combined = BatchedInventory::new(shop.clone(), BatchOptions::new());
+    let batched = BatchedInventory::new(shop.clone(), BatchOptions::new());
     let reader = shop.clone();
     tokio::spawn(async move { reader.movements_since(&FeedPosition::START, 5).await })
         .await
@@ -83,7 +83,7 @@ async fn inventories() {
     let other = Db::new().await;
     let other = BatchedInventory::new(PgInventory::new(other.pool.clone()), BatchOptions::new());
     tokio::spawn(everything(Arc::new(other))).await.unwrap();
-    tokio::spawn(async move { combined.shutdown().await })
+    tokio::spawn(async move { batched.shutdown().await })
         .await
         .unwrap();
     tokio::spawn(everything(Arc::new(MemoryInventory::new())))
@@ -198,10 +198,10 @@ async fn versioned_rows() {
         });
         let (renamed, ()) = rename.await?;
         assert_eq!(calls.len(), 1);
-        let verdicts = accounts
+        let outcomes = accounts
             .update_all(std::slice::from_ref(&renamed), Bulk::Each)
             .await?;
-        assert!(verdicts[0].is_written());
+        assert!(outcomes[0].is_written());
         let version = accounts.touch(&1, renamed.version.next().unwrap()).await?;
         transact(&pool, &policy, async |tx| {
             accounts.verify_in(tx).await?;

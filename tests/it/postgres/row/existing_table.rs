@@ -27,7 +27,7 @@ versioned_row! { Account in "shop.accounts" {
 
 /// The page's blocks of SQL, in order.
 fn steps() -> [&'static str; 4] {
-    sql_of(include_str!("../../../src/guide/existing_tables.md"))
+    sql_of(include_str!("../../../../src/guide/existing_tables.md"))
 }
 
 async fn run(conn: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
@@ -107,7 +107,7 @@ async fn a_large_table_is_neither_rewritten_nor_locked_for_long() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn old_writers_are_counted_by_the_trigger_and_new_ones_by_themselves() {
+async fn the_trigger_counts_the_writes_of_old_writers() {
     let db = table(3).await;
     let [column, constraint, trigger, end] = steps();
     let mut conn = db.pool.acquire().await.unwrap();

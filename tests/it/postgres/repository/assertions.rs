@@ -1,0 +1,44 @@
+//! Assertions about the errors of a repository of accounts.
+
+use optilock::{Class, Classify, Version, postgres::Error};
+
+pub fn version(value: i64) -> Version {
+    Version::new(value).unwrap()
+}
+
+#[track_caller]
+pub fn assert_conflict<T: std::fmt::Debug>(result: Result<T, Error>, expected: i64, actual: i64) {
+    match result {
+        Err(Error::Conflict(conflict)) => {
+            assert_eq!(conflict.entity, "account");
+            assert_eq!(conflict.id, "1");
+            assert_eq!(
+                (conflict.expected, conflict.actual),
+                (version(expected), version(actual))
+            );
+        }
+        other => panic!("not a conflict: {other:?}"),
+    }
+}
+
+#[track_caller]
+pub fn assert_not_found<T: std::fmt::Debug>(result: Result<T, Error>) {
+    match result {
+        Err(Error::NotFound { entity, id }) => assert_eq!((entity, &*id), ("account", "1")),
+        other => panic!("found: {other:?}"),
+    }
+}
+
+#[track_caller]
+pub fn assert_several<T: std::fmt::Debug>(result: Result<T, Error>) {
+    match result {
+        Err(error @ Error::SchemaMismatch { .. }) => {
+            assert_eq!(error.class(), Class::Permanent);
+            assert!(
+                error.to_string().contains("id 1 names several rows"),
+                "{error}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+}
