@@ -1,99 +1,88 @@
-//! The queue: requests that wait, leave or bypass it.
+//! Requests that wait in the queue, leave it or bypass it.
 
 use std::time::Duration;
 
 use optilock::inventory::{BatchedInventory, Error, Inventory, PgInventory};
+use tokio::time::timeout;
 
-use super::{OPTIONS, buyers, shop, spawn, until_queued};
+use super::{
+    OPTIONS, always_batched, batched, one_pot, sell_and_hold, spawn_checkout, spawn_checkouts,
+    until_queued,
+};
 use crate::support::{
     bank::until_waiting,
+    connect::current_thread,
     db::{Db, Default, assert_books, order_count},
     goods::{add, cart},
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_future_dropped_before_its_batch_starts_has_no_effect() {
-    let (db, _) = shop(Default::ReadCommitted).await;
-    let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
+    let (db, shop) = always_batched().await;
     add(&shop, "pot", 100).await;
-    let mut tx = db.pool.begin().await.unwrap();
-    shop.inventory()
-        .checkout_in(&mut tx, &cart(&[("pot", 1)]))
-        .await
-        .unwrap();
-    let first = spawn(&shop, cart(&[("pot", 1)]));
+    let tx = sell_and_hold(&db, shop.inventory(), 1).await;
+    let first = spawn_checkout(&shop, one_pot());
     until_waiting(&db.pool).await;
-    let mut waiting = buyers(&shop, (0..10).map(|_| cart(&[("pot", 1)])));
+    let mut waiting = spawn_checkouts(&shop, (0..10).map(|_| one_pot()));
     until_queued(&shop, 10).await;
-    for gone in waiting.drain(3..8) {
-        gone.abort();
-        assert!(gone.await.unwrap_err().is_cancelled());
+    for dropped in waiting.drain(3..8) {
+        dropped.abort();
+        assert!(dropped.await.unwrap_err().is_cancelled());
     }
-    // His batch has begun: it counts.
+    // The batch of the first checkout has started, so this one takes effect.
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
     tx.commit().await.unwrap();
-    for buyer in waiting {
-        buyer.await.unwrap().unwrap();
+    for answer in waiting {
+        answer.await.unwrap().unwrap();
     }
     shop.shutdown().await;
     assert_eq!(order_count(&db.pool).await, 1 + 1 + 5);
     assert_books(&db.pool).await;
 }
 
-/// A transaction of the host's holds one product for as long as it likes.
+/// A transaction of the host locks one product.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_product_does_not_delay_other_products() {
-    let (db, shop) = shop(Default::ReadCommitted).await;
+    let (db, shop) = batched(Default::ReadCommitted).await;
     add(&shop, "pot", 100).await;
     add(&shop, "mug", 100).await;
-    let mut tx = db.pool.begin().await.unwrap();
-    shop.inventory()
-        .checkout_in(&mut tx, &cart(&[("pot", 1)]))
-        .await
-        .unwrap();
-    let held = buyers(&shop, (0..5).map(|_| cart(&[("pot", 1)])));
+    let tx = sell_and_hold(&db, shop.inventory(), 1).await;
+    let held = spawn_checkouts(&shop, (0..5).map(|_| one_pot()));
     until_waiting(&db.pool).await;
-    let others = buyers(&shop, (0..20).map(|_| cart(&[("mug", 1)])));
-    for buyer in others {
-        let answer = tokio::time::timeout(Duration::from_secs(8), buyer).await;
-        answer.expect("it waits for nobody").unwrap().unwrap();
+    for other in spawn_checkouts(&shop, (0..20).map(|_| cart(&[("mug", 1)]))) {
+        let answer = timeout(Duration::from_secs(8), other).await;
+        answer.expect("no wait for the pot").unwrap().unwrap();
     }
-    assert!(held.iter().all(|buyer| !buyer.is_finished()));
+    assert!(held.iter().all(|answer| !answer.is_finished()));
     tx.commit().await.unwrap();
-    for buyer in held {
-        buyer.await.unwrap().unwrap();
+    for answer in held {
+        answer.await.unwrap().unwrap();
     }
     assert_eq!(order_count(&db.pool).await, 26);
     assert_books(&db.pool).await;
 }
 
+/// The queue is full, each waiting checkout costs less than 2 KiB, and one more is rejected as busy.
 #[test]
 fn ten_thousand_waiting_checkouts_are_all_served() {
     const WAITING: usize = 10_000;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = current_thread();
     let (db, shop, tx) = runtime.block_on(async {
         let db = Db::new().await;
         let options = OPTIONS.always().with_queue(WAITING);
         let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), options);
         add(&shop, "pot", 1_000_000).await;
-        let mut tx = db.pool.begin().await.unwrap();
-        shop.inventory()
-            .checkout_in(&mut tx, &cart(&[("pot", 1)]))
-            .await
-            .unwrap();
+        let tx = sell_and_hold(&db, shop.inventory(), 1).await;
         (db, shop, tx)
     });
-    let first = runtime.spawn(spawn_checkout(shop.clone()));
+    let first = runtime.spawn(buy_one_pot(shop.clone()));
     runtime.block_on(until_waiting(&db.pool));
     let mut waiting = Vec::with_capacity(WAITING);
     let cost = allocation_counter::measure(|| {
         runtime.block_on(async {
             for _ in 0..WAITING {
-                waiting.push(tokio::spawn(spawn_checkout(shop.clone())));
+                waiting.push(tokio::spawn(buy_one_pot(shop.clone())));
             }
             while shop.queue_depth() < WAITING {
                 tokio::task::yield_now().await;
@@ -103,25 +92,25 @@ fn ten_thousand_waiting_checkouts_are_all_served() {
     let each = cost.bytes_current / WAITING as i64;
     assert!(each > 0 && each < 2_048, "{each} bytes each");
     runtime.block_on(async {
-        let full = shop.checkout(cart(&[("pot", 1)])).await.unwrap_err();
+        let rejected = shop.checkout(one_pot()).await.unwrap_err();
         let Error::Busy {
             retry_after: Some(retry_after),
             ..
-        } = full
+        } = rejected
         else {
-            panic!("{full:?}");
+            panic!("{rejected:?}");
         };
         assert!(retry_after > Duration::ZERO);
         tx.commit().await.unwrap();
         first.await.unwrap();
-        for buyer in waiting {
-            buyer.await.unwrap();
+        for answer in waiting {
+            answer.await.unwrap();
         }
         assert_eq!(order_count(&db.pool).await, WAITING as i64 + 2);
         assert_books(&db.pool).await;
     });
 }
 
-async fn spawn_checkout(shop: BatchedInventory) {
-    shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+async fn buy_one_pot(shop: BatchedInventory) {
+    shop.checkout(one_pot()).await.unwrap();
 }

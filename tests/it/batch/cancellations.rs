@@ -1,28 +1,36 @@
 //! Many cancellations in one statement.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use optilock::{
-    inventory::{BatchedInventory, Error, Inventory, OrderId, OrderStatus, PgInventory},
+    inventory::{BatchedInventory, Error, Inventory, OrderId, OrderStatus},
     sqlx,
 };
 use tokio::task::JoinSet;
 
-use super::{OPTIONS, buyers, shop};
+use super::{ISOLATION_LEVELS, always_batched, batched, one_pot, spawn_checkouts};
 use crate::support::{
     bank::until_waiting,
     db::{Db, Default, assert_books, deadlocks},
     goods::{add, cart, stock_of},
 };
 
-/// Ten thousand wait, and what each of them costs.
-/// How many transactions cancelled orders.
+const REASON: &str = "changed my mind";
+
+/// Places orders of these lines at the same time.
+async fn place_orders(
+    shop: &BatchedInventory,
+    count: usize,
+    lines: &[(&str, i64)],
+) -> Vec<OrderId> {
+    let mut orders = Vec::new();
+    for answer in spawn_checkouts(shop, (0..count).map(|_| cart(lines))) {
+        orders.push(answer.await.unwrap().unwrap().id);
+    }
+    orders
+}
+
+/// Returns the number of transactions that cancelled orders.
 async fn cancelling_transactions(db: &Db) -> i64 {
     sqlx::query_scalar("SELECT count(DISTINCT xmin::text) FROM optilock.orders WHERE status = 3")
         .fetch_one(&db.pool)
@@ -32,23 +40,16 @@ async fn cancelling_transactions(db: &Db) -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cancellations_of_one_product_share_statements() {
-    for default in [
-        Default::ReadCommitted,
-        Default::RepeatableRead,
-        Default::Serializable,
-    ] {
-        let (db, shop) = shop(default).await;
+    for default in ISOLATION_LEVELS {
+        let (db, shop) = batched(default).await;
         add(&shop, "jug", 200).await;
         add(&shop, "pot", 400).await;
-        let mut orders = Vec::new();
-        for bought in buyers(&shop, (0..200).map(|_| cart(&[("jug", 1), ("pot", 2)]))) {
-            orders.push(bought.await.unwrap().unwrap().id);
-        }
+        let orders = place_orders(&shop, 200, &[("jug", 1), ("pot", 2)]).await;
         let calls = shop.inventory().stats().calls;
-        let mut cancels = JoinSet::new();
+        let mut cancellations = JoinSet::new();
         for (number, id) in orders.into_iter().enumerate() {
             let shop = shop.clone();
-            cancels.spawn(async move {
+            cancellations.spawn(async move {
                 let reason = format!("reason {number}");
                 let order = shop.cancel(id, &reason).await.unwrap();
                 assert_eq!((order.id, order.status), (id, OrderStatus::Cancelled));
@@ -58,12 +59,12 @@ async fn cancellations_of_one_product_share_statements() {
                 assert_eq!(lines.collect::<Vec<_>>(), [1, 2]);
             });
         }
-        cancels.join_all().await;
+        cancellations.join_all().await;
         assert_eq!(shop.inventory().stats().calls - calls, 200);
         let transactions = cancelling_transactions(&db).await;
         assert!(
             transactions < 100,
-            "{default:?}: {transactions} transactions for 200 cancels"
+            "{default:?}: {transactions} transactions for 200 cancellations"
         );
         let stocks = (stock_of(&shop, "jug").await, stock_of(&shop, "pot").await);
         assert_eq!(stocks, (200, 400));
@@ -71,18 +72,17 @@ async fn cancellations_of_one_product_share_statements() {
     }
 }
 
-/// Each is answered as if it had come alone.
+/// Each cancellation has the answer that it would have outside of a batch.
 #[tokio::test]
 async fn cancellations_of_a_batch_have_separate_answers() {
-    let db = Db::with(Default::ReadCommitted, 16).await;
-    let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
+    let (db, shop) = always_batched().await;
     add(&shop, "pot", 9).await;
-    let buy = async || shop.checkout(cart(&[("pot", 1)])).await.unwrap().id;
+    let buy = async || shop.checkout(one_pot()).await.unwrap().id;
     let (twice, paid, once) = (buy().await, buy().await, buy().await);
     shop.mark_paid(paid).await.unwrap();
     let unknown = OrderId::new();
-    let cancel = |id| shop.cancel(id, "changed my mind");
-    // On one thread, so that the worker begins when all of them wait.
+    let cancel = |id| shop.cancel(id, REASON);
+    // On one thread the worker starts after all of them have joined the queue.
     let (first, of_paid, of_unknown, second, of_once) = tokio::join!(
         cancel(twice),
         cancel(paid),
@@ -107,58 +107,53 @@ async fn cancellations_of_a_batch_have_separate_answers() {
     assert_books(&db.pool).await;
 }
 
-/// Somebody holds one order for long: whoever cancels another is not to wait for him.
+/// Another session locks one order. Cancellations of other orders do not wait for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_order_delays_no_other_cancellation() {
-    let (db, direct) = shop(Default::ReadCommitted).await;
-    let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
+    let (db, shop) = always_batched().await;
     add(&shop, "pot", 30).await;
-    let mut orders = Vec::new();
-    for bought in buyers(&direct, (0..20).map(|_| cart(&[("pot", 1)]))) {
-        orders.push(bought.await.unwrap().unwrap().id);
-    }
+    let orders = place_orders(&shop, 20, &[("pot", 1)]).await;
     let mut holder = db.pool.begin().await.unwrap();
     sqlx::query("SELECT FROM optilock.orders WHERE id = $1 FOR UPDATE")
         .bind(orders[0].uuid())
         .execute(&mut *holder)
         .await
         .unwrap();
-    let mut cancels = JoinSet::new();
+    let mut cancellations = JoinSet::new();
     for id in orders.clone() {
         let shop = shop.clone();
-        cancels.spawn(async move { shop.cancel(id, "changed my mind").await });
+        cancellations.spawn(async move { shop.cancel(id, REASON).await });
     }
     for _ in 1..orders.len() {
-        let done = cancels.join_next().await.unwrap().unwrap().unwrap();
+        let done = cancellations.join_next().await.unwrap().unwrap().unwrap();
         assert_ne!(done.id, orders[0]);
     }
     holder.rollback().await.unwrap();
-    let last = cancels.join_next().await.unwrap().unwrap().unwrap();
+    let last = cancellations.join_next().await.unwrap().unwrap().unwrap();
     assert_eq!(last.id, orders[0]);
     shop.shutdown().await;
     assert_eq!(stock_of(&shop, "pot").await, 30);
     assert_books(&db.pool).await;
 }
 
-/// A payment that is about to commit: what it leaves is what counts.
+/// A payment is about to commit, and the cancellation is judged by the paid order.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancellation_waits_for_a_payment() {
-    let (db, direct) = shop(Default::ReadCommitted).await;
-    let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
+    let (db, shop) = always_batched().await;
     add(&shop, "pot", 9).await;
-    let id = direct.checkout(cart(&[("pot", 1)])).await.unwrap().id;
+    let id = shop.checkout(one_pot()).await.unwrap().id;
     let mut payment = db.pool.begin().await.unwrap();
     shop.inventory()
         .mark_paid_in(&mut payment, id)
         .await
         .unwrap();
-    let cancel = tokio::spawn({
+    let cancellation = tokio::spawn({
         let shop = shop.clone();
-        async move { shop.cancel(id, "changed my mind").await }
+        async move { shop.cancel(id, REASON).await }
     });
     until_waiting(&db.pool).await;
     payment.commit().await.unwrap();
-    let refused = cancel.await.unwrap().unwrap_err();
+    let refused = cancellation.await.unwrap().unwrap_err();
     assert!(
         matches!(
             refused,
@@ -173,38 +168,40 @@ async fn a_cancellation_waits_for_a_payment() {
     assert_books(&db.pool).await;
 }
 
-/// Cancels, payments and clean-ups of the same orders: each order ends once.
+/// What a step made of an order.
+#[derive(PartialEq)]
+enum Ending {
+    Paid,
+    Cancelled,
+    Unchanged,
+}
+
+/// Pays an order or cancels it.
+async fn end_order(shop: BatchedInventory, id: OrderId, pays: bool) -> Ending {
+    let answer = if pays {
+        shop.mark_paid(id).await
+    } else {
+        shop.cancel(id, REASON).await
+    };
+    match answer {
+        Ok(order) if order.replayed => Ending::Unchanged,
+        Ok(order) if order.status == OrderStatus::Paid => Ending::Paid,
+        Ok(_) => Ending::Cancelled,
+        Err(Error::InvalidOrderState { .. }) => Ending::Unchanged,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn cancellations_payments_and_cleanups_end_each_order_once() {
-    let (db, shop) = shop(Default::ReadCommitted).await;
+    let (db, shop) = batched(Default::ReadCommitted).await;
     add(&shop, "jug", 1_000).await;
     add(&shop, "pot", 1_000).await;
-    let mut orders = Vec::new();
-    for bought in buyers(&shop, (0..400).map(|_| cart(&[("jug", 1), ("pot", 1)]))) {
-        orders.push(bought.await.unwrap().unwrap().id);
-    }
-    let (paid, cancelled) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let orders = place_orders(&shop, 400, &[("jug", 1), ("pot", 1)]).await;
     let mut steps = JoinSet::new();
     for (number, id) in orders.iter().copied().enumerate() {
         for step in 0..3 {
-            let (shop, paid, cancelled) = (shop.clone(), Arc::clone(&paid), Arc::clone(&cancelled));
-            steps.spawn(async move {
-                let answer = match (step + number) % 3 {
-                    0 => shop.mark_paid(id).await,
-                    _ => shop.cancel(id, "changed my mind").await,
-                };
-                match answer {
-                    Ok(order) if order.replayed => {}
-                    Ok(order) if order.status == OrderStatus::Paid => {
-                        paid.fetch_add(1, Relaxed);
-                    }
-                    Ok(_) => {
-                        cancelled.fetch_add(1, Relaxed);
-                    }
-                    Err(Error::InvalidOrderState { .. }) => {}
-                    Err(error) => panic!("{error:?}"),
-                }
-            });
+            steps.spawn(end_order(shop.clone(), id, (step + number) % 3 == 0));
         }
         if number == 200 {
             let shop = shop.clone();
@@ -212,11 +209,13 @@ async fn cancellations_payments_and_cleanups_end_each_order_once() {
                 shop.cleanup_failed_orders(Duration::from_secs(3_600))
                     .await
                     .unwrap();
+                Ending::Unchanged
             });
         }
     }
-    steps.join_all().await;
-    let (paid, cancelled) = (paid.load(Relaxed), cancelled.load(Relaxed));
+    let endings = steps.join_all().await;
+    let count = |ending| endings.iter().filter(|it| **it == ending).count();
+    let (paid, cancelled) = (count(Ending::Paid), count(Ending::Cancelled));
     assert_eq!(paid + cancelled, 400, "{paid} paid, {cancelled} cancelled");
     let left = 1_000 - i64::try_from(paid).unwrap();
     assert_eq!(stock_of(&shop, "pot").await, left);

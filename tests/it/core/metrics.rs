@@ -1,4 +1,4 @@
-//! What the recorder is told, name by name.
+//! The metrics that the recorder receives, name by name.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -21,6 +21,7 @@ use optilock::{
 
 use crate::{
     support::bank::{Account, Bank, PLACES},
+    support::connect::current_thread,
     support::db::{Db, assert_quiet},
     support::goods::{add, cart, new_product, sku},
     support::proxy::{Cut, Proxy},
@@ -28,15 +29,12 @@ use crate::{
 
 const POLICY: RetryPolicy = RetryPolicy::new();
 
-/// Everything that was recorded while `work` ran: name and labels, and for a histogram its values but
-/// for those of time, of which there are so many.
+/// Returns everything that was recorded while `work` ran. A name is followed by its labels. A histogram of
+/// durations is reported as the number of its values.
 fn recorded(work: impl AsyncFnOnce()) -> BTreeMap<String, Vec<f64>> {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = current_thread();
     metrics::with_local_recorder(&recorder, || {
         describe();
         runtime.block_on(work());
@@ -114,7 +112,7 @@ fn versioned_rows_and_transactions_are_recorded() {
         bank.accounts.delete(&1, read.version).await.unwrap_err();
         bank.accounts.touch(&1, read.version).await.unwrap_err();
         let _ = bank.accounts.update_all(&[read], Bulk::Each).await.unwrap();
-        // In a transaction it is counted by who runs that.
+        // In a transaction the conflict is counted by `transact`.
         let policy = POLICY.with_label("transfer").with_max_attempts(1);
         let stale = Account::new(1, 0);
         transact(&bank.pool, &policy, async |tx| {
@@ -168,7 +166,7 @@ fn inventory_operations_are_recorded() {
         let again = shop.add_product(new_product("pot", 1)).await;
         assert!(matches!(again, Err(Error::AlreadyExists { .. })));
     });
-    // Whether a migration is among them depends on who comes first.
+    // A migration is recorded only if the template of the database is created meanwhile.
     found.retain(|name, _| !name.contains("migrate") && !name.starts_with(TRANSACTION_SECONDS));
     assert_eq!(
         found,

@@ -13,13 +13,14 @@ use optilock::{
 
 use crate::support::{
     bank::Account,
+    connect::pool_of,
     db::{Db, assert_quiet, pool_options},
     goods::{add, cart, sku},
 };
 
 const POLICY: RetryPolicy = RetryPolicy::new();
 
-/// No login succeeds by trying again.
+/// A second attempt of the login would be refused as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_login_is_permanent_and_names_its_cause() {
     let db = Db::empty().await;
@@ -66,8 +67,8 @@ async fn a_refused_login_is_permanent_and_names_its_cause() {
     }
 }
 
-/// Cancels what waits in this database, every time it appears, until the work is done.
-async fn cancelling<T>(db: &Db, work: impl Future<Output = T>) -> T {
+/// Cancels every statement of this database that sleeps or waits for a lock, until the work is done.
+async fn cancel_until_done<T>(db: &Db, work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
     loop {
         let cancel = sqlx::query(
@@ -83,14 +84,11 @@ async fn cancelling<T>(db: &Db, work: impl Future<Output = T>) -> T {
     }
 }
 
-/// An administrator cancels a runaway statement once.
+/// An administrator cancels a statement.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_statement_is_not_repeated() {
     let db = Db::new().await;
-    let pool = pool_options(2)
-        .connect_with(db.database.options())
-        .await
-        .unwrap();
+    let pool = pool_of(&db, 2).await;
     let sleep = async |options: &TransactOptions, policy: &RetryPolicy| {
         transact_with(&pool, policy, options, async |tx| {
             sqlx::query("SELECT pg_sleep(600)").execute(&mut **tx).await
@@ -98,19 +96,19 @@ async fn a_cancelled_statement_is_not_repeated() {
         .await
         .unwrap_err()
     };
-    let own_limit = |limit| TransactOptions::new().with_statement_timeout(limit);
-    for options in [TransactOptions::new(), own_limit(Duration::from_secs(600))] {
-        let ended = cancelling(&db, sleep(&options, &POLICY)).await;
+    let limited = |limit| TransactOptions::new().with_statement_timeout(limit);
+    for options in [TransactOptions::new(), limited(Duration::from_secs(600))] {
+        let ended = cancel_until_done(&db, sleep(&options, &POLICY)).await;
         assert_eq!((ended.attempts, ended.reason), (1, StopReason::Permanent));
         let code = ended.error.as_database_error().unwrap().code().unwrap();
         assert_eq!(code, "57014");
     }
-    // The limit that this transaction set: busy.
+    // The statement timeout that the transaction sets itself is busy.
     let twice = POLICY.with_max_attempts(2);
-    let ended = sleep(&own_limit(Duration::from_millis(200)), &twice).await;
+    let ended = sleep(&limited(Duration::from_millis(200)), &twice).await;
     assert_eq!((ended.attempts, ended.reason), (2, StopReason::Attempts));
 
-    // An inventory's own statements, waiting for a lock.
+    // A statement of the inventory is cancelled while it waits for a lock.
     let shop = PgInventory::new(pool.clone());
     add(&shop, "pot", 5).await;
     let mut holder = db.pool.begin().await.unwrap();
@@ -118,7 +116,7 @@ async fn a_cancelled_statement_is_not_repeated() {
         .execute(&mut *holder)
         .await
         .unwrap();
-    let refused = cancelling(&db, shop.checkout(cart(&[("pot", 1)]))).await;
+    let refused = cancel_until_done(&db, shop.checkout(cart(&[("pot", 1)]))).await;
     let refused = refused.unwrap_err();
     assert!(refused.to_string().contains("was cancelled"), "{refused}");
     assert_eq!(refused.code(), "database");
@@ -126,7 +124,7 @@ async fn a_cancelled_statement_is_not_repeated() {
     assert_quiet(&db.pool).await;
 }
 
-/// The role's own limit, which no retry makes longer.
+/// A retry would end at the same limit of the session.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_timeout_of_the_session_is_not_retried() {
     let db = Db::empty().await;

@@ -16,7 +16,7 @@ use crate::support::db::pool_options;
 
 const POLICY: RetryPolicy = RetryPolicy::new();
 
-/// Counts the connections that a pool opens.
+/// Returns options of a pool that counts the connections it opens.
 fn counting(opened: &Arc<AtomicU32>) -> PoolOptions {
     let opened = Arc::clone(opened);
     pool_options(4).after_connect(move |_, _| {

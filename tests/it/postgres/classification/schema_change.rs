@@ -8,18 +8,11 @@ use optilock::{
 use super::POLICY;
 use crate::support::{
     bank::{Account, Bank, PLACES},
-    db::{eventually, pool_options},
+    connect::pool_of,
+    db::eventually,
 };
 
-async fn connections(bank: &Bank, count: u32) -> (PgPool, PgRepository<Account>) {
-    let pool = pool_options(count)
-        .connect_with(bank.db.database.options())
-        .await
-        .unwrap();
-    (pool.clone(), PgRepository::new(pool))
-}
-
-/// Has every connection of the pool prepare what an operation sends.
+/// Prepares the statements of the operations on every connection of the pool.
 async fn prepare(pool: &PgPool, accounts: &PgRepository<Account>, count: usize) {
     let mut held = Vec::new();
     for _ in 0..count {
@@ -35,7 +28,7 @@ async fn prepare(pool: &PgPool, accounts: &PgRepository<Account>, count: usize) 
     }
 }
 
-/// After a change of a column's type, what connections have prepared is refused with 0A000.
+/// After a change of a column's type the server refuses prepared statements with 0A000.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_schema_causes_no_error() {
     const COUNT: usize = 6;
@@ -43,9 +36,10 @@ async fn a_changed_schema_causes_no_error() {
         let bank = Bank::open(place).await;
         bank.accounts.insert(&Account::new(1, 100)).await.unwrap();
         let mut type_of = ["varchar(99)", "text"].into_iter().cycle();
-        // A pool whose connections have prepared everything before the change.
+        // Returns a pool whose connections prepared their statements before the change.
         let mut alter = async || {
-            let (pool, accounts) = connections(&bank, COUNT as u32).await;
+            let pool = pool_of(&bank.db, COUNT as u32).await;
+            let accounts = PgRepository::<Account>::new(pool.clone());
             prepare(&pool, &accounts, COUNT).await;
             let kind = type_of.next().unwrap();
             let alter = format!("ALTER TABLE bank.accounts ALTER COLUMN owner TYPE {kind}");

@@ -1,4 +1,4 @@
-//! Callers that give up.
+//! Callers that give up while a connection works for them.
 
 use std::{
     sync::{Arc, atomic::Ordering::SeqCst},
@@ -14,28 +14,26 @@ use tokio::{task::JoinSet, time::timeout};
 
 use super::{POLICY, counting};
 use crate::support::{
-    bank::{Account, Bank, PLACES},
+    bank::{Account, Bank, PLACES, TABLE},
+    connect::open_all,
     db::{Db, assert_quiet, eventually},
     goods::{add, sku},
     proxy::Proxy,
 };
 
-/// The network goes silent, and what waits is dropped by a timeout. New connections
-/// work, so the pool has to be well again within its limit, and not when TCP gives up.
+/// The network goes silent, and a timeout drops the waiting operations. New connections work, so the pool
+/// has to recover within its own time limit, which is shorter than that of TCP.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_network_does_not_exhaust_the_pool() {
     let db = Db::new().await;
-    sqlx::raw_sql(crate::support::bank::TABLE)
-        .execute(&db.pool)
-        .await
-        .unwrap();
+    sqlx::raw_sql(TABLE).execute(&db.pool).await.unwrap();
     let proxy = Proxy::new(&db).await;
     let pool = proxy.pool(4).await;
     let accounts = PgRepository::<Account>::new(pool.clone());
     let shop = PgInventory::new(pool.clone());
     accounts.insert(&Account::new(1, 100)).await.unwrap();
     add(&shop, "pot", 5).await;
-    let (get, product, run) = (
+    let (row, product, transaction) = (
         async || drop(accounts.get(&1).await.unwrap()),
         async || drop(shop.product(&sku("pot")).await.unwrap()),
         async || {
@@ -43,36 +41,31 @@ async fn a_silent_network_does_not_exhaust_the_pool() {
             drop::<Account>(account.await.unwrap());
         },
     );
-    for kind in 0..3 {
+    for kind in ["row", "product", "transaction"] {
         let work = async || match kind {
-            0 => get().await,
-            1 => product().await,
-            _ => run().await,
+            "row" => row().await,
+            "product" => product().await,
+            _ => transaction().await,
         };
-        // Every connection of the pool is open when the network goes silent.
-        let mut held = Vec::new();
-        for _ in 0..4 {
-            held.push(pool.acquire().await.unwrap());
-        }
-        drop(held);
-        eventually("the pool has its connections back", async || {
+        open_all(&pool, 4).await;
+        eventually("every connection is back in the pool", async || {
             pool.num_idle() == 4
         })
         .await;
         proxy.silence();
-        let late = async || timeout(Duration::from_millis(100), work()).await;
-        let ended = tokio::join!(late(), late(), late(), late());
+        let slow = async || timeout(Duration::from_millis(100), work()).await;
+        let ended = tokio::join!(slow(), slow(), slow(), slow());
         assert!(ended.0.is_err() && ended.1.is_err() && ended.2.is_err() && ended.3.is_err());
         let start = Instant::now();
         timeout(Duration::from_secs(20), work())
             .await
-            .expect("the pool is well again");
+            .expect("the pool has recovered");
         let took = start.elapsed();
-        assert!(took < Duration::from_secs(3), "kind {kind} took {took:?}");
+        assert!(took < Duration::from_secs(3), "{kind} took {took:?}");
     }
 }
 
-/// Callers that give up cost the server hardly a process.
+/// Few of the callers that give up cost a new backend.
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_that_give_up_close_few_connections() {
     let bank = Bank::open(PLACES[0]).await;
@@ -82,18 +75,14 @@ async fn callers_that_give_up_close_few_connections() {
         .connect_with(bank.db.database.options())
         .await
         .unwrap();
-    // All of them are open before the first caller gives up: it gives up in a statement.
-    let mut held = Vec::new();
-    for _ in 0..4 {
-        held.push(pool.acquire().await.unwrap());
-    }
-    drop(held);
+    // With all connections open, a caller gives up during a statement and not while it connects.
+    open_all(&pool, 4).await;
     let accounts = PgRepository::<Account>::new(pool.clone());
     let mut callers = JoinSet::new();
     for caller in 0..100_u64 {
         let (accounts, pool) = (accounts.clone(), pool.clone());
         callers.spawn(async move {
-            let patience = Duration::from_micros(1_000 + 100 * caller);
+            let limit = Duration::from_micros(1_000 + 100 * caller);
             let work = async {
                 let plus = |account: &mut Account| {
                     account.cents += 1;
@@ -112,7 +101,7 @@ async fn callers_that_give_up_close_few_connections() {
                     .unwrap(),
                 }
             };
-            timeout(patience, work).await.is_err()
+            timeout(limit, work).await.is_err()
         });
     }
     let gave_up = callers
@@ -123,7 +112,7 @@ async fn callers_that_give_up_close_few_connections() {
         .count();
     assert!(gave_up > 10, "only {gave_up} gave up");
     assert_quiet(&bank.pool).await;
-    // Four are the pool's. One is closed where BEGIN or COMMIT was under way: that has to be.
+    // The pool has four connections. A connection whose BEGIN or COMMIT was in flight has to be closed.
     let opened = opened.load(SeqCst);
     println!("{gave_up} callers gave up, {opened} connections were opened");
     assert!(
@@ -132,8 +121,8 @@ async fn callers_that_give_up_close_few_connections() {
     );
 }
 
-/// Callers that give up while they wait for a lock: the connections are busy until the lock is there, or
-/// until their limit, and no longer.
+/// The connections of callers that give up at a lock stay busy until the lock is granted or their time limit
+/// is over.
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_that_give_up_at_a_lock_close_few_connections() {
     let bank = Bank::open(PLACES[0]).await;
@@ -156,7 +145,7 @@ async fn callers_that_give_up_at_a_lock_close_few_connections() {
     accounts.get(&1).await.unwrap();
     assert_quiet(&bank.pool).await;
     let opened = opened.load(SeqCst);
-    // Those that waited for the lock for their whole limit were closed: four a second.
+    // Connections that wait for their whole time limit are closed: four a second.
     let most = 8 + 4 * start.elapsed().as_secs();
     assert!(
         u64::from(opened) <= most,

@@ -1,4 +1,4 @@
-//! Hooks of the host.
+//! Hooks of the host on the connections of a pool.
 
 use std::{
     sync::{
@@ -16,7 +16,7 @@ use crate::support::{
     db::{Db, eventually, pool_options},
 };
 
-/// A hook of the host's own does not replace the ping of an idle connection.
+/// A hook of the host does not replace the ping of an idle connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_of_the_host_keeps_the_ping() {
     let bank = Bank::open(PLACES[0]).await;
@@ -39,8 +39,8 @@ async fn a_hook_of_the_host_keeps_the_ping() {
             .await
             .unwrap();
         let ended = async || {
-            let gone = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)";
-            sqlx::query_scalar(gone)
+            let ended = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)";
+            sqlx::query_scalar(ended)
                 .bind(pid)
                 .fetch_one(&bank.pool)
                 .await
@@ -55,12 +55,12 @@ async fn a_hook_of_the_host_keeps_the_ping() {
         account = accounts
             .update(&account)
             .await
-            .expect("no write on a dead connection");
+            .expect("the write uses a live connection");
     }
     assert!(asked.load(SeqCst) >= 3);
 }
 
-/// A host's function that returns `false`, and one that fails: the connection is closed, as sqlx has it.
+/// As in sqlx, a hook that returns `false` closes the connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_that_refuses_closes_the_connection() {
     let db = Db::empty().await;

@@ -1,4 +1,4 @@
-//! Runtimes that end.
+//! Connections of runtimes that end.
 
 use std::time::Duration;
 
@@ -9,16 +9,12 @@ use optilock::{
 use tokio::time::timeout;
 
 use super::POLICY;
-use crate::support::db::{Db, assert_quiet, pool_options};
+use crate::support::{
+    connect::{current_thread, pool_of},
+    db::{Db, assert_quiet, pool_options},
+};
 
-fn current_thread() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-async fn slow(pool: &PgPool) -> Result<(), optilock::RetryError<sqlx::Error>> {
+async fn sleep_in_transaction(pool: &PgPool) -> Result<(), optilock::RetryError<sqlx::Error>> {
     transact(pool, &POLICY, async |tx| {
         sqlx::query("SELECT pg_sleep(0.2)")
             .execute(&mut **tx)
@@ -28,22 +24,22 @@ async fn slow(pool: &PgPool) -> Result<(), optilock::RetryError<sqlx::Error>> {
     .await
 }
 
-/// A future that outlives its runtime, dropped where there is none: the connection is closed.
+/// A future outlives its runtime and is dropped outside of any.
 #[test]
 fn a_connection_dropped_without_a_runtime_is_closed() {
     let observing = current_thread();
     let db = observing.block_on(Db::empty());
-    for least in [0, 1] {
+    for min_connections in [0, 1] {
         let runtime = current_thread();
         let options = db.database.options();
         let pool = runtime.block_on(async {
             pool_options(2)
-                .min_connections(least)
+                .min_connections(min_connections)
                 .connect_with(options)
                 .await
                 .unwrap()
         });
-        let mut work = Box::pin(async { slow(&pool).await });
+        let mut work = Box::pin(async { sleep_in_transaction(&pool).await });
         runtime.block_on(async {
             assert!(timeout(Duration::from_millis(50), &mut work).await.is_err());
         });
@@ -53,8 +49,8 @@ fn a_connection_dropped_without_a_runtime_is_closed() {
     }
 }
 
-/// An operation that panics, and a runtime that unwinds while others wait: nothing aborts, nothing stays
-/// open.
+/// An operation panics and its runtime unwinds while other operations wait. The process does not abort, and
+/// every connection is closed.
 #[test]
 fn a_panic_leaves_no_connection_open() {
     let observing = current_thread();
@@ -63,13 +59,10 @@ fn a_panic_leaves_no_connection_open() {
         let unwinding = threads.spawn(|| {
             let runtime = current_thread();
             runtime.block_on(async {
-                let pool = pool_options(8)
-                    .connect_with(db.database.options())
-                    .await
-                    .unwrap();
+                let pool = pool_of(&db, 8).await;
                 for _ in 0..8 {
                     let pool = pool.clone();
-                    tokio::spawn(async move { slow(&pool).await });
+                    tokio::spawn(async move { sleep_in_transaction(&pool).await });
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 transact(&pool, &POLICY, async |tx| -> Result<(), sqlx::Error> {

@@ -1,6 +1,8 @@
-//! Assertions about the errors of a repository of accounts.
+//! Helpers of the tests of a repository of accounts.
 
-use optilock::{Class, Classify, Version, postgres::Error};
+use optilock::{Class, Classify, Version, postgres::Error, sqlx::PgPool};
+
+use crate::support::bank::until_waiting;
 
 pub fn version(value: i64) -> Version {
     Version::new(value).unwrap()
@@ -41,4 +43,17 @@ pub fn assert_several<T: std::fmt::Debug>(result: Result<T, Error>) {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// Runs an operation, runs `release` as soon as the operation waits for a lock, and returns its result.
+pub async fn run_blocked<T>(
+    pool: &PgPool,
+    operation: impl Future<Output = T>,
+    release: impl Future<Output = ()>,
+) -> T {
+    let releasing = async {
+        until_waiting(pool).await;
+        release.await;
+    };
+    tokio::join!(operation, releasing).0
 }

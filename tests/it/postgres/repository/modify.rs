@@ -10,9 +10,12 @@ use optilock::{
     sqlx,
 };
 
-use crate::support::{
-    bank::{Account, everywhere},
-    db::assert_quiet,
+use crate::{
+    postgres::repository::assertions::run_blocked,
+    support::{
+        bank::{Account, everywhere},
+        db::assert_quiet,
+    },
 };
 
 const POLICY: RetryPolicy = RetryPolicy::new();
@@ -85,13 +88,13 @@ async fn an_error_of_the_change_is_final_and_nothing_is_written() {
                 (refused.attempts, refused.reason),
                 (1, StopReason::Permanent)
             );
-            let nobody = bank.accounts.modify(&policy, &2, withdraw(1)).await;
-            let nobody = nobody.unwrap_err();
+            let missing = bank.accounts.modify(&policy, &2, withdraw(1)).await;
+            let missing = missing.unwrap_err();
             assert!(matches!(
-                nobody.error,
+                missing.error,
                 BankError::Row(Error::NotFound { .. })
             ));
-            assert_eq!(nobody.attempts, 1);
+            assert_eq!(missing.attempts, 1);
         }
         assert_eq!(bank.accounts.get(&1).await.unwrap(), read);
         assert_quiet(&bank.pool).await;
@@ -106,13 +109,13 @@ async fn changes_of_id_and_version_are_ignored() {
         let other = bank.account(2, 100).await;
         for policy in [POLICY, LOCKING] {
             let mut calls = 0;
-            let meddle = |account: &mut Account| {
+            let change_key = |account: &mut Account| {
                 calls += 1;
                 (account.id, account.version) = (2, account.version.next().unwrap());
                 account.cents += 1;
                 Ok::<_, Error>(())
             };
-            let (account, ()) = bank.accounts.modify(&policy, &1, meddle).await.unwrap();
+            let (account, ()) = bank.accounts.modify(&policy, &1, change_key).await.unwrap();
             assert_eq!((account.id, calls), (1, 1));
         }
         assert_eq!(bank.accounts.get(&1).await.unwrap().cents, 102);
@@ -144,11 +147,11 @@ async fn a_modification_in_a_transaction_locks_the_row() {
             .await
             .unwrap();
         let mine = bank.accounts.get(&1).await.unwrap();
-        let ending = async {
-            bank.waits().await;
+        let update = bank.accounts.update(&mine);
+        let waited = run_blocked(&bank.pool, update, async {
             first.rollback().await.unwrap();
-        };
-        let (waited, ()) = tokio::join!(bank.accounts.update(&mine), ending);
+        })
+        .await;
         assert_eq!(waited.unwrap().cents, 70);
     })
     .await;

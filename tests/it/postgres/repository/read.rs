@@ -3,9 +3,9 @@
 use optilock::Version;
 
 use super::assertions::{assert_conflict, version};
-use crate::support::bank::everywhere;
+use crate::{postgres::repository::assertions::run_blocked, support::bank::everywhere};
 
-/// A form that was open for an hour: the version comes from the client, not from a fresh read.
+/// The client sends the version that it read before another write.
 #[tokio::test]
 async fn an_old_version_from_a_client_is_refused() {
     everywhere(async |bank| {
@@ -19,7 +19,7 @@ async fn an_old_version_from_a_client_is_refused() {
             bank.accounts.get_at(&1, now.version).await.unwrap(),
             now.clone()
         );
-        // From the future, too: it was never read here.
+        // A version that the row never had is refused as well.
         edited.version = version(9);
         assert_conflict(bank.accounts.update(&edited).await, 9, 2);
     })
@@ -33,25 +33,23 @@ async fn a_locked_row_is_current_and_blocks_other_writers() {
         let mut first = bank.pool.begin().await.unwrap();
         let locked = bank.accounts.lock_in(&mut first, &1).await.unwrap();
         let mine = locked.plus(7);
-        let second = bank.accounts.update(&mine);
-        let ending = async {
-            bank.waits().await;
+        let update = async {
             bank.accounts
                 .update_in(&mut first, &locked.plus(5))
                 .await
                 .unwrap();
             first.commit().await.unwrap();
         };
-        let (second, ()) = tokio::join!(second, ending);
+        let second = run_blocked(&bank.pool, bank.accounts.update(&mine), update).await;
         assert_conflict(second, 1, 2);
         let mut conn = bank.pool.acquire().await.unwrap();
-        let nobody = bank.accounts.lock_in(&mut conn, &2).await;
-        assert!(nobody.unwrap_err().is_not_found());
+        let missing = bank.accounts.lock_in(&mut conn, &2).await;
+        assert!(missing.unwrap_err().is_not_found());
     })
     .await;
 }
 
-/// The price list behind an order: it may not change until the order is in.
+/// Readers assert the version side by side, and a writer waits for them.
 #[tokio::test]
 async fn an_asserted_version_holds_until_the_end_of_the_transaction() {
     everywhere(async |bank| {
@@ -68,11 +66,11 @@ async fn an_asserted_version_holds_until_the_end_of_the_transaction() {
         }
         other.commit().await.unwrap();
         let mine = read.plus(5);
-        let ending = async {
-            bank.waits().await;
+        let update = bank.accounts.update(&mine);
+        let written = run_blocked(&bank.pool, update, async {
             first.commit().await.unwrap();
-        };
-        let (written, ()) = tokio::join!(bank.accounts.update(&mine), ending);
+        })
+        .await;
         assert_eq!(written.unwrap().version, version(2));
     })
     .await;

@@ -1,8 +1,8 @@
-//! What the compiler says to somebody who describes a row wrongly.
+//! The compiler's errors for mistakes in the description of a row or in an operation.
 
-/// `TRYBUILD=overwrite` writes the texts anew.
+/// `TRYBUILD=overwrite` replaces the expected texts.
 #[test]
-#[ignore = "the texts are those of one version of the compiler, the one in CI; it takes two minutes"]
+#[ignore = "the expected texts are those of the compiler in CI; it takes two minutes"]
 fn each_mistake_has_a_clear_compiler_error() {
     trybuild::TestCases::new().compile_fail("compile_errors/*.rs");
 }

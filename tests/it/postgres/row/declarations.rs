@@ -8,7 +8,7 @@ use optilock::{
 
 use crate::support::db::Db;
 
-/// The database makes the id, and the row's own is not heeded.
+/// The database generates the id, and the id of the inserted value is ignored.
 #[tokio::test]
 async fn a_generated_id_is_returned() {
     #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
@@ -41,8 +41,8 @@ async fn a_generated_id_is_returned() {
     assert_eq!(tickets.update(&seventh).await.unwrap().version.get(), 2);
 }
 
-/// Rows that are hidden by `only` are gone, for every operation; and an expression of `on_update`
-/// means the row's own columns, also where many are written at once.
+/// No operation finds rows that `only` hides. Expressions of `on_update` refer to the columns of the row, in
+/// bulk writes as well.
 #[tokio::test]
 async fn softly_deleted_rows_are_not_found() {
     #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
@@ -105,18 +105,18 @@ async fn softly_deleted_rows_are_not_found() {
         ]
     );
     // The write that hides a row returns it.
-    let gone = notes
+    let deleted = notes
         .update(&Note {
             deleted: true,
             ..written
         })
         .await
         .unwrap();
-    assert_eq!((gone.deleted, gone.ord), (true, 2));
+    assert_eq!((deleted.deleted, deleted.ord), (true, 2));
     assert_eq!(notes.find(&1).await.unwrap(), None);
 }
 
-/// Nothing that a host may have given other meanings to is used by its short name.
+/// The macro uses no short name to which a host can give another meaning.
 #[no_implicit_prelude]
 mod without_a_prelude {
     #[derive(::std::fmt::Debug, ::sqlx::FromRow)]

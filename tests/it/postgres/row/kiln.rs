@@ -10,7 +10,7 @@ use optilock::{
 };
 use uuid::Uuid;
 
-/// A newtype as id, with a type of the database's own: `sku_text` is a domain over text.
+/// A newtype as id, whose column is a domain over text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct Code(pub String);
@@ -65,6 +65,7 @@ versioned_row! { Kiln in "odd \"schema\".Kilns" {
     read_only: [volume, touched],
 } }
 
+/// Creates the table and returns its verified repository.
 pub async fn kilns(pool: &PgPool) -> PgRepository<Kiln> {
     sqlx::raw_sql(
         "CREATE SCHEMA \"odd \"\"schema\"\"\";
@@ -103,6 +104,7 @@ pub async fn kilns(pool: &PgPool) -> PgRepository<Kiln> {
     kilns
 }
 
+/// Returns a row with a value in every column.
 pub fn full(code: &str) -> Kiln {
     Kiln {
         code: Code(code.to_owned()),
@@ -126,7 +128,7 @@ pub fn full(code: &str) -> Kiln {
     }
 }
 
-/// As little as the table allows.
+/// Returns a row with the emptiest values that the table allows.
 pub fn bare(code: &str) -> Kiln {
     Kiln {
         name: None,
@@ -145,7 +147,7 @@ pub fn bare(code: &str) -> Kiln {
     }
 }
 
-/// What the database makes of a row that was inserted.
+/// Returns the row as the database stores it after an insert.
 pub fn inserted(row: Kiln) -> Kiln {
     Kiln {
         volume: i64::from(row.shelves) * 10,
@@ -154,7 +156,7 @@ pub fn inserted(row: Kiln) -> Kiln {
     }
 }
 
-/// What it makes of one that was written at `version`.
+/// Returns the row as the database stores it after an update at `version`.
 pub fn written(row: Kiln, version: Version) -> Kiln {
     Kiln {
         version: version.next().unwrap(),

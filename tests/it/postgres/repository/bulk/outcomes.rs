@@ -5,9 +5,12 @@ use optilock::{
     postgres::{Bulk, PgRepository, WriteOutcome},
 };
 
-use crate::support::{
-    bank::{Account, Bank, PLACES, everywhere},
-    proxy::{Cut, Proxy},
+use crate::{
+    postgres::repository::assertions::run_blocked,
+    support::{
+        bank::{Account, Bank, PLACES, everywhere},
+        proxy::{Cut, Proxy},
+    },
 };
 
 #[tokio::test]
@@ -15,12 +18,12 @@ async fn one_stale_row_stops_an_all_or_nothing_batch() {
     everywhere(async |bank| {
         let read = bank.with_accounts(3).await;
         let current = bank.accounts.update(&read[1].plus(1)).await.unwrap();
-        // Not in the order of their ids.
+        // In another order than that of their ids.
         let rows = [read[2].plus(7), read[1].plus(7), read[0].plus(7)];
         let before = bank.all().await;
         let outcomes = bank.accounts.update_all(&rows, Bulk::AllOrNothing).await;
-        let held = |at: usize| WriteOutcome::Skipped(read[at].clone());
-        let expected = [held(2), WriteOutcome::Stale(current.clone()), held(0)];
+        let skipped = |at: usize| WriteOutcome::Skipped(read[at].clone());
+        let expected = [skipped(2), WriteOutcome::Stale(current.clone()), skipped(0)];
         assert_eq!(outcomes.unwrap(), expected);
         assert_eq!(bank.all().await, before);
 
@@ -45,10 +48,10 @@ async fn one_missing_row_stops_an_all_or_nothing_batch() {
         bank.accounts.delete(&2, Version::FIRST).await.unwrap();
         let rows = read.iter().map(|it| it.plus(1)).collect::<Vec<_>>();
         let outcomes = bank.accounts.update_all(&rows, Bulk::AllOrNothing).await;
-        let held = |at: usize| WriteOutcome::Skipped(read[at].clone());
+        let skipped = |at: usize| WriteOutcome::Skipped(read[at].clone());
         assert_eq!(
             outcomes.unwrap(),
-            [held(0), WriteOutcome::NotFound, held(2)]
+            [skipped(0), WriteOutcome::NotFound, skipped(2)]
         );
         let outcomes = bank.accounts.update_all(&rows, Bulk::Each).await.unwrap();
         assert_eq!(outcomes[1], WriteOutcome::NotFound);
@@ -90,32 +93,32 @@ async fn a_batch_that_waited_is_judged_by_the_current_rows() {
             .await
             .unwrap();
         let rows = [read[0].plus(1), read[1].plus(1)];
-        let ending = async {
-            bank.waits().await;
+        let update = bank.accounts.update_all(&rows, Bulk::Each);
+        let outcomes = run_blocked(&bank.pool, update, async {
             first.commit().await.unwrap();
-        };
-        let (outcomes, ()) = tokio::join!(bank.accounts.update_all(&rows, Bulk::Each), ending);
-        let outcomes = outcomes.unwrap();
+        })
+        .await
+        .unwrap();
         assert!(outcomes[0].is_written());
         assert_eq!(outcomes[1], WriteOutcome::Stale(current));
     })
     .await;
 }
 
-/// The batch has committed when the wire is cut, before the question what became of the row that could
-/// not be locked: nobody may say that nothing happened.
+/// The connection is cut after the batch was committed and before the query for the rows that could not be
+/// locked. If a row was written, the outcome is unknown.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_cut_off_after_its_write_is_unknown() {
-    for (gone, unknown) in [(vec![2], true), (vec![1, 2, 3], false)] {
+    for (deleted, unknown) in [(vec![2], true), (vec![1, 2, 3], false)] {
         let bank = Bank::open(PLACES[0]).await;
         let rows = bank.with_accounts(3).await;
-        for id in &gone {
+        for id in &deleted {
             bank.accounts.delete(id, Version::FIRST).await.unwrap();
         }
         let proxy = Proxy::new(&bank.db).await;
         let accounts = PgRepository::<Account>::new(proxy.pool(1).await);
-        // Bind: one format, binary; one parameter, an array of so many ids.
-        let length = u8::try_from(20 + 12 * gone.len()).unwrap();
+        // The Bind message of that query: one binary format, and one parameter, the array of the ids.
+        let length = u8::try_from(20 + 12 * deleted.len()).unwrap();
         proxy.trap(&[0, 1, 0, 1, 0, 1, 0, 0, 0, length], Cut::Before);
         let lost = accounts.update_all(&rows, Bulk::Each).await.unwrap_err();
         assert_eq!(lost.is_unknown(), unknown, "{lost:?}");

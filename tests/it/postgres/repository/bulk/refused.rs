@@ -21,9 +21,9 @@ async fn repeated_ids_and_oversized_batches_are_refused() {
                 }
                 other => panic!("{other:?}"),
             }
-            // Before anything is asked: these are not even there.
-            let nobody = [Account::new(7, 0), Account::new(7, 0)];
-            let refused = bank.accounts.update_all(&nobody, mode).await.unwrap_err();
+            // No statement is sent: missing rows with one id are refused in the same way.
+            let missing = [Account::new(7, 0), Account::new(7, 0)];
+            let refused = bank.accounts.update_all(&missing, mode).await.unwrap_err();
             assert!(matches!(refused, Error::RepeatedId { .. }), "{refused:?}");
             let many: Vec<Account> = (0..10_001).map(|id| Account::new(id, 0)).collect();
             match bank.accounts.update_all(&many, mode).await {
@@ -64,7 +64,7 @@ async fn an_ambiguous_id_fails_the_batch() {
         }
         bank.run(CHILD).await;
         let read = bank.with_accounts(3).await;
-        // At another version: the one row that could be written is not written either.
+        // The child has another version, and the row that could be written is not written either.
         bank.run("INSERT INTO bank.child VALUES (2, 'a child', 100, 9)")
             .await;
         let rows = read.iter().map(|it| it.plus(1)).collect::<Vec<_>>();
@@ -97,7 +97,7 @@ versioned_row! { Person in "bank.people" {
     entity: "person", id: name: String, version: version, columns: [cents],
 } }
 
-/// What is one id for the database is given once, however often it is spelt differently.
+/// Two spellings of an id that are equal in the database are one id.
 #[tokio::test]
 async fn ids_equal_by_collation_are_repeated_ids() {
     everywhere(async |bank| {
@@ -131,7 +131,7 @@ async fn ids_equal_by_collation_are_repeated_ids() {
             }
         }
         assert_eq!(people.get(&"ANA".to_owned()).await.unwrap(), read[0]);
-        // Given once, whatever its case.
+        // Each id occurs once, in any case.
         let mut once = [read[0].clone(), read[1].clone()];
         "ANA".clone_into(&mut once[0].name);
         let outcomes = people.update_all(&once, Bulk::AllOrNothing).await.unwrap();

@@ -11,28 +11,26 @@ use crate::support::{
     db::{assert_quiet, deadlocks},
 };
 
-/// So long in a debug build and among other tests; `OPTILOCK_STORM_SECONDS=10` for the figure in the
-/// README.
-fn storm() -> Duration {
+/// Returns how long the storm lasts: `OPTILOCK_STORM_SECONDS`, or two seconds.
+fn storm_duration() -> Duration {
     let seconds = std::env::var("OPTILOCK_STORM_SECONDS");
     Duration::from_secs(seconds.map_or(2, |it| it.parse().expect("a number of seconds")))
 }
 
-/// Sixteen tasks move money within random, overlapping batches: the sum stays, and the server finds
-/// no deadlock.
+/// Sixteen tasks move money within random, overlapping batches.
 #[tokio::test(flavor = "multi_thread")]
 async fn overlapping_batches_keep_the_sum_without_deadlocks() {
     for place in PLACES {
         let bank = Bank::open(place).await;
         bank.with_accounts(20).await;
-        let end = Instant::now() + storm();
+        let end = Instant::now() + storm_duration();
         let mut tasks = JoinSet::new();
         for _ in 0..16 {
             let bank = bank.clone();
             tasks.spawn(async move {
                 let (mut rounds, mut written) = (0, 0);
                 while Instant::now() < end {
-                    written += round(&bank).await;
+                    written += move_money(&bank).await;
                     rounds += 1;
                 }
                 (rounds, written)
@@ -42,19 +40,22 @@ async fn overlapping_batches_keep_the_sum_without_deadlocks() {
         let (rounds, written) = done
             .iter()
             .fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));
-        println!("{place:?}: {rounds} batches, {written} written whole");
+        println!("{place:?}: {rounds} batches, {written} rows written");
         assert!(written > 0);
         assert_eq!(bank.sum().await, 2_000);
         let versions: i64 = bank.all().await.iter().map(|it| it.version.get() - 1).sum();
-        assert!(versions >= written, "every row of a batch counts");
+        assert!(
+            versions >= written,
+            "every written row advances its version"
+        );
         assert_eq!(deadlocks(&bank.pool).await, 0);
         assert_quiet(&bank.pool).await;
     }
 }
 
-/// One batch of up to eight accounts, in random order: a cent from each but one, to that one. Returns
-/// how many rows were written.
-async fn round(bank: &Bank) -> i64 {
+/// Moves a cent from each of up to seven random accounts to another account in one batch. Returns the number
+/// of written rows.
+async fn move_money(bank: &Bank) -> i64 {
     let count = rand::random_range(2..=8);
     let mut rows = Vec::new();
     let places = index::sample(&mut rand::rng(), 20, count);

@@ -34,7 +34,7 @@ async fn a_write_swallowed_by_a_trigger_is_suppressed() {
     .await;
 }
 
-/// A policy that lets a role read a row and not write it hides the row from the lock.
+/// A policy that permits a role to read a row but not to write it hides the row from the lock.
 #[tokio::test]
 async fn a_row_protected_by_a_policy_is_suppressed() {
     everywhere(async |bank| {
@@ -46,7 +46,7 @@ async fn a_row_protected_by_a_policy_is_suppressed() {
         )
         .await;
         let rows = read.iter().map(|it| it.plus(1)).collect::<Vec<_>>();
-        let (each, all, one) = as_clerk!(bank, conn => {
+        let (all_or_nothing, each, one) = as_clerk!(bank, conn => {
             (
                 bank.accounts.update_all_in(conn, &rows, Bulk::AllOrNothing).await.unwrap(),
                 bank.accounts.update_all_in(conn, &rows, Bulk::Each).await.unwrap(),
@@ -54,14 +54,14 @@ async fn a_row_protected_by_a_policy_is_suppressed() {
             )
         });
         assert_eq!(
-            each,
+            all_or_nothing,
             [
                 WriteOutcome::Skipped(read[0].clone()),
                 WriteOutcome::Suppressed
             ]
         );
         assert_eq!(
-            (all[0].is_written(), &all[1]),
+            (each[0].is_written(), &each[1]),
             (true, &WriteOutcome::Suppressed)
         );
         assert_eq!(one, WriteOutcome::Suppressed);
@@ -69,8 +69,7 @@ async fn a_row_protected_by_a_policy_is_suppressed() {
     .await;
 }
 
-/// In either mode: a row that was left as it was counts as written, and only the failure of the whole
-/// statement takes that back.
+/// The statement counts an unchanged row as written, so in both modes it has to fail as a whole.
 #[tokio::test]
 async fn a_trigger_that_keeps_a_version_fails_the_batch() {
     for keeper in KEEPERS {

@@ -12,8 +12,8 @@ use crate::support::{
     proxy::Proxy,
 };
 
-/// The first attempt reads, loses, and looks who won: three statements. The second starts from what
-/// that one found: one more. In any other isolation level it has to read.
+/// The first attempt reads, conflicts and reads the current row: three statements. The second attempt starts
+/// from that row: one statement. At other isolation levels it has to read.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_attempt_starts_from_the_row_found_by_the_first() {
     let bank = Bank::open(PLACES[0]).await;
@@ -48,7 +48,7 @@ async fn an_update_takes_one_round_trip_and_a_conflict_two() {
     let read = accounts.update(&read).await.unwrap();
     accounts.find(&1).await.unwrap();
     let (executes, queries, parses) = proxy.counts();
-    // No more than these may pass; any other would wait for ever.
+    // The proxy holds further statements back for ever.
     proxy.allow(1);
     accounts.update(&read).await.unwrap();
     assert_eq!(proxy.counts(), (executes + 1, queries, parses));
@@ -57,7 +57,7 @@ async fn an_update_takes_one_round_trip_and_a_conflict_two() {
     assert_eq!(proxy.counts(), (executes + 3, queries, parses));
 }
 
-/// 32 writers of one row: nobody needs more than three attempts, and no conflict reaches anyone.
+/// Of 32 writers of one row, none receives a conflict.
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_of_one_row_need_at_most_three_attempts() {
     for place in PLACES {
@@ -68,15 +68,16 @@ async fn writers_of_one_row_need_at_most_three_attempts() {
             let bank = bank.clone();
             writers.spawn(async move {
                 for _ in 0..10 {
-                    let calls = AtomicU32::new(0);
+                    let attempts = AtomicU32::new(0);
                     let add = |account: &mut Account| {
-                        calls.fetch_add(1, SeqCst);
+                        attempts.fetch_add(1, SeqCst);
                         account.cents += 1;
                         Ok::<_, Error>(())
                     };
                     let policy = POLICY.with_deadline(None);
                     bank.accounts.modify(&policy, &1, add).await.unwrap();
-                    assert!(calls.load(SeqCst) <= 3, "{} attempts", calls.load(SeqCst));
+                    let attempts = attempts.into_inner();
+                    assert!(attempts <= 3, "{attempts} attempts");
                 }
             });
         }

@@ -12,7 +12,7 @@ use crate::support::{
     proxy::{Cut, Proxy},
 };
 
-/// The wire is cut while the write is on its way: nobody can say what became of it.
+/// The connection is cut while the write is in flight, before or after it takes effect.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_without_an_answer_is_unknown_and_not_repeated() {
     for (cut, written) in [(Cut::Before, false), (Cut::Reply, true)] {
@@ -42,7 +42,7 @@ async fn a_write_without_an_answer_is_unknown_and_not_repeated() {
     }
 }
 
-/// An attempt that locks is a transaction: what is lost before its COMMIT did not happen.
+/// An attempt that locks is a transaction, and takes no effect before its COMMIT.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locking_attempt_cut_off_before_commit_is_repeated() {
     for cut in [Cut::Before, Cut::Reply] {
@@ -59,7 +59,7 @@ async fn a_locking_attempt_cut_off_before_commit_is_repeated() {
         assert!(!proxy.armed());
         assert_eq!(account.version.get(), 2);
 
-        // At COMMIT it may have.
+        // At COMMIT the outcome is unknown.
         proxy.trap(b"COMMIT\0", cut);
         let lost = accounts.modify(&LOCKING, &1, rename).await.unwrap_err();
         assert!(lost.error.is_unknown(), "{lost:?}");

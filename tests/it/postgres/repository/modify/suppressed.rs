@@ -8,8 +8,7 @@ use crate::support::{
     db::assert_quiet,
 };
 
-/// Neither with a lock nor without: what a trigger left as it was is not called modified, and it is
-/// not tried again.
+/// With and without a lock, the row is not reported as modified, and there is no second attempt.
 #[tokio::test]
 async fn a_trigger_that_keeps_the_version_suppresses_the_change() {
     for keeper in KEEPERS {

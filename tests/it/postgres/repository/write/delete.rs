@@ -3,7 +3,7 @@
 use optilock::postgres::WriteOutcome;
 
 use crate::{
-    postgres::repository::assertions::{assert_conflict, assert_not_found, version},
+    postgres::repository::assertions::{assert_conflict, assert_not_found, run_blocked, version},
     support::bank::everywhere,
 };
 
@@ -20,7 +20,7 @@ async fn a_stale_delete_is_refused() {
 }
 
 #[tokio::test]
-async fn a_delete_that_waited_for_an_update_is_refused() {
+async fn a_delete_or_a_touch_that_waited_for_another_write_is_refused() {
     everywhere(async |bank| {
         let read = bank.account(1, 100).await;
         let mut first = bank.pool.begin().await.unwrap();
@@ -28,22 +28,22 @@ async fn a_delete_that_waited_for_an_update_is_refused() {
             .update_in(&mut first, &read.plus(5))
             .await
             .unwrap();
-        let ending = async {
-            bank.waits().await;
+        let delete = bank.accounts.delete(&1, read.version);
+        let second = run_blocked(&bank.pool, delete, async {
             first.commit().await.unwrap();
-        };
-        let (second, ()) = tokio::join!(bank.accounts.delete(&1, read.version), ending);
+        })
+        .await;
         assert_conflict(second, 1, 2);
         let mut first = bank.pool.begin().await.unwrap();
         bank.accounts
             .touch_in(&mut first, &1, version(2))
             .await
             .unwrap();
-        let ending = async {
-            bank.waits().await;
+        let touch = bank.accounts.touch(&1, version(2));
+        let second = run_blocked(&bank.pool, touch, async {
             first.commit().await.unwrap();
-        };
-        let (second, ()) = tokio::join!(bank.accounts.touch(&1, version(2)), ending);
+        })
+        .await;
         assert_conflict(second, 2, 3);
     })
     .await;

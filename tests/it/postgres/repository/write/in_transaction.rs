@@ -41,7 +41,7 @@ async fn a_row_can_be_written_again_after_a_rollback() {
             .await
             .unwrap();
         transaction.rollback().await.unwrap();
-        // The value still has the version that was read: nothing was changed in it.
+        // The value still has the version that was read, because an update leaves its argument unchanged.
         let written = bank.accounts.update(&mine).await.unwrap();
         assert_eq!((written.cents, written.version), (105, version(2)));
 
@@ -62,7 +62,7 @@ async fn a_row_can_be_written_again_after_a_rollback() {
     .await;
 }
 
-/// In a transaction of the host's own: READ COMMITTED tells the current version, the others abort.
+/// READ COMMITTED reports the current version, and the other levels abort the transaction.
 #[tokio::test]
 async fn a_conflict_in_a_transaction_reports_what_its_isolation_level_allows() {
     everywhere(async |bank| {
@@ -81,7 +81,7 @@ async fn a_conflict_in_a_transaction_reports_what_its_isolation_level_allows() {
             }
         }
         slow.rollback().await.unwrap();
-        // Which is what `transact` is for.
+        // `transact` repeats such a transaction.
         let written = transact(&bank.pool, &PATIENT, async |tx| {
             let row = bank.accounts.lock_in(tx, &1).await?;
             bank.accounts.update_in(tx, &row.plus(7)).await
@@ -93,8 +93,8 @@ async fn a_conflict_in_a_transaction_reports_what_its_isolation_level_allows() {
     .await;
 }
 
-/// An order and its lines: whoever changes a line touches the order, so two that change different
-/// lines at once meet there, and a rule over all lines holds.
+/// Each change of an entry touches the account. Changes of different entries therefore conflict, and a rule
+/// over all entries holds.
 #[tokio::test]
 async fn an_aggregate_is_guarded_by_its_root() {
     everywhere(async |bank| {
@@ -116,7 +116,7 @@ async fn an_aggregate_is_guarded_by_its_root() {
     .await;
 }
 
-/// At most 100 over all entries of the account.
+/// Adds an entry of 30 if all entries of the account sum up to 100 at most.
 async fn enter_30_of_100(bank: &Bank) -> bool {
     let entered = transact(&bank.pool, &PATIENT, async |tx| {
         let root = bank.accounts.get_in(tx, &1).await?;

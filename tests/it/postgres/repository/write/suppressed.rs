@@ -40,7 +40,7 @@ async fn a_write_swallowed_by_a_trigger_is_suppressed() {
     .await;
 }
 
-/// A policy that shows a row and protects it from writers: the same answer, with a lock and without.
+/// A policy shows a row and protects it from writes. The error is the same with and without a lock.
 #[tokio::test]
 async fn every_write_of_a_protected_row_is_suppressed() {
     everywhere(async |bank| {
@@ -67,8 +67,7 @@ async fn every_write_of_a_protected_row_is_suppressed() {
     .await;
 }
 
-/// Two writers at one version would both be told that they had written, and the first one's write
-/// would be lost.
+/// Otherwise two writers of one version would both succeed, and the first write would be lost.
 #[tokio::test]
 async fn a_trigger_that_keeps_the_version_suppresses_the_write() {
     for keeper in KEEPERS {
@@ -93,7 +92,7 @@ async fn a_trigger_that_keeps_the_version_suppresses_the_write() {
             stale.version = version(4);
             assert_conflict(bank.accounts.update(&stale).await, 4, 1);
 
-            // A trigger has no say in these.
+            // The trigger applies neither to row 2 nor to a deletion.
             assert_eq!(
                 bank.accounts.update(&other).await.unwrap().version,
                 version(2)
@@ -104,8 +103,8 @@ async fn a_trigger_that_keeps_the_version_suppresses_the_write() {
     }
 }
 
-/// In a transaction the statement has failed: the answer is an error and no outcome, and what was
-/// written before is not committed unless the write stood in a savepoint.
+/// In a transaction the failed statement is an error instead of an outcome. Earlier writes can be committed
+/// only if the failed write was in a savepoint.
 #[tokio::test]
 async fn a_suppressed_write_aborts_its_savepoint_or_its_transaction() {
     everywhere(async |bank| {
@@ -148,7 +147,7 @@ async fn a_suppressed_write_aborts_its_savepoint_or_its_transaction() {
     .await;
 }
 
-/// A table that inherits from accounts may have the same id once more.
+/// A table that inherits from accounts can contain the same id again.
 #[tokio::test]
 async fn an_ambiguous_id_writes_no_row() {
     everywhere(async |bank| {

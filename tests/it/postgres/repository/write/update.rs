@@ -1,13 +1,16 @@
 //! Updates.
 
 use optilock::{
-    postgres::{Bulk, WriteOutcome},
+    postgres::{Bulk, PgRepository, WriteOutcome},
     sqlx,
 };
 
 use crate::{
-    postgres::repository::assertions::{assert_conflict, version},
-    support::bank::{Account, everywhere, until_waiting},
+    postgres::repository::assertions::{assert_conflict, run_blocked, version},
+    support::{
+        bank::{Account, everywhere},
+        db::Db,
+    },
 };
 
 #[tokio::test]
@@ -36,12 +39,12 @@ async fn a_stale_update_is_refused_with_both_versions() {
     .await;
 }
 
-/// While the first writer's transaction is open, the second waits; then it has lost.
+/// The second writer waits for the first transaction, and is refused if that transaction is committed.
 #[tokio::test]
 async fn an_update_that_waited_for_another_is_refused() {
     everywhere(async |bank| {
         let read = bank.account(1, 100).await;
-        for lose in [true, false] {
+        for first_commits in [true, false] {
             let read = bank.accounts.get(&1).await.unwrap().plus(read.cents);
             let mut first = bank.pool.begin().await.unwrap();
             bank.accounts
@@ -49,18 +52,17 @@ async fn an_update_that_waited_for_another_is_refused() {
                 .await
                 .unwrap();
             let mine = read.plus(7);
-            let second = bank.accounts.update(&mine);
-            let ending = async {
-                bank.waits().await;
-                if lose {
+            let update = bank.accounts.update(&mine);
+            let second = run_blocked(&bank.pool, update, async {
+                if first_commits {
                     first.commit().await.unwrap();
                 } else {
                     first.rollback().await.unwrap();
                 }
-            };
-            let (second, ()) = tokio::join!(second, ending);
+            })
+            .await;
             let was = read.version.get();
-            if lose {
+            if first_commits {
                 assert_conflict(second, was, was + 1);
             } else {
                 assert_eq!(second.unwrap().cents, mine.cents);
@@ -70,8 +72,7 @@ async fn an_update_that_waited_for_another_is_refused() {
     .await;
 }
 
-/// Unlike some, a write is a write also when it changes no value: the version grows, and who had
-/// read before is refused.
+/// A write that changes no value advances the version as well, and refuses writers of the old version.
 #[tokio::test]
 async fn an_update_without_a_change_advances_the_version() {
     everywhere(async |bank| {
@@ -87,7 +88,7 @@ async fn an_update_without_a_change_advances_the_version() {
 
 #[tokio::test]
 async fn a_row_that_moves_to_another_partition_is_a_conflict() {
-    let db = crate::support::db::Db::empty().await;
+    let db = Db::empty().await;
     sqlx::raw_sql(
         "CREATE SCHEMA bank;
          CREATE TABLE bank.accounts (id bigint, owner text NOT NULL, cents bigint NOT NULL,
@@ -98,7 +99,7 @@ async fn a_row_that_moves_to_another_partition_is_a_conflict() {
     .execute(&db.pool)
     .await
     .unwrap();
-    let accounts = optilock::postgres::PgRepository::<Account>::new(db.pool.clone());
+    let accounts = PgRepository::<Account>::new(db.pool.clone());
     let mut read = Account::new(1, 100);
     "north".clone_into(&mut read.owner);
     let read = accounts.insert(&read).await.unwrap();
@@ -107,20 +108,18 @@ async fn a_row_that_moves_to_another_partition_is_a_conflict() {
     "south".clone_into(&mut moved.owner);
     accounts.update_in(&mut mover, &moved).await.unwrap();
     let mine = read.plus(5);
-    let ending = async {
-        until_waiting(&db.pool).await;
+    let lost = run_blocked(&db.pool, accounts.update(&mine), async {
         mover.commit().await.unwrap();
-    };
-    let (lost, ()) = tokio::join!(accounts.update(&mine), ending);
+    })
+    .await;
     assert_conflict(lost, 1, 2);
 }
 
-/// An edit that takes another row's unique value is an everyday refusal, not a failure.
 #[tokio::test]
 async fn an_update_to_a_taken_unique_value_is_refused() {
     everywhere(async |bank| {
         if bank.place.partitioned {
-            return; // An index without the key of the partitions can't be unique there.
+            return; // A unique index must contain the partition key.
         }
         bank.run("CREATE UNIQUE INDEX one_owner ON bank.accounts (owner)")
             .await;

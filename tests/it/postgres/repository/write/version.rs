@@ -46,7 +46,6 @@ async fn a_write_beyond_the_last_version_is_refused() {
     .await;
 }
 
-/// A trigger that counts on from what it is given lets the version grow.
 #[tokio::test]
 async fn a_trigger_may_advance_the_version_further() {
     everywhere(async |bank| {
