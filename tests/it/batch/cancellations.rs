@@ -168,7 +168,7 @@ async fn a_cancellation_waits_for_a_payment() {
     assert_books(&db.pool).await;
 }
 
-/// What a step made of an order.
+/// The effect of a step on an order.
 #[derive(PartialEq)]
 enum Ending {
     Paid,

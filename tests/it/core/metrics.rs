@@ -72,18 +72,18 @@ fn expected<const N: usize>(all: [(String, &[f64]); N]) -> BTreeMap<String, Vec<
 
 #[test]
 fn retries_are_recorded() {
-    let lost = || Conflict::new("pot", 1, Version::FIRST, Version::FIRST);
+    let conflict = || Conflict::new("pot", 1, Version::FIRST, Version::FIRST);
     let found = recorded(async || {
         let policy = POLICY.with_label("label").with_max_attempts(2);
         with_retry(&policy, async |_| Ok::<_, Conflict>(()))
             .await
             .unwrap();
         let once = async |attempt: optilock::Attempt| match attempt.number() {
-            1 => Err(lost()),
+            1 => Err(conflict()),
             _ => Ok(()),
         };
         with_retry(&policy, once).await.unwrap();
-        with_retry(&policy, async |_| Err::<(), _>(lost()))
+        with_retry(&policy, async |_| Err::<(), _>(conflict()))
             .await
             .unwrap_err();
     });

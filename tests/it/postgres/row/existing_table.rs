@@ -70,7 +70,8 @@ async fn a_large_table_is_neither_rewritten_nor_locked_for_long() {
         .await
         .unwrap();
 
-    // A transaction has written the table, so the new column is refused before other writers wait for it.
+    // While a transaction that wrote the table is open, adding the column gives up, so that other writers
+    // do not wait for it.
     let mut writer = db.pool.begin().await.unwrap();
     let touch = "UPDATE shop.accounts SET cents = 7 WHERE id = 1";
     sqlx::query(touch).execute(&mut *writer).await.unwrap();

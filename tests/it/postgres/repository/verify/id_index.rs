@@ -108,8 +108,8 @@ async fn a_promised_id_without_an_index_is_reported() {
         CREATE INDEX ON bank.accounts (tenant, id); CREATE TABLE bank.child () INHERITS (bank.accounts)";
     run(&mut conn, table).await;
     let promised = PgRepository::<Promised>::new(db.pool.clone());
-    let lost = problem(&mut conn, &promised).await.unwrap();
-    assert!(lost.starts_with("the id begins no index"), "{lost}");
+    let found = problem(&mut conn, &promised).await.unwrap();
+    assert!(found.starts_with("the id begins no index"), "{found}");
     let index = "CREATE INDEX ON bank.accounts (id); CREATE INDEX ON bank.child (id)";
     run(&mut conn, index).await;
     assert_eq!(problem(&mut conn, &promised).await, None);

@@ -106,7 +106,7 @@ async fn an_aggregate_is_guarded_by_its_root() {
         let mut writers = JoinSet::new();
         for _ in 0..8 {
             let bank = bank.clone();
-            writers.spawn(async move { enter_30_of_100(&bank).await });
+            writers.spawn(async move { add_entry(&bank).await });
         }
         let made = writers.join_all().await;
         assert_eq!(made.into_iter().filter(|&made| made).count(), 3);
@@ -116,8 +116,8 @@ async fn an_aggregate_is_guarded_by_its_root() {
     .await;
 }
 
-/// Adds an entry of 30 if all entries of the account sum up to 100 at most.
-async fn enter_30_of_100(bank: &Bank) -> bool {
+/// Adds an entry of 30 unless the entries would exceed 100. Returns whether it was added.
+async fn add_entry(bank: &Bank) -> bool {
     let entered = transact(&bank.pool, &PATIENT, async |tx| {
         let root = bank.accounts.get_in(tx, &1).await?;
         let sum = "SELECT coalesce(sum(cents), 0)::bigint FROM bank.entries WHERE account = 1";

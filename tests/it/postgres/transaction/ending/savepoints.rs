@@ -67,8 +67,8 @@ async fn a_savepoint_undoes_its_own_statements() {
     assert_quiet(&db.pool).await;
 }
 
-/// A savepoint is dropped after each of its polls. Either the transaction commits without a part of the
-/// savepoint, or all of it is rolled back.
+/// A savepoint is dropped after each of its polls. The transaction commits with all statements of the
+/// savepoint or with none, or is rolled back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_savepoint_leaves_the_transaction_whole() {
     async fn inside(tx: &mut Tx<'_>) -> Result<(), sqlx::Error> {
