@@ -1,7 +1,12 @@
+//! What the tests share.
+
 pub mod bank;
+pub mod connect;
 pub mod db;
 pub mod goods;
 pub mod idle_hook;
+pub mod notes;
+pub mod polling;
 pub mod polls;
 pub mod proxy;
 pub mod race;

@@ -128,11 +128,6 @@ impl Bank {
             .unwrap()
     }
 
-    /// Until somebody waits for a lock.
-    pub async fn waits(&self) {
-        until_waiting(&self.pool).await;
-    }
-
     pub async fn run(&self, sql: &'static str) {
         sqlx::raw_sql(sql).execute(&self.pool).await.unwrap();
     }

@@ -1,5 +1,4 @@
-//! The guide's page on tables that are in use: its statements, as they stand there, on a table with
-//! writers.
+//! The statements of the guide's page on tables in use, on a table with writers.
 
 use std::time::Duration;
 
@@ -25,9 +24,9 @@ versioned_row! { Account in "shop.accounts" {
     entity: "account", id: id: i64, version: version, columns: [owner, cents],
 } }
 
-/// The page's blocks of SQL, in order.
+/// Returns the SQL blocks of the page, in order.
 fn steps() -> [&'static str; 4] {
-    sql_of(include_str!("../../../src/guide/existing_tables.md"))
+    sql_of(include_str!("../../../../src/guide/existing_tables.md"))
 }
 
 async fn run(conn: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
@@ -52,7 +51,7 @@ async fn table(rows: i64) -> Db {
     db
 }
 
-/// As every old writer does it: the version is nothing to it.
+/// Writes a row without regard to its version.
 async fn old_write(pool: &PgPool, id: i64) {
     sqlx::query("UPDATE shop.accounts SET cents = cents + 1 WHERE id = $1")
         .bind(id)
@@ -71,7 +70,8 @@ async fn a_large_table_is_neither_rewritten_nor_locked_for_long() {
         .await
         .unwrap();
 
-    // A transaction that has touched the table: the column is not waited for by everybody else.
+    // While a transaction that wrote the table is open, adding the column gives up, so that other writers
+    // do not wait for it.
     let mut writer = db.pool.begin().await.unwrap();
     let touch = "UPDATE shop.accounts SET cents = 7 WHERE id = 1";
     sqlx::query(touch).execute(&mut *writer).await.unwrap();
@@ -88,7 +88,7 @@ async fn a_large_table_is_neither_rewritten_nor_locked_for_long() {
     let after: i64 = sqlx::query_scalar(file).fetch_one(&db.pool).await.unwrap();
     assert_eq!(before, after, "the table was rewritten");
 
-    // The check is added like the column, and validated beside an open transaction that wrote.
+    // The check is added like the column, and validated while a transaction that wrote is open.
     let (add, validate) = constraint.split_once(";\n").unwrap();
     run(&mut migration, add).await.unwrap();
     let mut writer = db.pool.begin().await.unwrap();
@@ -107,7 +107,7 @@ async fn a_large_table_is_neither_rewritten_nor_locked_for_long() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn old_writers_are_counted_by_the_trigger_and_new_ones_by_themselves() {
+async fn the_trigger_counts_the_writes_of_old_writers() {
     let db = table(3).await;
     let [column, constraint, trigger, end] = steps();
     let mut conn = db.pool.acquire().await.unwrap();
@@ -125,11 +125,11 @@ async fn old_writers_are_counted_by_the_trigger_and_new_ones_by_themselves() {
     assert_eq!(accounts.update(&read).await.unwrap().version.get(), 3);
     accounts.touch(&1, Version::new(3).unwrap()).await.unwrap();
 
-    // An old writer that stores the whole row it once read, its version included.
+    // An old writer stores the whole row that it once read, including the version.
     let stale = "UPDATE shop.accounts SET owner = 'old', cents = 0, version = 2 WHERE id = 1";
     let refused = Error::from(sqlx::query(stale).execute(&db.pool).await.unwrap_err());
     assert!(refused.is_conflict(), "{refused:?}");
-    // And one that inserts or updates.
+    // Another old writer inserts or updates.
     let upsert = "INSERT INTO shop.accounts (id, owner, cents) VALUES (1, 'new', 9)
         ON CONFLICT (id) DO UPDATE SET owner = excluded.owner";
     sqlx::query(upsert).execute(&db.pool).await.unwrap();
@@ -139,7 +139,7 @@ async fn old_writers_are_counted_by_the_trigger_and_new_ones_by_themselves() {
         ("new", 1, 5)
     );
 
-    // Everybody at once: as many versions as writes, and no write lost.
+    // Concurrent old and new writers: each write advances the version, and no write is lost.
     let mut writers = JoinSet::new();
     for old in [true, true, true, true, false, false, false, false] {
         let (pool, accounts) = (db.pool.clone(), accounts.clone());

@@ -1,15 +1,15 @@
-//! The shop's rows and the host's own, in one transaction.
+//! Operations of the inventory and statements of the host in one transaction.
 
 use optilock::{
     Class, Classify, RetryPolicy,
     inventory::{Adjustment, Error, Inventory, Page, PgInventory},
-    postgres::transact,
+    postgres::{Isolation, TransactOptions, transact, transact_with},
     sqlx,
 };
 
-use crate::{
-    support::db::{Db, assert_books, order_count},
-    support::goods::{add, cart, new_product, pesos, sku, stock, stock_of},
+use crate::support::{
+    db::{Db, assert_books, order_count},
+    goods::{add, cart, new_product, pesos, sku, stock, stock_of},
 };
 
 async fn with_deliveries() -> (Db, PgInventory) {
@@ -32,7 +32,7 @@ async fn deliveries(db: &Db) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn checkout_commits_with_the_hosts_own_insert() {
+async fn a_checkout_commits_with_an_insert_of_the_host() {
     let (db, shop) = with_deliveries().await;
     for request in [cart(&[("pot", 1)]), cart(&[("pot", 1), ("mug", 2)])] {
         let order = transact(&db.pool, &RetryPolicy::new(), async |tx| {
@@ -59,7 +59,7 @@ async fn checkout_commits_with_the_hosts_own_insert() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn checkout_is_rolled_back_with_the_hosts_own_insert() {
+async fn a_checkout_is_rolled_back_with_an_insert_of_the_host() {
     let (db, shop) = with_deliveries().await;
     let request = cart(&[("pot", 1), ("mug", 2)]);
     let failed = transact(&db.pool, &RetryPolicy::new(), async |tx| {
@@ -107,9 +107,9 @@ async fn a_refusal_leaves_the_hosts_transaction_usable() {
     assert_books(&db.pool).await;
 }
 
-/// Every operation's `_in`, seen from inside and gone after the rollback.
+/// The changes are visible inside of the transaction and gone after its rollback.
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_in_the_callers_transaction() {
+async fn every_operation_runs_in_the_callers_transaction() {
     let (db, shop) = with_deliveries().await;
     let mut tx = db.pool.begin().await.unwrap();
     let added = shop
@@ -155,7 +155,7 @@ async fn everything_in_the_callers_transaction() {
         .unwrap();
     assert!(
         shop.product(&sku("jug")).await.unwrap_err().is_not_found(),
-        "not yet committed"
+        "the product is not committed yet"
     );
     tx.rollback().await.unwrap();
     assert!(shop.product(&sku("jug")).await.unwrap_err().is_not_found());
@@ -163,17 +163,16 @@ async fn everything_in_the_callers_transaction() {
     assert_books(&db.pool).await;
 }
 
-/// At REPEATABLE READ a loser can't learn the current version, and its transaction is dead:
+/// At REPEATABLE READ the stale writer cannot read the current version and its transaction is aborted, so
 /// `transact` runs it again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_serialization_failure_in_the_hosts_transaction_is_a_conflict() {
-    use optilock::postgres::{Isolation, TransactOptions, transact_with};
     let (db, shop) = with_deliveries().await;
     let options = TransactOptions::new().with_isolation(Isolation::RepeatableRead);
     let request = cart(&[("pot", 1)]);
     let seen = std::sync::Mutex::new(Vec::new());
     let order = transact_with(&db.pool, &RetryPolicy::new(), &options, async |tx| {
-        // The snapshot is taken before the other buyer does.
+        // The snapshot is taken before the other purchase.
         shop.product_in(tx, &sku("pot")).await?;
         if tx.attempt().number() == 1 {
             shop.checkout(cart(&[("pot", 1)])).await?;
