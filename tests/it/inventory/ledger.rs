@@ -1,5 +1,8 @@
 //! What the ledger and the products keep, whatever was done to them.
 
+mod audit;
+mod feed;
+
 use std::time::Duration;
 
 use optilock::{

@@ -1,5 +1,7 @@
 //! Units held for buyers, in every inventory.
 
+mod expired_holds;
+
 use std::time::Duration;
 
 use optilock::inventory::{
