@@ -20,7 +20,7 @@ use crate::{
     support::strategies::STRATEGIES,
 };
 
-/// Eight buyers, and what is known of their checkouts.
+/// Eight buyers and the results of their checkouts.
 struct Buyers {
     /// Each buyer returns the orders that were acknowledged.
     tasks: JoinSet<Vec<OrderId>>,

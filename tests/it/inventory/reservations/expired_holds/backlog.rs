@@ -69,13 +69,13 @@ async fn expired_holds_block_no_buyer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the full size"]
+#[ignore = "takes minutes: the full size"]
 async fn a_hundred_thousand_expired_holds_block_no_buyer() {
     assert_sold_beside_a_backlog(100_000, 256, 40, Some(Duration::from_secs(1))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the full size"]
+#[ignore = "takes minutes: the full size"]
 async fn half_a_million_expired_holds_block_no_buyer() {
     assert_sold_beside_a_backlog(500_000, 256, 40, Some(Duration::from_secs(1))).await;
 }
@@ -121,7 +121,7 @@ async fn a_statement_timeout_stops_no_buyer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the full size"]
+#[ignore = "takes minutes: the full size"]
 async fn a_statement_timeout_stops_no_buyer_with_half_a_million_expired_holds() {
     assert_sold_under_a_statement_timeout(200_000, "2s").await;
     assert_sold_under_a_statement_timeout(500_000, "2s").await;

@@ -43,7 +43,7 @@ impl Shop<'_> {
         self.inventory.checkout(request).await
     }
 
-    /// Asserts that a checkout of one pot from the reservation is refused, in this state.
+    /// Asserts that a checkout of `pots` from the reservation is refused in this state.
     async fn assert_closed(&self, id: ReservationId, pots: i64, expected: HoldState) {
         match self.check_out(id, &[("pot", pots)]).await {
             Err(Error::ReservationClosed { state, .. }) => assert_eq!(state, expected),
