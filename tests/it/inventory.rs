@@ -4,24 +4,20 @@ mod checkout;
 mod cleanup;
 mod contract;
 mod dropped;
-pub mod hook;
-pub mod hostile;
-pub mod ledger;
-pub mod migrate;
+mod hook;
+mod ledger;
+mod migrate;
 mod model;
-pub mod operations;
-pub mod order_life;
-pub mod order_races;
-pub mod pause;
-pub mod plans;
+mod operations;
+pub mod orders;
 mod products;
-pub mod report;
-pub mod reservation_storm;
 pub mod reservations;
-pub mod same_answers;
-pub mod scenarios;
-pub mod steps;
-pub mod storms;
-pub mod suppressed_writes;
+mod statements;
+
+/// The path by which other modules import the helpers of checkouts at the same moment.
+pub mod scenarios {
+    pub use crate::support::race::race;
+}
 
 pub use checkout::exactly_once;
+pub use orders::life as order_life;

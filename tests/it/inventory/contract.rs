@@ -5,6 +5,7 @@ mod checkout;
 mod cleanup;
 mod expectations;
 mod products;
+mod same_answers;
 mod stock;
 
 use std::sync::Arc;

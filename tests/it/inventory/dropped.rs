@@ -8,10 +8,7 @@ mod products;
 mod reservations;
 mod rows;
 
-use std::{
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::pin::Pin;
 
 use optilock::{
     inventory::PgInventory,
@@ -21,31 +18,10 @@ use optilock::{
 use crate::{
     support::db::{Db, assert_books, pool_options},
     support::goods::add,
+    support::polls::drop_after,
 };
 
 type Operation<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
-
-/// Polls `operation` up to `polls` times. Returns whether it has completed.
-struct Limited<'a> {
-    operation: Operation<'a>,
-    polls: u32,
-}
-
-impl Future for Limited<'_> {
-    type Output = bool;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<bool> {
-        if self.operation.as_mut().poll(context).is_ready() {
-            return Poll::Ready(true);
-        }
-        self.polls -= 1;
-        if self.polls == 0 {
-            Poll::Ready(false)
-        } else {
-            Poll::Pending
-        }
-    }
-}
 
 /// A database with a pool of one connection, which every operation uses.
 struct OneConnection {
@@ -92,8 +68,7 @@ impl OneConnection {
     async fn drop_after_each_poll<'a>(&self, label: &str, make: impl Fn() -> Operation<'a>) {
         for polls in 1.. {
             assert!(polls < 200, "{label} never completes");
-            let operation = make();
-            let completed = Limited { operation, polls }.await;
+            let completed = drop_after(polls, make()).await.is_some();
             let label = format!("{label}, dropped after {polls} polls");
             self.assert_writes_are_committed(&label).await;
             if completed {

@@ -4,9 +4,9 @@ use optilock::inventory::{Adjustment, Checkout, PgInventory, Strategy};
 
 use super::{carts, spawn_checkout, stocked, until_somebody_waits};
 use crate::{
-    inventory::scenarios::race,
     support::db::{Db, assert_books},
     support::goods::{add, cart, sku, stock_of},
+    support::race::race,
     support::strategies::STRATEGIES,
 };
 

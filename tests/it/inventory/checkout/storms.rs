@@ -1,24 +1,24 @@
-//! Many at once: no oversell, no deadlock, no conflict that reaches a caller.
-
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
-};
+//! Many concurrent checkouts: no oversold unit, no deadlock, no conflict that reaches a caller.
 
 use optilock::{
     RetryPolicy,
     inventory::{Adjustment, Inventory, PgInventory, Strategy},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+};
+
 use tokio::task::JoinSet;
 
 use crate::{
-    inventory::scenarios::race,
     support::db::{Db, Default, assert_books, deadlocks, order_count},
     support::goods::{add, cart, pesos, sku, stock_of},
+    support::race::race,
 };
 
-/// 64 buyers, 10 units.
+/// Sells 10 units to 64 buyers.
 async fn sell_out(strategy: Strategy, default: Default) {
     let db = Db::with(default, 16).await;
     let shop = PgInventory::new(db.pool.clone()).with_strategy(strategy);
@@ -37,21 +37,21 @@ async fn sell_out(strategy: Strategy, default: Default) {
     assert_books(&db.pool).await;
 }
 
-/// 16 workers, random carts of 5 out of 20 products, deliveries between them.
+/// Runs 16 buyers with random carts of 5 out of 20 products, and deliveries between them.
 async fn random_carts(strategy: Strategy, default: Default) {
     let db = Db::with(default, 16).await;
-    // Conflicts of the isolation level and deadlocks alike would show as a second attempt.
+    // Both conflicts of the isolation level and deadlocks would count as a second attempt.
     let shop = PgInventory::new(db.pool.clone()).with_strategy(strategy);
     let names: Vec<String> = (0..20).map(|number| format!("sku-{number}")).collect();
     for name in &names {
         add(&shop, name, 60).await;
     }
     let sold = Arc::new(AtomicU64::new(0));
-    let mut workers = JoinSet::new();
-    for worker in 0..16 {
+    let mut buyers = JoinSet::new();
+    for buyer in 0..16 {
         let (shop, names, sold) = (shop.clone(), names.clone(), sold.clone());
-        workers.spawn(async move {
-            let mut random = StdRng::seed_from_u64(worker);
+        buyers.spawn(async move {
+            let mut random = StdRng::seed_from_u64(buyer);
             for _ in 0..25 {
                 let mut chosen: Vec<&str> = names.iter().map(String::as_str).collect();
                 chosen.shuffle(&mut random);
@@ -70,11 +70,11 @@ async fn random_carts(strategy: Strategy, default: Default) {
             }
         });
     }
-    workers.join_all().await;
+    buyers.join_all().await;
     assert_eq!(deadlocks(&db.pool).await, 0);
     let stats = shop.stats();
     assert_eq!(stats.escaped, 0);
-    // Whoever locks before deciding never loses a race, unless the isolation level makes it so.
+    // A statement that locks before it decides has no conflict, except under a stricter isolation level.
     if strategy != Strategy::Optimistic && default == Default::ReadCommitted {
         assert_eq!(stats.conflicts, 0, "{stats:?}");
     }
@@ -96,31 +96,31 @@ macro_rules! under {
 }
 
 under! {
-    sell_out_guarded: sell_out, Guarded under ReadCommitted;
-    sell_out_optimistic: sell_out, Optimistic under ReadCommitted;
-    sell_out_pessimistic: sell_out, Pessimistic under ReadCommitted;
-    sell_out_guarded_under_repeatable_read: sell_out, Guarded under RepeatableRead;
-    sell_out_optimistic_under_repeatable_read: sell_out, Optimistic under RepeatableRead;
-    sell_out_pessimistic_under_repeatable_read: sell_out, Pessimistic under RepeatableRead;
-    sell_out_guarded_under_serializable: sell_out, Guarded under Serializable;
-    sell_out_optimistic_under_serializable: sell_out, Optimistic under Serializable;
-    sell_out_pessimistic_under_serializable: sell_out, Pessimistic under Serializable;
-    carts_guarded: random_carts, Guarded under ReadCommitted;
-    carts_optimistic: random_carts, Optimistic under ReadCommitted;
-    carts_pessimistic: random_carts, Pessimistic under ReadCommitted;
-    carts_guarded_under_repeatable_read: random_carts, Guarded under RepeatableRead;
-    carts_optimistic_under_repeatable_read: random_carts, Optimistic under RepeatableRead;
-    carts_pessimistic_under_repeatable_read: random_carts, Pessimistic under RepeatableRead;
-    carts_guarded_under_serializable: random_carts, Guarded under Serializable;
-    carts_optimistic_under_serializable: random_carts, Optimistic under Serializable;
-    carts_pessimistic_under_serializable: random_carts, Pessimistic under Serializable;
+    a_sell_out_never_oversells_guarded: sell_out, Guarded under ReadCommitted;
+    a_sell_out_never_oversells_optimistic: sell_out, Optimistic under ReadCommitted;
+    a_sell_out_never_oversells_pessimistic: sell_out, Pessimistic under ReadCommitted;
+    a_sell_out_never_oversells_guarded_under_repeatable_read: sell_out, Guarded under RepeatableRead;
+    a_sell_out_never_oversells_optimistic_under_repeatable_read: sell_out, Optimistic under RepeatableRead;
+    a_sell_out_never_oversells_pessimistic_under_repeatable_read: sell_out, Pessimistic under RepeatableRead;
+    a_sell_out_never_oversells_guarded_under_serializable: sell_out, Guarded under Serializable;
+    a_sell_out_never_oversells_optimistic_under_serializable: sell_out, Optimistic under Serializable;
+    a_sell_out_never_oversells_pessimistic_under_serializable: sell_out, Pessimistic under Serializable;
+    random_carts_cause_no_deadlock_guarded: random_carts, Guarded under ReadCommitted;
+    random_carts_cause_no_deadlock_optimistic: random_carts, Optimistic under ReadCommitted;
+    random_carts_cause_no_deadlock_pessimistic: random_carts, Pessimistic under ReadCommitted;
+    random_carts_cause_no_deadlock_guarded_under_repeatable_read: random_carts, Guarded under RepeatableRead;
+    random_carts_cause_no_deadlock_optimistic_under_repeatable_read: random_carts, Optimistic under RepeatableRead;
+    random_carts_cause_no_deadlock_pessimistic_under_repeatable_read: random_carts, Pessimistic under RepeatableRead;
+    random_carts_cause_no_deadlock_guarded_under_serializable: random_carts, Guarded under Serializable;
+    random_carts_cause_no_deadlock_optimistic_under_serializable: random_carts, Optimistic under Serializable;
+    random_carts_cause_no_deadlock_pessimistic_under_serializable: random_carts, Pessimistic under Serializable;
 }
 
-/// An editor of a product in demand is never refused: sales don't touch the revision.
+/// Sales do not change the revision that an edit compares.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_price_edits_while_32_buyers_order() {
+async fn an_edit_of_a_product_in_demand_is_never_refused() {
     let db = Db::with(Default::ReadCommitted, 33).await;
-    // One attempt each: a single refusal shows.
+    // One attempt per call, so that each conflict fails the test.
     let policy = RetryPolicy::new().with_max_attempts(1);
     let shop = PgInventory::new(db.pool.clone()).with_policy(policy);
     let mut product = add(&shop, "pot", 1_000_000).await;
@@ -133,7 +133,7 @@ async fn a_thousand_price_edits_while_32_buyers_order() {
             while !done.load(SeqCst) {
                 shop.checkout(cart(&[("pot", 1)]))
                     .await
-                    .expect("no price was expected");
+                    .expect("a checkout without an expected price");
                 orders += 1;
             }
             orders
@@ -148,7 +148,7 @@ async fn a_thousand_price_edits_while_32_buyers_order() {
     }
     done.store(true, SeqCst);
     let orders: i64 = buyers.join_all().await.iter().sum();
-    assert!(orders > 100, "the buyers were really there: {orders}");
+    assert!(orders > 100, "{orders} orders beside the edits");
     let end = shop.product(&sku("pot")).await.unwrap();
     assert_eq!(
         (end.revision.get(), end.version.get()),
@@ -157,7 +157,7 @@ async fn a_thousand_price_edits_while_32_buyers_order() {
     assert_books(&db.pool).await;
 }
 
-/// An index on what every sale changes, or a full page, would end HOT updates.
+/// An index on a column that every sale changes, or a full page, would prevent HOT updates.
 #[tokio::test(flavor = "multi_thread")]
 async fn sales_are_hot_updates() {
     let db = Db::with(Default::ReadCommitted, 1).await;

@@ -1,4 +1,4 @@
-//! Steps of one order at once, and one key in many hands: exactly one wins.
+//! Concurrent steps of one order, and concurrent checkouts with one key.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use optilock::inventory::{
     Adjustment, Error, Inventory, OrderId, OrderStatus, PgInventory, ReturnRequest, Strategy,
 };
 use rand::seq::SliceRandom;
+
 use tokio::task::JoinSet;
 
 use crate::{
@@ -13,10 +14,10 @@ use crate::{
     support::goods::{add, cart, sku, stock_of, units},
 };
 
-/// 1,000 orders; 16 tasks pay, cancel and sweep them in any order. Whoever was told that it won is
-/// right, and nobody else was.
+/// 16 tasks pay, cancel and clean up 1,000 orders in any order. Exactly one step of each order is answered
+/// without a replay, and the order has its status.
 #[tokio::test(flavor = "multi_thread")]
-async fn pay_cancel_and_sweep() {
+async fn of_concurrent_payments_cancellations_and_clean_ups_one_wins() {
     let db = Db::new().await;
     let shop = PgInventory::new(db.pool.clone());
     for name in ["pot", "mug", "jug"] {
@@ -56,9 +57,9 @@ async fn pay_cancel_and_sweep() {
     for id in &orders {
         let order = shop.order(*id).await.unwrap();
         let winners: Vec<_> = won.iter().filter(|(winner, _)| winner == id).collect();
-        // The sweep tells nobody which orders it took.
-        let swept = order.reason.as_deref() == Some("expired");
-        assert_eq!(winners.len(), usize::from(!swept), "{order:?}");
+        // The clean-up does not return which orders it cancelled.
+        let cleaned = order.reason.as_deref() == Some("expired");
+        assert_eq!(winners.len(), usize::from(!cleaned), "{order:?}");
         assert!(winners.iter().all(|(_, status)| *status == order.status));
         assert_eq!(order.version.get(), 2);
     }
@@ -66,9 +67,8 @@ async fn pay_cancel_and_sweep() {
     assert_books(&db.pool).await;
 }
 
-/// Cancel, revive, pay and return, over and over, beside checkouts of the same products.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_step_beside_checkouts() {
+async fn concurrent_steps_and_checkouts_cause_no_deadlock() {
     for default in [Default::ReadCommitted, Default::Serializable] {
         let db = Db::with(default, 16).await;
         let patient = optilock::RetryPolicy::new()
@@ -115,7 +115,7 @@ async fn every_step_beside_checkouts() {
     }
 }
 
-/// From four processes, as far as the database can tell.
+/// Returns inventories with a pool each, as four processes have.
 async fn shops(db: &Db, strategy: Strategy) -> Vec<PgInventory> {
     let mut shops = Vec::new();
     for _ in 0..4 {
@@ -125,9 +125,9 @@ async fn shops(db: &Db, strategy: Strategy) -> Vec<PgInventory> {
     shops
 }
 
-/// 200 requests with one key, each with an order id of its own.
+/// Each of the 200 requests has another order id.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_key_from_200_callers_over_four_pools() {
+async fn concurrent_checkouts_with_one_key_make_one_order() {
     for (strategy, stock) in [
         (Strategy::Guarded, 500),
         (Strategy::Guarded, 1),
@@ -162,9 +162,8 @@ async fn one_key_from_200_callers_over_four_pools() {
     }
 }
 
-/// Two sweepers beside each other take every order once.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_sweepers() {
+async fn two_concurrent_clean_ups_cancel_every_order_once() {
     let db = Db::new().await;
     let shop = PgInventory::new(db.pool.clone());
     add(&shop, "pot", 5_000).await;

@@ -1,11 +1,12 @@
-//! What the report tells, and from where on it alerts.
+//! The report and its alerts.
 
 use std::time::Duration;
 
 use optilock::{
     Version,
     inventory::{
-        Inventory, KpiKind, MemoryInventory, PgInventory, Report, ReturnRequest, Strategy,
+        Checkout, Inventory, KpiKind, Line, MemoryInventory, PgInventory, Report, ReturnRequest,
+        Strategy,
     },
     sqlx,
 };
@@ -22,16 +23,8 @@ fn value(report: &Report, kind: KpiKind) -> Option<f64> {
     kpi.unwrap().value
 }
 
-/// The same of every inventory that begins empty.
-async fn tells(shop: &dyn Inventory) {
-    let nothing = shop.report(DAY).await.unwrap();
-    let kinds = nothing.kpis.map(|kpi| kpi.kind);
-    assert_eq!(kinds, KpiKind::ALL);
-    let values = nothing.kpis.map(|kpi| kpi.value);
-    assert_eq!(values, [Some(0.0), None, None, None, None]);
-    assert_eq!(nothing.alerts().count(), 0);
-    assert_eq!((nothing.window, nothing.unpaid_count), (DAY, 0));
-
+/// Makes orders in each state, and one checkout that is refused with a conflict.
+async fn sell(shop: &dyn Inventory) {
     add(shop, "jug", 1_000).await;
     add(shop, "mug", 1_000).await;
     add(shop, "pot", 1_000).await;
@@ -47,13 +40,25 @@ async fn tells(shop: &dyn Inventory) {
     shop.cancel(cancelled.id, "changed my mind").await.unwrap();
     let failed = shop.checkout(cart(&[("jug", 1)])).await.unwrap();
     shop.mark_payment_failed(failed.id).await.unwrap();
-    // Refused: the caller's own version moved on. A conflict, as the buyer sees it.
+    // The version that the caller expects has moved on. The buyer receives this conflict.
     let stale = shop.product(&sku("jug")).await.unwrap().version;
     shop.checkout(cart(&[("jug", 1)])).await.unwrap();
-    let line = optilock::inventory::Line::new(sku("jug"), units(1)).expecting_version(stale);
-    let stale = optilock::inventory::Checkout::new([line]).unwrap();
+    let line = Line::new(sku("jug"), units(1)).expecting_version(stale);
+    let stale = Checkout::new([line]).unwrap();
     assert!(shop.checkout(stale).await.unwrap_err().is_conflict());
+}
 
+/// Asserts the report of an inventory that begins empty.
+async fn assert_report(shop: &dyn Inventory) {
+    let nothing = shop.report(DAY).await.unwrap();
+    let kinds = nothing.kpis.map(|kpi| kpi.kind);
+    assert_eq!(kinds, KpiKind::ALL);
+    let values = nothing.kpis.map(|kpi| kpi.value);
+    assert_eq!(values, [Some(0.0), None, None, None, None]);
+    assert_eq!(nothing.alerts().count(), 0);
+    assert_eq!((nothing.window, nothing.unpaid_count), (DAY, 0));
+
+    sell(shop).await;
     let report = shop.report(DAY).await.unwrap();
     let sold: Vec<_> = report
         .best_sellers
@@ -61,9 +66,9 @@ async fn tells(shop: &dyn Inventory) {
         .map(|seller| (seller.sku.as_str(), seller.units, seller.orders))
         .collect();
     assert_eq!(sold, [("mug", 3, 1), ("pot", 3, 2), ("jug", 2, 2)]);
-    // Of five orders one is cancelled, and the payment of one failed.
+    // One of five orders is cancelled, and the payment of another one failed.
     assert_eq!(value(&report, KpiKind::FailedOrders), Some(0.4));
-    // Of six checkouts one was refused with a conflict.
+    // One of six checkouts was refused with a conflict.
     assert_eq!(value(&report, KpiKind::ConflictRate), Some(1.0 / 6.0));
     assert_eq!(value(&report, KpiKind::MeanAttempts), Some(1.0));
     let seconds = value(&report, KpiKind::CheckoutSeconds).unwrap();
@@ -71,7 +76,7 @@ async fn tells(shop: &dyn Inventory) {
     let alerts: Vec<_> = report.alerts().map(|kpi| kpi.kind).collect();
     assert_eq!(alerts, [KpiKind::ConflictRate, KpiKind::FailedOrders]);
     assert!(report.covers > Duration::ZERO && report.covers < Duration::from_secs(600));
-    // None is half an hour old, and none was bought often.
+    // No unpaid order is half an hour old, and no product is contended.
     assert_eq!((report.unpaid.len(), report.unpaid_count), (0, 0));
     assert_eq!((report.contended, report.negative_stock), (vec![], vec![]));
 
@@ -85,28 +90,28 @@ async fn tells(shop: &dyn Inventory) {
         .map(|product| (product.sku.as_str(), product.version.get()))
         .collect();
     assert_eq!(contended, [("pot", 103)]);
-    // Only what happened within the window.
+    // An empty window has no order.
     let instant = shop.report(Duration::ZERO).await.unwrap();
     assert_eq!(instant.best_sellers, []);
     assert_eq!(value(&instant, KpiKind::FailedOrders), None);
-    // However long it is.
+    // The longest window.
     let ever = shop.report(Duration::MAX).await.unwrap();
     assert_eq!(ever.best_sellers[0].sku, sku("pot"));
 }
 
 #[tokio::test]
-async fn in_memory() {
-    tells(&MemoryInventory::new()).await;
+async fn the_report_of_the_inventory_in_memory_counts_its_orders() {
+    assert_report(&MemoryInventory::new()).await;
 }
 
 #[tokio::test]
-async fn on_postgres() {
+async fn the_report_of_the_inventory_in_postgres_counts_its_orders() {
     let db = Db::new().await;
-    tells(&PgInventory::new(db.pool.clone())).await;
+    assert_report(&PgInventory::new(db.pool.clone())).await;
 }
 
 #[tokio::test]
-async fn attempts_and_conflicts_of_buyers_in_a_race() {
+async fn a_conflict_that_a_retry_absorbed_counts_as_an_attempt_only() {
     let db = Db::new().await;
     let shop = PgInventory::new(db.pool.clone()).with_strategy(Strategy::Optimistic);
     add(&shop, "pot", 100).await;
@@ -118,16 +123,16 @@ async fn attempts_and_conflicts_of_buyers_in_a_race() {
     buyers.join_all().await;
     let report = shop.report(DAY).await.unwrap();
     let stats = shop.stats();
-    // What a retry absorbed shows in the attempts alone. Those of `add`, and of the report, are one each.
+    // `add` and the report are calls with one attempt each.
     let attempts = value(&report, KpiKind::MeanAttempts).unwrap() * 50.0;
     assert_eq!(attempts.round() as u64, stats.attempts - (stats.calls - 50));
     assert!(attempts > 50.0);
     assert_eq!(value(&report, KpiKind::ConflictRate), Some(0.0));
 }
 
-/// What only other code, or time, can bring about.
+/// Only other code, or time, can produce these rows.
 #[tokio::test]
-async fn rows_that_want_attention() {
+async fn the_report_names_negative_stock_and_old_unpaid_orders() {
     let db = Db::new().await;
     let shop = PgInventory::new(db.pool.clone());
     add(&shop, "pot", 100).await;
@@ -166,7 +171,7 @@ async fn rows_that_want_attention() {
     );
     assert_eq!((report.unpaid.len(), report.unpaid_count), (20, 24));
     assert!(orders.contains(&report.unpaid[0].id));
-    // Of 24 orders of that day; the void one is none.
+    // One of 24 orders of that day failed. The void order does not count.
     assert_eq!(value(&report, KpiKind::FailedOrders), Some(1.0 / 24.0));
     let age = report.made_at - report.unpaid[0].since;
     assert!((3_600..3_700).contains(&age.num_seconds()));

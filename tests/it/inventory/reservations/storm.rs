@@ -1,5 +1,6 @@
-//! Many hands on reservations at once, while time passes.
+//! Concurrent operations on reservations while time passes.
 
+use optilock::inventory::{Error, HoldState, Inventory, PgInventory, ReservationId, Reserve, Sku};
 use std::{
     sync::{
         Arc,
@@ -8,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use optilock::inventory::{Error, HoldState, Inventory, PgInventory, ReservationId, Reserve, Sku};
 use rand::seq::IndexedRandom;
 use tokio::task::JoinSet;
 
@@ -19,13 +19,15 @@ use crate::{
 
 const NAMES: [&str; 6] = ["pot", "mug", "jug", "cup", "dish", "bowl"];
 
-/// Of each run. `OPTILOCK_RESERVATION_OPERATIONS=100000` for the figure in the README.
+/// Returns the number of operations of each run: `OPTILOCK_RESERVATION_OPERATIONS`, or 6,000.
 fn operations() -> u64 {
-    let asked = std::env::var("OPTILOCK_RESERVATION_OPERATIONS");
-    asked.map_or(6_000, |it| it.parse().expect("a number of operations"))
+    let requested = std::env::var("OPTILOCK_RESERVATION_OPERATIONS");
+    requested.map_or(6_000, |number| {
+        number.parse().expect("a number of operations")
+    })
 }
 
-fn some_lines() -> Vec<(Sku, i64)> {
+fn random_lines() -> Vec<(Sku, i64)> {
     let mut rng = rand::rng();
     let count = rand::random_range(1..=3);
     let names = NAMES.sample(&mut rng, count);
@@ -34,10 +36,10 @@ fn some_lines() -> Vec<(Sku, i64)> {
         .collect()
 }
 
-/// Sixteen tasks reserve, extend, release, buy, cancel and let run out, and time is moved by making rows
-/// older.
+/// Sixteen tasks reserve, extend, release, buy, cancel and clean up. Older times in the rows stand for the
+/// passage of time.
 #[tokio::test(flavor = "multi_thread")]
-async fn by_sixteen_tasks() {
+async fn concurrent_operations_keep_the_reservations_consistent() {
     for default in [Default::ReadCommitted, Default::RepeatableRead] {
         let db = Db::with(default, 16).await;
         let patient = optilock::RetryPolicy::new()
@@ -52,14 +54,14 @@ async fn by_sixteen_tasks() {
         for _ in 0..16 {
             let (shop, pool, left) = (shop.clone(), db.pool.clone(), Arc::clone(&left));
             tasks.spawn(async move {
-                let mut mine: Vec<ReservationId> = Vec::new();
+                let mut own: Vec<ReservationId> = Vec::new();
                 while left
                     .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1))
                     .is_ok()
                 {
-                    step(&shop, &pool, &mut mine).await;
+                    step(&shop, &pool, &mut own).await;
                 }
-                mine
+                own
             });
         }
         let reservations: Vec<ReservationId> =
@@ -80,46 +82,43 @@ async fn by_sixteen_tasks() {
                 states[at] += 1;
             }
         }
-        println!("{default:?}: {states:?} held, consumed, released, lapsed");
+        println!("{default:?}: {states:?} held, consumed, released, expired");
         assert!(states[1..].iter().all(|count| *count > 0), "{states:?}");
         assert_books(&db.pool).await;
     }
 }
 
-async fn step(shop: &PgInventory, pool: &optilock::sqlx::PgPool, mine: &mut Vec<ReservationId>) {
-    // One of its own, or one that does not exist.
-    let some = mine.choose(&mut rand::rng()).copied();
-    let some = some.unwrap_or_else(ReservationId::new);
+async fn step(shop: &PgInventory, pool: &optilock::sqlx::PgPool, own: &mut Vec<ReservationId>) {
+    // A reservation of this task, or an unknown id.
+    let id = own.choose(&mut rand::rng()).copied();
+    let id = id.unwrap_or_else(ReservationId::new);
     let answer = match rand::random_range(0..100) {
         0..30 => {
-            let lines = some_lines();
+            let lines = random_lines();
             let lines = lines.into_iter().map(|(sku, count)| (sku, units(count)));
             let request = Reserve::new(lines).unwrap();
-            shop.reserve(request).await.map(|made| mine.push(made.id))
+            shop.reserve(request).await.map(|made| own.push(made.id))
         }
-        30..40 => shop
-            .extend(some, Duration::from_secs(1_200))
-            .await
-            .map(drop),
-        40..65 => shop.release(some).await,
+        30..40 => shop.extend(id, Duration::from_secs(1_200)).await.map(drop),
+        40..65 => shop.release(id).await,
         65..85 => {
-            let lines = some_lines();
+            let lines = random_lines();
             let lines: Vec<(&str, i64)> = lines.iter().map(|(sku, n)| (sku.as_str(), *n)).collect();
             let mut request = cart(&lines);
             if rand::random_bool(0.7) {
-                request = request.with_reservation(some);
+                request = request.with_reservation(id);
             }
             match shop.checkout(request).await {
-                // Units come back, or there would soon be none.
+                // The cancellation keeps units available.
                 Ok(order) => shop.cancel(order.id, "test").await.map(drop),
                 Err(refused) => Err(refused),
             }
         }
         85..95 => {
-            // Time passes for some holds.
+            // The holds of the reservation become older.
             let age = "UPDATE optilock.holds SET expires_at = expires_at - interval '11 minutes'
                 WHERE reservation_id = $1 AND state = 0";
-            let aged = optilock::sqlx::query(age).bind(some.uuid()).execute(pool);
+            let aged = optilock::sqlx::query(age).bind(id.uuid()).execute(pool);
             aged.await.map(drop).map_err(Error::from)
         }
         _ => shop.cleanup_reservations().await.map(drop),
@@ -130,7 +129,7 @@ async fn step(shop: &PgInventory, pool: &optilock::sqlx::PgPool, mine: &mut Vec<
             Error::InsufficientStock(_)
             | Error::ReservationClosed { .. }
             | Error::NotFound { .. }
-            // The ageing, which is this test's own and takes no care.
+            // The update above is no operation of the inventory and may conflict.
             | Error::Serialization(_),
         ) => {}
         Err(other) => panic!("{other:?}"),

@@ -1,43 +1,21 @@
-//! The five scenarios of the shop that this crate came from, each by each strategy.
+//! The five scenarios of the specification, with each strategy.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use optilock::{
     Version,
-    inventory::{Checkout, Error, Inventory, Line, Order, OrderStatus, PgInventory, Strategy},
+    inventory::{Checkout, Error, Inventory, Line, OrderStatus, PgInventory, Strategy},
 };
-use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{
     support::db::{Db, assert_books, order_count},
     support::goods::{add, cart, sku, stock_of, units},
+    support::race::{fresh, race},
+    support::strategies::STRATEGIES,
 };
 
-const STRATEGIES: [Strategy; 3] = [
-    Strategy::Guarded,
-    Strategy::Optimistic,
-    Strategy::Pessimistic,
-];
-
-/// Sends all requests at the same moment.
-pub async fn race<I: Inventory + Clone + 'static>(
-    shop: &I,
-    requests: Vec<Checkout>,
-) -> Vec<Result<Order, Error>> {
-    let start = Arc::new(Barrier::new(requests.len()));
-    let mut buyers = JoinSet::new();
-    for request in requests {
-        let (shop, start) = (shop.clone(), start.clone());
-        buyers.spawn(async move {
-            start.wait().await;
-            shop.checkout(request).await
-        });
-    }
-    buyers.join_all().await
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn two_buyers_and_one_unit() {
+async fn of_two_buyers_of_one_unit_one_is_refused() {
     let db = Db::new().await;
     for strategy in STRATEGIES {
         let shop = PgInventory::new(db.pool.clone()).with_strategy(strategy);
@@ -59,7 +37,7 @@ async fn two_buyers_and_one_unit() {
         let refused = answers
             .into_iter()
             .find_map(Result::err)
-            .expect("one is refused");
+            .expect("a refused buyer");
         assert_eq!(
             refused.to_string(),
             format!("insufficient stock: 1 of {name} requested, 0 available")
@@ -69,13 +47,8 @@ async fn two_buyers_and_one_unit() {
     assert_books(&db.pool).await;
 }
 
-/// The same lines under an order id of its own.
-pub fn fresh(request: Checkout) -> Checkout {
-    request.with_order_id(optilock::inventory::OrderId::new())
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn concurrent_quantities_against_limited_stock() {
+async fn concurrent_quantities_never_exceed_the_stock() {
     let db = Db::new().await;
     for strategy in STRATEGIES {
         let shop = PgInventory::new(db.pool.clone()).with_strategy(strategy);
@@ -95,7 +68,7 @@ async fn concurrent_quantities_against_limited_stock() {
         for refused in answers.into_iter().filter_map(Result::err) {
             assert!(refused.is_insufficient_stock(), "{strategy:?}: {refused:?}");
         }
-        // Thirty units were asked for, so somebody wanted more than was left.
+        // Thirty units were requested, so at least one request exceeded the rest.
         assert!(left < 4, "{strategy:?}: {left} left");
     }
     assert_books(&db.pool).await;
@@ -109,7 +82,7 @@ async fn three_buyers_all_succeed_after_retries() {
     let mut rounds = 0;
     while shop.stats().conflicts == 0 {
         rounds += 1;
-        assert!(rounds <= 30, "three buyers at once never met");
+        assert!(rounds <= 30, "three concurrent buyers never conflicted");
         let answers = race(&shop, (0..3).map(|_| cart(&[("pot", 1)])).collect()).await;
         assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     }
@@ -120,7 +93,7 @@ async fn three_buyers_all_succeed_after_retries() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failed_orders_are_cleaned_up() {
+async fn concurrent_clean_ups_cancel_each_unpaid_order_once() {
     let db = Db::new().await;
     let shop = PgInventory::new(db.pool.clone());
     add(&shop, "pot", 50).await;
@@ -134,20 +107,20 @@ async fn failed_orders_are_cleaned_up() {
                 .id,
         );
     }
-    // Three sweepers at once, beside a buyer.
-    let sweep = || shop.cleanup_failed_orders(Duration::ZERO);
-    let (a, b, c, buyer) = tokio::join!(
-        sweep(),
-        sweep(),
-        sweep(),
+    // Three clean-ups run beside a buyer.
+    let cleanup = || shop.cleanup_failed_orders(Duration::ZERO);
+    let (first, second, third, buyer) = tokio::join!(
+        cleanup(),
+        cleanup(),
+        cleanup(),
         shop.checkout(cart(&[("mug", 1)]))
     );
     let last = shop.cleanup_failed_orders(Duration::ZERO).await.unwrap();
-    let swept: u64 = [a.unwrap(), b.unwrap(), c.unwrap(), last]
+    let cancelled: u64 = [first.unwrap(), second.unwrap(), third.unwrap(), last]
         .iter()
-        .map(|cleanup| cleanup.orders)
+        .map(|done| done.orders)
         .sum();
-    assert_eq!(swept, 21, "each once");
+    assert_eq!(cancelled, 21, "each order once");
     orders.push(buyer.unwrap().id);
     for id in orders {
         assert_eq!(shop.order(id).await.unwrap().status, OrderStatus::Cancelled);
@@ -180,7 +153,7 @@ async fn a_stale_version_is_refused() {
             (conflict.expected, conflict.actual),
             (Version::FIRST, Version::new(2).unwrap())
         );
-        assert_eq!(shop.stats().escaped, 0, "an answer, not a lost race");
+        assert_eq!(shop.stats().escaped, 0, "a refusal is no exhausted retry");
         assert_eq!(stock_of(&shop, &name).await, 4);
     }
     assert_books(&db.pool).await;

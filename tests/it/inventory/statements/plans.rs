@@ -1,4 +1,4 @@
-//! What is done every minute reads no whole table.
+//! The plans of clean-ups, which run every minute and read no whole table.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::{
     support::goods::{add, cart, sku, units},
 };
 
-/// How often an index was used and its table read whole, so far.
+/// Returns how many scans of the index and how many sequential scans of its table were counted.
 async fn scans(pool: &PgPool, index: &str) -> (i64, i64) {
-    // The numbers of this session, now: the pool has no other.
+    // The pool has one connection, so this flushes all its statistics.
     let flush = "SELECT pg_stat_force_next_flush()";
     sqlx::query(flush).execute(pool).await.unwrap();
     let scans = "SELECT i.idx_scan, t.seq_scan FROM pg_stat_user_indexes i
@@ -24,11 +24,11 @@ async fn scans(pool: &PgPool, index: &str) -> (i64, i64) {
 }
 
 #[tokio::test]
-async fn clean_ups_go_by_their_indexes() {
+async fn clean_ups_use_their_indexes() {
     let db = Db::with(Default::ReadCommitted, 1).await;
     let shop = PgInventory::new(db.pool.clone());
     add(&shop, "pot", 100).await;
-    // What there is after a year: nearly everything is settled.
+    // Rows as after a year: nearly all orders are paid and nearly all holds ended.
     sqlx::raw_sql(
         "INSERT INTO optilock.orders (id, status, total, currency)
              SELECT gen_random_uuid(), 2, 0, 'MXN' FROM generate_series(1, 20000);
@@ -47,20 +47,20 @@ async fn clean_ups_go_by_their_indexes() {
     }
     let orders = scans(&db.pool, "orders_unpaid").await;
     let holds = scans(&db.pool, "holds_due").await;
-    let swept = shop.cleanup_failed_orders(Duration::ZERO).await.unwrap();
-    assert_eq!(swept.orders, 3);
-    let lapsed = shop.cleanup_reservations().await.unwrap();
-    assert_eq!(lapsed.holds, 3);
+    let cancelled = shop.cleanup_failed_orders(Duration::ZERO).await.unwrap();
+    assert_eq!(cancelled.orders, 3);
+    let expired = shop.cleanup_reservations().await.unwrap();
+    assert_eq!(expired.holds, 3);
     let after = scans(&db.pool, "orders_unpaid").await;
     assert!(
         after.0 > orders.0,
         "the index was not used: {orders:?}, {after:?}"
     );
-    assert_eq!(after.1, orders.1, "all orders were read");
+    assert_eq!(after.1, orders.1, "the whole table of orders was read");
     let after = scans(&db.pool, "holds_due").await;
     assert!(
         after.0 > holds.0,
         "the index was not used: {holds:?}, {after:?}"
     );
-    assert_eq!(after.1, holds.1, "all holds were read");
+    assert_eq!(after.1, holds.1, "the whole table of holds was read");
 }

@@ -1,52 +1,21 @@
-//! Triggers and policies that swallow a part of a step, or change it.
+//! Triggers and policies that swallow a part of a step or alter it.
 
 use std::time::Duration;
 
-use optilock::sqlx::AssertSqlSafe;
+use optilock::inventory::{BatchOptions, BatchedInventory, Error, Inventory, PgInventory};
+
 use tokio::time::timeout;
 
-use super::*;
-use crate::support::db::with_role;
+use super::request::{QUICK, Request, STEPS, Step, shop};
+use crate::{
+    support::db::{assert_books, pool_options, with_role},
+    support::goods::cart,
+    support::proxy::{Cut, Proxy},
+    support::stored::stored,
+    support::triggers::{KEEP, SWALLOW, add_trigger, drop_trigger, run},
+};
 
-/// Everything that is stored.
-async fn stored(pool: &PgPool) -> String {
-    let all = "SELECT concat_ws(E'\n',
-        (SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM optilock.products t),
-        (SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM optilock.orders t),
-        (SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM optilock.order_lines t),
-        (SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM optilock.returns t),
-        (SELECT string_agg(t::text, ' ' ORDER BY t::text) FROM optilock.movements t))";
-    sqlx::query_scalar(all).fetch_one(pool).await.unwrap()
-}
-
-async fn run(pool: &PgPool, sql: String) {
-    sqlx::raw_sql(AssertSqlSafe(sql))
-        .execute(pool)
-        .await
-        .unwrap();
-}
-
-/// A trigger before a write on a table, by what it does with each row.
-async fn meddle(pool: &PgPool, table: &str, event: &str, body: &str, when: &str) {
-    run(
-        pool,
-        format!(
-            "CREATE FUNCTION public.meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
-             CREATE TRIGGER meddle BEFORE {event} ON optilock.{table} FOR EACH ROW {when}
-                 EXECUTE FUNCTION public.meddle()"
-        ),
-    )
-    .await;
-}
-
-async fn leave(pool: &PgPool) {
-    run(pool, "DROP FUNCTION public.meddle CASCADE".to_owned()).await;
-}
-
-const SWALLOW: &str = "RETURN NULL;";
-const KEEP: &str = "RETURN OLD;";
-
-/// Table, event, and what is done.
+/// Table, event and body of the trigger.
 const TRIGGERS: [(&str, &str, &str); 14] = [
     ("orders", "UPDATE", SWALLOW),
     ("orders", "UPDATE", KEEP),
@@ -84,17 +53,17 @@ const TRIGGERS: [(&str, &str, &str); 14] = [
     ),
 ];
 
+/// Returns true if the step writes the table.
 fn writes(step: Step, table: &str) -> bool {
     match step {
         Step::Pay | Step::Fail => table == "orders",
         Step::Cancel | Step::Revive => ["orders", "products", "movements"].contains(&table),
-        Step::ReturnRequest => true,
+        Step::Return => true,
     }
 }
 
-/// A step is stored as it was meant, or not at all: alone and in a batch.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_step_is_stored_as_it_was_meant_or_not_at_all() {
+async fn a_swallowed_or_altered_step_is_refused() {
     let (db, direct) = shop().await;
     let batched = BatchedInventory::new(direct.clone(), BatchOptions::new().always());
     let mut cells = 0;
@@ -102,16 +71,16 @@ async fn a_step_is_stored_as_it_was_meant_or_not_at_all() {
         for shop in [&direct as &dyn Inventory, &batched] {
             for step in STEPS.into_iter().filter(|step| writes(*step, table)) {
                 let request = Request::new(&direct, step, false).await;
-                meddle(&db.pool, table, event, body, "").await;
+                add_trigger(&db.pool, table, event, body, "").await;
                 let before = stored(&db.pool).await;
                 let answer = request.send(shop).await;
-                leave(&db.pool).await;
+                drop_trigger(&db.pool).await;
                 let cell = format!("{step:?}, {event} of {table}: {body} {answer:?}");
                 assert_eq!(stored(&db.pool).await, before, "{cell}");
                 let Err(Error::Suppressed {
                     entity,
                     id,
-                    table: told,
+                    table: named,
                 }) = answer
                 else {
                     panic!("{cell}");
@@ -121,11 +90,11 @@ async fn a_step_is_stored_as_it_was_meant_or_not_at_all() {
                     ("order", request.order.id.to_string()),
                     "{cell}"
                 );
-                // No row at all may have several reasons.
-                let named = told.is_none() && body == SWALLOW
-                    || told.as_deref() == Some(&format!("optilock.{table}"));
-                assert!(named, "{cell}");
-                // And afterwards it is made.
+                // A missing row has several possible causes.
+                let is_named = named.is_none() && body == SWALLOW
+                    || named.as_deref() == Some(&format!("optilock.{table}"));
+                assert!(is_named, "{cell}");
+                // Without the trigger, the step succeeds.
                 assert!(!request.send(shop).await.unwrap().replayed);
                 cells += 1;
             }
@@ -135,9 +104,9 @@ async fn a_step_is_stored_as_it_was_meant_or_not_at_all() {
     assert_books(&db.pool).await;
 }
 
-/// One order of a batch is swallowed: that one is refused, the others are cancelled.
+/// A trigger swallows the write of one order of the batch.
 #[tokio::test]
-async fn one_of_a_batch_is_suppressed() {
+async fn only_the_suppressed_cancellation_of_a_batch_fails() {
     let (db, direct) = shop().await;
     let shop = BatchedInventory::new(direct.clone(), BatchOptions::new().always());
     for body in [SWALLOW, KEEP] {
@@ -146,24 +115,48 @@ async fn one_of_a_batch_is_suppressed() {
             requests.push(Request::new(&direct, Step::Cancel, pinned).await);
         }
         let when = format!("WHEN (OLD.id = '{}')", requests[1].order.id);
-        meddle(&db.pool, "orders", "UPDATE", body, &when).await;
-        let (a, b, c) = tokio::join!(
+        add_trigger(&db.pool, "orders", "UPDATE", body, &when).await;
+        let (first, second, third) = tokio::join!(
             requests[0].send(&shop),
             requests[1].send(&shop),
             requests[2].send(&shop)
         );
-        leave(&db.pool).await;
-        assert!(!a.unwrap().replayed && !c.unwrap().replayed);
-        assert!(matches!(b, Err(Error::Suppressed { .. })), "{b:?}");
-        let untouched = direct.order(requests[1].order.id).await.unwrap();
-        assert_eq!(untouched, requests[1].order);
+        drop_trigger(&db.pool).await;
+        assert!(!first.unwrap().replayed && !third.unwrap().replayed);
+        assert!(
+            matches!(second, Err(Error::Suppressed { .. })),
+            "{second:?}"
+        );
+        let unchanged = direct.order(requests[1].order.id).await.unwrap();
+        assert_eq!(unchanged, requests[1].order);
     }
     assert_books(&db.pool).await;
 }
 
-/// Rows that can be read and not written: an answer after a few statements, where a loop had no end.
+/// Asserts that each step that writes the table is refused in time and leaves its order unchanged.
+async fn assert_suppressed(direct: &PgInventory, shop: &dyn Inventory, table: &str) {
+    for (step, pinned) in STEPS
+        .into_iter()
+        .flat_map(|step| [(step, false), (step, true)])
+    {
+        if !writes(step, table) {
+            continue;
+        }
+        let request = Request::new(direct, step, pinned).await;
+        let answer = timeout(Duration::from_secs(5), request.send(shop)).await;
+        let answer = answer.expect("an answer");
+        assert!(
+            matches!(&answer, Err(Error::Suppressed { .. })),
+            "{step:?}, {table}: {answer:?}"
+        );
+        let unchanged = direct.order(request.order.id).await.unwrap();
+        assert_eq!(unchanged, request.order, "{step:?}, {table}");
+    }
+}
+
+/// The policy lets the role read the rows but not write them. The step must end with an answer.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_policy_keeps_from_being_written_is_suppressed() {
+async fn a_step_is_refused_if_a_row_policy_hides_its_write() {
     let (db, direct) = shop().await;
     with_role(&db.pool, async |role| {
         run(
@@ -187,21 +180,8 @@ async fn what_a_policy_keeps_from_being_written_is_suppressed() {
                 ),
             )
             .await;
-            for (step, pinned) in STEPS.into_iter().flat_map(|it| [(it, false), (it, true)]) {
-                if !writes(step, table) {
-                    continue;
-                }
-                for shop in [&shop as &dyn Inventory, &batched] {
-                    let request = Request::new(&direct, step, pinned).await;
-                    let answer = timeout(Duration::from_secs(5), request.send(shop)).await;
-                    let answer = answer.expect("an answer");
-                    assert!(
-                        matches!(&answer, Err(Error::Suppressed { .. })),
-                        "{step:?}, {table}: {answer:?}"
-                    );
-                    let untouched = direct.order(request.order.id).await.unwrap();
-                    assert_eq!(untouched, request.order, "{step:?}, {table}");
-                }
+            for shop in [&shop as &dyn Inventory, &batched] {
+                assert_suppressed(&direct, shop, table).await;
             }
             run(
                 &db.pool,
@@ -217,19 +197,19 @@ async fn what_a_policy_keeps_from_being_written_is_suppressed() {
     assert_books(&db.pool).await;
 }
 
-/// The row that uses an order's id up is no order, or is not there.
+/// A trigger alters the void order, which blocks the id of a refused checkout.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_void_order_that_is_changed_is_not_stored() {
+async fn an_altered_void_order_is_not_stored() {
     let (db, _) = shop().await;
     let when = "WHEN (NEW.status = 4)";
     let body = "NEW.status := 0; RETURN NEW;";
-    meddle(&db.pool, "orders", "INSERT", body, when).await;
+    add_trigger(&db.pool, "orders", "INSERT", body, when).await;
     let proxy = Proxy::new(&db).await;
     let shop = PgInventory::new(proxy.pool(4).await).with_policy(QUICK);
     let request = cart(&[("pot", 10_000)]);
     proxy.trap(request.order_id().uuid().as_bytes(), Cut::Before);
     let before = stored(&db.pool).await;
-    // Refused, after an attempt of which nothing is known; and the id could not be used up.
+    // The first attempt has an unknown outcome, and the void order is refused.
     let answer = shop.checkout(request).await;
     assert!(!proxy.armed());
     assert!(answer.unwrap_err().is_unknown());
