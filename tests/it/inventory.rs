@@ -1,19 +1,13 @@
-pub mod adjustments;
-pub mod audit;
-pub mod bad_input;
-pub mod bugs;
-pub mod cached_stock;
-pub mod checkout;
-pub mod clean_ups;
-pub mod contract;
-pub mod dropped;
-pub mod edges;
-pub mod exactly_once;
-pub mod expired_holds;
-pub mod feed;
+mod bugs;
+mod cache;
+mod checkout;
+mod cleanup;
+mod contract;
+mod dropped;
 mod hook;
 mod ledger;
 mod migrate;
+mod model;
 mod operations;
 pub mod orders;
 mod products;
@@ -25,4 +19,5 @@ pub mod scenarios {
     pub use crate::support::race::race;
 }
 
+pub use checkout::exactly_once;
 pub use orders::life as order_life;

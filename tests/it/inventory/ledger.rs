@@ -1,6 +1,8 @@
 //! Movements, the report, and the numbers that the ledger and the products keep.
 
 mod adjustments;
+mod audit;
+mod feed;
 mod foreign_rows;
 mod report;
 mod set_back;

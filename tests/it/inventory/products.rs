@@ -1,3 +1,6 @@
-//! Products.
+//! Products: adjustments, held stock, pauses, versions.
 
+mod adjustments;
+mod held_stock;
+mod last_version;
 mod pause;

@@ -1,6 +1,7 @@
 //! Reservations, in any inventory.
 
 mod checkouts;
+mod expired_holds;
 mod expiry;
 mod helpers;
 mod protection;

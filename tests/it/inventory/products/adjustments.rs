@@ -1,4 +1,4 @@
-//! Adjustments meet expired holds as checkouts do: by pieces, and only where ending them is enough.
+//! Adjustments end expired holds in batches, and only if the units of these holds suffice.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::{
     support::goods::{add, sku, units},
 };
 
-/// Reservations of one pot each, all expired.
-async fn expired(shop: &dyn Inventory, pots: usize) {
+/// Reserves `pots` times one pot, for a microsecond each.
+async fn add_expired_holds(shop: &dyn Inventory, pots: usize) {
     for _ in 0..pots {
         let reserve = Reserve::new([(sku("pot"), units(1))]).unwrap();
         let reserve = reserve.for_duration(Duration::from_micros(1));
@@ -22,24 +22,24 @@ async fn expired(shop: &dyn Inventory, pots: usize) {
     }
 }
 
-fn lost(pots: i64) -> Adjustment {
+fn loss(pots: i64) -> Adjustment {
     Adjustment::new(sku("pot"), -pots, "lost").unwrap()
 }
 
-async fn left(pool: &PgPool) -> i64 {
-    let left = "SELECT count(*) FROM optilock.holds WHERE state = 0";
-    sqlx::query_scalar(left).fetch_one(pool).await.unwrap()
+async fn held_count(pool: &PgPool) -> i64 {
+    let held = "SELECT count(*) FROM optilock.holds WHERE state = 0";
+    sqlx::query_scalar(held).fetch_one(pool).await.unwrap()
 }
 
-/// Each call ends a piece, which stays ended, and the last one makes the adjustment, once.
+/// Each call ends one batch of holds permanently; the last one makes the adjustment, once.
 #[tokio::test]
-async fn one_past_its_deadline_gets_further() {
+async fn an_adjustment_past_its_deadline_makes_progress() {
     let db = Db::new().await;
     let policy = RetryPolicy::new().with_deadline(Some(Duration::from_nanos(1)));
     let shop = PgInventory::new(db.pool.clone()).with_policy(policy);
     add(&shop, "pot", 600).await;
-    expired(&shop, 600).await;
-    let adjustment = lost(600);
+    add_expired_holds(&shop, 600).await;
+    let adjustment = loss(600);
     for rest in [344, 88] {
         let answer = shop.adjust_stock(adjustment.clone()).await;
         let is_busy = matches!(
@@ -50,7 +50,7 @@ async fn one_past_its_deadline_gets_further() {
             })
         );
         assert!(is_busy, "{answer:?}");
-        assert_eq!(left(&db.pool).await, rest);
+        assert_eq!(held_count(&db.pool).await, rest);
     }
     for _ in 0..2 {
         let product = shop.adjust_stock(adjustment.clone()).await.unwrap();
@@ -59,37 +59,37 @@ async fn one_past_its_deadline_gets_further() {
     assert_books(&db.pool).await;
 }
 
-/// One that can't be made ends no hold.
+/// An adjustment that is refused ends no hold.
 #[tokio::test]
-async fn a_refused_one_changes_nothing() {
+async fn a_refused_adjustment_changes_nothing() {
     let db = Db::new().await;
     let shops: [&dyn Inventory; 2] = [&PgInventory::new(db.pool.clone()), &MemoryInventory::new()];
     for shop in shops {
         add(shop, "pot", 5).await;
-        expired(shop, 3).await;
+        add_expired_holds(shop, 3).await;
         let before = shop.product(&sku("pot")).await.unwrap();
-        match shop.adjust_stock(lost(6)).await {
+        match shop.adjust_stock(loss(6)).await {
             Err(Error::InsufficientStock(short)) => assert_eq!(short[0].available, 5),
             other => panic!("{other:?}"),
         }
         assert_eq!(shop.product(&sku("pot")).await.unwrap(), before);
-        let product = shop.adjust_stock(lost(5)).await.unwrap();
+        let product = shop.adjust_stock(loss(5)).await.unwrap();
         assert_eq!((product.stock.get(), product.reserved.get()), (0, 0));
         let ledger = shop.movements(&sku("pot"), Page::first(10)).await.unwrap();
-        assert_eq!(ledger.len(), 6, "{ledger:?}"); // added, three holds, one piece, the adjustment
+        assert_eq!(ledger.len(), 6, "{ledger:?}"); // one addition, three holds, one expiry, one adjustment
     }
     assert_books(&db.pool).await;
 }
 
-/// An adjustment under the id of another is refused by name.
+/// A different adjustment with the same id is refused as a mismatch.
 #[tokio::test]
-async fn an_id_is_of_one_adjustment() {
+async fn an_adjustment_id_is_used_once() {
     let db = Db::new().await;
     let shop = PgInventory::new(db.pool.clone());
     add(&shop, "pot", 5).await;
-    let made = lost(1);
-    shop.adjust_stock(made.clone()).await.unwrap();
-    let other = lost(2).with_id(made.id());
+    let first = loss(1);
+    shop.adjust_stock(first.clone()).await.unwrap();
+    let other = loss(2).with_id(first.id());
     let refusal = shop.adjust_stock(other).await.unwrap_err();
     assert_eq!(refusal.code(), "idempotency-mismatch", "{refusal}");
     assert_books(&db.pool).await;

@@ -1,4 +1,4 @@
-//! However many look at a product, the database is asked once.
+//! `CachedStock` sends one query for all viewers of a product.
 
 use std::{
     sync::Arc,
@@ -12,20 +12,22 @@ use optilock::{
     sqlx::{self, AssertSqlSafe, Connection},
 };
 
+use tokio::task::JoinSet;
+
 use crate::{
     support::db::{Db, pool_options},
     support::goods::{add, cart, sku, stock_of},
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_of_viewers_asks_once() {
+async fn concurrent_viewers_share_one_query() {
     let db = Db::new().await;
     let pg = PgInventory::new(db.pool.clone());
     let shop = Arc::new(CachedStock::new(pg.clone()));
     add(&*shop, "pot", 5).await;
-    let crowd = async |shown: i64| {
+    let assert_one_query = async |shown: i64| {
         let before = pg.stats().calls;
-        let mut viewers = tokio::task::JoinSet::new();
+        let mut viewers = JoinSet::new();
         for _ in 0..200 {
             let shop = Arc::clone(&shop);
             viewers.spawn(async move { shop.display(&sku("pot")).await.unwrap().shown() });
@@ -33,10 +35,10 @@ async fn a_crowd_of_viewers_asks_once() {
         assert_eq!(viewers.join_all().await, [shown; 200]);
         assert_eq!(pg.stats().calls, before + 1);
     };
-    crowd(5).await;
-    // After a sale, once more.
+    assert_one_query(5).await;
+    // A sale discards the cached stock.
     shop.checkout(cart(&[("pot", 2)])).await.unwrap();
-    crowd(3).await;
+    assert_one_query(3).await;
 }
 
 async fn rename(db: &Db, from: &str, to: &str) {
@@ -45,8 +47,8 @@ async fn rename(db: &Db, from: &str, to: &str) {
     rename.execute(&db.pool).await.unwrap();
 }
 
-/// What is shown once the failure is forgotten.
-async fn shown_again(shop: &CachedStock<PgInventory>) -> i64 {
+/// Returns the stock that is shown after the cached error has expired.
+async fn shown_after_recovery(shop: &CachedStock<PgInventory>) -> i64 {
     let start = Instant::now();
     loop {
         match shop.display(&sku("pot")).await {
@@ -59,7 +61,7 @@ async fn shown_again(shop: &CachedStock<PgInventory>) -> i64 {
 }
 
 #[tokio::test]
-async fn an_error_is_kept_for_a_moment() {
+async fn a_cached_error_expires() {
     let db = Db::new().await;
     let shop = CachedStock::new(PgInventory::new(db.pool.clone()));
     add(&shop, "pot", 5).await;
@@ -67,56 +69,56 @@ async fn an_error_is_kept_for_a_moment() {
     let error = shop.display(&sku("pot")).await.unwrap_err();
     assert_eq!(error.code(), "database");
     rename(&db, "away", "products").await;
-    assert_eq!(shown_again(&shop).await, 5);
+    assert_eq!(shown_after_recovery(&shop).await, 5);
     assert_eq!(stock_of(&shop, "pot").await, 5);
 }
 
-/// The inventory fails: it is asked once a moment, however many look.
+/// While the inventory fails, it is queried at most once per second.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_asks_a_failing_inventory_once() {
+async fn concurrent_viewers_share_one_query_to_a_failing_inventory() {
     let db = Db::new().await;
     let pg = PgInventory::new(db.pool.clone());
     let shop = Arc::new(CachedStock::new(pg.clone()).with_ttl(Duration::from_millis(1)));
     add(&*shop, "pot", 5).await;
-    let crowd = async || {
+    let viewers = async || {
         let (before, start) = (pg.stats().calls, Instant::now());
-        let mut viewers = tokio::task::JoinSet::new();
+        let mut tasks = JoinSet::new();
         for _ in 0..500 {
             let shop = Arc::clone(&shop);
-            viewers.spawn(async move { shop.display(&sku("pot")).await });
+            tasks.spawn(async move { shop.display(&sku("pot")).await });
         }
-        let answers = viewers.join_all().await;
+        let answers = tasks.join_all().await;
         let calls = pg.stats().calls - before;
         assert!(calls <= 1 + start.elapsed().as_secs(), "{calls} calls");
         answers
     };
     rename(&db, "products", "away").await;
-    // Nothing was seen yet.
-    let answers = crowd().await;
+    // No stock was read before the failure.
+    let answers = viewers().await;
     let busy = answers
         .iter()
         .filter(|it| it.as_ref().is_err_and(Error::is_busy));
     assert!(busy.count() >= 490);
     rename(&db, "away", "products").await;
-    assert_eq!(shown_again(&shop).await, 5);
+    assert_eq!(shown_after_recovery(&shop).await, 5);
     rename(&db, "products", "away").await;
-    // Older than it should be, and shown.
+    // The stock is older than its time to live and is shown nevertheless.
     tokio::time::sleep(Duration::from_millis(2)).await;
-    for answer in crowd().await {
+    for answer in viewers().await {
         assert_eq!(answer.unwrap().shown(), 5);
     }
     rename(&db, "away", "products").await;
     shop.checkout(cart(&[("pot", 1)])).await.unwrap();
     rename(&db, "products", "away").await;
-    // A sale through this value: what was seen before it is not shown.
-    assert!(crowd().await.iter().all(Result::is_err));
+    // The stock from before a sale through the same cache is not shown.
+    assert!(viewers().await.iter().all(Result::is_err));
     rename(&db, "away", "products").await;
-    assert_eq!(shown_again(&shop).await, 4);
+    assert_eq!(shown_after_recovery(&shop).await, 4);
 }
 
-/// The database does not answer in time: one viewer asks, and all of them get the error together.
+/// If the database does not answer in time, all viewers get the error of one query.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_that_is_told_nothing_is_told_so_together() {
+async fn concurrent_viewers_share_a_timeout() {
     let db = Db::new().await;
     add(&PgInventory::new(db.pool.clone()), "pot", 5).await;
     let options = db.database.options().options([("lock_timeout", "300")]);
@@ -129,7 +131,7 @@ async fn a_crowd_that_is_told_nothing_is_told_so_together() {
         .unwrap();
     let hold = "BEGIN; LOCK TABLE optilock.products IN ACCESS EXCLUSIVE MODE";
     sqlx::raw_sql(hold).execute(&mut holder).await.unwrap();
-    let mut viewers = tokio::task::JoinSet::new();
+    let mut viewers = JoinSet::new();
     let start = Instant::now();
     for _ in 0..60 {
         let shop = Arc::clone(&shop);
@@ -137,18 +139,18 @@ async fn a_crowd_that_is_told_nothing_is_told_so_together() {
     }
     let errors = viewers.join_all().await;
     assert!(errors.iter().all(|error| error.is_busy()), "{errors:?}");
-    // One after the other it would be 18 seconds.
+    // One query per viewer would take 18 seconds.
     let took = start.elapsed();
     assert!(took < Duration::from_secs(9), "{took:?}");
-    let let_go = "ROLLBACK";
-    sqlx::raw_sql(let_go).execute(&mut holder).await.unwrap();
-    assert_eq!(shown_again(&shop).await, 5);
-    // A checkout that a busy database refuses changes nothing: what was seen last is shown.
+    let release = "ROLLBACK";
+    sqlx::raw_sql(release).execute(&mut holder).await.unwrap();
+    assert_eq!(shown_after_recovery(&shop).await, 5);
+    // A checkout that ends as busy keeps the cached stock.
     sqlx::raw_sql(hold).execute(&mut holder).await.unwrap();
     let refused = shop.checkout(cart(&[("pot", 1)])).await.unwrap_err();
     assert!(refused.is_busy(), "{refused:?}");
     assert_eq!(shop.display(&sku("pot")).await.unwrap().shown(), 5);
-    sqlx::raw_sql(let_go).execute(&mut holder).await.unwrap();
+    sqlx::raw_sql(release).execute(&mut holder).await.unwrap();
     shop.checkout(cart(&[("pot", 1)])).await.unwrap();
-    assert_eq!(shown_again(&shop).await, 4);
+    assert_eq!(shown_after_recovery(&shop).await, 4);
 }

@@ -1,33 +1,41 @@
-//! What can't be right can't be built, and the error says why.
+//! An invalid value is never built, and the error names the reason.
 
-use optilock::inventory::{
-    Adjustment, Checkout, Currency, Error, Line, Money, OrderId, Quantity, Sku, Stock,
+use optilock::{
+    Version,
+    inventory::{
+        Adjustment, Checkout, Currency, Error, Line, Money, OrderId, Quantity, Sku, Stock,
+    },
 };
 use proptest::prelude::{any, prop_assert, proptest};
 
 use crate::support::goods::{pesos, sku, units};
 
-fn refused<T: std::fmt::Debug>(result: Result<T, Error>, text: &str) {
+#[track_caller]
+fn assert_invalid<T: std::fmt::Debug>(result: Result<T, Error>, text: &str) {
     let error = result.expect_err(text);
     assert!(matches!(error, Error::Invalid { .. }), "{error:?}");
     assert_eq!((error.http_status(), error.code()), (400, "invalid"));
     assert!(
         error.to_string().contains(text),
-        "{error} does not say {text:?}"
+        "{error} does not contain {text:?}"
     );
 }
 
 #[test]
-fn skus() {
-    refused(Sku::new(""), "sku is empty");
-    refused(Sku::new("x".repeat(201)), "201 bytes long, the most is 200");
-    refused(Sku::new("é".repeat(101)), "202 bytes long");
-    refused(Sku::new("a\0b"), "control character");
-    refused(Sku::new("a\nb"), "control character");
-    refused(Sku::new("\u{85}"), "control character");
+fn an_invalid_sku_is_refused() {
+    assert_invalid(Sku::new(""), "sku is empty");
+    assert_invalid(Sku::new("x".repeat(201)), "201 bytes long, the most is 200");
+    assert_invalid(Sku::new("é".repeat(101)), "202 bytes long");
+    assert_invalid(Sku::new("a\0b"), "control character");
+    assert_invalid(Sku::new("a\nb"), "control character");
+    assert_invalid(Sku::new("\u{85}"), "control character");
     for spaced in [" mug", "mug ", " ", "\u{a0}mug", "mug\u{2003}"] {
-        refused(Sku::new(spaced), "white space");
+        assert_invalid(Sku::new(spaced), "white space");
     }
+}
+
+#[test]
+fn a_valid_sku_keeps_its_text() {
     for good in [
         "m",
         "mug 7",
@@ -43,9 +51,9 @@ fn skus() {
 }
 
 #[test]
-fn quantities_and_stocks() {
+fn a_quantity_or_a_stock_outside_its_range_is_refused() {
     for bad in [0, -1, i64::MIN, 1_000_000_001, i64::MAX] {
-        refused(
+        assert_invalid(
             Quantity::new(bad),
             &format!("quantity {bad} is not within 1 and 1000000000"),
         );
@@ -55,7 +63,7 @@ fn quantities_and_stocks() {
         (units(1), units(1_000_000_000))
     );
     for bad in [-1, i64::MIN, 1_000_000_000_001, i64::MAX] {
-        refused(
+        assert_invalid(
             Stock::new(bad),
             &format!("stock {bad} is not within 0 and 1000000000000"),
         );
@@ -67,14 +75,18 @@ fn quantities_and_stocks() {
 }
 
 #[test]
-fn money() {
+fn an_invalid_currency_or_amount_is_refused() {
     for bad in ["", "MX", "MXNN", "mxn", "M N", "ÄÖ", "M\0N"] {
-        refused(bad.parse::<Currency>(), "is not three capital letters");
+        assert_invalid(bad.parse::<Currency>(), "is not three capital letters");
     }
-    refused(
+    assert_invalid(
         Money::new(-1, "MXN".parse().unwrap()),
         "money -1 is negative",
     );
+}
+
+#[test]
+fn arithmetic_on_money_is_checked() {
     assert_eq!(pesos(i64::MAX).times(units(2)), None);
     assert_eq!(pesos(i64::MAX).plus(pesos(1)), None);
     assert_eq!(pesos(1).plus(Money::zero("USD".parse().unwrap())), None);
@@ -86,57 +98,74 @@ fn money() {
 }
 
 #[test]
-fn adjustments() {
-    refused(Adjustment::new(sku("mug"), 0, "nothing"), "a delta of 0");
+fn an_invalid_adjustment_is_refused() {
+    assert_invalid(Adjustment::new(sku("mug"), 0, "nothing"), "a delta of 0");
     for bad in [i64::MIN, i64::MAX, 1_000_000_000_001, -1_000_000_000_001] {
-        refused(
+        assert_invalid(
             Adjustment::new(sku("mug"), bad, "much"),
             "beyond 1000000000000",
         );
     }
-    refused(Adjustment::new(sku("mug"), 1, " "), "reason is empty");
-    refused(
+    assert_invalid(Adjustment::new(sku("mug"), 1, " "), "reason is empty");
+    assert_invalid(
         Adjustment::new(sku("mug"), 1, "x".repeat(501)),
         "reason is 501 bytes long, the most is 500",
     );
-    refused(
+    assert_invalid(
         Adjustment::new(sku("mug"), 1, "a\0"),
         "reason holds a control character",
     );
 }
 
+fn line(name: &str, quantity: i64) -> Line {
+    Line::new(sku(name), units(quantity))
+}
+
+fn lines(count: u32) -> impl Iterator<Item = Line> {
+    (0..count).map(|number| line(&format!("sku-{number}"), 1))
+}
+
+fn version(number: i64) -> Version {
+    Version::new(number).unwrap()
+}
+
 #[test]
-fn checkouts() {
-    let line = |name: &str, quantity| Line::new(sku(name), units(quantity));
-    refused(Checkout::new([]), "checkout has no lines");
-    refused(
-        Checkout::new((0..10_000).map(|number| line(&format!("sku-{number}"), 1))),
-        "more than 1000 lines",
-    );
-    // Nobody waits for a cart that never ends.
-    refused(
+fn a_checkout_has_between_1_and_1000_lines() {
+    assert_invalid(Checkout::new([]), "checkout has no lines");
+    assert_invalid(Checkout::new(lines(10_000)), "more than 1000 lines");
+    // An infinite iterator is cut off.
+    assert_invalid(
         Checkout::new(std::iter::repeat_with(|| line("mug", 1))),
         "more than 1000 lines",
     );
-    refused(
+    let largest = Checkout::new(lines(1_000)).unwrap();
+    assert_eq!(largest.lines().len(), 1_000);
+}
+
+#[test]
+fn contradicting_lines_of_one_product_are_refused() {
+    assert_invalid(
         Checkout::new([line("mug", 1_000_000_000), line("mug", 1)]),
         "quantity 1000000001 is not within",
     );
-    let version = |number| optilock::Version::new(number).unwrap();
-    refused(
+    assert_invalid(
         Checkout::new([
             line("mug", 1).expecting_version(version(1)),
             line("mug", 1).expecting_version(version(2)),
         ]),
         "two lines of mug expect different versions",
     );
-    refused(
+    assert_invalid(
         Checkout::new([
             line("mug", 1).expecting_price(pesos(1)),
             line("mug", 1).expecting_price(pesos(2)),
         ]),
         "two lines of mug expect different prices",
     );
+}
+
+#[test]
+fn lines_of_one_product_are_merged() {
     let merged = Checkout::new([
         line("mug", 1).expecting_price(pesos(1)),
         line("jug", 1),
@@ -149,33 +178,26 @@ fn checkouts() {
         (mug.quantity(), mug.expected_price(), mug.expected_version()),
         (units(3), Some(pesos(1)), Some(version(3)))
     );
-    assert_eq!(
-        Checkout::new((0..1_000).map(|number| line(&format!("sku-{number}"), 1)))
-            .unwrap()
-            .lines()
-            .len(),
-        1_000
-    );
 }
 
 #[test]
-fn order_ids() {
+fn an_invalid_order_id_is_refused() {
     for bad in [
         "",
         "7",
         "not-a-uuid",
         "01890000-0000-0000-0000-00000000000g",
     ] {
-        refused(bad.parse::<OrderId>(), "is not a UUID");
+        assert_invalid(bad.parse::<OrderId>(), "is not a UUID");
     }
     let id = OrderId::new();
     assert_eq!(id.to_string().parse::<OrderId>().unwrap(), id);
 }
 
 proptest! {
-    /// Whatever text comes in: a SKU that reads back as it was, or a clear refusal.
+    /// Every text either reads back unchanged from its SKU or is refused as invalid.
     #[test]
-    fn any_text(text in any::<String>()) {
+    fn any_text_is_a_sku_or_is_refused(text in any::<String>()) {
         match Sku::new(text.as_str()) {
             Ok(sku) => prop_assert!(sku.as_str() == text && !text.contains('\0') && text.len() <= 200),
             Err(error) => prop_assert!(error.code() == "invalid"),
@@ -183,7 +205,7 @@ proptest! {
     }
 
     #[test]
-    fn any_number(number in any::<i64>()) {
+    fn a_number_is_accepted_within_its_range_only(number in any::<i64>()) {
         prop_assert!(Quantity::new(number).is_ok() == (1..=1_000_000_000).contains(&number));
         prop_assert!(Stock::new(number).is_ok() == (0..=1_000_000_000_000).contains(&number));
         prop_assert!(Money::new(number, Currency::NONE).is_ok() == (number >= 0));
