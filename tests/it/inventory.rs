@@ -19,6 +19,7 @@ pub mod order_life;
 pub mod order_races;
 pub mod pause;
 pub mod plans;
+pub mod regressions;
 pub mod report;
 pub mod reservation_storm;
 pub mod reservations;

@@ -5,6 +5,7 @@ pub mod host_transaction;
 pub mod modify;
 pub mod pool_return;
 pub mod refusals;
+pub mod regressions;
 pub mod row_types;
 pub mod rows;
 pub mod transact;

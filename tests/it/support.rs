@@ -1,4 +1,11 @@
+//! Helpers of all floors' tests.
+
 pub mod bank;
 pub mod db;
 pub mod goods;
+pub mod notes;
+pub mod polling;
 pub mod proxy;
+pub mod stored;
+pub mod strategies;
+pub mod triggers;
