@@ -152,7 +152,7 @@ pub const OPERATIONS: &[Operation] = operations! {
         |shop, fixture| shop.cleanup_idempotency_keys(age(fixture)).await.map(cleaned);
     cleanup_reservations "" @ ExpiredReservation
         => "hold mug:1 1 s3, hold pot:2 2 s3, mug 10-0 [8:10 4:0 5:0], pot 10-0 [8:10 4:0 5:0]",
-        |shop, _case| shop.cleanup_reservations().await.map(|done| cleaned(done.holds));
+        |shop, _fixture| shop.cleanup_reservations().await.map(|done| cleaned(done.holds));
     reserve "" (by_strategy) @ Stocked
         => "hold mug:1 1 s0, hold pot:2 2 s0, mug 10-1 [8:10 4:0], pot 10-2 [8:10 4:0]",
         |shop, fixture| done(shop.reserve(reserve(fixture)).await),
@@ -179,6 +179,6 @@ pub const OPERATIONS: &[Operation] = operations! {
         |shop, fixture| done(shop.report(age(fixture)).await),
         in |shop, tx, fixture| done(shop.report_in(tx, age(fixture)).await);
     audit "" @ Reserved => unchanged,
-        |shop, _case| done(shop.audit().await),
-        in |shop, tx, _case| done(shop.audit_in(tx).await);
+        |shop, _fixture| done(shop.audit().await),
+        in |shop, tx, _fixture| done(shop.audit_in(tx).await);
 };

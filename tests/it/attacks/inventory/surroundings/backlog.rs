@@ -5,12 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use optilock::sqlx;
+use optilock::sqlx::{self, PgPool};
 
 use super::{
     Answer, Cell, Fixture, Harness, NO_PRODUCT, Prepared, Variant, balances, fixture::Setup,
     lock_holder::assert_other_rows_work,
 };
+use crate::support::triggers::run;
 
 /// The longest time that an operation may take beside a backlog.
 const USUAL: Duration = Duration::from_secs(2);
@@ -18,17 +19,17 @@ const USUAL: Duration = Duration::from_secs(2);
 /// There are expired holds of one pot each on the fixture's pots. A request beyond the available stock needs them.
 pub async fn expired_holds(harness: &Harness, variant: &Variant, cell: &str, holds: i64) -> Cell {
     const HOLDS: &str = "
-        WITH p AS (
+        WITH product AS (
             UPDATE optilock.products SET stock = stock + $2, reserved = reserved + $2, version = version + 1
             WHERE sku = $1 AND NOT retired RETURNING sku, version, stock),
-        m AS (
+        movement AS (
             INSERT INTO optilock.movements (sku, version, kind, delta, stock_after)
-            SELECT sku, version, 3, $2, stock FROM p),
-        r AS (
+            SELECT sku, version, 3, $2, stock FROM product),
+        reservation AS (
             INSERT INTO optilock.reservations (id, remaining)
-            SELECT gen_random_uuid(), 1 FROM p, generate_series(1, $2) RETURNING id)
+            SELECT gen_random_uuid(), 1 FROM product, generate_series(1, $2) RETURNING id)
         INSERT INTO optilock.holds (reservation_id, sku, quantity, held, expires_at)
-        SELECT r.id, $1, 1, 1, statement_timestamp() - interval '30 minutes' FROM r";
+        SELECT id, $1, 1, 1, statement_timestamp() - interval '30 minutes' FROM reservation";
     if matches!(
         variant.operation.method,
         "product_at" | "retire_product" | "count_stock"
@@ -46,10 +47,7 @@ pub async fn expired_holds(harness: &Harness, variant: &Variant, cell: &str, hol
     if stored.rows_affected() == 0 {
         return NO_PRODUCT;
     }
-    sqlx::raw_sql("ANALYZE optilock.holds, optilock.products")
-        .execute(pool)
-        .await
-        .unwrap();
+    run(pool, "ANALYZE optilock.holds, optilock.products").await;
     let before = shape(&fixture, pool).await;
     let start = Instant::now();
     let (answer, ()) = tokio::join!(
@@ -67,18 +65,21 @@ pub async fn expired_holds(harness: &Harness, variant: &Variant, cell: &str, hol
         fits,
         "{cell}: {answer:?}, and stored is\n  {after}\nbefore it was\n  {before}"
     );
-    if !variant.operation.is_cleanup() {
-        assert!(
-            start.elapsed() < USUAL,
-            "{cell}: it took {:?}",
-            start.elapsed()
-        );
-    }
+    assert_in_time(variant, start, cell);
     Cell::Passed
 }
 
+/// Asserts the usual latency, except of a clean-up, which works on the backlog itself.
+fn assert_in_time(variant: &Variant, start: Instant, cell: &str) {
+    let took = start.elapsed();
+    assert!(
+        variant.operation.is_cleanup() || took < USUAL,
+        "{cell}: it took {took:?}"
+    );
+}
+
 /// Describes what is stored, without the backlog.
-async fn shape(fixture: &Fixture, pool: &sqlx::PgPool) -> String {
+async fn shape(fixture: &Fixture, pool: &PgPool) -> String {
     const SHAPE: &str = "SELECT concat_ws(' | ',
         (SELECT string_agg(concat_ws(' ', split_part(sku, ' ', 1), stock, revision, retired, paused), ', '
                 ORDER BY sku)
@@ -95,42 +96,29 @@ async fn shape(fixture: &Fixture, pool: &sqlx::PgPool) -> String {
         .unwrap()
 }
 
-/// There are old orders of another product, unpaid or paid. They are stored unless they exist.
-pub async fn orders(
-    harness: &Harness,
-    variant: &Variant,
-    cell: &str,
-    (status, count): (i16, i64),
-) -> Cell {
-    const ORDERS: &str = "
-        WITH o AS (
-            INSERT INTO optilock.orders
-                (id, customer, idempotency_key, status, total, currency, created_at, pending_since)
-            SELECT gen_random_uuid(), 'crowd', n::text, $2, 1, 'MXN',
-                statement_timestamp() - interval '2 days', statement_timestamp() - interval '2 days'
-            FROM generate_series(1, $1) n RETURNING id),
-        l AS (
-            INSERT INTO optilock.order_lines (order_id, sku, quantity, price) SELECT id, 'crowd', 1, 1 FROM o),
-        p AS (
-            INSERT INTO optilock.products (sku, name, price, currency, stock, version)
-            VALUES ('crowd', 'crowd', 1, 'MXN', 0, $1 + 1)),
-        f AS (
-            INSERT INTO optilock.movements (sku, version, kind, delta, stock_after)
-            VALUES ('crowd', 1, 8, $1, $1))
-        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
-        SELECT 'crowd', 1 + n, 1, -1, $1 - n, id FROM (SELECT id, row_number() OVER () AS n FROM o) o";
-    let operation = variant.operation;
-    let of_orders = matches!(
-        operation.method,
-        "checkout" | "report" | "audit" | "return_items"
-    ) || matches!(
-        operation.setup,
-        Setup::Ordered(_) | Setup::CancelledBehindExpiredHolds
-    ) || operation.is_cleanup();
-    if !of_orders {
-        return Cell::CannotApply("it reads no orders");
-    }
-    let pool = &harness.db.pool;
+/// Orders of another product: `$1` is their number, `$2` their status.
+const ORDERS: &str = "
+    WITH new_order AS (
+        INSERT INTO optilock.orders
+            (id, customer, idempotency_key, status, total, currency, created_at, pending_since)
+        SELECT gen_random_uuid(), 'crowd', n::text, $2, 1, 'MXN',
+            statement_timestamp() - interval '2 days', statement_timestamp() - interval '2 days'
+        FROM generate_series(1, $1) n RETURNING id),
+    line AS (
+        INSERT INTO optilock.order_lines (order_id, sku, quantity, price)
+        SELECT id, 'crowd', 1, 1 FROM new_order),
+    product AS (
+        INSERT INTO optilock.products (sku, name, price, currency, stock, version)
+        VALUES ('crowd', 'crowd', 1, 'MXN', 0, $1 + 1)),
+    first_movement AS (
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after)
+        VALUES ('crowd', 1, 8, $1, $1))
+    INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id)
+    SELECT 'crowd', 1 + n, 1, -1, $1 - n, id
+    FROM (SELECT id, row_number() OVER () AS n FROM new_order) numbered";
+
+/// Stores `count` old orders unless they exist.
+async fn ensure_orders(pool: &PgPool, (status, count): (i16, i64)) {
     let exists: bool = sqlx::query_scalar(
         "SELECT EXISTS (SELECT FROM optilock.orders WHERE customer = 'crowd' AND status = $1)",
     )
@@ -138,19 +126,34 @@ pub async fn orders(
     .fetch_one(pool)
     .await
     .unwrap();
-    if !exists {
-        balances::clear(pool).await;
-        sqlx::query(ORDERS)
-            .bind(count)
-            .bind(status)
-            .execute(pool)
-            .await
-            .unwrap();
-        sqlx::raw_sql("ANALYZE optilock.orders, optilock.order_lines, optilock.movements")
-            .execute(pool)
-            .await
-            .unwrap();
+    if exists {
+        return;
     }
+    balances::clear(pool).await;
+    sqlx::query(ORDERS)
+        .bind(count)
+        .bind(status)
+        .execute(pool)
+        .await
+        .unwrap();
+    let analyze = "ANALYZE optilock.orders, optilock.order_lines, optilock.movements";
+    run(pool, analyze).await;
+}
+
+/// There are old orders of another product, unpaid or paid.
+pub async fn orders(harness: &Harness, variant: &Variant, cell: &str, orders: (i16, i64)) -> Cell {
+    let operation = variant.operation;
+    let reads_orders = matches!(
+        operation.method,
+        "checkout" | "report" | "audit" | "return_items"
+    ) || matches!(
+        operation.setup,
+        Setup::Ordered(_) | Setup::CancelledBehindExpiredHolds
+    ) || operation.is_cleanup();
+    if !reads_orders {
+        return Cell::CannotApply("it reads no orders");
+    }
+    ensure_orders(&harness.db.pool, orders).await;
     let start = Instant::now();
     let prepared = harness.prepare(variant).await;
     let (answer, ()) = tokio::join!(
@@ -162,12 +165,6 @@ pub async fn orders(
     // The balance check of a backlog takes longer than a cell, so it runs only after clean-ups and the last operation.
     let last = operation.is_cleanup() || operation.method == "audit";
     harness.keep_rows.store(!last, SeqCst);
-    if !operation.is_cleanup() {
-        assert!(
-            start.elapsed() < USUAL,
-            "{cell}: it took {:?}",
-            start.elapsed()
-        );
-    }
+    assert_in_time(variant, start, cell);
     Cell::Passed
 }

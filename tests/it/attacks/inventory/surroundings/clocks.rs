@@ -10,12 +10,12 @@ use super::{
 /// Transactions commit in another order than they began. A session that began first and wrote last commits while the
 /// operation waits for it. Its clock is a second ahead.
 pub async fn commit_order(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
-    const WRITE: &str = "WITH p AS (
+    const WRITE: &str = "WITH product AS (
             UPDATE optilock.products SET version = version + 1, updated_at = clock_timestamp() + interval '1 s'
             WHERE sku = ($1::text[])[1] AND $2 IS NOT NULL AND NOT retired
             RETURNING sku, version, stock, updated_at)
         INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, moved_at)
-        SELECT sku, version, 7, 0, stock, updated_at FROM p";
+        SELECT sku, version, 7, 0, stock, updated_at FROM product";
     let Prepared { fixture, before } = harness.prepare(variant).await;
     let Some(holder) = LockHolder::of(harness, &fixture, &[WRITE]).await else {
         return NO_PRODUCT;

@@ -59,7 +59,8 @@ async fn kill_under(harness: &Arc<Harness>, server: &mut Server, variants: &[Var
     let holder = LockHolder::of_tables(harness).await;
     let mut work = JoinSet::new();
     for (at, variant) in variants.iter().enumerate() {
-        let (harness, variant, fixture) = (Arc::clone(harness), *variant, prepared[at].fixture.clone());
+        let (harness, variant, fixture) =
+            (Arc::clone(harness), *variant, prepared[at].fixture.clone());
         work.spawn(async move {
             (
                 at,

@@ -37,13 +37,15 @@ async fn expect_done_or_invalid(
 /// The pot has had this stock from its first version.
 pub async fn stock(harness: &Harness, variant: &Variant, cell: &str, stock: i64) -> Cell {
     let Prepared { fixture, .. } = harness.prepare(variant).await;
-    let grow = "WITH p AS (
+    let grow = "WITH grown AS (
             UPDATE optilock.products SET stock = $2 WHERE sku = $1 RETURNING sku, stock),
-        o AS (SELECT p.sku, p.stock - o.stock AS more FROM p JOIN optilock.products o ON o.sku = p.sku)
+        growth AS (
+            SELECT g.sku, g.stock - p.stock AS units
+            FROM grown g JOIN optilock.products p ON p.sku = g.sku)
         UPDATE optilock.movements m
-        SET stock_after = m.stock_after + o.more,
-            delta = m.delta + CASE WHEN m.version = 1 THEN o.more ELSE 0 END
-        FROM o WHERE m.sku = o.sku";
+        SET stock_after = m.stock_after + g.units,
+            delta = m.delta + CASE WHEN m.version = 1 THEN g.units ELSE 0 END
+        FROM growth g WHERE m.sku = g.sku";
     // The stock before the sale must not exceed the largest number.
     let sold: i64 = sqlx::query_scalar(
         "SELECT coalesce(-sum(delta), 0)::bigint FROM optilock.movements
@@ -98,13 +100,13 @@ pub async fn product_version(harness: &Harness, variant: &Variant, cell: &str) -
     ) {
         return Cell::CannotApply("it expects the version from before");
     }
-    let set = "WITH p AS (
+    let set = "WITH product AS (
             UPDATE optilock.products SET version = 9223372036854775807
             WHERE sku = ANY ($1) AND $2 IS NOT NULL RETURNING sku)
         UPDATE optilock.movements m SET version = 9223372036854775807
-        FROM p WHERE m.sku = p.sku
+        FROM product p WHERE m.sku = p.sku
             AND m.version = (SELECT max(l.version) FROM optilock.movements l WHERE l.sku = m.sku)";
-    let Some(_case) = with_number(harness, variant, cell, set).await else {
+    let Some(_fixture) = with_number(harness, variant, cell, set).await else {
         return NO_PRODUCT;
     };
     // The ledger has a gap, which only this test can create.

@@ -74,16 +74,16 @@ pub async fn runtime_dropped(harness: &Harness, variant: &Variant, cell: &str) -
     for yields in [1, 3, 6] {
         let prepared = prepare_three(harness, variant).await;
         let fixtures: Vec<Fixture> = prepared.iter().map(|it| it.fixture.clone()).collect();
-        let (bench_there, subject_there) = (harness.clone(), *variant);
+        let (harness_there, variant_there) = (harness.clone(), *variant);
         tokio::task::block_in_place(move || {
             let runtime = current_thread();
             std::thread::spawn(move || {
                 runtime.block_on(async move {
-                    let own = bench_there.with_settings(4, &[]).await;
+                    let own = harness_there.with_settings(4, &[]).await;
                     for fixture in fixtures {
                         let own = own.clone();
                         tokio::spawn(async move {
-                            own.attempt(&subject_there, &fixture, "dropped").await
+                            own.attempt(&variant_there, &fixture, "dropped").await
                         });
                     }
                     for _ in 0..yields {
