@@ -1,6 +1,7 @@
 //! Helpers of all floors' tests.
 
 pub mod bank;
+pub mod connect;
 pub mod db;
 pub mod goods;
 pub mod notes;

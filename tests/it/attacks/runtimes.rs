@@ -3,15 +3,7 @@
 use optilock::sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::runtime::Runtime;
 
-use crate::support::db::pool_options;
-
-/// Builds a runtime that runs its tasks on one thread.
-pub fn current_thread() -> Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
+use crate::support::{connect::current_thread, db::pool_options};
 
 /// Runs `work` on another thread, with a runtime and a pool of its own.
 pub fn on_another_runtime<T: Send>(

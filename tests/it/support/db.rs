@@ -11,6 +11,8 @@ use tokio::sync::OnceCell;
 
 use support::{Durability, Server, Source, database::Database};
 
+pub use {assert_balanced as assert_books, assert_idle as assert_quiet};
+
 /// Returns the server of all tests; starts it if `DATABASE_URL` names none.
 pub fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
@@ -147,7 +149,6 @@ pub async fn assert_balanced(pool: &PgPool) {
     let audit = audit.expect("the audit can run");
     assert!(audit.is_clean(), "{audit}");
 }
-pub use assert_balanced as assert_books;
 
 /// Asserts that, within ten seconds, no session runs a statement, is in a transaction or holds a lock.
 pub async fn assert_idle(pool: &PgPool) {
@@ -174,7 +175,6 @@ pub async fn assert_idle(pool: &PgPool) {
         tokio::task::yield_now().await;
     }
 }
-pub use assert_idle as assert_quiet;
 
 /// Waits until a condition holds, for ten seconds at most.
 pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::support::{
     bank::{Account, TABLE},
+    connect::pool_of,
     db::{Db, assert_idle, pool_options},
     proxy::Proxy,
 };
@@ -90,9 +91,7 @@ impl Harness {
 
     /// Returns a harness on the same database with a new pool of `connections`.
     pub async fn with_pool_of(&self, connections: u32) -> Self {
-        let options = self.db.database.options();
-        let pool = pool_options(connections).connect_with(options).await;
-        self.through(pool.unwrap())
+        self.through(pool_of(&self.db, connections).await)
     }
 
     pub async fn proxied(&self) -> (Proxy, Self) {

@@ -9,6 +9,7 @@ use optilock::{
 
 use crate::support::{
     bank::{Account, Bank, PLACES, until_waiting},
+    connect::pool_of,
     db::{Db, eventually, pool_options},
     notes::raw,
 };
@@ -31,10 +32,7 @@ async fn until_alter_table_waits(pool: &PgPool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_written_batch_is_not_sent_again_for_a_stale_plan() {
     let bank = Bank::open(PLACES[0]).await;
-    let pool = pool_options(1)
-        .connect_with(bank.db.database.options())
-        .await
-        .unwrap();
+    let pool = pool_of(&bank.db, 1).await;
     let accounts = PgRepository::<Account>::new(pool.clone());
     let one = bank.account(1, 100).await;
     let missing = Account::new(2, 0);

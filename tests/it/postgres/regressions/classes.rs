@@ -15,7 +15,7 @@ use optilock::{
 use super::POLICY;
 use crate::support::{
     bank::{Account, Bank, PLACES},
-    db::pool_options,
+    connect::pool_of,
     notes::{note, with_notes},
 };
 
@@ -89,10 +89,7 @@ async fn a_permanent_error_that_asks_another_for_its_class_ends_the_attempts() {
     }
     let bank = Bank::open(PLACES[0]).await;
     bank.account(1, 100).await;
-    let pool = pool_options(1)
-        .connect_with(bank.db.database.options())
-        .await
-        .unwrap();
+    let pool = pool_of(&bank.db, 1).await;
     let accounts = PgRepository::<Account>::new(bank.pool.clone());
     for _ in 0..3 {
         transact(&pool, &POLICY, async |tx| accounts.get_in(tx, &1).await)

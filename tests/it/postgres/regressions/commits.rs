@@ -9,7 +9,8 @@ use optilock::{
 use super::ONCE;
 use crate::support::{
     bank::{Account, Bank, PLACES},
-    db::{eventually, pool_options},
+    connect::pool_of,
+    db::eventually,
     notes::raw,
 };
 
@@ -83,10 +84,7 @@ async fn a_committed_transaction_of_any_kind_counts_no_rollback() {
     let mut wrong = Vec::new();
     for kind in KINDS {
         let before = counters().await;
-        let pool = pool_options(1)
-            .connect_with(bank.db.database.options())
-            .await
-            .unwrap();
+        let pool = pool_of(&bank.db, 1).await;
         let accounts = PgRepository::<Account>::new(pool.clone());
         for _ in 0..20 {
             if let Err(error) = commit(&pool, &accounts, kind).await {

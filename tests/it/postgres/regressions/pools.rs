@@ -17,6 +17,7 @@ use optilock::{
 use super::POLICY;
 use crate::support::{
     bank::{Account, Bank, PLACES},
+    connect::{current_thread, open_all},
     db::{eventually, pool_options},
     notes::{note, with_notes},
     polling::CatchPanic,
@@ -100,11 +101,7 @@ async fn an_idle_pool_on_a_silent_network_recovers_within_five_seconds() {
         )
         .await;
     let accounts = PgRepository::<Account>::new(pool.clone());
-    let mut connections = Vec::new();
-    for _ in 0..4 {
-        connections.push(pool.acquire().await.unwrap());
-    }
-    drop(connections);
+    open_all(&pool, 4).await;
     eventually("all connections are idle", async || pool.num_idle() == 4).await;
     proxy.silence();
     let (start, mut busy) = (Instant::now(), 0);
@@ -123,10 +120,7 @@ async fn an_idle_pool_on_a_silent_network_recovers_within_five_seconds() {
 #[test]
 fn a_drop_inside_a_runtime_that_is_not_driven_costs_no_connection() {
     let driven = tokio::runtime::Runtime::new().unwrap();
-    let not_driven = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let not_driven = current_thread();
     let (db, pool) = driven.block_on(async {
         let db = with_notes().await;
         let options = pool_options(1).acquire_timeout(Duration::from_secs(5));

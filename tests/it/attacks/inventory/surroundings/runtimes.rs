@@ -13,8 +13,9 @@ use optilock::{
 
 use super::{Cell, Fixture, Harness, POLICY, Prepared, Variant, drops::conclusive};
 use crate::{
-    attacks::runtimes::{current_thread, on_another_runtime},
+    attacks::runtimes::on_another_runtime,
     support::{
+        connect::current_thread,
         db::assert_idle,
         polling::{CatchPanic, PollAtMost},
     },
