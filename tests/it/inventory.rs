@@ -11,6 +11,7 @@ mod model;
 mod operations;
 pub mod orders;
 mod products;
+mod regressions;
 pub mod reservations;
 mod statements;
 

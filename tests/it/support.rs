@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers of all floors' tests.
 
 pub mod bank;
 pub mod connect;
