@@ -7,9 +7,6 @@ use std::{
     str::FromStr,
 };
 
-#[cfg(test)]
-mod tests;
-
 /// The version of a row: a whole number from 1, one more with every write.
 ///
 /// A writer states the version that it read; the write takes effect only if the row still has it.
