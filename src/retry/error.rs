@@ -1,4 +1,4 @@
-//! Why a retry stopped.
+//! The error of a retry, and why it stopped.
 
 use super::class::{Class, Classify, source_of, stand_in};
 use std::{
@@ -7,11 +7,12 @@ use std::{
     time::Duration,
 };
 
-/// A retry gave up: the last error, and why there was no further attempt.
+/// The error of a retry that gave up: the last error, and why there was no further attempt.
 ///
-/// It classifies as [`Class::Permanent`], so that a retry around a retry does not multiply; and as
-/// [`Class::Unknown`] when its [`reason`](Self::reason) is that, or when attempts, time or budget
-/// ran out after an unknown outcome had been retried.
+/// Its class is [`Class::Permanent`], so that a retry around a retry does not multiply the attempts. Its
+/// class is [`Class::Unknown`] if its [`reason`](Self::reason) is
+/// [`Unknown`](StopReason::Unknown), or if attempts, time or budget ran out after an unknown outcome
+/// had been retried.
 ///
 /// An error type of the application keeps that class when its conversion uses
 /// [`try_into_inner`](Self::try_into_inner):
@@ -48,36 +49,36 @@ use std::{
 ///
 /// It is an [`Error`] for every `E` with a text, `anyhow::Error` and `Box<dyn Error + Send + Sync>`
 /// included, so that `?` converts it into these two. Its own text ends with the text of the last
-/// error, and its source is the source of that one as far as this crate knows the type. A
-/// `downcast` through a chain of sources therefore doesn't find the last error; take it from the
-/// field [`error`](Self::error).
+/// error, and its source is the source of the last error if this crate knows the type. A `downcast`
+/// through a chain of sources therefore does not find the last error; use the field
+/// [`error`](Self::error).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RetryError<E> {
     /// The error of the last attempt.
     pub error: E,
-    /// How many attempts were made, from 1.
+    /// The number of attempts, from 1.
     pub attempts: u32,
     /// The time from the start of the first attempt to the end of the last.
     ///
     /// With [`with_retry`](crate::with_retry) and [`with_retry_mut`](crate::with_retry_mut) it starts
-    /// when the first attempt has to wait, or at its end if it never does.
+    /// when the first attempt returns pending, or at the end of that attempt if it never does.
     pub elapsed: Duration,
     /// Why there was no further attempt.
     pub reason: StopReason,
-    /// An earlier attempt may have taken effect, and no later one settled it.
+    /// An earlier attempt may have taken effect, and no later attempt has settled that.
     pub(super) unsettled: bool,
 }
 
 impl<E> RetryError<E> {
-    /// Returns the error of the last attempt when nothing has happened.
+    /// Returns the error of the last attempt if nothing has happened.
     ///
-    /// That error has its own class again: a retry around this one would retry it.
+    /// The returned error has its own class: a retry around this one may retry it.
     ///
     /// # Errors
     ///
-    /// The `RetryError` itself when the outcome is unknown: its class is [`Class::Unknown`], whatever
-    /// the last error says of itself.
+    /// The `RetryError` itself if the outcome is unknown: its class is [`Class::Unknown`], whatever the
+    /// class of the last error is.
     pub fn try_into_inner(self) -> Result<E, Self> {
         match self.class() {
             Class::Unknown => Err(self),
@@ -85,7 +86,7 @@ impl<E> RetryError<E> {
         }
     }
 
-    /// The same, with `change` made to the error.
+    /// Applies `change` to the error of the last attempt.
     #[must_use]
     pub fn map<F>(self, change: impl FnOnce(E) -> F) -> RetryError<F> {
         let Self {
@@ -116,7 +117,7 @@ impl<E: Display> Display for RetryError<E> {
     }
 }
 
-// `E` need not be an `Error`: `anyhow::Error` and boxed errors are none.
+// Not `E: Error`: `anyhow::Error` and boxed errors do not implement it.
 impl<E: Debug + Display + 'static> Error for RetryError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         stand_in(self.class()).or_else(|| source_of(&self.error))
@@ -133,7 +134,7 @@ impl<E> Classify for RetryError<E> {
     }
 }
 
-/// Why a retry made no further attempt.
+/// The reason why a retry made no further attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StopReason {

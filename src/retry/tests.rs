@@ -1,4 +1,4 @@
-//! The loop, under a paused clock and with errors from a script.
+//! The retry loop under a paused clock, with errors from a script.
 
 use super::*;
 use crate::{Conflict, Version};
@@ -33,7 +33,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Delays that can be told in advance: 10, 20, 40 ms and so on.
+/// Delays that are known in advance: 10, 20, 40 ms and so on.
 const PLAIN: RetryPolicy = RetryPolicy::new()
     .with_base_delay(ms(10))
     .with_jitter(Jitter::None)
@@ -83,7 +83,7 @@ async fn stop(policy: &RetryPolicy, script: &[Class]) -> RetryError<Scripted> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn first_retry_is_immediate_then_delays_grow() {
+async fn the_first_retry_is_immediate_and_then_delays_grow() {
     let (played, seen) = play(&PLAIN, &[CONFLICT; 4], Duration::ZERO).await;
     assert_eq!(played.unwrap(), 5);
     assert_eq!(seen.millis(), [0, 0, 10, 30, 70]);
@@ -95,7 +95,7 @@ async fn first_retry_is_immediate_then_delays_grow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn both_forms_do_the_same() {
+async fn both_forms_have_the_same_delays() {
     let start = Instant::now();
     let mut at = Vec::new();
     let played = with_retry(&PLAIN, |attempt| {
@@ -113,7 +113,7 @@ async fn both_forms_do_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn zero_delays_do_not_touch_the_timer() {
+async fn zero_delays_do_not_use_the_timer() {
     let start = Instant::now();
     let policy = PLAIN.with_base_delay(Duration::ZERO);
     let (played, _) = play(&policy, &[CONFLICT; 11], Duration::ZERO).await;
@@ -135,7 +135,7 @@ async fn attempts_run_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn permanent_and_unknown_stop_at_once() {
+async fn permanent_and_unknown_errors_stop_the_retry() {
     let error = stop(&PLAIN, &[Class::Permanent]).await;
     assert_eq!((error.attempts, error.reason), (1, StopReason::Permanent));
     assert_eq!(error.elapsed, Duration::ZERO);
@@ -150,7 +150,7 @@ async fn permanent_and_unknown_stop_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unknown_is_retried_on_demand_with_delay() {
+async fn an_unknown_outcome_is_retried_with_a_delay_if_the_policy_says_so() {
     let policy = PLAIN.with_unknown_retried(true);
     let (played, seen) = play(&policy, &[Class::Unknown; 2], Duration::ZERO).await;
     assert_eq!(played.unwrap(), 3);
@@ -173,8 +173,8 @@ async fn an_unknown_outcome_stays_unknown_until_an_attempt_settles_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn busy_waits_for_as_long_as_it_is_told() {
-    // Without a hint: the usual delays, and never at once.
+async fn a_busy_system_is_retried_after_the_time_that_it_asks_for() {
+    // Without a hint: the usual delays, and always a delay.
     let (_, seen) = play(&PLAIN, &[BUSY; 2], Duration::ZERO).await;
     assert_eq!(seen.millis(), [0, 10, 30]);
     // The hint prolongs a delay, past the maximum too, and never shortens it.
@@ -187,14 +187,14 @@ async fn busy_waits_for_as_long_as_it_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn locks_after_conflicts_and_queues_at_once() {
+async fn attempts_lock_after_conflicts_and_the_first_one_has_no_delay() {
     let two = PLAIN.with_locking_after(Some(2));
     let (_, seen) = play(&two, &[CONFLICT; 4], Duration::ZERO).await;
     assert_eq!(seen.locking(), [false, false, true, true, true]);
     assert_eq!(
         seen.millis(),
         [0, 0, 0, 10, 30],
-        "at once, but only the first locking attempt"
+        "only the first locking attempt has no delay"
     );
 
     // Only conflicts count.
@@ -232,7 +232,7 @@ async fn a_retry_around_a_retry_does_not_multiply() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_seed_repeats_a_whole_retry() {
+async fn a_seed_gives_the_same_retry_each_time() {
     let policy = RetryPolicy::new().with_seed(7);
     let (_, one) = play(&policy, &[CONFLICT; 11], Duration::ZERO).await;
     let (_, two) = play(&policy, &[CONFLICT; 11], Duration::ZERO).await;
@@ -242,7 +242,7 @@ async fn a_seed_repeats_a_whole_retry() {
 }
 
 #[tokio::test]
-async fn retries_boxed_errors() {
+async fn boxed_errors_are_retried() {
     let found = Version::FIRST.next().unwrap();
     let played = with_retry(&PLAIN, async |attempt| {
         if attempt.number() == 1 {

@@ -30,7 +30,7 @@ async fn an_attempt_that_takes_the_whole_deadline_is_the_only_one() {
         let captured = captured.await.unwrap_err();
         assert_eq!(start.elapsed(), ms(3_000), "with_retry, {class}");
 
-        // As a transaction does it.
+        // The loop of a transaction.
         let start = Instant::now();
         let mut run = Run::new(&PLAIN);
         let run = loop {
@@ -66,7 +66,7 @@ async fn a_delay_past_the_deadline_is_not_slept() {
     let error = stop(&policy, &[busy_for(501)]).await;
     assert_eq!((error.attempts, error.reason), (1, StopReason::Deadline));
     assert_eq!(start.elapsed(), Duration::ZERO);
-    // One that ends in time is.
+    // A delay that ends in time is slept.
     assert!(
         play(&policy, &[busy_for(500)], Duration::ZERO)
             .await
@@ -83,7 +83,7 @@ async fn a_delay_past_the_deadline_is_not_slept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn absurd_settings_end_by_the_deadline() {
+async fn extreme_settings_end_at_the_deadline() {
     let policy = PLAIN
         .with_base_delay(Duration::MAX)
         .with_max_delay(Duration::MAX)
@@ -105,7 +105,7 @@ async fn absurd_settings_end_by_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_attempt_knows_the_time() {
+async fn an_attempt_knows_the_elapsed_time() {
     let elapsed = with_retry(&PLAIN, async |attempt| {
         let before = attempt.elapsed();
         tokio::time::sleep(ms(100)).await;
