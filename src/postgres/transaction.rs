@@ -1,15 +1,23 @@
-//! Transactions of the caller's, retried as a whole.
+//! Transactions and the connections that they run on.
 
 mod attempt;
+mod begin;
 mod ending;
+mod failed;
+mod lease;
 mod operation;
 mod options;
 mod transact;
 mod tx;
 
+pub(crate) use attempt::attempt;
 #[cfg(feature = "inventory")]
-pub(crate) use attempt::{Begin, attempt_on};
-pub(crate) use attempt::{READ_COMMITTED, attempt};
+pub(crate) use attempt::attempt_on;
+#[cfg(feature = "inventory")]
+pub(crate) use begin::Begin;
+pub(crate) use begin::READ_COMMITTED;
+pub(crate) use failed::Failed;
+pub(crate) use lease::{Lease, OfSqlx, on_connection};
 pub use operation::TxOperation;
 pub use options::{Isolation, TransactOptions};
 pub use transact::{transact, transact_with};

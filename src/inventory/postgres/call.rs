@@ -136,7 +136,6 @@ impl PgInventory {
                     if matches!(failed.error, Error::Hook { .. }) && failed.error.is_unknown() =>
                 {
                     self.stats.failed(number, conflicts, false);
-                    #[cfg(feature = "metrics")]
                     crate::metrics::unknown_outcome(label);
                     return Err(failed.error);
                 }
@@ -151,7 +150,6 @@ impl PgInventory {
                 self.stats
                     .failed(number, conflicts, stopped.error.class == Class::Conflict);
                 // A version that moved on for good is no matter of retries, and a conflict all the same.
-                #[cfg(feature = "metrics")]
                 if stopped.error.class == Class::Permanent && stopped.error.error.is_conflict() {
                     crate::metrics::conflict(label, true);
                 }
@@ -168,15 +166,10 @@ impl PgInventory {
     /// An operation that a batch answered, at its first attempt.
     pub(crate) fn count_one(&self, label: &'static str, refused: Option<&Error>) {
         self.stats.succeeded(1, 0);
-        #[cfg(feature = "metrics")]
-        {
-            crate::metrics::attempts(label, 1);
-            if refused.is_some_and(Error::is_conflict) {
-                crate::metrics::conflict(label, true);
-            }
+        crate::metrics::attempts(label, 1);
+        if refused.is_some_and(Error::is_conflict) {
+            crate::metrics::conflict(label, true);
         }
-        #[cfg(not(feature = "metrics"))]
-        let _ = (label, refused);
     }
 
     /// A connection for one attempt.
