@@ -6,16 +6,16 @@
 //! A write asserts what it wrote: one row for an id, at a version that has grown. A row that a trigger left
 //! unchanged counts as written as well.
 
+mod parts;
 mod update_all;
 
 use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use super::{
-    assertion::Broken,
-    row::{Kind, PgVersioned, Role},
-};
+use super::{assertion::Broken, row::PgVersioned};
+pub(super) use parts::quoted_table;
+use parts::{Names, grown, on_update, only, sets, written};
 use update_all::update_all;
 
 /// The statements of a row type. Parameters: `$1` id, `$2` expected version, then the written columns.
@@ -143,79 +143,4 @@ fn written_once(write: &str, list: &str, version: &str, or: &str) -> SqlStr {
             WHEN EXISTS (SELECT FROM written OFFSET 1) THEN {several}
             {or} END"
     ))
-}
-
-/// Returns the rest of a `CASE` that is true if a version has grown, and else fails with `number` in its error.
-fn grown(version: &str, expected: &str, number: &str) -> String {
-    let suppressed = Broken::Suppressed.fail(number);
-    format!("WHEN {version} > {expected} THEN true ELSE {suppressed}")
-}
-
-/// The names of a row type, quoted.
-struct Names {
-    table: String,
-    id: String,
-    version: String,
-    columns: Vec<String>,
-}
-
-impl Names {
-    fn of<T: PgVersioned>() -> Self {
-        let columns: Vec<String> = T::COLUMNS
-            .iter()
-            .map(|column| quoted(column.name))
-            .collect();
-        Self {
-            table: quoted_table(T::TABLE),
-            id: columns[0].clone(),
-            version: columns[1].clone(),
-            columns,
-        }
-    }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Quotes the name of a table, with its schema if it has one.
-pub(super) fn quoted_table(name: &str) -> String {
-    let parts: Vec<String> = name.split('.').map(quoted).collect();
-    parts.join(".")
-}
-
-/// Returns the written columns, quoted.
-fn written<T: PgVersioned>() -> impl Iterator<Item = (String, Kind)> {
-    T::COLUMNS.iter().filter_map(|column| match column.role {
-        Role::Written(kind) => Some((quoted(column.name), kind)),
-        _ => None,
-    })
-}
-
-/// Returns `, column = value` for each written column and each column of `on_update`.
-fn sets<T: PgVersioned>(value: impl Fn(usize) -> String) -> String {
-    let written = written::<T>().enumerate();
-    let sets: String = written
-        .map(|(at, (column, _))| format!(", {column} = {}", value(at)))
-        .collect();
-    sets + &on_update::<T>()
-}
-
-/// Returns the assignments of `on_update`, each with a line break: an expression may end with a comment.
-fn on_update<T: PgVersioned>() -> String {
-    let mut sets = String::new();
-    for column in T::COLUMNS {
-        if let Role::OnUpdate(expression) = column.role {
-            sets += &format!(", {} = ({expression}\n)", quoted(column.name));
-        }
-    }
-    sets
-}
-
-/// Returns ` AND (condition)` if the row type has a condition.
-fn only<T: PgVersioned>() -> String {
-    match T::ONLY {
-        "true" => String::new(),
-        condition => format!(" AND ({condition}\n)"),
-    }
 }

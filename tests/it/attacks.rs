@@ -204,11 +204,11 @@ async fn every_operation_in_every_surrounding() {
 #[test]
 fn every_operation_is_in_the_table() {
     const SOURCES: [&str; 6] = [
-        include_str!("../../src/postgres/repository.rs"),
-        include_str!("../../src/postgres/write.rs"),
-        include_str!("../../src/postgres/modify.rs"),
-        include_str!("../../src/postgres/bulk.rs"),
-        include_str!("../../src/postgres/verify.rs"),
+        include_str!("../../src/postgres/repository/read.rs"),
+        include_str!("../../src/postgres/repository/write.rs"),
+        include_str!("../../src/postgres/repository/modify.rs"),
+        include_str!("../../src/postgres/repository/bulk.rs"),
+        include_str!("../../src/postgres/repository/verify.rs"),
         include_str!("../../src/postgres/transaction/transact.rs"),
     ];
     let declared = SOURCES.iter().flat_map(|source| {

@@ -62,29 +62,24 @@ impl<'a, T: PgVersioned> Write<'a, T> {
 }
 
 impl<T: PgVersioned> PgRepository<T> {
-    /// Runs one compare-and-set of `row` at `expected`.
+    /// Runs a write that returns the row.
     pub(super) async fn set(
         &self,
         conn: &mut PgConnection,
-        id: &T::Id,
-        expected: Version,
-        row: &T,
+        write: Write<'_, T>,
     ) -> Result<WriteOutcome<T>, Error> {
-        let written = self.write(conn, self.update_of(id, expected, row));
-        written.await?.outcome()
+        self.write(conn, write).await?.outcome()
     }
 
     /// Runs a [`set`](Self::set) that commits directly.
     pub(super) async fn set_directly(
         &self,
         conn: &mut PgConnection,
-        id: &T::Id,
-        expected: Version,
-        row: &T,
+        write: Write<'_, T>,
     ) -> Result<WriteOutcome<T>, Error> {
-        let written = self.write_directly(conn, self.update_of(id, expected, row));
+        let written = self.write_directly(conn, write).await?;
         // Only a row that was written can fail to be read here.
-        let outcome = written.await?.outcome();
+        let outcome = written.outcome();
         outcome.map_err(|error| error.after(true))
     }
 
@@ -104,7 +99,13 @@ impl<T: PgVersioned> PgRepository<T> {
         counted::<T, _>(self.run(write).await, |_| &[])
     }
 
-    fn update_of<'a>(&'a self, id: &'a T::Id, expected: Version, row: &'a T) -> Write<'a, T> {
+    /// Returns the compare-and-set of `row` at `expected`.
+    pub(super) fn update_of<'a>(
+        &'a self,
+        id: &'a T::Id,
+        expected: Version,
+        row: &'a T,
+    ) -> Write<'a, T> {
         Write {
             statement: &self.sql.update,
             id,

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sqlx::PgConnection;
 
-use super::{PgRepository, outcome::WriteOutcome};
+use super::{PgRepository, guarded::Write, outcome::WriteOutcome};
 use crate::{
     Attempt, Class, Classify, Conflict, RetryError, RetryPolicy, Version,
     postgres::{
@@ -124,7 +124,8 @@ impl<T: PgVersioned> PgRepository<T> {
         let mut row = self.lock_in(conn, id).await?;
         let expected = row.version();
         let answer = change(&mut row)?;
-        let outcome = self.set(conn, id, expected, &row).await?;
+        let write = self.update_of(id, expected, &row);
+        let outcome = self.set(conn, write).await?;
         Ok((outcome.written(id, expected)?, answer))
     }
 
@@ -154,7 +155,8 @@ impl<T: PgVersioned> PgRepository<T> {
         };
         let expected = row.version();
         let answer = change(&mut row).map_err(Lost::Change)?;
-        match self.set_on(&mut lease, id, expected, &row).await? {
+        let write = self.update_of(id, expected, &row);
+        match self.set_on(&mut lease, write).await? {
             WriteOutcome::Stale(current) => Err(Lost::Race { expected, current }),
             outcome => Ok((outcome.written(id, expected)?, answer)),
         }
@@ -172,12 +174,10 @@ impl<T: PgVersioned> PgRepository<T> {
     async fn set_on(
         &self,
         lease: &mut Lease,
-        id: &T::Id,
-        expected: Version,
-        row: &T,
+        write: Write<'_, T>,
     ) -> Result<WriteOutcome<T>, Error> {
         loop {
-            let result = self.set_directly(lease, id, expected, row).await;
+            let result = self.set_directly(lease, write).await;
             if !lease.again(&result).await {
                 return result;
             }

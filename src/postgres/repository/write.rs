@@ -110,7 +110,8 @@ impl<T: PgVersioned> PgRepository<T> {
     /// Those of [`update`](Self::update) that are not a [`WriteOutcome`].
     pub async fn compare_and_set(&self, row: &T) -> Result<WriteOutcome<T>, Error> {
         let set = async |conn: &mut PgConnection| {
-            self.set_directly(conn, row.id(), row.version(), row).await
+            let write = self.update_of(row.id(), row.version(), row);
+            self.set_directly(conn, write).await
         };
         counted::<T, _>(self.run(set).await, std::slice::from_ref)
     }
@@ -126,7 +127,8 @@ impl<T: PgVersioned> PgRepository<T> {
         conn: &mut PgConnection,
         row: &T,
     ) -> Result<WriteOutcome<T>, Error> {
-        self.set(conn, row.id(), row.version(), row).await
+        let write = self.update_of(row.id(), row.version(), row);
+        self.set(conn, write).await
     }
 
     /// Deletes the row if it is still at `expected`.

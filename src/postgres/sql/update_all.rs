@@ -3,7 +3,7 @@
 //! A materialized CTE locks the rows in the order of their ids, all decisions are taken from the locked
 //! rows, and the `UPDATE` sets what was decided.
 
-use super::{Names, grown, only, sets, written};
+use super::parts::{Names, grown, only, sets, written};
 use crate::postgres::{
     assertion::Broken,
     row::{Kind, PgVersioned},
@@ -26,38 +26,31 @@ fn cells<T: PgVersioned>() -> Cells {
         parameter += 1;
         parameter
     };
-    let Cells {
-        mut unnested,
-        mut list,
-        mut joins,
-    } = Cells::default();
+    let mut cells = Cells::default();
     for (at, (_, kind)) in written::<T>().enumerate() {
         match kind {
             Kind::Scalar => {
-                unnested += &format!(", pg_catalog.unnest(${}) AS \"optilock.c{at}\"", next());
-                list += &format!(", u.\"optilock.c{at}\"");
+                cells.unnested +=
+                    &format!(", pg_catalog.unnest(${}) AS \"optilock.c{at}\"", next());
+                cells.list += &format!(", u.\"optilock.c{at}\"");
             }
             Kind::Array => {
                 let (items, rows, nulls) = (next(), next(), next());
-                unnested += &format!(", pg_catalog.unnest(${nulls}) AS \"optilock.n{at}\"");
-                joins += &format!(
+                cells.unnested += &format!(", pg_catalog.unnest(${nulls}) AS \"optilock.n{at}\"");
+                cells.joins += &format!(
                     " LEFT JOIN (SELECT a.row AS \"optilock.row\", pg_catalog.array_agg(a.item ORDER BY a.place) AS \"optilock.items\"
                     FROM (SELECT pg_catalog.unnest(${items}) AS item, pg_catalog.unnest(${rows}) AS row,
                         pg_catalog.generate_subscripts(${rows}, 1) AS place) AS a
                     GROUP BY a.row) AS a{at} ON a{at}.\"optilock.row\" = u.\"optilock.ord\""
                 );
-                list += &format!(
+                cells.list += &format!(
                     ", CASE WHEN u.\"optilock.n{at}\" THEN NULL
                         ELSE coalesce(a{at}.\"optilock.items\", '{{}}') END AS \"optilock.c{at}\""
                 );
             }
         }
     }
-    Cells {
-        unnested,
-        list,
-        joins,
-    }
+    cells
 }
 
 /// Returns the statement that writes many rows. The names inside it are ones that no table has, so that an
