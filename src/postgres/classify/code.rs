@@ -20,7 +20,7 @@ pub(crate) fn advice(error: &sqlx::Error) -> &'static str {
             "the database refuses this user: check that the role exists and that pg_hba.conf admits it"
         }
         "3D000" => {
-            "the database does not exist: check its name in the connection's options, or create it"
+            "there is no such database: check its name in the connection's options, or create it"
         }
         "57014" => "the statement was cancelled, by an administrator or by a statement_timeout",
         "42501" => {

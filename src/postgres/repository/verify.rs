@@ -115,7 +115,7 @@ fn refused(what: &str, error: sqlx::Error) -> Result<String, Error> {
             Ok(format!("the statement that {what} is refused: {why}"))
         }
         sqlx::Error::TypeNotFound { type_name } => Ok(format!(
-            "type {type_name} does not exist, or is in a schema that is neither named nor searched"
+            "there is no type {type_name}, or it is in a schema that is neither named nor searched"
         )),
         other => Err(Error::before(other)),
     }
