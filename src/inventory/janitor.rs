@@ -9,6 +9,7 @@ use super::{
     api::Inventory,
     model::{Cleaned, Cleanup, Error},
 };
+use crate::metrics;
 
 /// Cleans up at an interval: cancels unpaid orders, expires reservations past their time, and forgets
 /// old idempotency keys.
@@ -163,10 +164,14 @@ impl<I: Inventory> Janitor<I> {
 
     async fn sweep_once(&self, broom: Sweep) -> Result<Cleaned, Error> {
         let done = self.clean(broom).await;
-        #[cfg(feature = "metrics")]
         match &done {
-            Ok(done) => crate::metrics::cleaned(done),
-            Err(_) => crate::metrics::cleanup_failed(broom.as_str()),
+            Ok(Cleaned { cleanup, keys }) => {
+                metrics::cleaned("orders", cleanup.orders);
+                metrics::cleaned("holds", cleanup.holds);
+                metrics::cleaned("units", cleanup.units);
+                metrics::cleaned("keys", *keys);
+            }
+            Err(_) => metrics::cleanup_failed(broom.as_str()),
         }
         done
     }

@@ -1,4 +1,6 @@
-use super::*;
+//! Versions as numbers, texts, entity tags and JSON.
+
+use optilock::{Conflict, Version};
 use proptest::prelude::*;
 
 fn version(value: i64) -> Version {
@@ -6,7 +8,7 @@ fn version(value: i64) -> Version {
 }
 
 #[test]
-fn starts_at_one_and_ends_at_the_largest_bigint() {
+fn versions_run_from_one_to_the_largest_bigint() {
     assert_eq!(Version::FIRST.get(), 1);
     assert_eq!(Version::new(0), None);
     assert_eq!(Version::new(-1), None);
@@ -17,14 +19,14 @@ fn starts_at_one_and_ends_at_the_largest_bigint() {
 }
 
 #[test]
-fn shows_its_number() {
+fn a_version_displays_its_number() {
     assert_eq!(version(5).to_string(), "5");
     assert_eq!(format!("{:>3}", version(5)), "  5");
     assert_eq!(format!("{:?}", version(5)), "Version(5)");
 }
 
 #[test]
-fn refuses_other_spellings() {
+fn other_spellings_are_refused() {
     let refused = [
         "",
         "0",
@@ -51,7 +53,7 @@ fn refuses_other_spellings() {
 }
 
 #[test]
-fn takes_strong_tags_only() {
+fn only_strong_tags_are_accepted() {
     for tag in [
         "W/\"5\"",
         "w/\"5\"",
@@ -71,13 +73,13 @@ fn takes_strong_tags_only() {
 
 proptest! {
     #[test]
-    fn tag_and_text_come_back(value in 1..=i64::MAX) {
+    fn tag_and_text_round_trip(value in 1..=i64::MAX) {
         prop_assert_eq!(Version::from_etag(&version(value).etag()), Some(version(value)));
         prop_assert_eq!(version(value).to_string().parse(), Ok(version(value)));
     }
 
     #[test]
-    fn a_tag_that_is_taken_is_the_one_that_is_made(tag in "(W/)?\"?[ +0-9]{1,4}\"?") {
+    fn an_accepted_tag_is_the_canonical_one(tag in "(W/)?\"?[ +0-9]{1,4}\"?") {
         if let Some(version) = Version::from_etag(&tag) {
             prop_assert_eq!(version.etag(), tag);
         }
@@ -85,7 +87,7 @@ proptest! {
 }
 
 #[test]
-fn conflict_says_what_happened() {
+fn a_conflict_states_the_row_and_both_versions() {
     let conflict = Conflict::new("product", "mug-7", version(5), version(6));
     assert_eq!(
         conflict.to_string(),
@@ -97,7 +99,6 @@ fn conflict_says_what_happened() {
     );
 }
 
-#[cfg(feature = "serde")]
 #[test]
 fn serde_writes_a_conflict_as_an_object() {
     let conflict = Conflict::new("product", "mug-7", version(5), version(6));
@@ -107,9 +108,8 @@ fn serde_writes_a_conflict_as_an_object() {
     );
 }
 
-#[cfg(feature = "serde")]
 #[test]
-fn is_a_number_in_json() {
+fn a_version_is_a_number_in_json() {
     assert_eq!(serde_json::to_string(&version(5)).unwrap(), "5");
     assert_eq!(serde_json::from_str::<Version>("5").unwrap(), version(5));
     for json in ["0", "-1", "\"5\"", "null", "5.5", "9223372036854775808"] {

@@ -1,10 +1,14 @@
-//! What becomes of a `RetryError`: its text, its source, and its class through every conversion.
+//! The text, the source and the class of a `RetryError`, through every conversion.
+
+use std::error::Error;
+
+use optilock::{Conflict, Version, inventory, postgres};
 
 use super::*;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// As the guide teaches it. What its driver reports becomes `Busy`, whatever it was.
+/// The error type of the guide. Each error of its driver becomes `Busy`.
 #[derive(Debug, thiserror::Error)]
 enum AppError {
     #[error("the system is busy")]
@@ -30,36 +34,35 @@ impl Classify for AppError {
     }
 }
 
-/// A retry that stopped by this class, with this error inside: as a transaction whose connection
-/// was lost at COMMIT, and whose error is what the application made of it.
+/// A retry that stopped because of `class`, with `error` inside: a transaction whose connection was lost
+/// at COMMIT, and whose error the application has converted.
 async fn stopped<E>(class: Class, error: E) -> RetryError<E> {
     let policy = PLAIN.with_max_attempts(1);
     let played = with_retry(&policy, async |_| Err::<(), _>(Scripted(class)));
     played.await.unwrap_err().map(|_| error)
 }
 
-/// The conversion that was taught turned an unknown outcome into `Busy`.
+/// The documented conversion turned an unknown outcome into `Busy`.
 #[tokio::test]
-async fn the_taught_conversion_keeps_an_unknown_outcome() {
+async fn the_documented_conversion_keeps_an_unknown_outcome() {
     async fn sell(class: Class) -> Result<(), AppError> {
         Err(stopped(class, AppError::Busy).await)?
     }
     let unknown = sell(Class::Unknown).await.unwrap_err();
     assert_eq!(unknown.class(), Class::Unknown);
     assert_eq!(BoxError::from(unknown).class(), Class::Unknown);
-    #[cfg(feature = "anyhow")]
     {
         let unknown = sell(Class::Unknown).await.unwrap_err();
         let unknown = anyhow::Error::from(unknown).context("checkout");
         assert_eq!(unknown.class(), Class::Unknown);
     }
-    // Nothing has happened: the application's own error, as it was.
+    // Nothing has happened: the application's own error, unchanged.
     let busy = sell(BUSY).await.unwrap_err();
     assert!(matches!(busy, AppError::Busy), "{busy:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outcome_that_no_attempt_settled_is_not_given_away_either() {
+async fn an_outcome_that_no_attempt_settled_stays_unknown() {
     let policy = PLAIN.with_unknown_retried(true).with_max_attempts(2);
     let error = stop(&policy, &[Class::Unknown, BUSY]).await;
     assert_eq!(error.reason, StopReason::Attempts);
@@ -69,7 +72,7 @@ async fn an_outcome_that_no_attempt_settled_is_not_given_away_either() {
     assert_eq!(error.try_into_inner().unwrap(), Scripted(Class::Permanent));
 }
 
-/// `?` into the type of the last error, where that is no `Error` of its own.
+/// `?` into the type of the last error, where that type does not implement `Error`.
 #[tokio::test]
 async fn question_marks_convert_boxed_errors() {
     async fn boxed(class: Class) -> Result<(), BoxError> {
@@ -90,7 +93,6 @@ async fn question_marks_convert_boxed_errors() {
     }
 }
 
-#[cfg(feature = "anyhow")]
 #[tokio::test]
 async fn question_marks_convert_anyhow() {
     async fn sell(class: Class) -> anyhow::Result<()> {
@@ -116,9 +118,9 @@ async fn question_marks_convert_anyhow() {
     );
 }
 
-/// Unknown within unknown: through a retry whose errors are boxed, around one that is typed.
+/// A retry with boxed errors around a retry with a typed error.
 #[tokio::test]
-async fn an_unknown_outcome_survives_a_retry_of_boxed_errors() {
+async fn a_retry_of_boxed_errors_keeps_an_unknown_outcome() {
     let outer = with_retry(&PLAIN, async |_| {
         Err::<(), BoxError>(stopped(Class::Unknown, AppError::Busy).await.into())
     });
@@ -145,9 +147,9 @@ async fn the_text_ends_with_that_of_the_last_error() {
     ] {
         let error = stop(&PLAIN, script).await;
         assert_eq!(error.to_string(), text);
-        assert!(error.source().is_none(), "the text has said it");
+        assert!(error.source().is_none(), "the text includes the error");
     }
-    let (played, _) = play(&PLAIN, &[Class::Permanent], ms(1_500)).await;
+    let played = play(&PLAIN, &[Class::Permanent], ms(1_500)).await;
     assert_eq!(
         played.unwrap_err().to_string(),
         "gave up after 1 attempt in 1.5s (permanent failure): scripted"
@@ -162,37 +164,31 @@ async fn the_source_is_that_of_the_last_error() {
 
     let boxed = stopped(BUSY, BoxError::from(Checkout(Scripted(BUSY)))).await;
     assert_eq!(boxed.source().unwrap().to_string(), "scripted");
-    #[cfg(feature = "anyhow")]
     {
         let error = anyhow::Error::from(Scripted(BUSY)).context("checkout");
         let error = stopped(BUSY, error).await;
         assert_eq!(error.source().unwrap().to_string(), "scripted");
     }
-    #[cfg(feature = "postgres")]
     {
         let lost = || sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into());
         let text = lost().source().unwrap().to_string();
         let error = stopped(BUSY, lost()).await;
         assert_eq!(error.source().unwrap().to_string(), text);
-        let error = stopped(BUSY, crate::postgres::Error::from(lost())).await;
+        let error = stopped(BUSY, postgres::Error::from(lost())).await;
         assert!(error.source().unwrap().is::<sqlx::Error>());
     }
-    #[cfg(feature = "inventory")]
     {
-        let source = sqlx::Error::PoolTimedOut;
-        let busy = crate::inventory::Error::from(source);
+        let busy = inventory::Error::from(sqlx::Error::PoolTimedOut);
         let error = stopped(BUSY, busy).await;
         assert!(error.source().unwrap().is::<sqlx::Error>());
     }
 }
 
-#[cfg(feature = "inventory")]
 #[tokio::test]
 async fn an_inventory_keeps_an_unknown_outcome() {
-    use crate::inventory;
-    let busy = || inventory::Error::busy(None);
+    let busy = || inventory::Error::from(sqlx::Error::PoolTimedOut);
     let unknown = inventory::Error::from(stopped(Class::Unknown, busy()).await);
     assert!(unknown.is_unknown(), "{unknown:?}");
     let exhausted = inventory::Error::from(stopped(BUSY, busy()).await);
-    assert!(exhausted.exhausted().is_some());
+    assert!(matches!(exhausted, inventory::Error::Exhausted { .. }));
 }

@@ -1,15 +1,15 @@
-use super::Judgement;
-#[cfg(feature = "inventory")]
-use super::{Phase, Situation};
-use crate::{Class, Classify};
+//! An error with the class that its phase gives it.
 
-/// An error with the class that it has in its phase, which may differ from the one it would give
-/// itself.
+#[cfg(feature = "inventory")]
+use crate::postgres::classify::{Phase, Situation};
+use crate::{Class, Classify, postgres::classify::Judgement};
+
+/// An error with the class that it has in its phase, which may differ from its own class.
 #[derive(Debug)]
 pub(crate) struct Failed<E> {
     pub(crate) error: E,
     pub(crate) class: Class,
-    /// What the connection has prepared no longer fits the schema: the next one's may not, either.
+    /// The connection's prepared statements no longer fit the schema.
     pub(crate) stale_plan: bool,
 }
 
@@ -32,8 +32,8 @@ impl<E> Failed<E> {
         }
     }
 
-    /// An error of an operation inside a transaction whose `COMMIT` was never sent: a connection that was
-    /// lost took nothing with it.
+    /// Returns the error of an operation inside a transaction whose `COMMIT` was never sent: if its
+    /// connection was lost, nothing was committed.
     #[cfg(feature = "inventory")]
     pub(crate) fn before_commit(error: E) -> Self
     where

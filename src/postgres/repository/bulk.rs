@@ -1,4 +1,4 @@
-//! Many rows in one statement, a verdict each.
+//! Writes of many rows in one statement, with an outcome for each.
 
 use std::collections::HashSet;
 
@@ -7,35 +7,38 @@ use sqlx::{
     postgres::{PgArguments, PgBindIterExt, PgRow},
 };
 
-use super::{
-    Error, ErrorKind, PgRepository, PgVersioned, READ_COMMITTED, WriteOutcome,
-    assertion::Broken,
-    attempt, is_stale_plan,
-    repository::{add, unencodable},
-    write::counted,
+use super::{PgRepository, add, guarded::counted, outcome::WriteOutcome, unencodable};
+use crate::{
+    Attempt,
+    postgres::{
+        assertion::Broken,
+        classify::is_stale_plan,
+        error::{Error, ErrorKind},
+        row::PgVersioned,
+        transaction::{READ_COMMITTED, attempt},
+    },
 };
-use crate::Attempt;
 
-/// What [`update_all`](PgRepository::update_all) does when some of its rows can't be written.
+/// What [`update_all`](PgRepository::update_all) does if some of its rows can't be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Bulk {
     /// Writes every row or none. Rows that could have been written are [`WriteOutcome::Skipped`].
     AllOrNothing,
-    /// Writes every row that is current, whatever becomes of the others.
+    /// Writes every row that is current, whatever the outcome of the others.
     Each,
 }
 
 impl<T: PgVersioned> PgRepository<T> {
-    /// The most rows that one call of [`update_all`](Self::update_all) takes.
+    /// The maximum number of rows in one call of [`update_all`](Self::update_all).
     pub const MAX_ROWS: usize = 10_000;
 
-    /// Writes many rows in one statement, each if the database still has it at its version; answers
-    /// with one [`WriteOutcome`] per row, in the order given.
+    /// Writes many rows in one statement, each if the database still has it at its version. Returns one
+    /// [`WriteOutcome`] per row, in the order given.
     ///
     /// Rows are locked in the order of their ids, so that calls with overlapping rows wait for each
-    /// other and don't deadlock. Where the session's isolation level would have the database abort
-    /// the statement, it runs again at READ COMMITTED, in which a lock is enough.
+    /// other and do not deadlock. If the database aborts the statement because of the session's isolation
+    /// level, it runs again at READ COMMITTED.
     ///
     /// ```no_run
     /// use optilock::postgres::{Bulk, PgRepository, WriteOutcome};
@@ -45,10 +48,10 @@ impl<T: PgVersioned> PgRepository<T> {
     /// # versioned_row! { Account in "accounts" { entity: "account", id: id: i64, version: version, columns: [cents] } }
     ///
     /// # async fn doc(accounts: PgRepository<Account>, changed: Vec<Account>) -> Result<(), optilock::postgres::Error> {
-    /// for verdict in accounts.update_all(&changed, Bulk::Each).await? {
-    ///     match verdict {
+    /// for outcome in accounts.update_all(&changed, Bulk::Each).await? {
+    ///     match outcome {
     ///         WriteOutcome::Written(account) => println!("{}: version {}", account.id, account.version),
-    ///         WriteOutcome::Stale(current) => println!("{}: somebody was faster", current.id),
+    ///         WriteOutcome::Stale(current) => println!("{}: another writer was faster", current.id),
     ///         other => println!("{other:?}"),
     ///     }
     /// }
@@ -58,16 +61,19 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::TooManyRows`]; [`Error::RepeatedId`], also for ids that only the database holds to be
-    /// equal (`ana` and `ANA` under a case-insensitive collation);
-    /// [`Error::Suppressed`] when all or nothing was wanted and a trigger swallowed one, and in either
-    /// mode when a trigger left the version of a row as it was;
-    /// [`Error::SchemaMismatch`] when an id names several rows;
-    /// [`Error::AlreadyExists`] when a row would take another's unique key;
-    /// [`Error::VersionExhausted`] when one is at the last version. In these cases nothing is written.
-    /// [`Error::Unknown`] when the connection was lost meanwhile.
+    /// - [`ErrorKind::TooManyRows`];
+    /// - [`ErrorKind::RepeatedId`], also for ids that only the database compares as equal (`ana` and `ANA` under
+    ///   a case-insensitive collation);
+    /// - [`ErrorKind::Suppressed`] with [`Bulk::AllOrNothing`] if a trigger suppressed one of the writes, and in
+    ///   either mode if a trigger left the version of a row unchanged;
+    /// - [`ErrorKind::SchemaMismatch`] if an id names several rows;
+    /// - [`ErrorKind::AlreadyExists`] if a row would take the unique key of another row;
+    /// - [`ErrorKind::VersionExhausted`] if a row is at the last version;
+    /// - [`ErrorKind::Unknown`] if the connection was lost during the write. With all other errors, nothing is
+    ///   written.
     pub async fn update_all(&self, rows: &[T], mode: Bulk) -> Result<Vec<WriteOutcome<T>>, Error> {
-        let at_once = async |conn: &mut PgConnection| self.update_all_alone(conn, rows, mode).await;
+        let at_once =
+            async |conn: &mut PgConnection| self.update_all_directly(conn, rows, mode).await;
         let result = match self.run(at_once).await {
             Err(error) if error.kind() == ErrorKind::Serialization => {
                 let mut op =
@@ -81,12 +87,12 @@ impl<T: PgVersioned> PgRepository<T> {
         counted::<T, _>(result, Vec::as_slice)
     }
 
-    /// [`update_all`](Self::update_all) in the caller's transaction.
+    /// Runs [`update_all`](Self::update_all) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there; above READ COMMITTED [`Error::Serialization`] when a row was written since the
-    /// transaction's snapshot.
+    /// Those of [`update_all`](Self::update_all). Above READ COMMITTED, [`ErrorKind::Serialization`] if a row
+    /// was written since the transaction's snapshot.
     pub async fn update_all_in(
         &self,
         conn: &mut PgConnection,
@@ -94,14 +100,14 @@ impl<T: PgVersioned> PgRepository<T> {
         mode: Bulk,
     ) -> Result<Vec<WriteOutcome<T>>, Error> {
         let answers = self.batch(conn, rows, mode).await?;
-        let mut verdicts = verdicts_of(rows, &answers)?;
-        self.explain(conn, rows, &mut verdicts).await?;
-        Ok(told(verdicts))
+        let mut outcomes = Outcomes::read(rows, &answers)?;
+        self.explain(conn, &mut outcomes).await?;
+        Ok(outcomes.finish())
     }
 
-    /// [`update_all_in`](Self::update_all_in) that commits by itself: once rows are written, nothing
-    /// that comes after may say that nothing happened.
-    async fn update_all_alone(
+    /// Runs an [`update_all_in`](Self::update_all_in) that commits directly: once rows are written, no later
+    /// error may say that nothing happened.
+    async fn update_all_directly(
         &self,
         conn: &mut PgConnection,
         rows: &[T],
@@ -111,21 +117,21 @@ impl<T: PgVersioned> PgRepository<T> {
         let wrote = answers
             .iter()
             .any(|answer| letter(answer).ok() == Some(b'w'));
-        let verdicts = verdicts_of(rows, &answers);
-        let mut verdicts = verdicts.map_err(|error| error.after(wrote))?;
-        let mut explained = self.explain(conn, rows, &mut verdicts).await;
-        // The schema changed behind the batch: the question alone is asked again.
+        let outcomes = Outcomes::read(rows, &answers);
+        let mut outcomes = outcomes.map_err(|error| error.after(wrote))?;
+        let mut explained = self.explain(conn, &mut outcomes).await;
+        // The schema changed after the batch: only the question is sent again.
         if let Err(error) = &explained
             && error.as_sqlx().is_some_and(is_stale_plan)
             && conn.clear_cached_statements().await.is_ok()
         {
-            explained = self.explain(conn, rows, &mut verdicts).await;
+            explained = self.explain(conn, &mut outcomes).await;
         }
         explained.map_err(|error| error.after(wrote))?;
-        Ok(told(verdicts))
+        Ok(outcomes.finish())
     }
 
-    /// The one statement.
+    /// Sends the batch as one statement.
     async fn batch(
         &self,
         conn: &mut PgConnection,
@@ -141,70 +147,85 @@ impl<T: PgVersioned> PgRepository<T> {
         sqlx::query_with(self.sql.update_all.clone(), arguments)
             .fetch_all(conn)
             .await
-            .map_err(|error| of_bulk(error, rows))
+            .map_err(|error| failed(error, rows))
     }
 
-    /// Rows that could not be locked are gone, unless a second statement still sees them.
+    /// Reads the rows that could not be locked. What a second statement does not see either is not found.
     async fn explain(
         &self,
         conn: &mut PgConnection,
-        rows: &[T],
-        verdicts: &mut [Option<WriteOutcome<T>>],
+        outcomes: &mut Outcomes<'_, T>,
     ) -> Result<(), Error> {
-        let places: Vec<usize> = (0..rows.len())
-            .filter(|&place| verdicts[place].is_none())
-            .collect();
-        if places.is_empty() {
+        let missing = outcomes.missing();
+        if missing.is_empty() {
             return Ok(());
         }
         let mut arguments = PgArguments::default();
-        let missing = places.iter().map(|&place| rows[place].id());
-        add(&mut arguments, missing.bind_iter())?;
+        let ids = missing.iter().map(|&place| outcomes.rows[place].id());
+        add(&mut arguments, ids.bind_iter())?;
         let found = sqlx::query_with(self.sql.find_all.clone(), arguments)
             .fetch_all(conn)
             .await
             .map_err(Error::before)?;
-        for found in &found {
+        outcomes.explain(&missing, &found)
+    }
+}
+
+/// The outcomes of a batch, one per row. `None` for a row that could not be locked.
+struct Outcomes<'r, T> {
+    rows: &'r [T],
+    outcomes: Vec<Option<WriteOutcome<T>>>,
+}
+
+impl<'r, T: PgVersioned> Outcomes<'r, T> {
+    fn read(rows: &'r [T], answers: &[PgRow]) -> Result<Self, Error> {
+        let mut outcomes = Vec::new();
+        outcomes.resize_with(rows.len(), || None);
+        for answer in answers {
+            if let Some(outcome) = outcomes.get_mut(place(answer)?) {
+                *outcome = Some(outcome_of(answer)?);
+            }
+        }
+        Ok(Self { rows, outcomes })
+    }
+
+    /// Returns the places of the rows without an outcome.
+    fn missing(&self) -> Vec<usize> {
+        let places = 0..self.rows.len();
+        places
+            .filter(|&place| self.outcomes[place].is_none())
+            .collect()
+    }
+
+    /// Sets the outcomes of the `missing` rows that a later statement has found.
+    fn explain(&mut self, missing: &[usize], found: &[PgRow]) -> Result<(), Error> {
+        for found in found {
             let current = T::from_row(found)?;
-            let Some(&place) = places.get(place(found)?) else {
+            let Some(&place) = missing.get(place(found)?) else {
                 continue;
             };
-            verdicts[place] = Some(if current.version() == rows[place].version() {
+            let outcome = if current.version() == self.rows[place].version() {
                 WriteOutcome::Suppressed
             } else {
                 WriteOutcome::Stale(current)
-            });
+            };
+            self.outcomes[place] = Some(outcome);
         }
         Ok(())
     }
+
+    fn finish(self) -> Vec<WriteOutcome<T>> {
+        let outcomes = self.outcomes.into_iter();
+        outcomes
+            .map(|outcome| outcome.unwrap_or(WriteOutcome::NotFound))
+            .collect()
+    }
 }
 
-/// Where in the input a row of an answer belongs.
+/// Returns the place in the input of a row of an answer.
 fn place(answer: &PgRow) -> Result<usize, Error> {
     let place: i64 = answer.try_get("optilock.ord")?;
     Ok(usize::try_from(place - 1).unwrap_or(usize::MAX))
-}
-
-/// `None` for a row that could not be locked.
-fn verdicts_of<T: PgVersioned>(
-    rows: &[T],
-    answers: &[PgRow],
-) -> Result<Vec<Option<WriteOutcome<T>>>, Error> {
-    let mut verdicts = Vec::new();
-    verdicts.resize_with(rows.len(), || None);
-    for answer in answers {
-        if let Some(verdict) = verdicts.get_mut(place(answer)?) {
-            *verdict = Some(verdict_of(answer)?);
-        }
-    }
-    Ok(verdicts)
-}
-
-fn told<T>(verdicts: Vec<Option<WriteOutcome<T>>>) -> Vec<WriteOutcome<T>> {
-    let verdicts = verdicts.into_iter();
-    verdicts
-        .map(|verdict| verdict.unwrap_or(WriteOutcome::NotFound))
-        .collect()
 }
 
 fn check<T: PgVersioned>(rows: &[T]) -> Result<(), Error> {
@@ -219,25 +240,25 @@ fn check<T: PgVersioned>(rows: &[T]) -> Result<(), Error> {
     }
 }
 
-/// How the statement says what became of a row.
+/// Reads the letter by which the statement states the outcome of a row.
 fn letter(answer: &PgRow) -> Result<u8, Error> {
-    let letter: i8 = answer.try_get("optilock.verdict")?;
+    let letter: i8 = answer.try_get("optilock.outcome")?;
     Ok(letter.cast_unsigned())
 }
 
-fn verdict_of<T: PgVersioned>(answer: &PgRow) -> Result<WriteOutcome<T>, Error> {
+fn outcome_of<T: PgVersioned>(answer: &PgRow) -> Result<WriteOutcome<T>, Error> {
     let (letter, row) = (letter(answer)?, T::from_row(answer)?);
     Ok(match letter {
         b'w' => WriteOutcome::Written(row),
         b's' => WriteOutcome::Stale(row),
-        b'h' => WriteOutcome::Skipped(row),
+        b'k' => WriteOutcome::Skipped(row),
         _ => WriteOutcome::Suppressed,
     })
 }
 
-/// The error of the whole statement: of one row of which an assertion failed or that is at the last
-/// version, or of the database.
-fn of_bulk<T: PgVersioned>(error: sqlx::Error, rows: &[T]) -> Error {
+/// Returns the error of the whole statement: that of a row whose assertion failed or that is at the last
+/// version, or that of the database.
+fn failed<T: PgVersioned>(error: sqlx::Error, rows: &[T]) -> Error {
     let broken = Broken::of(&error).and_then(|(broken, place)| {
         let row = rows.get(usize::try_from(place).ok()?.checked_sub(1)?)?;
         Some((broken, row.id()))
@@ -253,7 +274,7 @@ fn of_bulk<T: PgVersioned>(error: sqlx::Error, rows: &[T]) -> Error {
     }
     match rows {
         [only] => Error::or_taken::<T>(error, only.id()),
-        // Which of them it was, the database does not say.
+        // The database does not state which row it was.
         _ => Error::or_taken::<T>(error, format_args!("(one of {})", rows.len())),
     }
 }

@@ -1,27 +1,33 @@
-//! Read, change, compare-and-set, again.
+//! Read, change, compare-and-set, and again after a conflict.
 
 use std::sync::{Mutex, PoisonError};
 
 use sqlx::PgConnection;
 
-use super::{
-    Error, Failed, Lease, PgRepository, PgVersioned, READ_COMMITTED, WriteOutcome, attempt,
+use super::{PgRepository, guarded::Write, outcome::WriteOutcome};
+use crate::{
+    Attempt, Class, Classify, Conflict, RetryError, RetryPolicy, Version,
+    postgres::{
+        error::Error,
+        row::PgVersioned,
+        transaction::{Failed, Lease, READ_COMMITTED, attempt},
+    },
+    retry::Run,
 };
-use crate::{Attempt, Class, Classify, Conflict, RetryError, RetryPolicy, Version, retry::Run};
 
 impl<T: PgVersioned> PgRepository<T> {
-    /// Reads the row, has `change` change it, and writes it if nobody did meanwhile; else starts
-    /// again, as often as `policy` allows. Returns the row as written, and what `change` returned.
+    /// Reads the row, applies `change` and writes it. After a conflict it starts again, as often as
+    /// `policy` allows. Returns the written row and the result of `change`.
     ///
-    /// `change` sees the current row on every attempt and should touch nothing else, as it may run
-    /// several times. Its own error ends it: nothing is written and it is not retried. What it does
-    /// to the id or the version is not heeded.
+    /// `change` receives the current row on every attempt. It may run several times, so it should change
+    /// nothing else. If it returns an error, nothing is written and there is no further attempt. Changes of
+    /// the id or the version have no effect.
     ///
-    /// An attempt that lost starts from the row that it found instead of reading again, if it need
-    /// not wait. After two conflicts (or what the policy says of
-    /// [locking](RetryPolicy::with_locking_after)) an attempt locks the row, in a transaction at
-    /// READ COMMITTED, and can't lose: three attempts at most, however many want the row. For a
-    /// second from then on, this repository and its clones lock that row at once.
+    /// After a conflict the next attempt starts from the row that was found, without reading it again,
+    /// unless there was a delay. After two conflicts (or as the policy says by
+    /// [`with_locking_after`](RetryPolicy::with_locking_after)) an attempt locks the row, in a transaction
+    /// at READ COMMITTED, and can't meet a conflict: it takes three attempts at most, whatever the number of
+    /// writers. For the next second, this repository and its clones lock that row at the first attempt.
     ///
     /// ```no_run
     /// # use optilock::{RetryPolicy, Version, postgres::{Error, PgRepository}, sqlx, versioned_row};
@@ -51,9 +57,9 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// # Errors
     ///
-    /// The error of `change`, or an [`Error`] as of [`get`](Self::get) and [`update`](Self::update),
-    /// in a [`RetryError`] that says how many attempts were made and why it stopped.
-    /// [`StopReason::Unknown`](crate::StopReason::Unknown): the change may have been made.
+    /// The error of `change`, or those of [`get`](Self::get) and [`update`](Self::update), in a
+    /// [`RetryError`] with the number of attempts and the reason why the retry stopped. If the reason is
+    /// [`StopReason::Unknown`](crate::StopReason::Unknown), the change may have been made.
     pub async fn modify<R, E>(
         &self,
         policy: &RetryPolicy,
@@ -64,17 +70,14 @@ impl<T: PgVersioned> PgRepository<T> {
         R: Send,
         E: From<Error> + Send,
     {
-        let mut policy = policy.labelled(T::ENTITY);
-        if policy.locks() && self.heat.is_hot(id) {
-            policy = policy.with_locking_after(Some(0));
-        }
+        let policy = self.policy_for(policy, id);
         let mut run = Run::new(&policy);
         let mut known = None;
         loop {
             let number = run.attempt();
             let result = if number.locking() {
                 if number.number() > 1 {
-                    self.heat.raise(id);
+                    self.hot_rows.mark(id);
                 }
                 self.modify_locked(number, id, &mut change).await
             } else {
@@ -98,17 +101,16 @@ impl<T: PgVersioned> PgRepository<T> {
             };
             let waited = run.wait(failed).await;
             let waited = waited.map_err(|gave_up| gave_up.map(|failed| failed.error))?;
-            // After a wait it would be stale again.
+            // After a delay the row would be outdated again.
             known = known.filter(|_| waited.is_zero());
         }
     }
 
-    /// [`modify`](Self::modify) in the caller's transaction: locks the row, changes it, writes it.
+    /// Locks the row in the caller's transaction, applies `change` and writes it.
     ///
     /// # Errors
     ///
-    /// The error of `change`, or an [`Error`] as of [`lock_in`](Self::lock_in) and
-    /// [`update_in`](Self::update_in).
+    /// The error of `change`, or those of [`lock_in`](Self::lock_in) and [`update_in`](Self::update_in).
     pub async fn modify_in<R, E>(
         &self,
         conn: &mut PgConnection,
@@ -122,11 +124,21 @@ impl<T: PgVersioned> PgRepository<T> {
         let mut row = self.lock_in(conn, id).await?;
         let expected = row.version();
         let answer = change(&mut row)?;
-        let verdict = self.set(conn, id, expected, &row).await?;
-        Ok((verdict.written(id, expected)?, answer))
+        let write = self.update_of(id, expected, &row);
+        let outcome = self.set(conn, write).await?;
+        Ok((outcome.written(id, expected)?, answer))
     }
 
-    /// One attempt without a lock, from the row that is known or from a fresh one.
+    /// Returns the policy for a row, which locks a hot one at the first attempt.
+    fn policy_for(&self, policy: &RetryPolicy, id: &T::Id) -> RetryPolicy {
+        let policy = policy.labelled(T::ENTITY);
+        if policy.locks() && self.hot_rows.contains(id) {
+            return policy.with_locking_after(Some(0));
+        }
+        policy
+    }
+
+    /// Makes one attempt without a lock, from the row that is known or from the one that it reads.
     async fn modify_once<R, E, F>(
         &self,
         known: Option<T>,
@@ -139,24 +151,36 @@ impl<T: PgVersioned> PgRepository<T> {
         let mut lease = Lease::acquire(&self.pool).await.map_err(Error::before)?;
         let mut row = match known {
             Some(row) => row,
-            None => loop {
-                let read = self.get_in(&mut lease, id).await;
-                if !lease.again(&read).await {
-                    break read?;
-                }
-            },
+            None => self.get_on(&mut lease, id).await?,
         };
         let expected = row.version();
         let answer = change(&mut row).map_err(Lost::Change)?;
-        let verdict = loop {
-            let result = self.set_alone(&mut lease, id, expected, &row).await;
-            if !lease.again(&result).await {
-                break result?;
-            }
-        };
-        match verdict {
+        let write = self.update_of(id, expected, &row);
+        match self.set_on(&mut lease, write).await? {
             WriteOutcome::Stale(current) => Err(Lost::Race { expected, current }),
-            verdict => Ok((verdict.written(id, expected)?, answer)),
+            outcome => Ok((outcome.written(id, expected)?, answer)),
+        }
+    }
+
+    async fn get_on(&self, lease: &mut Lease, id: &T::Id) -> Result<T, Error> {
+        loop {
+            let read = self.get_in(lease, id).await;
+            if !lease.again(&read).await {
+                return read;
+            }
+        }
+    }
+
+    async fn set_on(
+        &self,
+        lease: &mut Lease,
+        write: Write<'_, T>,
+    ) -> Result<WriteOutcome<T>, Error> {
+        loop {
+            let result = self.set_directly(lease, write).await;
+            if !lease.again(&result).await {
+                return result;
+            }
         }
     }
 
@@ -171,7 +195,7 @@ impl<T: PgVersioned> PgRepository<T> {
         E: Send,
         F: FnMut(&mut T) -> Result<R, E> + Send,
     {
-        // An async closure that may run again can't capture anything mutably.
+        // An async closure that may run several times can't capture anything mutably.
         let change = Mutex::new(change);
         let mut op = async |conn: &mut PgConnection, _| {
             let change = |row: &mut T| {
@@ -188,9 +212,9 @@ impl<T: PgVersioned> PgRepository<T> {
     }
 }
 
-/// Why an attempt did not write.
+/// The reason why an attempt did not write.
 enum Lost<T, E> {
-    /// Somebody was faster, and this is what they wrote.
+    /// Another writer was faster. What it wrote.
     Race {
         expected: Version,
         current: T,

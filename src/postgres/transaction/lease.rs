@@ -1,6 +1,8 @@
+//! The guard of a pooled connection.
+
 use std::{
     ops::{Deref, DerefMut},
-    pin::pin,
+    pin::{Pin, pin},
     task::{Context, Waker},
     thread,
     time::Duration,
@@ -9,77 +11,87 @@ use std::{
 use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{runtime, time::timeout};
 
-use super::{TxOperation, is_read_only, is_stale_plan};
+use super::operation::TxOperation;
+use crate::postgres::classify::{is_read_only, is_stale_plan};
 
-/// The longest that a connection may take to answer on its way back to the pool. After that it is
-/// closed, so that a network that went silent costs the pool no connection.
+/// The limit for a connection's answer on its way back to the pool. After that it is closed, so that a
+/// silent network costs the pool no connection.
 const RETURN_LIMIT: Duration = Duration::from_secs(1);
 
 /// The guard of a pooled connection: on drop it returns the connection to the pool within
 /// [`RETURN_LIMIT`], or closes it.
 ///
-/// sqlx returns a connection by a task that asks the server for a sign of life and waits for it
-/// without a limit. A future that is dropped while the network is silent would keep its connection
-/// from the pool until TCP gives up, which takes a quarter of an hour.
+/// sqlx returns a connection by a task that pings the server without a limit. If a future is dropped while
+/// the network is silent, the pool would be without its connection until TCP gives up, which takes about
+/// 15 minutes.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    /// `None` only while it is dropped.
+    /// `None` only during `drop`.
     conn: Option<PoolConnection<Postgres>>,
     fate: Fate,
     refreshed: bool,
-    /// The runtime that drives the connection; the one in which it is dropped may stand still.
+    /// The runtime that drives the connection. The one in which it is dropped may have stopped.
     runtime: Option<runtime::Handle>,
 }
 
-/// An error of the crate's that may be one of sqlx's.
+/// An error type of this crate that may hold an error of sqlx.
 pub(crate) trait OfSqlx {
-    /// Of a statement that could not yet take effect.
+    /// Returns the error of a statement that could not yet take effect.
     fn before(error: sqlx::Error) -> Self;
-    /// What the database said, if nothing happened for that.
+    /// Returns the error of the database, if nothing happened because of it.
     fn refusal(&self) -> Option<&sqlx::Error>;
 }
 
-/// What becomes of a connection when its lease is dropped.
+/// What happens to a connection when its lease is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// Between two statements: the pool takes it back.
+    /// It is between two statements and returns to the pool.
     Return,
-    /// In a statement or an open transaction: what the caller has queued is sent, its answers are
-    /// read, and the pool takes it back.
+    /// It is in a statement or an open transaction: what is queued is sent, the answers are read, and it
+    /// returns to the pool.
     Settle,
-    /// Unusable: it is closed, and the server rolls back what it had open.
+    /// It is unusable and is closed, and the server rolls back its open transaction.
     Close,
 }
 
 const TAKEN: &str = "a lease has its connection until it is dropped";
 
+/// The future of a function that is not generic. It is allocated where a round trip follows, so that the
+/// futures of generic operations are small, and callers do not compile it again.
+pub(crate) type BoxFuture<'f, T> = Pin<Box<dyn Future<Output = T> + Send + 'f>>;
+
 impl Lease {
-    pub(crate) async fn acquire(pool: &PgPool) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            conn: Some(pool.acquire().await?),
-            fate: Fate::Settle,
-            refreshed: false,
-            runtime: runtime::Handle::try_current().ok(),
+    /// Takes a connection out of the pool.
+    pub(crate) fn acquire(pool: &PgPool) -> BoxFuture<'_, Result<Self, sqlx::Error>> {
+        Box::pin(async {
+            Ok(Self {
+                conn: Some(pool.acquire().await?),
+                fate: Fate::Settle,
+                refreshed: false,
+                runtime: runtime::Handle::try_current().ok(),
+            })
         })
     }
 
-    /// The connection, and what becomes of it from now on.
+    /// Returns the connection, and what happens to it when the lease is dropped.
     pub(crate) fn parts(&mut self) -> (&mut PgConnection, &mut Fate) {
         (self.conn.as_mut().expect(TAKEN), &mut self.fate) // `None` only in `drop`
     }
 
     /// Makes the connection ready for its return after an operation ended with `result`. Returns
     /// whether the operation is to be run again on it: see [`refresh`](Self::refresh).
-    pub(crate) async fn again<T, E: OfSqlx>(&mut self, result: &Result<T, E>) -> bool {
-        let error = result.as_ref().err().and_then(OfSqlx::refusal);
-        self.recover(error).await
+    pub(crate) fn again<'a, T, E: OfSqlx>(
+        &'a mut self,
+        result: &'a Result<T, E>,
+    ) -> impl Future<Output = bool> + Send + use<'a, T, E> {
+        self.recover(result.as_ref().err().and_then(OfSqlx::refusal))
     }
 
-    /// [`again`](Self::again), by what the database said.
+    /// Does the same as [`again`](Self::again) for an error of the database.
     pub(crate) async fn recover(&mut self, error: Option<&sqlx::Error>) -> bool {
         match error {
             Some(error) if is_stale_plan(error) => return self.refresh().await,
-            // After a failover it leads to a replica.
+            // After a failover the connection is one to a replica.
             Some(error) if is_read_only(error) => self.fate = Fate::Close,
             _ if self.fate == Fate::Settle => self.fate = Fate::Return,
             _ => {}
@@ -87,9 +99,9 @@ impl Lease {
         false
     }
 
-    /// Has the connection prepare every statement again: after a change of the schema, what it had
-    /// prepared no longer fits, and the server refuses it before it runs. Returns whether what was
-    /// refused is to be run again on it, which is so once at most.
+    /// Makes the connection prepare every statement again: after a change of the schema, its prepared
+    /// statements no longer fit, and the server refuses them before they run. Returns whether the refused
+    /// operation is to be run again on it, which happens at most once.
     pub(crate) async fn refresh(&mut self) -> bool {
         self.fate = Fate::Close;
         if self.clear_cached_statements().await.is_err() {
@@ -134,8 +146,8 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let Some(conn) = self.conn.take() else { return };
         let usable = self.fate != Fate::Close && !conn.is_in_transaction();
-        // A task that is spawned while a runtime unwinds is dropped at once; and without a runtime
-        // there is none to spawn it on.
+        // A task that is spawned while a runtime unwinds is dropped immediately, and without a runtime
+        // nothing can be spawned.
         let spawns = !thread::panicking() && runtime::Handle::try_current().is_ok();
         match self.runtime.take().filter(|_| spawns) {
             Some(runtime) if usable => give_back(conn, &runtime, self.fate),
@@ -145,21 +157,21 @@ impl Drop for Lease {
     }
 }
 
-/// Returns the connection by a task with a limit.
+/// Returns the connection to the pool by a task with a limit.
 fn give_back(mut conn: PoolConnection<Postgres>, runtime: &runtime::Handle, fate: Fate) {
     if fate == Fate::Settle {
-        // Sends a queued ROLLBACK here and now: a runtime on one thread may stand still from here on.
-        // The answer is read by the task.
+        // Sends a queued ROLLBACK immediately: a runtime on one thread may not run again. The task reads the
+        // answer.
         let mut context = Context::from_waker(Waker::noop());
         let _sent = pin!(conn.ping()).poll(&mut context);
     }
-    // What dropping the connection does, as a future of our own: the one that sqlx spawns has no
-    // limit. It is public and hidden in sqlx 0.9.
+    // Dropping the connection does the same by a task without a limit. The method is public and hidden in
+    // sqlx 0.9.
     let returned = conn.return_to_pool();
     runtime.spawn(async move { timeout(RETURN_LIMIT, returned).await.is_ok() });
 }
 
-/// Closes the connection, politely if that works within the limit.
+/// Closes the connection, with a message to the server if that works within the limit.
 fn close(conn: PoolConnection<Postgres>, runtime: &runtime::Handle) {
     let mut closed = Box::pin(conn.close());
     let mut context = Context::from_waker(Waker::noop());
@@ -171,7 +183,7 @@ fn close(conn: PoolConnection<Postgres>, runtime: &runtime::Handle) {
 /// Closes the connection where nothing can be awaited.
 fn close_now(conn: PoolConnection<Postgres>) {
     // A pool with `min_connections` spawns a task when a connection leaves it; without a runtime sqlx
-    // would panic. This one is never driven, and ends with this function.
+    // would panic. This runtime is never driven, and ends with the function.
     let outside = runtime::Handle::try_current().is_err();
     let stand_in = outside.then(|| runtime::Builder::new_current_thread().build().ok());
     let _context = stand_in

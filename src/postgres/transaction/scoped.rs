@@ -5,10 +5,14 @@ use std::{marker::PhantomData, pin::Pin};
 use sqlx::PgConnection;
 
 use super::{
-    Begin, Failed, Lease, OfSqlx,
-    transaction::{Timer, Tx, before, conclude, has_stale_plan},
+    attempt::{before, finish},
+    begin::Begin,
+    ending::Ended,
+    failed::Failed,
+    lease::{Lease, OfSqlx},
+    tx::Tx,
 };
-use crate::{Attempt, Classify};
+use crate::{Attempt, Classify, metrics::Timer};
 
 /// Shows that what an operation borrows (`'a`) outlives each of its attempts (`'c`).
 pub(crate) type Scope<'c, 'a> = PhantomData<&'c &'a ()>;
@@ -32,15 +36,14 @@ where
 {
     loop {
         let timer = Timer::start();
-        let result = async {
-            let mut tx = Tx::begin(lease, &begin, attempt).await.map_err(before)?;
-            let result = work(&mut tx, PhantomData).await;
-            let ended = tx.end(result).await;
-            conclude(lease, ended).await
-        }
-        .await;
-        timer.stop(&result);
-        if !has_stale_plan(&result) || !lease.refresh().await {
+        let ended = match Tx::begin(lease, begin, attempt).await {
+            Ok(mut tx) => {
+                let result = work(&mut tx, PhantomData).await;
+                tx.end(result).await
+            }
+            Err(error) => Ended::from(before(error)),
+        };
+        if let Some(result) = finish(lease, ended, timer).await {
             return result;
         }
     }

@@ -1,32 +1,32 @@
-use super::Error;
-use crate::{Conflict, Version, Versioned};
+//! The outcome of a versioned write.
 
-/// What became of one row of a compare-and-set.
+use crate::{Conflict, Version, Versioned, postgres::error::Error};
+
+/// The outcome of a compare-and-set of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use]
 pub enum WriteOutcome<T> {
-    /// The row as it is now, one version later.
+    /// The row was written. It is returned as it is now, one version later.
     Written(T),
-    /// Somebody else was faster: the current row.
+    /// Another writer was faster. The current row.
     Stale(T),
-    /// Current itself, but another row of the batch was not, and all were to be written or none.
+    /// The row was current, and another row of the batch was not: all were to be written or none.
     Skipped(T),
-    /// The row is not there, or hidden from this role.
+    /// The row does not exist, or is hidden from this role.
     NotFound,
-    /// The row is there at the expected version, and a trigger or a row-level policy swallowed the
-    /// write.
+    /// The row is at the expected version, and a trigger or a row-level policy suppressed the write.
     Suppressed,
 }
 
 impl<T> WriteOutcome<T> {
-    /// Whether the row was written.
+    /// Returns whether the row was written.
     #[must_use]
     pub const fn is_written(&self) -> bool {
         matches!(self, Self::Written(_))
     }
 
-    /// The row as the database has it, if it is there: written, stale or held.
+    /// Returns the row as the database has it: written, stale or skipped.
     #[must_use]
     pub fn into_row(self) -> Option<T> {
         match self {
@@ -37,7 +37,7 @@ impl<T> WriteOutcome<T> {
 }
 
 impl<T: Versioned> WriteOutcome<T> {
-    /// The row that was written, or the error that says why it was not.
+    /// Returns the row that was written, or the error that says why it was not.
     pub(super) fn written(self, id: &T::Id, expected: Version) -> Result<T, Error> {
         match self {
             Self::Written(row) => Ok(row),

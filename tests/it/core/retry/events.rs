@@ -1,10 +1,10 @@
-//! What is told about a retry, and how loudly.
+//! The events and spans of a retry, and their levels.
 
-use super::*;
 use std::{
     fmt::{Debug, Write},
     sync::{Arc, LazyLock, Mutex},
 };
+use tokio::time::Instant;
 use tracing::{
     Dispatch, Event, Subscriber,
     field::{Field, Visit},
@@ -16,6 +16,8 @@ use tracing_subscriber::{
     layer::{Context, Layer, SubscriberExt},
     registry,
 };
+
+use super::*;
 
 #[derive(Clone, Default)]
 struct Events(Arc<Mutex<Vec<String>>>);
@@ -39,8 +41,9 @@ impl<S: Subscriber> Layer<S> for Events {
     }
 }
 
-/// While there is a single subscriber, tracing asks that of the thread which first reaches an event
-/// whether anybody wants it, for good: another test's thread has none. Two that stay prevent that.
+/// While there is a single subscriber, tracing caches for good whether the thread that first reaches an
+/// event has a subscriber for it, and the threads of other tests have none. Two permanent subscribers
+/// prevent that.
 static OTHERS: LazyLock<[Dispatch; 2]> = LazyLock::new(|| [(); 2].map(|()| registry().into()));
 
 fn subscribe(layer: impl Layer<Registry> + Send + Sync) -> DefaultGuard {
@@ -48,23 +51,23 @@ fn subscribe(layer: impl Layer<Registry> + Send + Sync) -> DefaultGuard {
     set_default(registry().with(layer))
 }
 
-async fn told(policy: RetryPolicy, script: &[Class]) -> Vec<String> {
-    let events = Events::default();
-    let guard = subscribe(events.clone());
+async fn events(policy: RetryPolicy, script: &[Class]) -> Vec<String> {
+    let recorded = Events::default();
+    let guard = subscribe(recorded.clone());
     let _ = play(&policy.with_label("checkout"), script, Duration::ZERO).await;
     drop(guard);
-    events.0.lock().unwrap().clone()
+    recorded.0.lock().unwrap().clone()
 }
 
 #[tokio::test(start_paused = true)]
 async fn success_is_silent() {
-    assert!(told(PLAIN, &[]).await.is_empty());
+    assert!(events(PLAIN, &[]).await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_retry_is_told() {
+async fn each_retry_is_events() {
     assert_eq!(
-        told(PLAIN, &[CONFLICT, BUSY]).await,
+        events(PLAIN, &[CONFLICT, BUSY]).await,
         [
             "DEBUG message=retrying label=\"checkout\" attempt=1 class=conflict delay=0ns",
             "DEBUG message=retrying label=\"checkout\" attempt=2 class=busy delay=10ms",
@@ -76,7 +79,7 @@ async fn each_retry_is_told() {
 async fn giving_up_is_a_warning() {
     let policy = PLAIN.with_max_attempts(3);
     assert_eq!(
-        told(policy.clone(), &[CONFLICT; 3]).await.last().unwrap(),
+        events(policy.clone(), &[CONFLICT; 3]).await.last().unwrap(),
         "WARN message=gave up label=\"checkout\" attempts=3 elapsed=10ms class=conflict reason=attempts exhausted",
     );
     let ends = |lines: Vec<String>, level: &str, reason: &str| {
@@ -84,27 +87,33 @@ async fn giving_up_is_a_warning() {
         assert!(last.starts_with(level) && last.ends_with(reason), "{last}");
     };
     ends(
-        told(policy.clone().with_max_attempts(1), &[BUSY]).await,
+        events(policy.clone().with_max_attempts(1), &[BUSY]).await,
         "WARN",
         "attempts exhausted",
     );
     ends(
-        told(policy.clone(), &[busy_for(9_999)]).await,
+        events(
+            policy.clone(),
+            &[Class::Busy {
+                retry_after: Some(ms(9_999)),
+            }],
+        )
+        .await,
         "WARN",
         "deadline reached",
     );
     ends(
-        told(policy.clone(), &[Class::Unknown]).await,
+        events(policy.clone(), &[Class::Unknown]).await,
         "WARN",
         "outcome unknown",
     );
     ends(
-        told(policy.clone(), &[CONFLICT, Class::Permanent]).await,
+        events(policy.clone(), &[CONFLICT, Class::Permanent]).await,
         "WARN",
         "permanent failure",
     );
     ends(
-        told(policy, &[Class::Permanent]).await,
+        events(policy, &[Class::Permanent]).await,
         "DEBUG",
         "permanent failure",
     );
@@ -145,7 +154,7 @@ impl<S: Subscriber> Layer<S> for Spans {
     }
 }
 
-/// A waiting operation has a span. What does not wait has none.
+/// A retry with a delay has a span. One without a delay has none.
 #[tokio::test(start_paused = true)]
 async fn a_delay_is_a_span() {
     let spans = Spans::default();
@@ -155,7 +164,7 @@ async fn a_delay_is_a_span() {
     let _ = play(&policy, &script, ms(100)).await;
     drop(guard);
     let spans = spans.0.lock().unwrap();
-    let said: Vec<_> = spans
+    let found: Vec<_> = spans
         .iter()
         .map(|span| (&*span.text, span.lasted))
         .collect();
@@ -169,6 +178,6 @@ async fn a_delay_is_a_span() {
             ms(20),
         ),
     ];
-    assert_eq!(said, expected);
+    assert_eq!(found, expected);
     assert!(spans.iter().all(|span| span.entered >= 2), "polled inside");
 }

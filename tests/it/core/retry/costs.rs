@@ -1,21 +1,24 @@
 //! What a retry costs: no allocation, a small future.
 
-use super::*;
-use allocation_counter::measure;
 use std::{
     pin::pin,
     task::{Context, Poll, Waker},
 };
 
+use allocation_counter::measure;
+use tokio::time::Instant;
+
+use super::*;
+
 /// Polls once, outside of any runtime: a touch of the timer would panic.
 pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("waits"),
+        Poll::Pending => panic!("the future is pending"),
     }
 }
 
-/// Of the second run: in the first, thread-locals of tokio, rand and tracing come into being.
+/// Counts the allocations of the second run: the first one creates thread-locals of tokio, rand and tracing.
 pub(super) fn allocations(run: impl Fn()) -> u64 {
     run();
     measure(run).count_total

@@ -1,17 +1,19 @@
-//! Is a row found by its id, and by an index?
+//! The check that a row is found by its id, and by an index.
 
 use sqlx::{PgConnection, Row, postgres::PgArguments};
 
 use super::refused;
 use crate::postgres::{
-    Error, PgRepository, PgVersioned,
+    error::Error,
+    repository::PgRepository,
+    row::PgVersioned,
     sql::{explain, quoted_table},
 };
 
 impl<T: PgVersioned> PgRepository<T> {
-    /// What keeps the id's index from finding it, if something does. Where the types of `column` and
-    /// `field` differ, `=` may compare both as a third one, which no index knows: a `citext` or a
-    /// `char(n)` with a text.
+    /// Returns the reason why the id's index does not find an id, if there is one. If the types of `column`
+    /// and `field` differ, `=` may compare both as a third type without an index: a `citext` or a `char(n)`
+    /// with a text.
     pub(super) async fn index(
         &self,
         conn: &mut PgConnection,
@@ -26,7 +28,7 @@ impl<T: PgVersioned> PgRepository<T> {
                 "it is {column}, and the field is {field}; change the column's type to {field}, or \
                  have the field's be {column}"
             ),
-            // A policy comes first where the type's `=` is not LEAKPROOF: slow, and no mistake.
+            // If the type's `=` is not LEAKPROOF, a policy is evaluated first: slow, and correct.
             Ok(_) if self.has_policy(conn).await? => return Ok(None),
             Ok(_) => "its index has another collation than the column, or search_path lacks the \
                  operators of its type"
@@ -41,11 +43,11 @@ impl<T: PgVersioned> PgRepository<T> {
         policy.fetch_one(conn).await.map_err(Error::before)
     }
 
-    /// What is wrong with a row of the table, if there is one: it can't be read, or its own id does not
-    /// find it.
+    /// Returns the problem with a row of the table, if there is any: the row can't be read, or is not found by
+    /// its own id.
     pub(super) async fn sample(&self, conn: &mut PgConnection) -> Result<Option<String>, Error> {
         let mut problem = None;
-        // It may be deleted between the two statements; not three times in a row.
+        // The row may be deleted between the two statements, but hardly three times in a row.
         for _ in 0..3 {
             let sample = sqlx::query(self.sql.sample.clone())
                 .fetch_optional(&mut *conn)
@@ -69,7 +71,7 @@ impl<T: PgVersioned> PgRepository<T> {
     }
 }
 
-/// How the database would find an id.
+/// Returns the plan by which the database finds an id.
 async fn plan<T: PgVersioned>(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
     let mut arguments = PgArguments::default();
     sqlx::Arguments::add(&mut arguments, None::<T::Id>).map_err(sqlx::Error::Encode)?;
@@ -83,7 +85,7 @@ async fn plan<T: PgVersioned>(conn: &mut PgConnection) -> Result<Vec<String>, sq
     plan.iter().map(|line| line.try_get(0)).collect()
 }
 
-/// Whether the plan compares the column within an index; one that reads nothing needs none.
+/// Returns whether the plan compares the column by an index, or reads nothing.
 fn is_indexed(plan: &[String], column: &str) -> bool {
     let is_word = |it: char| it.is_alphanumeric() || it == '_' || it == '$';
     let shown = column.replace('"', "\"\"");
@@ -103,7 +105,7 @@ mod tests {
     use super::is_indexed;
 
     #[test]
-    fn only_a_condition_of_an_index_on_the_id_counts() {
+    fn only_an_index_condition_on_the_id_counts() {
         for (line, column, indexed) in [
             ("  Index Cond: (id = $0)", "id", true),
             ("  Index Cond: (id = (InitPlan 1).col1)", "id", true),

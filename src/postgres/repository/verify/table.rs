@@ -1,19 +1,15 @@
-//! Does the host's table fit?
+//! The table, its columns and its key, in PostgreSQL's catalogue.
 
-mod id;
+use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use sqlx::{
-    Column as _, Executor, PgConnection, Row, Statement, TypeInfo,
-    postgres::{PgRow, PgTypeInfo},
-};
-
-use super::{
-    Error, PgRepository, PgVersioned, is_forbidden,
-    row::{Column, Role},
+use crate::postgres::{
+    classify::is_forbidden,
+    error::Error,
+    row::{Column, PgVersioned, Role},
     sql::quoted_table,
 };
 
-/// One row per column of the table. `$1` the table's name, quoted.
+/// Returns one row per column of the table. `$1` is the table's name, quoted.
 const COLUMNS: &str = "SELECT a.attname AS name, a.attnotnull AS not_null,
         a.attgenerated <> '' OR a.attidentity = 'a' AS generated,
         a.attgenerated <> '' OR a.attidentity <> '' OR a.atthasdef AS filled,
@@ -25,9 +21,9 @@ const COLUMNS: &str = "SELECT a.attname AS name, a.attnotnull AS not_null,
     LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
 
-/// Whether it is one, which tables inherit from it other than as its partitions, and whether the id
-/// alone tells one row from another, or at least begins an index: of a table in parts, of a part.
-/// `$1` the table's name, quoted, `$2` the id.
+/// Returns whether the relation is a table, which tables inherit from it other than as its partitions, and
+/// whether the id alone has a unique index, or at least begins an index (for a partitioned table: of a
+/// partition). `$1` is the table's name, quoted, `$2` the id.
 const TABLE: &str = "SELECT c.relkind IN ('r', 'p') AS is_table,
         pg_catalog.has_table_privilege(c.oid, 'DELETE') AS deletes,
         ARRAY(SELECT i.inhrelid::pg_catalog.regclass::pg_catalog.text FROM pg_catalog.pg_inherits i
@@ -44,112 +40,10 @@ const TABLE: &str = "SELECT c.relkind IN ('r', 'p') AS is_table,
             WHERE i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum) AS has_index
     FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)";
 
-impl<T: PgVersioned> PgRepository<T> {
-    /// Checks that the table is what [`versioned_row!`](crate::versioned_row) says of it: that it and
-    /// its columns are there, that their types can be read and written, that the version is a
-    /// `bigint NOT NULL` without a default below 1, that the id is unique and found by its index, that
-    /// no table inherits from it other than as a partition, and that this role may read, insert,
-    /// update and delete. Reads one row, if there is one: that a field reads its column under another
-    /// name, that the type of a `read_only` one does not fit, or that a row is not found by its own id,
-    /// only a row can show.
-    ///
-    /// Writes nothing and locks no row; what triggers do to a write, it does not see.
-    ///
-    /// For the start of an application, and for its tests: everything that does not fit is found at
-    /// once, and not one by one by its users.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::SchemaMismatch`] with all that was found.
-    pub async fn verify(&self) -> Result<(), Error> {
-        self.run(async |conn: &mut PgConnection| self.verify_in(conn).await)
-            .await
-    }
-
-    /// [`verify`](Self::verify) on the caller's connection. Within a transaction it may abort that: a
-    /// statement that the database refuses is one that has failed.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub async fn verify_in(&self, conn: &mut PgConnection) -> Result<(), Error> {
-        let mut problems = table::<T>(conn).await?;
-        if problems.is_empty() {
-            problems = self.types(conn).await?;
-        }
-        if problems.is_empty() {
-            problems.extend(self.sample(conn).await?);
-        }
-        if problems.is_empty() {
-            return Ok(());
-        }
-        Err(Error::schema_mismatch::<T>(problems))
-    }
-
-    /// The types, from the statement that reads a row, and what the database makes of them in the others.
-    async fn types(&self, conn: &mut PgConnection) -> Result<Vec<String>, Error> {
-        let mut problems = Vec::new();
-        let prepared = match (&mut *conn).prepare(self.sql.sample.clone()).await {
-            Ok(prepared) => prepared,
-            Err(error) => return Ok(vec![refused("reads", error)?]),
-        };
-        let typed = T::COLUMNS
-            .iter()
-            .filter(|column| matches!(column.role, Role::Id | Role::Version | Role::Written(_)));
-        for (column, rust) in typed.zip(T::types()) {
-            let found = prepared
-                .columns()
-                .iter()
-                .find(|found| found.name() == column.name);
-            if let Some(found) = found
-                && !(rust.reads)(found.type_info())
-            {
-                let (name, found) = (column.name, found.type_info().name());
-                let wanted = (rust.info)();
-                problems.push(format!(
-                    "column {name} is {found}, the field is {}",
-                    wanted.name()
-                ));
-            }
-        }
-        // With the types that will be sent: the connection keeps what it prepares.
-        let types: Vec<PgTypeInfo> = T::types().iter().map(|rust| (rust.info)()).collect();
-        let inserted = &types[usize::from(T::GENERATED_ID)..];
-        for (what, sql, types) in [
-            ("writes", &self.sql.update, &*types),
-            ("writes", &self.sql.insert, inserted),
-            ("deletes", &self.sql.delete, &types[..2]),
-        ] {
-            if problems.is_empty()
-                && let Err(error) = (&mut *conn).prepare_with(sql.clone(), types).await
-            {
-                problems.push(refused(what, error)?);
-            }
-        }
-        if problems.is_empty() {
-            let (column, field) = (prepared.columns()[0].type_info().name(), types[0].name());
-            problems.extend(self.index(conn, column, field).await?);
-        }
-        Ok(problems)
-    }
-}
-
-/// What the database says of a statement: of its `on_update` and `only`, as the columns are there.
-fn refused(what: &str, error: sqlx::Error) -> Result<String, Error> {
-    match error {
-        sqlx::Error::Database(error) => {
-            let why = error.message();
-            Ok(format!("the statement that {what} is refused: {why}"))
-        }
-        sqlx::Error::TypeNotFound { type_name } => Ok(format!(
-            "there is no type {type_name}, or it is in a schema that is neither named nor searched"
-        )),
-        other => Err(Error::before(other)),
-    }
-}
-
-/// The table, its columns and its key.
-async fn table<T: PgVersioned>(conn: &mut PgConnection) -> Result<Vec<String>, Error> {
+/// Returns the problems of the table, its columns and its key.
+pub(super) async fn check_table<T: PgVersioned>(
+    conn: &mut PgConnection,
+) -> Result<Vec<String>, Error> {
     let name = quoted_table(T::TABLE);
     let table = sqlx::query(TABLE)
         .bind(&name)

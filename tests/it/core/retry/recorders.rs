@@ -1,16 +1,18 @@
-//! A retry with the feature `metrics`: what it costs, and which recorder gets it.
+//! The metrics of a retry: what they cost, and which recorder receives them.
 
-use super::{
-    costs::{allocations, ready},
-    *,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
+
 use metrics::{
     Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
     SharedString, Unit, set_global_recorder, with_local_recorder,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+
+use super::{
+    costs::{allocations, ready},
+    *,
 };
 
 /// A recorder that only counts.
@@ -73,7 +75,7 @@ impl Recorder for Counting {
     }
 }
 
-/// The global recorder gets what other tests do meanwhile, too.
+/// The global recorder also receives what other tests record meanwhile.
 fn ours(key: &Key, name: &str) -> bool {
     key.name() == name && key.labels().any(|label| label.value() == "recorded")
 }
@@ -93,10 +95,10 @@ fn lose_once() {
     assert!(matches!(ready(with_retry(&POLICY, once)), Ok(2)));
 }
 
-/// Success allocated a label each time. One test, as the global recorder is for good.
+/// Success allocated a label each time. One test, as a global recorder can't be removed.
 #[test]
-fn nothing_is_allocated_and_every_recorder_gets_its_own() {
-    // Without a recorder, and its keys are made before there is one.
+fn success_does_not_allocate_and_each_recorder_receives_its_own_metrics() {
+    // Without a recorder: the keys are created before one is installed.
     assert_eq!(allocations(succeed), 0);
     assert_eq!(allocations(lose_once), 0);
 
@@ -108,7 +110,7 @@ fn nothing_is_allocated_and_every_recorder_gets_its_own() {
     // Each ran twice: 1 attempt, and 2 with a conflict.
     assert_eq!(first.counted(), (2, 6));
 
-    // One of another thread, and one within another.
+    // A recorder of another thread, and a recorder inside another.
     std::thread::scope(|scope| {
         scope.spawn(|| with_local_recorder(&second, lose_once));
     });
@@ -116,7 +118,7 @@ fn nothing_is_allocated_and_every_recorder_gets_its_own() {
     assert_eq!(second.counted(), (1, 3));
     assert_eq!(first.counted(), (2, 6));
 
-    // Installed late.
+    // A recorder that is installed late.
     assert!(set_global_recorder(global.clone()).is_ok());
     assert_eq!(allocations(succeed), 0);
     assert_eq!(global.counted(), (0, 2));

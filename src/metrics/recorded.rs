@@ -1,7 +1,7 @@
-//! What is recorded, with the feature `metrics`.
+//! The facade with the feature `metrics`.
 
 #[cfg(feature = "postgres")]
-use std::time::Duration;
+use std::time::Instant;
 
 #[cfg(feature = "postgres")]
 use ::metrics::Label;
@@ -14,13 +14,11 @@ use super::keys::with_keys;
 use super::names::TRANSACTION_SECONDS;
 #[cfg(feature = "inventory")]
 use super::names::{CLEANED, CLEANUP_FAILURES, CLEANUP_REFUSED};
-#[cfg(feature = "inventory")]
-use crate::inventory::Cleaned;
 
 static METADATA: Metadata<'static> =
     Metadata::new("optilock::metrics", Level::INFO, Some(module_path!()));
 
-/// An operation that ended after `attempts` attempts.
+/// Records an operation that ended after `attempts` attempts.
 #[inline]
 pub(crate) fn attempts(entity: &'static str, attempts: u32) {
     with_recorder(|recorder| {
@@ -31,7 +29,7 @@ pub(crate) fn attempts(entity: &'static str, attempts: u32) {
     });
 }
 
-/// A conflict that a later attempt will see to, or that the caller gets.
+/// Counts a conflict, which is absorbed by a later attempt or has escaped to the caller.
 pub(crate) fn conflict(entity: &'static str, escaped: bool) {
     with_keys(entity, |keys| {
         increment(if escaped {
@@ -42,7 +40,7 @@ pub(crate) fn conflict(entity: &'static str, escaped: bool) {
     });
 }
 
-/// An attempt whose outcome is unknown.
+/// Counts an attempt whose outcome is unknown.
 pub(crate) fn unknown_outcome(entity: &'static str) {
     with_keys(entity, |keys| increment(&keys.unknown));
 }
@@ -51,36 +49,44 @@ fn increment(key: &Key) {
     with_recorder(|recorder| recorder.register_counter(key, &METADATA).increment(1));
 }
 
-/// The seconds from `BEGIN` to the end of a transaction.
+/// Measures a transaction from `BEGIN` to its end.
 #[cfg(feature = "postgres")]
-pub(crate) fn transaction(outcome: &'static str, took: Duration) {
-    macro_rules! key {
-        ($outcome:literal) => {{
-            static LABELS: [Label; 1] = [Label::from_static_parts("outcome", $outcome)];
-            static KEY: Key = Key::from_static_parts(TRANSACTION_SECONDS, &LABELS);
-            &KEY
-        }};
-    }
-    let key = match outcome {
-        "committed" => key!("committed"),
-        "rolled-back" => key!("rolled-back"),
-        _ => key!("unknown"),
-    };
-    with_recorder(|recorder| recorder.register_histogram(key, &METADATA).record(took));
+pub(crate) struct Timer {
+    start: Instant,
 }
 
-#[cfg(feature = "inventory")]
-pub(crate) fn cleaned(done: &Cleaned) {
-    let cleanup = done.cleanup;
-    for (what, count) in [
-        ("orders", cleanup.orders),
-        ("holds", cleanup.holds),
-        ("units", cleanup.units),
-        ("keys", done.keys),
-    ] {
-        if count > 0 {
-            counter!(CLEANED, "what" => what).increment(count);
+#[cfg(feature = "postgres")]
+impl Timer {
+    pub(crate) fn start() -> Self {
+        Self {
+            start: Instant::now(),
         }
+    }
+
+    /// Records a transaction that was `committed`, `rolled-back` or `unknown`.
+    pub(crate) fn transaction(self, outcome: &'static str) {
+        macro_rules! key {
+            ($outcome:literal) => {{
+                static LABELS: [Label; 1] = [Label::from_static_parts("outcome", $outcome)];
+                static KEY: Key = Key::from_static_parts(TRANSACTION_SECONDS, &LABELS);
+                &KEY
+            }};
+        }
+        let key = match outcome {
+            "committed" => key!("committed"),
+            "rolled-back" => key!("rolled-back"),
+            _ => key!("unknown"),
+        };
+        let took = self.start.elapsed();
+        with_recorder(|recorder| recorder.register_histogram(key, &METADATA).record(took));
+    }
+}
+
+/// Counts what a clean-up of a janitor did, if it did something.
+#[cfg(feature = "inventory")]
+pub(crate) fn cleaned(what: &'static str, count: u64) {
+    if count > 0 {
+        counter!(CLEANED, "what" => what).increment(count);
     }
 }
 
