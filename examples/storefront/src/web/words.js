@@ -116,13 +116,13 @@ const english = {
   // Dashboard
   dashboardTitle: "Barro: dashboard",
   dashboard: "Dashboard",
-  dashboardText: "What happens in the shop, second by second.",
+  dashboardText: "The state of the shop, updated every second.",
   live: "Live",
   connecting: "Connecting...",
   reconnecting: "Reconnecting...",
   kpis: "Goals",
   kpi: {
-    "negative-stock": "Stock below zero",
+    "negative-stock": "Negative stock",
     "conflict-rate": "Conflict rate",
     "mean-attempts": "Attempts per checkout",
     "checkout-seconds": "Checkout time",
@@ -287,13 +287,13 @@ const spanish = {
 
   dashboardTitle: "Barro: tablero",
   dashboard: "Tablero",
-  dashboardText: "Lo que pasa en la tienda, segundo a segundo.",
+  dashboardText: "El estado de la tienda, actualizado cada segundo.",
   live: "En vivo",
   connecting: "Conectando...",
   reconnecting: "Reconectando...",
   kpis: "Metas",
   kpi: {
-    "negative-stock": "Existencias bajo cero",
+    "negative-stock": "Existencias negativas",
     "conflict-rate": "Tasa de conflictos",
     "mean-attempts": "Intentos por compra",
     "checkout-seconds": "Tiempo de una compra",
