@@ -124,7 +124,7 @@ const english = {
   kpi: {
     "negative-stock": "Negative stock",
     "conflict-rate": "Conflict rate",
-    "mean-attempts": "Attempts per checkout",
+    "mean-attempts": "Mean attempts",
     "checkout-seconds": "Checkout time",
     "failed-orders": "Failed orders",
   },
@@ -156,7 +156,7 @@ const english = {
 
   // The race
   race: "The race",
-  raceText: "Many buyers press the buy button at the same moment, and only a few pieces are in stock.",
+  raceText: "Many buyers want one of a few pieces at the same moment.",
   buyers: "Buyers",
   units: "Pieces on the shelf",
   raceStart: "Start the race",
@@ -326,7 +326,7 @@ const spanish = {
   attemptsMean: "Intentos por compra",
 
   race: "La carrera",
-  raceText: "Muchos compradores pulsan el botón de comprar en el mismo momento, y solo hay unas pocas piezas.",
+  raceText: "Muchos compradores quieren una de pocas piezas en el mismo momento.",
   buyers: "Compradores",
   units: "Piezas en el estante",
   raceStart: "Empezar la carrera",
