@@ -196,7 +196,7 @@ async fn sell_without_address(pool: &PgPool, shop: &PgInventory) -> Result<Error
         let order = shop.checkout_in(tx, &Checkout::new([line])?).await?;
         let delivery = sqlx::query("INSERT INTO shop.deliveries (order_id) VALUES ($1)");
         let inserted = delivery.bind(order.id.uuid()).execute(&mut **tx).await;
-        inserted.map(drop).map_err(Error::Database)
+        inserted.map(drop).map_err(Error::from)
     });
     let failed = result.await.expect_err("a delivery requires an address");
     Ok(failed.error)

@@ -1,6 +1,6 @@
 //! One conflict, step by step.
 
-use optilock::postgres::{Error, WriteOutcome};
+use optilock::postgres::WriteOutcome;
 
 use crate::{BoxError, account::Bank};
 
@@ -27,7 +27,7 @@ pub(crate) async fn run(bank: &Bank) -> Result<String, BoxError> {
         a.owner, a.version, written.version
     ));
     match accounts.update(&b).await {
-        Err(error @ Error::Conflict(_)) => {
+        Err(error) if error.is_conflict() => {
             print(format!(
                 "B writes {:?} at version {}: refused, \"{error}\"",
                 b.owner, b.version

@@ -19,8 +19,7 @@ async fn visible_order(shop: &Shop, user: &User, id: OrderId) -> Result<Order, P
     if user.admin || order.customer.as_deref() == Some(&user.name) {
         return Ok(order);
     }
-    let (entity, id) = ("order", id.to_string());
-    Err(Error::NotFound { entity, id }.into())
+    Err(Error::not_found("order", id).into())
 }
 
 /// Lists the user's newest orders, at most 20.

@@ -1,13 +1,13 @@
 //! Errors as clients see them: problem details of RFC 9457.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use axum::{
     Json,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use optilock::{Class, Classify, inventory::Error};
+use optilock::inventory::{Error, ErrorKind, InvalidValue};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -179,11 +179,6 @@ impl From<Error> for Problem {
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             return Self::internal(&error);
         }
-        // The error of the last attempt is the one that matters to the client.
-        let mut error = error;
-        while let Error::Exhausted { source, .. } = error {
-            error = *source;
-        }
         let code = error.code();
         let title = match code {
             "insufficient-stock" => "Insufficient stock",
@@ -198,26 +193,26 @@ impl From<Error> for Problem {
             _ => "Invalid request",
         };
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            let wait = match error.class() {
-                Class::Busy { retry_after } => retry_after,
-                _ => None,
-            };
+            let wait = error.retry_after();
             let detail = "Nothing was changed. Send the request again after Retry-After.";
             let problem = Self::new(status, code, title, detail);
             return problem.retry_after(wait.unwrap_or(Duration::from_secs(1)));
         }
-        let problem = Self::new(status, code, title, error.to_string());
-        match error {
-            Error::InsufficientStock(short) => problem.with("short", short),
-            Error::PriceChanged {
-                sku,
-                expected,
-                actual,
-            } => problem
-                .with("sku", sku)
-                .with("expected", expected)
-                .with("actual", actual),
-            Error::Conflict(conflict) => problem.with_all(json!(conflict)),
+        // Of several attempts, the last one's error is the one that matters to the client.
+        let detail = match error.exhausted().and(error.source()) {
+            Some(last) => last.to_string(),
+            None => error.to_string(),
+        };
+        let problem = Self::new(status, code, title, detail);
+        if let Some(prices) = error.price_change() {
+            return problem
+                .with("sku", error.sku())
+                .with("expected", prices.expected)
+                .with("actual", prices.actual);
+        }
+        match (error.kind(), error.conflict()) {
+            (ErrorKind::InsufficientStock, _) => problem.with("short", error.shortages()),
+            (_, Some(conflict)) => problem.with_all(json!(conflict)),
             _ => problem,
         }
     }
@@ -234,6 +229,12 @@ impl Problem {
 
 /// An error of the shop's own tables, classified like those of the inventory: 503 if the database is busy or
 /// unreachable, else 500.
+impl From<InvalidValue> for Problem {
+    fn from(invalid: InvalidValue) -> Self {
+        Self::from(Error::from(invalid))
+    }
+}
+
 impl From<optilock::sqlx::Error> for Problem {
     fn from(error: optilock::sqlx::Error) -> Self {
         Self::from(optilock::postgres::Error::from(error))

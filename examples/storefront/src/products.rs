@@ -8,7 +8,7 @@ use axum::{
 };
 use optilock::{
     IfMatch,
-    inventory::{Adjustment, Error, Inventory, Money, Page, Product, Sku},
+    inventory::{Adjustment, Inventory, Money, Page, Product, Sku},
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -121,7 +121,7 @@ pub(crate) async fn change(
     // The update fails if the revision is no longer the one read above.
     match shop.inventory.update_product(&product).await {
         Ok(product) => Ok(respond(product)),
-        Err(Error::Conflict(_)) => Err(stale(&shop.inventory.product(&sku).await?)),
+        Err(error) if error.is_conflict() => Err(stale(&shop.inventory.product(&sku).await?)),
         Err(error) => Err(error.into()),
     }
 }

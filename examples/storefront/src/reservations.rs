@@ -36,8 +36,7 @@ async fn own_reservation(
     if reservation.customer.as_deref() == Some(&user.name) {
         return Ok(reservation);
     }
-    let (entity, id) = ("reservation", id.to_string());
-    Err(Error::NotFound { entity, id }.into())
+    Err(Error::not_found("reservation", id).into())
 }
 
 #[derive(Debug, Deserialize)]
