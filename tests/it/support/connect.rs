@@ -1,6 +1,10 @@
 //! Pools and runtimes that belong to one test.
 
-use optilock::sqlx::PgPool;
+use optilock::{
+    RetryError, RetryPolicy,
+    postgres::transact,
+    sqlx::{self, PgPool},
+};
 use tokio::runtime::{Builder, Runtime};
 
 use super::db::{Db, pool_options};
@@ -27,4 +31,18 @@ pub fn current_thread() -> Runtime {
         .enable_all()
         .build()
         .expect("a runtime")
+}
+
+/// Runs a transaction that takes at least 200 ms.
+pub async fn sleep_in_transaction(
+    pool: &PgPool,
+    policy: &RetryPolicy,
+) -> Result<(), RetryError<sqlx::Error>> {
+    transact(pool, policy, async |tx| {
+        sqlx::query("SELECT pg_sleep(0.2)")
+            .execute(&mut **tx)
+            .await
+            .map(drop)
+    })
+    .await
 }

@@ -2,27 +2,14 @@
 
 use std::time::Duration;
 
-use optilock::{
-    postgres::transact,
-    sqlx::{self, PgPool},
-};
+use optilock::{postgres::transact, sqlx};
 use tokio::time::timeout;
 
 use super::POLICY;
 use crate::support::{
-    connect::{current_thread, pool_of},
+    connect::{current_thread, pool_of, sleep_in_transaction},
     db::{Db, assert_idle, pool_options},
 };
-
-async fn sleep_in_transaction(pool: &PgPool) -> Result<(), optilock::RetryError<sqlx::Error>> {
-    transact(pool, &POLICY, async |tx| {
-        sqlx::query("SELECT pg_sleep(0.2)")
-            .execute(&mut **tx)
-            .await
-            .map(drop)
-    })
-    .await
-}
 
 /// A future outlives its runtime and is dropped outside of any.
 #[test]
@@ -39,7 +26,7 @@ fn a_connection_dropped_without_a_runtime_is_closed() {
                 .await
                 .unwrap()
         });
-        let mut work = Box::pin(async { sleep_in_transaction(&pool).await });
+        let mut work = Box::pin(async { sleep_in_transaction(&pool, &POLICY).await });
         runtime.block_on(async {
             assert!(timeout(Duration::from_millis(50), &mut work).await.is_err());
         });
@@ -62,7 +49,7 @@ fn a_panic_leaves_no_connection_open() {
                 let pool = pool_of(&db, 8).await;
                 for _ in 0..8 {
                     let pool = pool.clone();
-                    tokio::spawn(async move { sleep_in_transaction(&pool).await });
+                    tokio::spawn(async move { sleep_in_transaction(&pool, &POLICY).await });
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 transact(&pool, &POLICY, async |tx| -> Result<(), sqlx::Error> {

@@ -11,28 +11,18 @@ use std::{
 
 use optilock::{
     postgres::{PgRepository, transact},
-    sqlx::{self, PgPool},
+    sqlx,
 };
 
 use super::POLICY;
 use crate::support::{
     bank::{Account, Bank, PLACES},
-    connect::{current_thread, open_all},
+    connect::{current_thread, open_all, sleep_in_transaction},
     db::{eventually, pool_options},
     notes::{note, with_notes},
     polling::CatchPanic,
     proxy::Proxy,
 };
-
-async fn sleep_in_transaction(pool: &PgPool) -> Result<(), optilock::RetryError<sqlx::Error>> {
-    transact(pool, &POLICY, async |tx| {
-        sqlx::query("SELECT pg_sleep(0.2)")
-            .execute(&mut **tx)
-            .await
-            .map(drop)
-    })
-    .await
-}
 
 /// A host's hook panics when a dropped future returns its connection. sqlx runs the hook in another task.
 #[tokio::test(flavor = "multi_thread")]
@@ -51,12 +41,12 @@ async fn dropping_a_future_does_not_panic_if_a_release_hook_panics() {
     armed.store(true, SeqCst);
     let dropped = CatchPanic(pin!(async {
         let limit = Duration::from_millis(80);
-        let late = tokio::time::timeout(limit, sleep_in_transaction(&pool)).await;
+        let late = tokio::time::timeout(limit, sleep_in_transaction(&pool, &POLICY)).await;
         assert!(late.is_err());
     }))
     .await;
     armed.store(false, SeqCst);
-    sleep_in_transaction(&pool).await.unwrap();
+    sleep_in_transaction(&pool, &POLICY).await.unwrap();
     assert!(
         dropped.is_ok(),
         "the drop of a future panicked: {dropped:?}"

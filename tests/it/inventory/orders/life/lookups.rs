@@ -1,5 +1,7 @@
 //! Lists of orders and their movements.
 
+use std::time::Duration;
+
 use optilock::inventory::{
     Adjustment, Inventory, MovementKind, OrderFilter, OrderId, OrderStatus, Page, ReturnRequest,
 };
@@ -101,7 +103,7 @@ async fn every_step_writes_a_movement(shop: &dyn Inventory) {
                 | MovementKind::Returned
         );
         assert_eq!(movement.order, of_order.then_some(order.id));
-        assert!(movement.moved_at >= order.created_at - chrono::TimeDelta::minutes(1));
+        assert!(movement.moved_at >= order.created_at - Duration::from_secs(60));
     }
     let page = Page::after(ledger[3].version, 2);
     assert_eq!(shop.movements(&pot, page).await.unwrap(), ledger[4..6]);
