@@ -14,11 +14,3 @@ mod products;
 mod regressions;
 pub mod reservations;
 mod statements;
-
-/// The path by which other modules import the helpers of checkouts at the same moment.
-pub mod scenarios {
-    pub use crate::support::race::race;
-}
-
-pub use checkout::exactly_once;
-pub use orders::life as order_life;

@@ -7,7 +7,6 @@ pub mod goods;
 pub mod idle_hook;
 pub mod notes;
 pub mod polling;
-pub mod polls;
 pub mod proxy;
 pub mod race;
 pub mod stored;

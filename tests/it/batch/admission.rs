@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use optilock::inventory::{BatchedInventory, Error, Inventory, PgInventory};
+use optilock::inventory::{BatchedInventory, ErrorKind, Inventory, PgInventory};
 use tokio::time::timeout;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 use crate::support::{
     bank::until_waiting,
     connect::current_thread,
-    db::{Db, Default, assert_books, order_count},
+    db::{Db, Default, assert_balanced, order_count},
     goods::{add, cart},
 };
 
@@ -38,7 +38,7 @@ async fn a_future_dropped_before_its_batch_starts_has_no_effect() {
     }
     shop.shutdown().await;
     assert_eq!(order_count(&db.pool).await, 1 + 1 + 5);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// A transaction of the host locks one product.
@@ -60,7 +60,7 @@ async fn a_held_product_does_not_delay_other_products() {
         answer.await.unwrap().unwrap();
     }
     assert_eq!(order_count(&db.pool).await, 26);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// The queue is full, each waiting checkout costs less than 2 KiB, and one more is rejected as busy.
@@ -93,13 +93,9 @@ fn ten_thousand_waiting_checkouts_are_all_served() {
     assert!(each > 0 && each < 2_048, "{each} bytes each");
     runtime.block_on(async {
         let rejected = shop.checkout(one_pot()).await.unwrap_err();
-        let Error::Busy {
-            retry_after: Some(retry_after),
-            ..
-        } = rejected
-        else {
-            panic!("{rejected:?}");
-        };
+        assert_eq!(rejected.kind(), ErrorKind::Busy, "{rejected:?}");
+        assert_eq!(rejected.exhausted(), None);
+        let retry_after = rejected.retry_after().expect("a time to wait");
         assert!(retry_after > Duration::ZERO);
         tx.commit().await.unwrap();
         first.await.unwrap();
@@ -107,7 +103,7 @@ fn ten_thousand_waiting_checkouts_are_all_served() {
             answer.await.unwrap();
         }
         assert_eq!(order_count(&db.pool).await, WAITING as i64 + 2);
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     });
 }
 

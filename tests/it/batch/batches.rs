@@ -11,14 +11,12 @@ use super::{
     ISOLATION_LEVELS, OPTIONS, always_batched, batched, deliver, one_pot, sell_and_hold,
     spawn_checkout, spawn_checkouts, until_queued,
 };
-use crate::{
-    inventory::scenarios::race,
-    support::{
-        bank::until_waiting,
-        connect::pool_of,
-        db::{Db, assert_books, drop_checks, order_count},
-        goods::{add, cart, pesos, sku, stock_of, units},
-    },
+use crate::support::{
+    bank::until_waiting,
+    connect::pool_of,
+    db::{Db, assert_balanced, drop_checks, order_count},
+    goods::{add, cart, pesos, sku, stock_of, units},
+    race::race,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +34,7 @@ async fn sixty_four_buyers_of_ten_units_buy_ten() {
             (stock_of(&shop, "pot").await, order_count(&db.pool).await),
             (0, 10)
         );
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     }
 }
 
@@ -73,7 +71,7 @@ async fn outdated_stock_of_the_queue_is_corrected() {
     assert_eq!(stale.await.unwrap_err().code(), "price-changed");
     let order = shop.checkout(one_pot()).await.unwrap();
     assert_eq!(order.total, pesos(3_000));
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,7 +103,7 @@ async fn one_idempotency_key_sells_once_over_four_queues() {
             others.iter().filter(|other| other.is_ok()).count() as i64,
             (stock - 1).min(50)
         );
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     }
 }
 
@@ -134,7 +132,7 @@ async fn a_version_is_judged_in_the_order_of_the_batch() {
         }
     }
     assert_eq!((conflicts, order_count(&db.pool).await), (1, 3));
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// A trigger of the host refuses the order of one customer.
@@ -163,5 +161,5 @@ async fn a_failing_request_does_not_fail_its_batch() {
         (stock_of(&shop, "pot").await, order_count(&db.pool).await),
         (61, 39)
     );
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::support::{
     bank::until_waiting,
-    db::{Db, assert_books, order_count},
+    db::{Db, assert_balanced, order_count},
     goods::{add, stock_of},
     proxy::{Cut, Proxy},
 };
@@ -60,7 +60,7 @@ async fn a_batch_whose_connection_dies_takes_effect_once() {
             assert_eq!(stock_of(&direct, "pot").await, 9);
         }
         assert_eq!(order_count(&db.pool).await, 15, "{cut:?}");
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     }
 }
 
@@ -93,5 +93,5 @@ async fn a_refusal_of_a_lost_batch_is_final() {
     let void = direct.order(request.order_id()).await.unwrap();
     assert_eq!(void.status, OrderStatus::Void);
     assert_eq!(order_count(&db.pool).await, 2);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }

@@ -4,7 +4,7 @@ use optilock::inventory::Inventory;
 
 use super::{batched, one_pot, spawn_checkouts, until_queued};
 use crate::support::{
-    db::{Default, assert_books, order_count},
+    db::{Default, assert_balanced, order_count},
     goods::add,
 };
 
@@ -26,5 +26,5 @@ async fn a_shutdown_drains_the_queue_and_rejects_new_checkouts() {
         }
     }
     assert_eq!(order_count(&db.pool).await, sold);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }

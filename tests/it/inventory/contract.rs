@@ -18,8 +18,8 @@ use optilock::{
 };
 
 use crate::{
-    inventory::{order_life, reservations},
-    support::db::{Db, Default, assert_books},
+    inventory::{orders, reservations},
+    support::db::{Db, Default, assert_balanced},
     support::goods::{add, sku},
 };
 
@@ -30,7 +30,7 @@ async fn fulfil(shop: &dyn Inventory) {
     checkout::fulfil(shop).await;
     expectations::fulfil(shop).await;
     cleanup::fulfil(shop).await;
-    order_life::fulfil(shop).await;
+    orders::life::fulfil(shop).await;
     reservations::fulfil(shop).await;
     bad_input::fulfil(shop).await;
 }
@@ -68,7 +68,7 @@ macro_rules! on_postgres {
         async fn $name() {
             let db = Db::with(Default::$default, 4).await;
             fulfil(&PgInventory::new(db.pool.clone()).with_strategy(Strategy::$strategy)).await;
-            assert_books(&db.pool).await;
+            assert_balanced(&db.pool).await;
         }
     )*};
 }
@@ -81,7 +81,7 @@ macro_rules! batched {
             let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), $options);
             fulfil(&shop).await;
             shop.shutdown().await;
-            assert_books(&db.pool).await;
+            assert_balanced(&db.pool).await;
         }
     )*};
 }

@@ -16,9 +16,9 @@ use optilock::{
 };
 
 use crate::{
-    support::db::{Db, assert_books, pool_options},
+    support::db::{Db, assert_balanced, pool_options},
     support::goods::add,
-    support::polls::drop_after,
+    support::polling::PollAtMost,
 };
 
 type Operation<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -68,14 +68,14 @@ impl OneConnection {
     async fn drop_after_each_poll<'a>(&self, label: &str, make: impl Fn() -> Operation<'a>) {
         for polls in 1.. {
             assert!(polls < 200, "{label} never completes");
-            let completed = drop_after(polls, make()).await.is_some();
+            let completed = PollAtMost(make(), polls).await.is_some();
             let label = format!("{label}, dropped after {polls} polls");
             self.assert_writes_are_committed(&label).await;
             if completed {
                 break;
             }
         }
-        assert_books(&self.db.pool).await;
+        assert_balanced(&self.db.pool).await;
     }
 
     /// Asserts that other connections see what the next user of the one connection writes.

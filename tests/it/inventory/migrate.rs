@@ -10,7 +10,7 @@ use optilock::{
 use tokio::task::JoinSet;
 
 use crate::{
-    support::db::{Db, assert_books, pool_options},
+    support::db::{Db, assert_balanced, pool_options},
     support::goods::{add, cart},
 };
 
@@ -19,7 +19,7 @@ pub async fn assert_usable(db: &Db) {
     let shop = PgInventory::new(db.pool.clone());
     add(&shop, "pot", 1).await;
     shop.checkout(cart(&[("pot", 1)])).await.unwrap();
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

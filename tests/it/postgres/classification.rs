@@ -14,7 +14,7 @@ use optilock::{
 use crate::support::{
     bank::Account,
     connect::pool_of,
-    db::{Db, assert_quiet, pool_options},
+    db::{Db, assert_idle, pool_options},
     goods::{add, cart, sku},
 };
 
@@ -121,7 +121,7 @@ async fn a_cancelled_statement_is_not_repeated() {
     assert!(refused.to_string().contains("was cancelled"), "{refused}");
     assert_eq!(refused.code(), "database");
     holder.rollback().await.unwrap();
-    assert_quiet(&db.pool).await;
+    assert_idle(&db.pool).await;
 }
 
 /// A retry would end at the same limit of the session.

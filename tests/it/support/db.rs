@@ -11,8 +11,6 @@ use tokio::sync::OnceCell;
 
 use support::{Durability, Server, Source, database::Database};
 
-pub use {assert_balanced as assert_books, assert_idle as assert_quiet};
-
 /// Returns the server of all tests; starts it if `DATABASE_URL` names none.
 pub fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();

@@ -36,7 +36,10 @@ impl Answer {
     /// Returns the class of the error; of the last attempt's error if the attempts are exhausted.
     pub fn class(&self) -> Option<Class> {
         match self {
-            Self::NotDone(Error::Exhausted { source, .. }) => Some(source.class()),
+            Self::NotDone(error) if error.exhausted().is_some() => {
+                let last = std::error::Error::source(error).unwrap();
+                Some(last.downcast_ref::<Box<Error>>().unwrap().class())
+            }
             Self::NotDone(error) | Self::Unknown(error) => Some(error.class()),
             Self::Done | Self::NothingToDo => None,
         }

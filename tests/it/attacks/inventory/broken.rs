@@ -69,8 +69,7 @@ async fn an_operation_that_is_refused_and_stored_is_noticed() {
     let run: Run = |_, pool, fixture| {
         Box::pin(async move {
             write(pool, fixture).await;
-            let (entity, id) = ("product", fixture.pot().to_string());
-            Err(Error::NotFound { entity, id })
+            Err(Error::not_found("product", fixture.pot()))
         })
     };
     let text = failure_of(Some(SOLD), run, "0 undisturbed").await;
@@ -150,17 +149,9 @@ async fn a_connection_lost_to_the_pool_is_noticed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_of_the_wrong_class_is_noticed() {
-    let run: Run = |_, _, _| {
-        Box::pin(async {
-            let (retry_after, source) = (None, None);
-            Err(Error::Busy {
-                retry_after,
-                source,
-            })
-        })
-    };
+    let run: Run = |_, _, _| Box::pin(async { Err(Error::busy(None)) });
     let text = failure_of(None, run, "12 no database").await;
-    assert!(text.contains("NotDone(Busy"), "{text}");
+    assert!(text.contains("NotDone(Error(Busy"), "{text}");
 }
 
 /// The operation waits for no lock, so its cancellation never happens.

@@ -14,7 +14,7 @@ use storefront::App;
 use tokio::{sync::watch, task::JoinSet};
 
 use super::client::{Client, OpenShop, serve};
-use crate::support::db::{Db, assert_books, pool_options};
+use crate::support::db::{Db, assert_balanced, pool_options};
 
 /// Checks out the carts of `buyers`, each with a key of its own. Returns the statuses of the responses.
 async fn checkout_all(client: &Client, buyers: u32) -> Vec<Option<u16>> {
@@ -57,7 +57,7 @@ async fn a_crowd_buys_exactly_the_stock() {
     assert_eq!(counts, (100, 156), "{statuses:?}");
     assert_eq!(client.stock("clay-pot").await, 0);
     assert!(open.shop.inventory.audit().await.unwrap().is_clean());
-    assert_books(&open.db.pool).await;
+    assert_balanced(&open.db.pool).await;
 }
 
 const DATABASE: &str = "STOREFRONT_TEST_DATABASE";
@@ -139,5 +139,5 @@ async fn a_killed_server_sells_nothing_twice() {
     assert_eq!(number(&pool, keys).await, 100);
     let left = "SELECT count(*) FROM storefront.cart_items";
     assert_eq!(number(&pool, left).await, 156);
-    assert_books(&pool).await;
+    assert_balanced(&pool).await;
 }

@@ -6,7 +6,7 @@ use optilock::inventory::{Checkout, Inventory, OrderId, OrderStatus};
 
 use super::{at_once, hold, reserved_of, shop};
 use crate::{
-    support::db::{assert_books, order_count},
+    support::db::{assert_balanced, order_count},
     support::goods::{cart, stock_of},
 };
 
@@ -34,7 +34,7 @@ async fn medusa_15397_repeated_cancellations_and_revivals_keep_the_stock() {
     };
     assert_eq!(stock_of(&shop, "pot").await, 5 - taken);
     assert_eq!(reserved_of(&shop, "pot").await, 0);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// A cancellation returned units that had never been taken.
@@ -64,7 +64,7 @@ async fn vendure_1557_and_2874_a_cancellation_returns_what_was_taken() {
     })
     .await;
     assert_eq!(stock_of(&shop, "pot").await, 5);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// The shop locked rows by one index and updated them by another, which found other rows.
@@ -89,7 +89,7 @@ async fn magento_41224_a_request_by_its_id_or_by_its_key_is_one_order() {
         (order_count(&db.pool).await, stock_of(&shop, "pot").await),
         (1, 49)
     );
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// A late webhook paid a cancelled order, and the stock was taken again.
@@ -111,7 +111,7 @@ async fn mollie_1252_a_late_payment_of_a_cancelled_order_is_refused() {
         shop.mark_paid(order).await.unwrap();
     }
     assert_eq!(stock_of(&shop, "pot").await, 3);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// The shop read the cart outside of its lock, and a double click placed two orders.
@@ -131,5 +131,5 @@ async fn shopware_19943_and_woocommerce_62659_a_double_click_is_one_order() {
         (order_count(&db.pool).await, stock_of(&shop, "pot").await),
         (2, 48)
     );
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }

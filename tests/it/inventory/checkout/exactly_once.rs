@@ -12,8 +12,7 @@ use optilock::inventory::{Checkout, Error, Inventory, Order, PgInventory, Strate
 use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{
-    support::bank::until_waiting,
-    support::db::{Db, assert_books, order_count},
+    support::db::{Db, assert_balanced, order_count},
     support::goods::{add, cart, stock_of},
     support::proxy::{Cut, Proxy},
 };
@@ -61,7 +60,7 @@ impl ProxiedShop {
             order_count(&self.db.pool).await,
         );
         assert_eq!(left, (pots, orders), "{:?}", self.strategy);
-        assert_books(&self.db.pool).await;
+        assert_balanced(&self.db.pool).await;
     }
 }
 
@@ -113,9 +112,4 @@ fn carts() -> [Checkout; 3] {
 /// Returns bytes that occur only in a statement that sells: the order's id and a customer that is NULL.
 fn sale_of(request: &Checkout) -> Vec<u8> {
     [request.order_id().uuid().as_bytes(), [0xff; 4].as_slice()].concat()
-}
-
-/// Waits until a session of the database waits for a lock.
-pub async fn until_somebody_waits(db: &Db) {
-    until_waiting(&db.pool).await;
 }

@@ -9,7 +9,7 @@ use optilock::{
 };
 
 use crate::{
-    support::db::{Db, assert_books, pool_options},
+    support::db::{Db, assert_balanced, pool_options},
     support::goods::{add, cart},
     support::strategies::STRATEGIES,
 };
@@ -41,5 +41,5 @@ async fn a_connection_to_a_read_only_server_is_closed() {
         let after: i32 = sqlx::query_scalar(backend).fetch_one(&pool).await.unwrap();
         assert_ne!(before, after, "{strategy:?}: the connection was reused");
     }
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }

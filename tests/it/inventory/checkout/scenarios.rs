@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use optilock::{
     Version,
-    inventory::{Checkout, Error, Inventory, Line, OrderStatus, PgInventory, Strategy},
+    inventory::{Checkout, ErrorKind, Inventory, Line, OrderStatus, PgInventory, Strategy},
 };
 
 use crate::{
-    support::db::{Db, assert_books, order_count},
+    support::db::{Db, assert_balanced, order_count},
     support::goods::{add, cart, sku, stock_of, units},
     support::race::{fresh, race},
     support::strategies::STRATEGIES,
@@ -44,7 +44,7 @@ async fn of_two_buyers_of_one_unit_one_is_refused() {
         );
         assert_eq!(stock_of(&shop, &name).await, 0);
     }
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,7 +71,7 @@ async fn concurrent_quantities_never_exceed_the_stock() {
         // Thirty units were requested, so at least one request exceeded the rest.
         assert!(left < 4, "{strategy:?}: {left} left");
     }
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,7 +89,7 @@ async fn three_buyers_all_succeed_after_retries() {
     let stats = shop.stats();
     assert!(stats.attempts_max <= 3 && stats.escaped == 0, "{stats:?}");
     assert_eq!(stock_of(&shop, "pot").await, 100 - 3 * rounds);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +130,7 @@ async fn concurrent_clean_ups_cancel_each_unpaid_order_once() {
         (50, 50)
     );
     assert_eq!(order_count(&db.pool).await, 21);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,9 +146,9 @@ async fn a_stale_version_is_refused() {
             .checkout(Checkout::new([line]).unwrap())
             .await
             .unwrap_err();
-        let Error::Conflict(conflict) = &refused else {
-            panic!("{refused:?}")
-        };
+        assert_eq!(refused.kind(), ErrorKind::Conflict, "{refused:?}");
+        assert_eq!(refused.exhausted(), None);
+        let conflict = refused.conflict().unwrap();
         assert_eq!(
             (conflict.expected, conflict.actual),
             (Version::FIRST, Version::new(2).unwrap())
@@ -156,5 +156,5 @@ async fn a_stale_version_is_refused() {
         assert_eq!(shop.stats().escaped, 0, "a refusal is no exhausted retry");
         assert_eq!(stock_of(&shop, &name).await, 4);
     }
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }

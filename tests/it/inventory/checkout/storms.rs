@@ -13,7 +13,7 @@ use std::sync::{
 use tokio::task::JoinSet;
 
 use crate::{
-    support::db::{Db, Default, assert_books, deadlocks, order_count},
+    support::db::{Db, Default, assert_balanced, deadlocks, order_count},
     support::goods::{add, cart, pesos, sku, stock_of},
     support::race::race,
 };
@@ -34,7 +34,7 @@ async fn sell_out(strategy: Strategy, default: Default) {
         (stock_of(&shop, "pot").await, order_count(&db.pool).await),
         (0, 10)
     );
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// Runs 16 buyers with random carts of 5 out of 20 products, and deliveries between them.
@@ -83,7 +83,7 @@ async fn random_carts(strategy: Strategy, default: Default) {
         i64::try_from(sold.load(SeqCst)).unwrap()
     );
     assert!(sold.load(SeqCst) > 0);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 macro_rules! under {
@@ -154,7 +154,7 @@ async fn an_edit_of_a_product_in_demand_is_never_refused() {
         (end.revision.get(), end.version.get()),
         (1_001, 1_001 + orders)
     );
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// An index on a column that every sale changes, or a full page, would prevent HOT updates.

@@ -15,7 +15,7 @@ use optilock::{
 use tokio::task::JoinSet;
 
 use crate::{
-    support::db::{Db, assert_books, pool_options},
+    support::db::{Db, assert_balanced, pool_options},
     support::goods::{add, cart},
     support::strategies::STRATEGIES,
 };
@@ -127,6 +127,6 @@ async fn acknowledged_orders_survive_terminated_backends() {
             .filter(|id| !unknown.contains(*id))
             .collect();
         assert!(unexplained.is_empty(), "{strategy:?}: {unexplained:?}");
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     }
 }

@@ -12,7 +12,7 @@ use optilock::inventory::{Inventory, PgInventory};
 
 use super::{add_expired_holds, latencies, spawn_buyers};
 use crate::{
-    support::db::{Db, assert_books},
+    support::db::{Db, assert_balanced},
     support::goods::{new_product, sku},
 };
 
@@ -36,7 +36,7 @@ async fn assert_backlog_delays_no_buyer(holds: u32, limit: Duration) {
     println!("checkouts {sold:?}");
     assert!(sold.0 <= limit, "{sold:?}");
     assert_eq!(shop.product(&sku("p0")).await.unwrap().reserved.get(), 0);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ use optilock::{
 use tokio::task::JoinHandle;
 
 use super::{OLD, add_unpaid_orders, spawn_buyers};
-use crate::support::db::{Db, Default, assert_books, deadlocks, pool_options};
+use crate::support::db::{Db, Default, assert_balanced, deadlocks, pool_options};
 
 /// Samples the lock waits of sessions that run a statement of the cleanup, or wait for such a session, until
 /// `stop`. Returns the longest, in seconds.
@@ -66,7 +66,7 @@ async fn assert_cleaned_up_beside_buyers(default: Default, limit: f64) {
     assert!(waited <= limit, "{waited}");
     assert_eq!(deadlocks(&db.pool).await, 0);
     watch.close().await;
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use optilock::{
 use super::{OLD, add_unpaid_orders};
 use crate::{
     support::bank::until_waiting,
-    support::db::{Db, assert_books},
+    support::db::{Db, assert_balanced},
     support::goods::{add, cart},
     support::triggers::run,
 };
@@ -29,7 +29,7 @@ async fn an_order_paid_during_the_cleanup_is_not_cancelled() {
         payment.commit().await.unwrap();
     });
     assert_eq!(done.unwrap(), Cleanup::default());
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// Keys are read by pages. Another session holds the lock of one of the orders.

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{OLD, add_unpaid_orders, due_orders, latencies, spawn_buyers};
 use crate::{
-    support::db::{Db, Default, assert_books, eventually},
+    support::db::{Db, Default, assert_balanced, eventually},
     support::triggers::run,
 };
 
@@ -110,7 +110,7 @@ async fn assert_one_locked_product_delays_no_other(orders: u32, hold_for: Durati
     for (max, p99) in [sold, paying] {
         assert!(p99 <= within(100) && max <= within(250), "{max:?} {p99:?}");
     }
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{OLD, add_expired_holds, add_unpaid_orders, due_orders};
 use crate::{
     support::bank::until_waiting,
-    support::db::{Db, assert_books},
+    support::db::{Db, assert_balanced},
     support::goods::{add, stock_of},
     support::triggers::{KEEP, SWALLOW, add_trigger, run},
 };
@@ -94,7 +94,7 @@ async fn one_refused_order_is_skipped_and_named() {
             "{warnings:?}"
         );
         assert_eq!(stock_of(&shop, "p0").await, 999_999);
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     }
 }
 
@@ -137,7 +137,7 @@ async fn a_cleanup_ends_and_counts_the_orders_if_all_are_refused() {
     let done = shop.cleanup_failed_orders(OLD).await.unwrap();
     assert_eq!((done.orders, done.units, done.refused), (0, 0, 1_000));
     assert_eq!(due_orders(&db.pool).await, 1_000);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,5 +177,5 @@ async fn the_refusal_of_one_product_keeps_the_holds_of_no_other() {
     });
     let done = done.unwrap();
     assert_eq!((done.holds, done.skipped, done.refused), (1_000, 0, 0));
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }

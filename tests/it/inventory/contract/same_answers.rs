@@ -19,7 +19,7 @@ use products::ProductOperation;
 use reservations::ReservationOperation;
 
 use crate::{
-    support::db::{Db, assert_books},
+    support::db::{Db, assert_balanced},
     support::strategies::STRATEGIES,
 };
 
@@ -80,5 +80,5 @@ fn every_inventory_answers_as_the_one_in_memory() {
         Ok(())
     });
     outcome.unwrap_or_else(|difference| panic!("{difference}"));
-    runtime.block_on(assert_books(&db.pool));
+    runtime.block_on(assert_balanced(&db.pool));
 }

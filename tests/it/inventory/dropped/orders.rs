@@ -1,6 +1,6 @@
 //! Steps of an order.
 
-use optilock::inventory::{Error, Inventory, ReturnRequest};
+use optilock::inventory::{ErrorKind, Inventory, ReturnRequest};
 
 use super::OneConnection;
 use crate::support::goods::{cart, sku, units};
@@ -19,10 +19,7 @@ async fn a_dropped_step_of_an_order_leaves_a_clean_connection() {
                 shop.mark_payment_failed(order).await,
             ] {
                 if let Err(refused) = step {
-                    assert!(
-                        matches!(refused, Error::InvalidOrderState { .. }),
-                        "{refused:?}"
-                    );
+                    assert_eq!(refused.kind(), ErrorKind::InvalidOrderState, "{refused:?}");
                 }
             }
         })
@@ -37,8 +34,7 @@ async fn a_dropped_step_of_an_order_leaves_a_clean_connection() {
             shop.mark_paid(order).await.map(drop).unwrap();
             // There are more polls than units to return.
             if let Err(refused) = shop.return_items(request).await {
-                let too_many = matches!(refused, Error::ReturnExceedsOrder(_));
-                assert!(too_many, "{refused:?}");
+                assert_eq!(refused.kind(), ErrorKind::ReturnExceedsOrder, "{refused:?}");
             }
         })
     })

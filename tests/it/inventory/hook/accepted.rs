@@ -9,7 +9,7 @@ use optilock::{
 
 use super::outbox::{Row, row, rows, shop};
 use crate::{
-    support::db::{Db, assert_books},
+    support::db::{Db, assert_balanced},
     support::goods::{add, cart, sku, units},
     support::strategies::STRATEGIES,
 };
@@ -48,7 +48,7 @@ async fn the_hook_receives_every_change_of_an_accepted_checkout() {
             .await
             .unwrap();
         assert_eq!(agree, 4);
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     }
 }
 
@@ -68,7 +68,7 @@ async fn assert_one_crosses_the_threshold(db: &Db, shop: Arc<dyn Inventory>) {
     assert_eq!(received.len(), sold.count());
     let below = |(_, quantity, _, stock, _): &&Row| *stock < 5 && stock + quantity >= 5;
     assert_eq!(received.iter().filter(below).count(), 1);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A transaction of the host with a checkout and a delivery row of its own.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use optilock::{
     inventory::{Checkout, Error, Order, OrderId, PgInventory, Strategy},
@@ -8,7 +8,7 @@ use optilock::{
 };
 
 use super::outbox::{Outbox, shop};
-use crate::{support::db::Db, support::goods::add, support::polls::drop_after};
+use crate::{support::db::Db, support::goods::add, support::polling::PollAtMost};
 
 /// Returns a count that depends on the id of an order.
 async fn count(pool: &PgPool, sql: &'static str, id: OrderId) -> i64 {
@@ -61,7 +61,7 @@ pub async fn host_transaction(
 ) -> (Option<Result<Order, Error>>, Result<(), sqlx::Error>) {
     let mut tx = pool.begin().await.unwrap();
     sqlx::raw_sql(before).execute(&mut *tx).await.unwrap();
-    let sold = drop_after(polls, shop.checkout_in(&mut tx, request)).await;
+    let sold = PollAtMost(pin!(shop.checkout_in(&mut tx, request)), polls).await;
     sqlx::query("INSERT INTO public.deliveries VALUES ($1)")
         .bind(request.order_id().uuid())
         .execute(&mut *tx)

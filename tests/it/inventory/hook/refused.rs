@@ -3,13 +3,13 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use optilock::{
-    inventory::{BoxError, Error, Inventory},
+    inventory::{BoxError, Error, ErrorKind, Inventory, OrderId},
     sqlx,
 };
 
 use super::outbox::{row, rows, shop};
 use crate::{
-    support::db::assert_books,
+    support::db::assert_balanced,
     support::goods::{add, cart, stock_of},
     support::strategies::STRATEGIES,
 };
@@ -22,7 +22,11 @@ async fn a_checkout_that_the_hook_refuses_is_not_stored() {
         outbox.refusals.store(1, Relaxed);
         let request = cart(&[("pot", 3)]);
         let refused = shop.checkout(request.clone()).await.unwrap_err();
-        assert!(matches!(&refused, Error::Hook { id, .. } if *id == request.order_id()));
+        assert_eq!(refused.kind(), ErrorKind::Hook, "{refused:?}");
+        assert_eq!(
+            refused.to_string(),
+            format!("the hook failed for order {}", request.order_id())
+        );
         assert_eq!((refused.http_status(), refused.code()), (500, "hook"));
         let source = std::error::Error::source(&refused).unwrap().to_string();
         assert_eq!(source, "the customer is barred");
@@ -45,16 +49,13 @@ async fn a_checkout_that_the_hook_refuses_is_not_stored() {
             "{strategy:?}"
         );
         assert_eq!(outbox.calls.load(Relaxed), 3);
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     }
 }
 
 #[test]
 fn an_error_of_the_hook_has_the_class_of_its_source() {
-    let hook = |source: BoxError| Error::Hook {
-        id: optilock::inventory::OrderId::new(),
-        source,
-    };
+    let hook = |source: BoxError| Error::hook(OrderId::new(), source);
     let busy = hook(sqlx::Error::PoolTimedOut.into());
     assert!(busy.is_busy() && !busy.is_conflict() && busy.http_status() == 503);
     let version = optilock::Version::FIRST;

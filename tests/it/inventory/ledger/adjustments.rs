@@ -3,7 +3,7 @@
 use optilock::inventory::{Adjustment, Inventory, MemoryInventory, Page, PgInventory, Stock};
 
 use crate::{
-    support::db::{Db, assert_books},
+    support::db::{Db, assert_balanced},
     support::goods::{add, cart, new_product, sku, stock},
 };
 
@@ -36,7 +36,7 @@ async fn an_adjustment_of_a_retired_product_is_replayed() {
     replay_an_adjustment(&MemoryInventory::new()).await;
     let db = Db::new().await;
     replay_an_adjustment(&PgInventory::new(db.pool.clone())).await;
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// Takes the stock beyond the limit that inputs have.
@@ -71,5 +71,5 @@ async fn a_stock_beyond_the_limit_of_inputs_is_readable() {
     exceed_the_largest_stock(&MemoryInventory::new()).await;
     let db = Db::new().await;
     exceed_the_largest_stock(&PgInventory::new(db.pool.clone())).await;
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }

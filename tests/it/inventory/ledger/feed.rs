@@ -15,7 +15,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::{
-    support::db::{Db, Default, assert_books},
+    support::db::{Db, Default, assert_balanced},
     support::goods::{add, cart, sku},
 };
 
@@ -155,7 +155,7 @@ async fn assert_each_movement_is_read_once(open: Duration) {
     assert!(wrong.is_empty(), "not read once: {wrong:?}");
     let end = shop.movements_since(&position, 10).await.unwrap();
     assert_eq!((end.movements, end.next), (vec![], position));
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

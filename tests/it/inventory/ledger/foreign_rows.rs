@@ -5,7 +5,7 @@ use std::time::Duration;
 use optilock::inventory::{Inventory, MovementKind, Page, PgInventory};
 
 use crate::{
-    support::db::{Db, assert_books, drop_checks},
+    support::db::{Db, assert_balanced, drop_checks},
     support::goods::{add, cart, sku},
     support::triggers::run,
 };
@@ -64,5 +64,5 @@ async fn a_movement_of_an_unknown_kind_is_readable() {
         serde_json::json!({ "other": 77 })
     );
     shop.report(Duration::from_secs(60)).await.unwrap();
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }

@@ -9,7 +9,7 @@ use optilock::{
 };
 
 use crate::{
-    support::db::{Db, assert_books},
+    support::db::{Db, assert_balanced},
     support::goods::{add, cart, sku, stock, units},
     support::strategies::STRATEGIES,
     support::triggers::run,
@@ -112,5 +112,5 @@ async fn every_change_is_refused_if_other_code_set_the_version_back() {
     )
     .await;
     inner.checkout(cart(&[("pot", 1)])).await.unwrap();
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }

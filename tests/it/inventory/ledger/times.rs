@@ -7,7 +7,7 @@ use optilock::{
 use tokio::task::JoinSet;
 
 use crate::{
-    support::db::{Db, Default, assert_books},
+    support::db::{Db, Default, assert_balanced},
     support::goods::{add, sku},
 };
 
@@ -60,5 +60,5 @@ async fn the_movements_of_a_product_have_ascending_times() {
     .await
     .unwrap();
     assert_eq!(different, 0);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use optilock::{
     RetryPolicy,
-    inventory::{Adjustment, Error, Inventory, MemoryInventory, Page, PgInventory, Reserve},
+    inventory::{Adjustment, ErrorKind, Inventory, MemoryInventory, Page, PgInventory, Reserve},
     sqlx::{self, PgPool},
 };
 
 use crate::{
-    support::db::{Db, assert_books},
+    support::db::{Db, assert_balanced},
     support::goods::{add, sku, units},
 };
 
@@ -41,22 +41,17 @@ async fn an_adjustment_past_its_deadline_makes_progress() {
     add_expired_holds(&shop, 600).await;
     let adjustment = loss(600);
     for rest in [344, 88] {
-        let answer = shop.adjust_stock(adjustment.clone()).await;
-        let is_busy = matches!(
-            &answer,
-            Err(Error::Busy {
-                retry_after: Some(_),
-                ..
-            })
-        );
-        assert!(is_busy, "{answer:?}");
+        let busy = shop.adjust_stock(adjustment.clone()).await.unwrap_err();
+        assert_eq!(busy.kind(), ErrorKind::Busy, "{busy:?}");
+        assert_eq!(busy.exhausted(), None);
+        assert!(busy.retry_after().is_some(), "{busy:?}");
         assert_eq!(held_count(&db.pool).await, rest);
     }
     for _ in 0..2 {
         let product = shop.adjust_stock(adjustment.clone()).await.unwrap();
         assert_eq!(product.stock.get(), 0);
     }
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// An adjustment that is refused ends no hold.
@@ -69,7 +64,9 @@ async fn a_refused_adjustment_changes_nothing() {
         add_expired_holds(shop, 3).await;
         let before = shop.product(&sku("pot")).await.unwrap();
         match shop.adjust_stock(loss(6)).await {
-            Err(Error::InsufficientStock(short)) => assert_eq!(short[0].available, 5),
+            Err(error) if error.is_insufficient_stock() => {
+                assert_eq!(error.shortages()[0].available, 5);
+            }
             other => panic!("{other:?}"),
         }
         assert_eq!(shop.product(&sku("pot")).await.unwrap(), before);
@@ -78,7 +75,7 @@ async fn a_refused_adjustment_changes_nothing() {
         let ledger = shop.movements(&sku("pot"), Page::first(10)).await.unwrap();
         assert_eq!(ledger.len(), 6, "{ledger:?}"); // one addition, three holds, one expiry, one adjustment
     }
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// A different adjustment with the same id is refused as a mismatch.
@@ -92,5 +89,5 @@ async fn an_adjustment_id_is_used_once() {
     let other = loss(2).with_id(first.id());
     let refusal = shop.adjust_stock(other).await.unwrap_err();
     assert_eq!(refusal.code(), "idempotency-mismatch", "{refusal}");
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }

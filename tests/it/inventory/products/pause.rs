@@ -15,7 +15,7 @@ use optilock::{
 use rules::{buy_reserved_units, fulfil, pause_and_resume, refuse_sales};
 
 use crate::{
-    support::db::{Db, Default, assert_books},
+    support::db::{Db, Default, assert_balanced},
     support::goods::{add, sku},
 };
 
@@ -33,7 +33,7 @@ macro_rules! each {
             let db = Db::with(Default::ReadCommitted, 4).await;
             let shop = PgInventory::new(db.pool.clone()).with_strategy(Strategy::$strategy);
             $fulfil(&shop).await;
-            assert_books(&db.pool).await;
+            assert_balanced(&db.pool).await;
         }
     )*};
 }
@@ -57,7 +57,7 @@ async fn a_pause_holds_in_batches() {
         let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), options);
         fulfil(&shop).await;
         shop.shutdown().await;
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     }
 }
 
@@ -66,7 +66,7 @@ async fn a_pause_holds_under_stricter_isolation_levels() {
     for default in [Default::RepeatableRead, Default::Serializable] {
         let db = Db::with(default, 4).await;
         pause_and_resume(&PgInventory::new(db.pool.clone())).await;
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     }
 }
 
@@ -86,7 +86,7 @@ async fn a_pause_in_the_hosts_transaction_is_rolled_back_with_it() {
     let resumed = shop.resume_in(&mut transaction, &pot).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(shop.product(&pot).await.unwrap(), resumed);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use optilock::inventory::{Error, HoldState, Inventory, Reservation, ReservationId, Reserve};
+use optilock::inventory::{
+    Error, ErrorKind, HoldState, Inventory, Reservation, ReservationId, Reserve,
+};
 
 use crate::support::goods::{sku, units};
 
@@ -41,8 +43,9 @@ pub fn states(reservation: &Reservation) -> Vec<(i64, HoldState)> {
 #[track_caller]
 pub fn assert_short<T: std::fmt::Debug>(answer: Result<T, Error>, expected: &[(&str, i64)]) {
     match answer {
-        Err(Error::InsufficientStock(short)) => {
-            let short: Vec<_> = short
+        Err(error) if error.is_insufficient_stock() => {
+            let short: Vec<_> = error
+                .shortages()
                 .iter()
                 .map(|shortage| (shortage.sku.as_str(), shortage.available))
                 .collect();
@@ -56,7 +59,8 @@ pub fn assert_short<T: std::fmt::Debug>(answer: Result<T, Error>, expected: &[(&
 #[track_caller]
 pub fn assert_closed<T: std::fmt::Debug>(answer: Result<T, Error>, expected: HoldState) {
     match answer {
-        Err(error @ Error::ReservationClosed { state, .. }) => {
+        Err(error) if error.kind() == ErrorKind::ReservationClosed => {
+            let (_, state) = error.reservation_state().unwrap();
             assert_eq!(state, expected);
             assert_eq!(
                 (error.http_status(), error.code()),

@@ -16,7 +16,7 @@ use super::{POLICY, counting};
 use crate::support::{
     bank::{Account, Bank, PLACES, TABLE},
     connect::open_all,
-    db::{Db, assert_quiet, eventually},
+    db::{Db, assert_idle, eventually},
     goods::{add, sku},
     proxy::Proxy,
 };
@@ -111,7 +111,7 @@ async fn callers_that_give_up_close_few_connections() {
         .filter(|it| *it)
         .count();
     assert!(gave_up > 10, "only {gave_up} gave up");
-    assert_quiet(&bank.pool).await;
+    assert_idle(&bank.pool).await;
     // The pool has four connections. A connection whose BEGIN or COMMIT was in flight has to be closed.
     let opened = opened.load(SeqCst);
     println!("{gave_up} callers gave up, {opened} connections were opened");
@@ -143,7 +143,7 @@ async fn callers_that_give_up_at_a_lock_close_few_connections() {
     }
     holder.rollback().await.unwrap();
     accounts.get(&1).await.unwrap();
-    assert_quiet(&bank.pool).await;
+    assert_idle(&bank.pool).await;
     let opened = opened.load(SeqCst);
     // Connections that wait for their whole time limit are closed: four a second.
     let most = 8 + 4 * start.elapsed().as_secs();

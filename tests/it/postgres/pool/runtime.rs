@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::POLICY;
 use crate::support::{
     connect::{current_thread, pool_of},
-    db::{Db, assert_quiet, pool_options},
+    db::{Db, assert_idle, pool_options},
 };
 
 async fn sleep_in_transaction(pool: &PgPool) -> Result<(), optilock::RetryError<sqlx::Error>> {
@@ -44,7 +44,7 @@ fn a_connection_dropped_without_a_runtime_is_closed() {
             assert!(timeout(Duration::from_millis(50), &mut work).await.is_err());
         });
         drop(work);
-        observing.block_on(assert_quiet(&db.pool));
+        observing.block_on(assert_idle(&db.pool));
         drop(runtime);
     }
 }
@@ -75,5 +75,5 @@ fn a_panic_leaves_no_connection_open() {
         unwinding.join()
     });
     assert!(unwound.is_err());
-    observing.block_on(assert_quiet(&db.pool));
+    observing.block_on(assert_idle(&db.pool));
 }

@@ -1,6 +1,10 @@
 //! Helpers of the tests of a repository of accounts.
 
-use optilock::{Class, Classify, Version, postgres::Error, sqlx::PgPool};
+use optilock::{
+    Class, Classify, Version,
+    postgres::{Error, ErrorKind},
+    sqlx::PgPool,
+};
 
 use crate::support::bank::until_waiting;
 
@@ -11,7 +15,8 @@ pub fn version(value: i64) -> Version {
 #[track_caller]
 pub fn assert_conflict<T: std::fmt::Debug>(result: Result<T, Error>, expected: i64, actual: i64) {
     match result {
-        Err(Error::Conflict(conflict)) => {
+        Err(error) if error.kind() == ErrorKind::Conflict => {
+            let conflict = error.conflict().unwrap();
             assert_eq!(conflict.entity, "account");
             assert_eq!(conflict.id, "1");
             assert_eq!(
@@ -26,7 +31,9 @@ pub fn assert_conflict<T: std::fmt::Debug>(result: Result<T, Error>, expected: i
 #[track_caller]
 pub fn assert_not_found<T: std::fmt::Debug>(result: Result<T, Error>) {
     match result {
-        Err(Error::NotFound { entity, id }) => assert_eq!((entity, &*id), ("account", "1")),
+        Err(error) if error.is_not_found() => {
+            assert_eq!((error.entity(), error.id()), (Some("account"), Some("1")));
+        }
         other => panic!("found: {other:?}"),
     }
 }
@@ -34,7 +41,7 @@ pub fn assert_not_found<T: std::fmt::Debug>(result: Result<T, Error>) {
 #[track_caller]
 pub fn assert_several<T: std::fmt::Debug>(result: Result<T, Error>) {
     match result {
-        Err(error @ Error::SchemaMismatch { .. }) => {
+        Err(error) if error.kind() == ErrorKind::SchemaMismatch => {
             assert_eq!(error.class(), Class::Permanent);
             assert!(
                 error.to_string().contains("id 1 names several rows"),

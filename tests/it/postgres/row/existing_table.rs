@@ -10,7 +10,7 @@ use optilock::{
 };
 use tokio::task::JoinSet;
 
-use crate::support::db::{Db, assert_quiet, sql_of};
+use crate::support::db::{Db, assert_idle, sql_of};
 
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 struct Account {
@@ -169,5 +169,5 @@ async fn the_trigger_counts_the_writes_of_old_writers() {
     old_write(&db.pool, 3).await;
     assert_eq!(accounts.get(&3).await.unwrap().version, Version::FIRST);
     drop(conn);
-    assert_quiet(&db.pool).await;
+    assert_idle(&db.pool).await;
 }

@@ -5,7 +5,7 @@ use optilock::{Class, Classify, RetryPolicy, StopReason, postgres::transact, sql
 use super::counter::{add_one, counter, with_counter};
 use crate::support::{
     connect::pool_of,
-    db::assert_quiet,
+    db::assert_idle,
     proxy::{Cut, Proxy},
 };
 
@@ -50,7 +50,7 @@ async fn a_lost_connection_is_judged_by_its_phase() {
         );
         assert_eq!(counter(&db.pool).await, before + committed);
     }
-    assert_quiet(&db.pool).await;
+    assert_idle(&db.pool).await;
 }
 
 /// A terminated backend reports FATAL. Before COMMIT nothing took effect.

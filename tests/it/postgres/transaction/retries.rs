@@ -10,7 +10,7 @@ use optilock::{
 use tokio::{sync::Notify, task::JoinSet};
 
 use super::counter::{add_one, counter, with_counter};
-use crate::support::{connect::pool_of, db::assert_quiet};
+use crate::support::{connect::pool_of, db::assert_idle};
 
 /// Writers read and write the counter. Each conflict is retried in a new transaction.
 #[tokio::test(flavor = "multi_thread")]
@@ -46,7 +46,7 @@ async fn serialization_failures_are_retried() {
         let attempts: u32 = writers.join_all().await.iter().sum();
         assert_eq!(counter(&db.pool).await, 100, "{isolation:?}");
         assert!(attempts > 100, "{isolation:?}: no attempt conflicted");
-        assert_quiet(&db.pool).await;
+        assert_idle(&db.pool).await;
     }
 }
 

@@ -9,7 +9,7 @@ use optilock::{
 use super::counter::{add_one, counter, with_counter};
 use crate::support::{
     connect::pool_of,
-    db::{Db, assert_quiet},
+    db::{Db, assert_idle},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,7 +27,7 @@ async fn a_success_is_committed_and_a_failure_rolled_back() {
     .unwrap_err();
     assert_eq!((failed.attempts, failed.reason), (1, StopReason::Permanent));
     assert_eq!(counter(&db.pool).await, 1);
-    assert_quiet(&db.pool).await;
+    assert_idle(&db.pool).await;
 }
 
 /// PostgreSQL answers COMMIT without an error although it rolls back.
@@ -52,7 +52,7 @@ async fn a_swallowed_error_is_reported() {
         ("25P02", StopReason::Permanent, 1)
     );
     assert_eq!(counter(&db.pool).await, 0);
-    assert_quiet(&db.pool).await;
+    assert_idle(&db.pool).await;
 }
 
 /// A nested `begin` creates a savepoint, and leaves no trace on the connection that returns to the pool.
@@ -129,5 +129,5 @@ async fn a_refused_commit_keeps_the_connection() {
         .await
         .unwrap();
     assert_eq!(seats, 2);
-    assert_quiet(&db.pool).await;
+    assert_idle(&db.pool).await;
 }

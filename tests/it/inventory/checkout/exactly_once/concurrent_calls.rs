@@ -2,9 +2,10 @@
 
 use optilock::inventory::{Adjustment, Checkout, PgInventory, Strategy};
 
-use super::{carts, spawn_checkout, stocked, until_somebody_waits};
+use super::{carts, spawn_checkout, stocked};
 use crate::{
-    support::db::{Db, assert_books},
+    support::bank::until_waiting,
+    support::db::{Db, assert_balanced},
     support::goods::{add, cart, sku, stock_of},
     support::race::race,
     support::strategies::STRATEGIES,
@@ -38,7 +39,7 @@ async fn concurrent_calls_of_one_checkout_return_the_same_order() {
             assert_eq!(firsts, 1, "{strategy:?}, round {round}");
         }
     }
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// Every strategy with every cart.
@@ -58,14 +59,14 @@ async fn a_checkout_looks_for_its_order_again_before_a_refusal() {
         let mut tx = db.pool.begin().await.unwrap();
         let first = shop.checkout_in(&mut tx, &request).await.unwrap();
         let second = spawn_checkout(&shop, &request);
-        until_somebody_waits(&db).await;
+        until_waiting(&db.pool).await;
         tx.commit().await.unwrap();
         let second = second
             .await
             .unwrap()
             .unwrap_or_else(|refused| panic!("{strategy:?}: {refused:?}"));
         assert!(second.replayed && second.id == first.id, "{strategy:?}");
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     }
 }
 
@@ -80,13 +81,13 @@ async fn stock_delivered_during_a_lock_wait_is_sold() {
         let delivery = Adjustment::new(sku("pot"), 1, "delivery").unwrap();
         shop.adjust_stock_in(&mut tx, &delivery).await.unwrap();
         let waiting = spawn_checkout(&shop, &request);
-        until_somebody_waits(&db).await;
+        until_waiting(&db.pool).await;
         tx.commit().await.unwrap();
         waiting
             .await
             .unwrap()
             .unwrap_or_else(|refused| panic!("{strategy:?}: {refused:?}"));
         assert_eq!(stock_of(&shop, "pot").await, 0);
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     }
 }

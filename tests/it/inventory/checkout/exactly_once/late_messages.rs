@@ -2,9 +2,10 @@
 
 use optilock::inventory::{Adjustment, Inventory, OrderStatus, Strategy};
 
-use super::{Late, ProxiedShop, carts, sale_of, until_somebody_waits};
+use super::{Late, ProxiedShop, carts, sale_of};
 use crate::{
-    support::db::assert_books,
+    support::bank::until_waiting,
+    support::db::assert_balanced,
     support::goods::{cart, sku},
 };
 
@@ -42,7 +43,7 @@ async fn a_refusal_after_an_unknown_outcome_is_final() {
             let late = Late::new();
             proxied.proxy.trap(&sale_of(&request), late.cut());
             let buyer = proxied.spawn(&request);
-            until_somebody_waits(&proxied.db).await;
+            until_waiting(&proxied.db.pool).await;
             assert!(!proxied.proxy.armed(), "the second attempt waits");
             tx.commit().await.unwrap();
             let refused = buyer.await.unwrap().unwrap_err();
@@ -59,7 +60,7 @@ async fn a_refusal_after_an_unknown_outcome_is_final() {
                 (closed.code(), closed.http_status()),
                 ("invalid-order-state", 409)
             );
-            assert_books(&proxied.db.pool).await;
+            assert_balanced(&proxied.db.pool).await;
         }
     }
 }
@@ -72,7 +73,7 @@ async fn the_second_attempt_waits_for_a_late_commit() {
         let late = Late::new();
         proxied.proxy.trap(b"COMMIT\0", late.cut());
         let buyer = proxied.spawn(&request);
-        until_somebody_waits(&proxied.db).await;
+        until_waiting(&proxied.db.pool).await;
         late.deliver().await;
         let order = buyer.await.unwrap().unwrap();
         assert!(order.replayed && order.id == request.order_id());

@@ -7,7 +7,7 @@ use optilock::{
 
 use super::{ProxiedShop, carts, sale_of};
 use crate::{
-    support::db::assert_books, support::goods::cart, support::proxy::Cut,
+    support::db::assert_balanced, support::goods::cart, support::proxy::Cut,
     support::strategies::STRATEGIES,
 };
 
@@ -89,5 +89,5 @@ async fn an_outcome_that_stays_unknown_is_reported_as_such() {
         proxied.direct.checkout(request).await.unwrap().replayed,
         "the same request is safe to send again"
     );
-    assert_books(&proxied.db.pool).await;
+    assert_balanced(&proxied.db.pool).await;
 }

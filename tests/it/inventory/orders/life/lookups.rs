@@ -1,8 +1,7 @@
 //! Lists of orders and their movements.
 
 use optilock::inventory::{
-    Adjustment, Error, Inventory, MovementKind, OrderFilter, OrderId, OrderStatus, Page,
-    ReturnRequest,
+    Adjustment, Inventory, MovementKind, OrderFilter, OrderId, OrderStatus, Page, ReturnRequest,
 };
 use uuid::Uuid;
 
@@ -122,8 +121,9 @@ async fn a_step_of_an_unknown_order_is_refused(shop: &dyn Inventory) {
         shop.order(id).await,
     ] {
         match answer {
-            Err(Error::NotFound { entity, id: found }) => {
-                assert_eq!((entity, found), ("order", id.to_string()));
+            Err(error) if error.is_not_found() => {
+                let id = id.to_string();
+                assert_eq!((error.entity(), error.id()), (Some("order"), Some(&*id)));
             }
             other => panic!("{other:?}"),
         }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::request::{ONCE, QUICK, Request, STEPS, Step, is_conflict, movements, shop};
 use crate::{
     support::bank::until_waiting,
-    support::db::{Db, Default, assert_books, deadlocks, eventually},
+    support::db::{Db, Default, assert_balanced, deadlocks, eventually},
     support::goods::{add, cart, sku, units},
 };
 
@@ -51,7 +51,7 @@ async fn a_step_continues_from_the_version_that_it_waited_for() {
             }
         }
     }
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +85,7 @@ async fn of_sixteen_identical_steps_one_takes_effect() {
             }
         }
         assert_eq!(deadlocks(&db.pool).await, 0);
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     }
 }
 
@@ -105,7 +105,7 @@ async fn different_returns_of_one_order_all_take_effect() {
     assert!(racers.join_all().await.iter().all(|order| !order.replayed));
     let now = direct.order(order.id).await.unwrap();
     assert_eq!((now.lines[0].returned, now.version.get()), (16, 18));
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// A revival ends the expired holds of a retired product. It locks the products in the same order as every
@@ -153,5 +153,5 @@ async fn a_revival_beside_a_cancellation_does_not_deadlock() {
     let refused = revive.await.unwrap().unwrap_err();
     assert!(refused.is_insufficient_stock(), "{refused:?}");
     assert_eq!(deadlocks(&db.pool).await, 0);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }

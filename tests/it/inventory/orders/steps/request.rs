@@ -162,7 +162,11 @@ pub async fn movements(pool: &PgPool, request: &Request) -> i64 {
 
 /// Returns true if the answer is a conflict of these two versions.
 pub fn is_conflict(answer: &Result<Order, Error>, expected: i64, actual: i64) -> bool {
-    matches!(answer, Err(Error::Conflict(conflict)) if conflict.entity == "order"
-        && conflict.expected == Version::new(expected).unwrap()
-        && conflict.actual == Version::new(actual).unwrap())
+    let Err(error) = answer else { return false };
+    error.conflict().is_some_and(|conflict| {
+        error.exhausted().is_none()
+            && conflict.entity == "order"
+            && conflict.expected == Version::new(expected).unwrap()
+            && conflict.actual == Version::new(actual).unwrap()
+    })
 }

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::rules::is_paused;
 use crate::{
-    support::db::{Db, Default, assert_books, pool_options},
+    support::db::{Db, Default, assert_balanced, pool_options},
     support::goods::{add, cart, sku},
 };
 
@@ -84,7 +84,7 @@ macro_rules! storms {
             let db = Db::with(Default::ReadCommitted, 40).await;
             let shop = ($shop)(PgInventory::new(db.pool.clone()));
             among_buyers(shop.clone(), shop, 5, LIMIT).await;
-            assert_books(&db.pool).await;
+            assert_balanced(&db.pool).await;
         }
 
         #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +96,7 @@ macro_rules! storms {
             let pool = pool_options(1).connect_with(db.database.options()).await.unwrap();
             let clerk = Arc::new(PgInventory::new(pool));
             among_buyers(shop, clerk, 60, Duration::from_millis(200)).await;
-            assert_books(&db.pool).await;
+            assert_balanced(&db.pool).await;
         }
     )*};
 }

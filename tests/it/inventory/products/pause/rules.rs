@@ -3,8 +3,8 @@
 use optilock::{
     Version,
     inventory::{
-        Adjustment, Error, Inventory, Money, Movement, MovementKind, Page, Product, Reserve,
-        ReturnRequest,
+        Adjustment, Error, ErrorKind, Inventory, Money, Movement, MovementKind, Page, Product,
+        Reserve, ReturnRequest,
     },
 };
 
@@ -12,7 +12,7 @@ use crate::support::goods::{add, cart, new_product, sku, stock, units};
 
 /// Returns true if the error is the refusal for a pause of this product.
 pub fn is_paused(error: &Error, name: &str) -> bool {
-    matches!(error, Error::ProductPaused { sku: found } if *found == sku(name))
+    error.kind() == ErrorKind::ProductPaused && error.sku() == Some(&sku(name))
 }
 
 async fn movements(shop: &dyn Inventory, name: &str) -> Vec<Movement> {

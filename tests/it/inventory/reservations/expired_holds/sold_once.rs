@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use optilock::{
     inventory::{
-        Error, HoldState, Inventory, MemoryInventory, Order, PgInventory, ReservationId, Reserve,
-        Strategy,
+        Error, ErrorKind, HoldState, Inventory, MemoryInventory, Order, PgInventory, ReservationId,
+        Reserve, Strategy,
     },
     sqlx::{self, PgPool},
 };
@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::{expire_all, reserve};
 use crate::{
-    support::db::{Db, Default, assert_books},
+    support::db::{Db, Default, assert_balanced},
     support::goods::{add, cart, sku, units},
 };
 
@@ -46,7 +46,9 @@ impl Shop<'_> {
     /// Asserts that a checkout of `pots` from the reservation is refused in this state.
     async fn assert_closed(&self, id: ReservationId, pots: i64, expected: HoldState) {
         match self.check_out(id, &[("pot", pots)]).await {
-            Err(Error::ReservationClosed { state, .. }) => assert_eq!(state, expected),
+            Err(error) if error.kind() == ErrorKind::ReservationClosed => {
+                assert_eq!(error.reservation_state().unwrap().1, expected);
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -86,7 +88,7 @@ async fn the_units_of_an_expired_hold_are_sold_once() {
         .await
         .unwrap();
     assert_eq!(left, 0);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +114,7 @@ async fn one_of_many_concurrent_checkouts_from_a_reservation_is_made() {
             let answers = buyers.join_all().await;
             let made = answers.iter().filter(|answer| answer.is_ok()).count();
             assert_eq!(made, 1, "{default:?} {expired} {answers:?}");
-            assert_books(&db.pool).await;
+            assert_balanced(&db.pool).await;
         }
     }
 }
@@ -128,6 +130,6 @@ async fn an_optimistic_checkout_with_a_key_ends_expired_holds() {
         expire_all(&db.pool).await;
         let request = cart(lines).with_idempotency_key("key");
         shop.checkout(request).await.unwrap();
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     }
 }

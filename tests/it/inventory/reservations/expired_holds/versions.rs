@@ -10,7 +10,7 @@ use optilock::{
 
 use super::expire_all;
 use crate::{
-    support::db::{Db, assert_books},
+    support::db::{Db, assert_balanced},
     support::goods::{add, sku, units},
     support::idle_hook::IdleHook,
     support::strategies::STRATEGIES,
@@ -68,7 +68,7 @@ async fn an_expiry_by_the_same_checkout_is_no_conflict() {
         assert_version(&shop, 4).await;
         let stale = shop.checkout(expecting(lines)).await.unwrap_err();
         assert!(stale.to_string().contains("expected version"), "{stale}");
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     }
 }
 
@@ -82,7 +82,7 @@ async fn an_expiry_by_the_same_checkout_in_a_transaction_is_no_conflict() {
         })
         .await
         .unwrap();
-        assert_books(&db.pool).await;
+        assert_balanced(&db.pool).await;
     }
 }
 

@@ -118,7 +118,12 @@ async fn plant(pool: &PgPool, names: &[String]) -> i64 {
 async fn catalog_functions(pool: &PgPool) -> Vec<String> {
     let mut names = BTreeSet::new();
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    for folder in ["src/postgres", "src/inventory/postgres", "migrations"] {
+    for folder in [
+        "src/postgres",
+        "src/inventory/postgres",
+        "src/inventory/batch",
+        "migrations",
+    ] {
         called_names(&root.join(folder), &mut names);
     }
     let names: Vec<String> = names.into_iter().collect();

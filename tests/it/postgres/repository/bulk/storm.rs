@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{
     bank::{Bank, PATIENT, PLACES},
-    db::{assert_quiet, deadlocks},
+    db::{assert_idle, deadlocks},
 };
 
 /// Returns how long the storm lasts: `OPTILOCK_STORM_SECONDS`, or two seconds.
@@ -49,7 +49,7 @@ async fn overlapping_batches_keep_the_sum_without_deadlocks() {
             "every written row advances its version"
         );
         assert_eq!(deadlocks(&bank.pool).await, 0);
-        assert_quiet(&bank.pool).await;
+        assert_idle(&bank.pool).await;
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::{runtime::Handle, task::JoinSet};
 use super::POLICY;
 use crate::support::{
     bank::{Account, Bank, PLACES},
-    db::assert_quiet,
+    db::assert_idle,
     proxy::Proxy,
 };
 
@@ -84,6 +84,6 @@ async fn writers_of_one_row_need_at_most_three_attempts() {
         writers.join_all().await;
         let account = bank.accounts.get(&1).await.unwrap();
         assert_eq!((account.cents, account.version.get()), (320, 321));
-        assert_quiet(&bank.pool).await;
+        assert_idle(&bank.pool).await;
     }
 }

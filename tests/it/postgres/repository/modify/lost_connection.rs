@@ -8,7 +8,7 @@ use optilock::{
 use super::{LOCKING, POLICY};
 use crate::support::{
     bank::{Account, Bank, PLACES},
-    db::assert_quiet,
+    db::assert_idle,
     proxy::{Cut, Proxy},
 };
 
@@ -28,7 +28,7 @@ async fn a_write_without_an_answer_is_unknown_and_not_repeated() {
         let lost = accounts.modify(&POLICY, &1, rename).await.unwrap_err();
         assert!(lost.error.is_unknown(), "{lost:?}");
         assert_eq!((lost.attempts, lost.reason), (1, StopReason::Unknown));
-        assert_quiet(&bank.pool).await;
+        assert_idle(&bank.pool).await;
         let account = bank.accounts.get(&1).await.unwrap();
         assert_eq!(account.owner == "Zenobia", written, "{cut:?}");
 
@@ -36,7 +36,7 @@ async fn a_write_without_an_answer_is_unknown_and_not_repeated() {
         "Ulises".clone_into(&mut mine.owner);
         proxy.trap(b"Ulises", cut);
         assert!(accounts.update(&mine).await.unwrap_err().is_unknown());
-        assert_quiet(&bank.pool).await;
+        assert_idle(&bank.pool).await;
         let account = bank.accounts.get(&1).await.unwrap();
         assert_eq!(account.owner == "Ulises", written);
     }
@@ -64,6 +64,6 @@ async fn a_locking_attempt_cut_off_before_commit_is_repeated() {
         let lost = accounts.modify(&LOCKING, &1, rename).await.unwrap_err();
         assert!(lost.error.is_unknown(), "{lost:?}");
         assert_eq!(lost.reason, StopReason::Unknown);
-        assert_quiet(&bank.pool).await;
+        assert_idle(&bank.pool).await;
     }
 }

@@ -12,7 +12,7 @@ use optilock::{
 use super::{run, single_connection};
 use crate::support::{
     bank::{Bank, PLACES, everywhere},
-    db::assert_quiet,
+    db::assert_idle,
     polling::PollAtMost,
 };
 
@@ -75,7 +75,7 @@ async fn a_verification_leaves_no_setting_and_no_lock() {
         run(&mut conn, "RESET default_transaction_read_only").await;
         locked.rollback().await.unwrap();
         drop(conn);
-        assert_quiet(&bank.pool).await;
+        assert_idle(&bank.pool).await;
     })
     .await;
 }
@@ -107,5 +107,5 @@ async fn a_dropped_verification_leaves_the_transaction_unchanged() {
             break;
         }
     }
-    assert_quiet(&bank.pool).await;
+    assert_idle(&bank.pool).await;
 }

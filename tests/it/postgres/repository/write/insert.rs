@@ -1,6 +1,6 @@
 //! Inserts.
 
-use optilock::{Version, postgres::Error};
+use optilock::{Version, postgres::ErrorKind};
 
 use crate::{
     postgres::repository::assertions::version,
@@ -33,8 +33,9 @@ async fn an_insert_of_an_existing_row_is_refused() {
     everywhere(async |bank| {
         let read = bank.account(1, 100).await;
         match bank.accounts.insert(&Account::new(1, 7)).await {
-            Err(Error::AlreadyExists { id, constraint, .. }) => {
-                assert_eq!(id, "1");
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                assert_eq!(error.id(), Some("1"));
+                let constraint = error.constraint().unwrap();
                 assert!(constraint.starts_with("accounts"), "{constraint}");
             }
             other => panic!("{other:?}"),

@@ -1,6 +1,6 @@
 //! How writes advance the version.
 
-use optilock::postgres::Error;
+use optilock::postgres::ErrorKind;
 
 use crate::{
     postgres::repository::assertions::{assert_conflict, version},
@@ -34,8 +34,8 @@ async fn a_write_beyond_the_last_version_is_refused() {
         ];
         for result in results {
             match result {
-                Err(Error::VersionExhausted { entity, id }) => {
-                    assert_eq!((entity, &*id), ("account", "1"));
+                Err(error) if error.kind() == ErrorKind::VersionExhausted => {
+                    assert_eq!((error.entity(), error.id()), (Some("account"), Some("1")));
                 }
                 other => panic!("{other:?}"),
             }

@@ -16,7 +16,7 @@ use optilock::{
 
 use super::POLICY;
 use crate::support::{
-    db::{Db, assert_books},
+    db::{Db, assert_balanced},
     goods::{add, cart, stock_of},
     notes::raw,
 };
@@ -58,7 +58,7 @@ async fn an_unknown_outcome_of_a_hook_is_not_repeated() {
         assert_eq!(charge.0.load(SeqCst), 1, "{strategy:?}");
         assert_eq!(stock_of(&shop, &name).await, 5);
     }
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }
 
 /// A hook that commits the sale and then refuses it.
@@ -83,5 +83,5 @@ async fn a_sale_committed_by_its_hook_is_confirmed() {
     let order = shop.checkout(request).await.unwrap();
     assert!(order.replayed);
     assert_eq!(stock_of(&shop, "pot").await, 4);
-    assert_books(&db.pool).await;
+    assert_balanced(&db.pool).await;
 }

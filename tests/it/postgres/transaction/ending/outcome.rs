@@ -9,7 +9,7 @@ use optilock::{
 
 use super::{AppError, POLICY, assert_unknown};
 use crate::support::{
-    db::assert_quiet,
+    db::assert_idle,
     notes::{note, notes, raw, with_notes},
     polling::poll_once,
 };
@@ -44,7 +44,7 @@ async fn a_dropped_begin_is_unknown_and_not_repeated() {
     .await;
     assert_unknown(ended);
     assert_eq!(notes(&db.pool).await, ["after", "after"]);
-    assert_quiet(&db.pool).await;
+    assert_idle(&db.pool).await;
 }
 
 /// An operation ends its transaction by statements of its own, in each order.
@@ -84,7 +84,7 @@ async fn a_commit_in_sql_is_unknown_and_not_repeated() {
         .await
         .unwrap();
     assert_eq!(notes(&db.pool).await.last().unwrap(), "last");
-    assert_quiet(&db.pool).await;
+    assert_idle(&db.pool).await;
 }
 
 /// The operation returns an error after a failed statement. The transaction accepts no more statements and
@@ -106,7 +106,7 @@ async fn a_failed_statement_rolls_back_the_whole_attempt() {
         (attempts, notes(&db.pool).await),
         (3, vec!["once".to_owned()])
     );
-    assert_quiet(&db.pool).await;
+    assert_idle(&db.pool).await;
 }
 
 /// The class that an error of the host reports is kept.
@@ -127,7 +127,7 @@ async fn an_unknown_outcome_of_the_operation_is_not_repeated() {
         [""; 0],
         "the rows of the transaction are rolled back"
     );
-    assert_quiet(&db.pool).await;
+    assert_idle(&db.pool).await;
 }
 
 /// If the operation loses the connection of its transaction, nothing was committed. If it loses another
@@ -169,5 +169,5 @@ async fn a_connection_lost_in_the_operation_is_judged_by_its_owner() {
     .await;
     assert_unknown(ended);
     assert_eq!(notes(&db.pool).await, ["own"]);
-    assert_quiet(&db.pool).await;
+    assert_idle(&db.pool).await;
 }

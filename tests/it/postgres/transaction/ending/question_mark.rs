@@ -8,7 +8,7 @@ use optilock::{
 
 use super::POLICY;
 use crate::support::{
-    db::assert_quiet,
+    db::assert_idle,
     notes::{note, with_notes},
     proxy::{Cut, Proxy},
 };
@@ -112,5 +112,5 @@ async fn a_question_mark_keeps_the_outcome() {
         };
         assert_eq!(class, expected, "{function}");
     }
-    assert_quiet(&db.pool).await;
+    assert_idle(&db.pool).await;
 }

@@ -11,7 +11,7 @@ use optilock::{
 use super::POLICY;
 use crate::support::{
     connect::pool_of,
-    db::assert_quiet,
+    db::assert_idle,
     notes::{note, notes, raw, with_notes},
     polling::PollAtMost,
 };
@@ -64,7 +64,7 @@ async fn a_savepoint_undoes_its_own_statements() {
     .await
     .unwrap();
     assert_eq!(notes(&db.pool).await, ["first", "second", "third", "last"]);
-    assert_quiet(&db.pool).await;
+    assert_idle(&db.pool).await;
 }
 
 /// A savepoint is dropped after each of its polls. The transaction commits with all statements of the
@@ -113,7 +113,7 @@ async fn a_dropped_savepoint_leaves_the_transaction_whole() {
             }
         }
     }
-    assert_quiet(&db.pool).await;
+    assert_idle(&db.pool).await;
 }
 
 /// A nested transaction of sqlx is leaked, so that the outer COMMIT would only release a savepoint.
@@ -128,6 +128,6 @@ async fn a_leaked_savepoint_rolls_back_the_transaction() {
     .await
     .unwrap_err();
     assert_eq!(ended.reason, StopReason::Permanent, "{ended:?}");
-    assert_quiet(&db.pool).await;
+    assert_idle(&db.pool).await;
     assert_eq!(notes(&db.pool).await, [""; 0]);
 }

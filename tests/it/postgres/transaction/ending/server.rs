@@ -13,7 +13,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use super::POLICY;
 use crate::support::{
     connect::{current_thread, pool_of},
-    db::{assert_quiet, eventually},
+    db::{assert_idle, eventually},
     notes::{note, notes, raw, with_notes},
 };
 
@@ -119,7 +119,7 @@ fn an_idle_runtime_leaves_no_transaction_open() {
             assert_eq!(ended.is_err(), kind == "dropped");
         });
         // `working` is not driven meanwhile.
-        observing.block_on(assert_quiet(&db.pool));
+        observing.block_on(assert_idle(&db.pool));
     }
     assert_eq!(observing.block_on(notes(&db.pool)), ["committed"]);
     drop(working);
