@@ -8,7 +8,7 @@ use axum::{
 };
 use optilock::{
     IfMatch,
-    inventory::{Adjustment, Inventory, Money, Page, Product, Sku},
+    inventory::{Adjustment, ErrorKind, Inventory, Money, Page, Product, Sku},
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -121,7 +121,9 @@ pub(crate) async fn change(
     // The update fails if the revision is no longer the one read above.
     match shop.inventory.update_product(&product).await {
         Ok(product) => Ok(respond(product)),
-        Err(error) if error.is_conflict() => Err(stale(&shop.inventory.product(&sku).await?)),
+        Err(error) if error.kind() == ErrorKind::Conflict => {
+            Err(stale(&shop.inventory.product(&sku).await?))
+        }
         Err(error) => Err(error.into()),
     }
 }
