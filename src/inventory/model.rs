@@ -1,4 +1,4 @@
-//! What an inventory is asked and what it answers: values, requests, answers and errors, without a database.
+//! The model of an inventory: values, requests, answers and errors. It knows no database.
 
 pub(crate) mod adjustment;
 pub(crate) mod audit;

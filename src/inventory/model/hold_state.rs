@@ -1,26 +1,26 @@
 use std::fmt;
 
-/// What became of a [`Hold`].
+/// The state of a [`Hold`](crate::inventory::Hold).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum HoldState {
-    /// Its units are held.
+    /// The units are held.
     Held,
-    /// An order took all of its units.
+    /// Orders took all of its units.
     Consumed,
-    /// It was released.
+    /// The hold was released.
     Released,
-    /// Its time was up.
+    /// The hold has expired.
     Expired,
 }
 
 impl HoldState {
-    /// All of them, in the order of their numbers.
+    /// All states, in the order of their numbers.
     pub(crate) const ALL: [Self; 4] = [Self::Held, Self::Consumed, Self::Released, Self::Expired];
 
-    /// Stable, in kebab case.
+    /// Returns a stable name in kebab case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -31,7 +31,7 @@ impl HoldState {
         }
     }
 
-    /// Returns the number under which the database keeps it.
+    /// Returns the number that the database stores.
     pub(crate) const fn code(self) -> i16 {
         match self {
             Self::Held => 0,

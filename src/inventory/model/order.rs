@@ -3,7 +3,7 @@ use chrono::{DateTime, Utc};
 use super::{Currency, Money, Quantity, Sku, id::OrderId, order_status::OrderStatus};
 use crate::{Version, Versioned};
 
-/// One product of an order.
+/// A line of an order: one product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -14,12 +14,12 @@ pub struct OrderLine {
     pub quantity: Quantity,
     /// Price of one unit at the time of the checkout.
     pub price: Money,
-    /// Units that came back after they were paid: 0 to `quantity`.
+    /// Units that were returned after the payment: 0 to `quantity`.
     pub returned: i64,
 }
 
 impl OrderLine {
-    /// A line.
+    /// Creates a line of which nothing was returned.
     #[must_use]
     pub const fn new(sku: Sku, quantity: Quantity, price: Money) -> Self {
         Self {
@@ -31,34 +31,34 @@ impl OrderLine {
     }
 }
 
-/// An order as it stood when it was read.
+/// An order as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Order {
-    /// Its id.
+    /// The id.
     pub id: OrderId,
-    /// Who ordered, as the host named them.
+    /// The customer, as the host named it.
     pub customer: Option<String>,
-    /// Where it stands.
+    /// The state.
     pub status: OrderStatus,
     /// One line per product, sorted by SKU.
     pub lines: Vec<OrderLine>,
     /// Sum of quantity times price over the lines.
     pub total: Money,
-    /// Grows with every change of the order.
+    /// The version, which grows with every change of the order.
     pub version: Version,
-    /// Why it was cancelled, if it is.
+    /// The reason of the cancellation, if the order is cancelled.
     pub reason: Option<String>,
-    /// When its checkout was accepted.
+    /// The time at which the checkout was accepted.
     pub created_at: DateTime<Utc>,
-    /// Whether this call changed nothing, as an earlier one with the same meaning had been there.
+    /// Whether the call changed nothing because an earlier call had the same effect.
     pub replayed: bool,
 }
 
 impl Order {
-    /// An order that awaits payment, for implementations of [`Inventory`](crate::inventory::Inventory) and for
-    /// tests. `None` when the lines are in several currencies or their total is too large.
+    /// Creates an order that awaits payment, for implementations of [`Inventory`](crate::inventory::Inventory)
+    /// and for tests. `None` when the lines are in several currencies or the total is too large.
     #[must_use]
     pub fn new(id: OrderId, lines: Vec<OrderLine>, created_at: DateTime<Utc>) -> Option<Self> {
         let currency = lines
@@ -94,7 +94,7 @@ impl Versioned for Order {
     }
 }
 
-/// Which orders are asked for.
+/// A filter of orders, by customer and state.
 ///
 /// ```
 /// use optilock::inventory::{OrderFilter, OrderStatus};
@@ -113,7 +113,8 @@ pub struct OrderFilter {
 }
 
 impl OrderFilter {
-    /// Every order; [void](OrderStatus::Void) ones only if they are named.
+    /// Creates a filter that selects every order; [void](OrderStatus::Void) orders only if a state selects
+    /// them.
     pub const fn all() -> Self {
         Self {
             customer: None,
@@ -121,19 +122,19 @@ impl OrderFilter {
         }
     }
 
-    /// Only this customer's.
+    /// Selects only orders of this customer.
     pub fn with_customer(mut self, customer: impl Into<String>) -> Self {
         self.customer = Some(customer.into());
         self
     }
 
-    /// Only those that stand here, or where an earlier call of this said.
+    /// Selects orders in this state, in addition to those of earlier calls.
     pub fn with_status(mut self, status: OrderStatus) -> Self {
         self.statuses.push(status);
         self
     }
 
-    /// Whether this order is asked for.
+    /// Returns whether the filter selects this order.
     #[must_use]
     pub fn matches(&self, order: &Order) -> bool {
         let customer = self.customer.as_deref();

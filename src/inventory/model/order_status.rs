@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// Where an order stands.
+/// The state of an order.
 ///
 /// ```text
 ///    checkout                mark_payment_failed
@@ -16,30 +16,29 @@ use std::fmt;
 ///         cancel, cleanup_failed_orders
 /// ```
 ///
-/// Each arrow is one compare-and-set on the order, so of several at once exactly one wins. An arrow
-/// that is asked for again, to where the order already is, is answered with the order as it is; one
-/// that does not begin where the order stands is refused with
-/// [`InvalidOrderState`](crate::inventory::ErrorKind::InvalidOrderState).
+/// Each arrow is one compare-and-set on the order, so of several concurrent ones exactly one wins. A step to
+/// the state in which the order already is returns the order unchanged; a step that does not begin in the state
+/// of the order is refused with [`InvalidOrderState`](crate::inventory::ErrorKind::InvalidOrderState).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum OrderStatus {
-    /// Its stock is taken and its payment is awaited.
+    /// The stock is taken and the payment is awaited.
     PendingPayment,
-    /// A payment failed; another may follow.
+    /// A payment failed; another one may follow.
     PaymentFailed,
-    /// Paid.
+    /// The order is paid.
     Paid,
-    /// Cancelled; its stock was given back.
+    /// The order is cancelled and its stock was given back.
     Cancelled,
-    /// Never an order: its checkout was refused after an attempt whose outcome was unknown, and the
-    /// id is kept so that this attempt cannot take effect later.
+    /// The checkout was refused after an attempt with an unknown outcome. The id is kept so that this attempt
+    /// can't take effect later.
     Void,
 }
 
 impl OrderStatus {
-    /// All of them, in the order of their numbers.
+    /// All states, in the order of their numbers.
     pub(crate) const ALL: [Self; 5] = [
         Self::PendingPayment,
         Self::PaymentFailed,
@@ -48,7 +47,7 @@ impl OrderStatus {
         Self::Void,
     ];
 
-    /// Stable, in kebab case.
+    /// Returns a stable name in kebab case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -60,7 +59,7 @@ impl OrderStatus {
         }
     }
 
-    /// Returns the number under which the database keeps it.
+    /// Returns the number that the database stores.
     pub(crate) const fn code(self) -> i16 {
         match self {
             Self::PendingPayment => 0,

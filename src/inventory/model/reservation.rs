@@ -5,17 +5,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Error, Quantity, Sku,
-    hold_state::HoldState,
-    id::ReservationId,
-    line::{Line, merge},
+    Error, Quantity, Sku, hold_state::HoldState, id::ReservationId, line::merge_units,
     product::check_optional,
 };
 
-/// A request to hold units for a buyer while they pay: all lines or none, for a time.
+/// A request to hold units for a buyer during the payment: all lines or none, for a limited time.
 ///
-/// What is held nobody else can buy. It holds units, not prices: the checkout is at the price of its
-/// moment, unless its lines expect one.
+/// Held units can't be sold to other buyers. A hold reserves units, not prices: the checkout is at the current
+/// price, unless its lines expect another one.
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,84 +34,80 @@ pub struct Reserve {
 }
 
 impl Reserve {
-    /// How long units are held, unless the request says otherwise: 10 minutes.
+    /// The default duration of a hold: 10 minutes.
     pub const DEFAULT_DURATION: Duration = Duration::from_secs(600);
-    /// The longest that units are held at once: 30 days.
+    /// The longest duration of a hold: 30 days.
     pub const MAX_DURATION: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-    /// These units, for [`DEFAULT_DURATION`](Self::DEFAULT_DURATION). Lines of one product are merged.
+    /// Creates a request for these units, for [`DEFAULT_DURATION`](Self::DEFAULT_DURATION). Lines of one
+    /// product are merged.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`] as for [`Checkout::new`](crate::inventory::Checkout::new).
     pub fn new(lines: impl IntoIterator<Item = (Sku, Quantity)>) -> Result<Self, Error> {
-        let lines = lines
-            .into_iter()
-            .map(|(sku, quantity)| Line::new(sku, quantity));
         Ok(Self {
             id: ReservationId::new(),
             customer: None,
             key: None,
-            lines: merge("reservation", lines)?
-                .into_iter()
-                .map(|line| (line.sku, line.quantity))
-                .collect(),
+            lines: merge_units("reservation", lines)?,
             duration: Self::DEFAULT_DURATION,
         })
     }
 
-    /// For so long, to the microsecond; checked when it is asked for: above zero, at most
-    /// [`MAX_DURATION`](Self::MAX_DURATION).
+    /// Sets the duration, to the microsecond: 1 µs to [`MAX_DURATION`](Self::MAX_DURATION), checked by
+    /// [`reserve`](crate::inventory::Inventory::reserve).
     #[must_use]
     pub const fn for_duration(mut self, duration: Duration) -> Self {
         self.duration = duration;
         self
     }
 
-    /// For this customer, who alone may check out from it. Without one, whoever knows its id may.
+    /// Sets the customer: only checkouts of this customer can use the reservation. Without one, every checkout
+    /// that names its id can.
     #[must_use]
     pub fn with_customer(mut self, customer: impl Into<String>) -> Self {
         self.customer = Some(customer.into());
         self
     }
 
-    /// With a key that names this request among its customer's, as
-    /// [`Checkout::with_idempotency_key`](crate::inventory::Checkout::with_idempotency_key) has it; but it is never
-    /// forgotten: a new reservation wants a new key.
+    /// Sets a key that identifies this request among those of its customer, as
+    /// [`Checkout::with_idempotency_key`](crate::inventory::Checkout::with_idempotency_key) does. The key is
+    /// never forgotten: a new reservation needs a new key.
     #[must_use]
     pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self
     }
 
-    /// With an id that the host made and stored.
+    /// Sets an id that the host created and stored.
     #[must_use]
     pub const fn with_reservation_id(mut self, id: ReservationId) -> Self {
         self.id = id;
         self
     }
 
-    /// The id that its reservation gets.
+    /// Returns the id of its reservation.
     #[must_use]
     pub const fn reservation_id(&self) -> ReservationId {
         self.id
     }
 
-    /// The units, merged and sorted by SKU.
+    /// Returns the units, merged and sorted by SKU.
     #[must_use]
     pub fn lines(&self) -> &[(Sku, Quantity)] {
         &self.lines
     }
 
-    /// Refuses what could not be stored.
+    /// Refuses texts that can't be stored, and durations out of range.
     pub(crate) fn check(&self) -> Result<(), Error> {
         check_optional("customer", self.customer.as_deref())?;
         check_optional("idempotency key", self.key.as_deref())?;
         check_duration(self.duration)
     }
 
-    /// The answer to this request when its id or its key is taken: that reservation, if it was made by
-    /// the same request.
+    /// Returns the answer when the id or the key is taken: the existing reservation, if the same request
+    /// created it.
     pub(crate) fn replay(&self, mut stored: Reservation) -> Result<Reservation, Error> {
         let holds = stored.holds.iter().map(|hold| (&hold.sku, hold.quantity));
         let lines = self.lines.iter().map(|(sku, quantity)| (sku, *quantity));
@@ -131,7 +124,7 @@ impl Reserve {
     }
 }
 
-/// Above zero, and not beyond a month.
+/// Refuses a duration out of range: 1 µs to [`Reserve::MAX_DURATION`].
 pub(crate) fn check_duration(duration: Duration) -> Result<(), Error> {
     if duration < Duration::from_micros(1) || duration > Reserve::MAX_DURATION {
         let most = Reserve::MAX_DURATION.as_secs();
@@ -141,27 +134,27 @@ pub(crate) fn check_duration(duration: Duration) -> Result<(), Error> {
     Ok(())
 }
 
-/// Units held for a buyer, as it stood when it was read.
+/// A reservation as it was read: units held for a buyer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Reservation {
-    /// Its id.
+    /// The id.
     pub id: ReservationId,
-    /// For whom, if only for them.
+    /// The customer that can use it; `None` for all.
     pub customer: Option<String>,
-    /// One per product, sorted by SKU.
+    /// The holds, one per product, sorted by SKU.
     pub holds: Vec<Hold>,
-    /// When it was made.
+    /// The time at which it was created.
     pub created_at: DateTime<Utc>,
-    /// Whether this call changed nothing, as an earlier one with the same meaning had been there.
+    /// Whether the call changed nothing because an earlier call had the same effect.
     pub replayed: bool,
 }
 
 impl Reservation {
     pub(crate) const ENTITY: &'static str = "reservation";
 
-    /// A reservation, for implementations of [`Inventory`](crate::inventory::Inventory) and for tests.
+    /// Creates a reservation, for implementations of [`Inventory`](crate::inventory::Inventory) and for tests.
     #[must_use]
     pub const fn new(id: ReservationId, holds: Vec<Hold>, created_at: DateTime<Utc>) -> Self {
         Self {
@@ -173,7 +166,7 @@ impl Reservation {
         }
     }
 
-    /// Whether a checkout for this customer may be made from it.
+    /// Refuses a checkout of this customer if it can't use the reservation.
     pub(crate) fn admit(&self, customer: Option<&str>) -> Result<(), Error> {
         if self.customer.is_some() && self.customer.as_deref() != customer {
             return Err(Error::not_found(Self::ENTITY, self.id));
@@ -187,39 +180,39 @@ impl Reservation {
         }
     }
 
-    /// The error that tells what became of a reservation that holds nothing any more.
+    /// Returns the error of a reservation that holds nothing any more.
     pub(crate) fn closed(&self) -> Error {
         let mut states = self.holds.iter().map(|hold| hold.state);
         let state = states.find(|state| *state != HoldState::Held);
         Error::reservation_closed(self.id, state.unwrap_or(HoldState::Expired))
     }
 
-    /// Whether anything is still held by it.
+    /// Returns whether a hold is live.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.holds.iter().any(|hold| hold.state == HoldState::Held)
     }
 }
 
-/// Units of one product that a reservation holds, or held.
+/// Units of one product that a reservation holds or held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Hold {
     /// The product.
     pub sku: Sku,
-    /// Units asked for.
+    /// Units requested.
     pub quantity: Quantity,
     /// Units still held; less than `quantity` after a checkout took some of them.
     pub held: i64,
-    /// What became of it.
+    /// The state.
     pub state: HoldState,
-    /// Until when, by the database's clock.
+    /// The time at which it expires, by the database's clock.
     pub expires_at: DateTime<Utc>,
 }
 
 impl Hold {
-    /// A hold of all of its units.
+    /// Creates a hold of `quantity` units.
     #[must_use]
     pub const fn new(sku: Sku, quantity: Quantity, expires_at: DateTime<Utc>) -> Self {
         Self {

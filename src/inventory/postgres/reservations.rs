@@ -1,4 +1,4 @@
-//! Reservations: each function is one attempt on one connection, and commits nothing of its own.
+//! Reservations. Each function is one attempt on one connection, and commits nothing.
 
 mod counts;
 pub(crate) mod expiry;
@@ -16,9 +16,9 @@ use crate::{
     postgres::Work,
 };
 
-/// Makes a step of a reservation. Made twice, it is answered as made once, so that an unknown outcome is tried
-/// again. Once the reservation stands where no such step begins, an attempt still on its way is refused like
-/// this one; and a reservation that arrives late expires.
+/// Makes a step of a reservation. A repeated step has the same answer, so an unknown outcome is retried. In a
+/// state in which no such step begins, an attempt that is still running is refused as well, and a reservation
+/// that arrives late expires.
 pub(crate) async fn step<'a, T: Send + Sync>(
     executor: &Executor,
     label: &'static str,
@@ -83,7 +83,7 @@ pub(crate) async fn release(conn: &mut PgConnection, id: ReservationId) -> Resul
     find(conn, id).await.map(drop)
 }
 
-/// Whether this checkout may be made from the reservation that it names.
+/// Refuses a checkout that can't use the reservation that it names.
 pub(crate) async fn admit(conn: &mut PgConnection, request: &Checkout) -> Result<(), Error> {
     let Some(id) = request.reservation else {
         return Ok(());
@@ -92,8 +92,8 @@ pub(crate) async fn admit(conn: &mut PgConnection, request: &Checkout) -> Result
     reservation.admit(request.customer.as_deref())
 }
 
-/// Units of these products in holds that have expired, but for those of one reservation; no more of them
-/// are read than `units` asks for.
+/// Returns the units of these products in expired holds, without those of one reservation; reads no more holds
+/// than `units` needs.
 pub(crate) async fn expired(
     conn: &mut PgConnection,
     skus: &[&Sku],
