@@ -1,3 +1,5 @@
+//! The audit of the products in memory.
+
 use super::store::Store;
 use crate::inventory::model::{Audit, Discrepancy, DiscrepancyKind, HoldState};
 

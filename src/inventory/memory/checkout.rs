@@ -1,3 +1,5 @@
+//! Checkouts in memory.
+
 use std::collections::BTreeMap;
 
 use super::{

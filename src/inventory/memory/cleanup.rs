@@ -1,3 +1,5 @@
+//! The clean-ups in memory.
+
 use std::time::Duration;
 
 use super::{

@@ -1,3 +1,5 @@
+//! Time, and ages of rows.
+
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};

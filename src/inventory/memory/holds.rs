@@ -1,3 +1,5 @@
+//! The holds of reservations: their units, their expiry and their end.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};

@@ -1,3 +1,5 @@
+//! The ledger of a product: what a change records.
+
 use super::store::{Store, StoredProduct};
 use crate::{
     Version,

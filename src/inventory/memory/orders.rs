@@ -1,3 +1,5 @@
+//! Orders, their steps and return requests.
+
 use std::ops::Bound;
 
 use super::{

@@ -1,3 +1,5 @@
+//! Products and changes of their data.
+
 use std::ops::Bound;
 
 use super::{

@@ -1,3 +1,5 @@
+//! The report on the data in memory.
+
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
 use super::{

@@ -1,3 +1,5 @@
+//! Reservations.
+
 use std::time::Duration;
 
 use super::{

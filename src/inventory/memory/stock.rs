@@ -1,3 +1,5 @@
+//! Changes of a stock: adjustments, counts, and those of orders.
+
 use super::{
     ledger::Cause,
     store::{Store, next},

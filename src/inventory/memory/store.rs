@@ -1,3 +1,5 @@
+//! The data behind the lock.
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};

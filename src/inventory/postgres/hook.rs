@@ -201,7 +201,7 @@ impl UnfinishedSale {
         self.undo(conn).await?;
         Err(match error.into_repr() {
             Repr::Database(source) if is_aborted(&source) => {
-                Error::hook(order, Box::new(Swallowed(source)))
+                Error::hook(order, Box::new(IgnoredError(source)))
             }
             other => other.into(),
         })
@@ -217,7 +217,7 @@ impl UnfinishedSale {
 /// The error of a hook that returned `Ok` after one of its statements had failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the hook ignored an error of the database, after which nothing can be committed")]
-struct Swallowed(#[source] sqlx::Error);
+struct IgnoredError(#[source] sqlx::Error);
 
 /// Sends a text of the crate's own, ids included, as one message.
 async fn send(conn: &mut PgConnection, sql: String) -> Result<PgQueryResult, Error> {

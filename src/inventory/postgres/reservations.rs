@@ -98,12 +98,12 @@ pub(crate) async fn expired(
     conn: &mut PgConnection,
     skus: &[&Sku],
     units: &[i64],
-    but: Option<ReservationId>,
+    except: Option<ReservationId>,
 ) -> Result<Vec<i64>, Error> {
     sqlx::query_scalar(sql::checkout::EXPIRED)
         .bind(skus)
         .bind(units)
-        .bind(but.map(ReservationId::uuid))
+        .bind(except.map(ReservationId::uuid))
         .fetch_all(conn)
         .await
         .map_err(Error::before)

@@ -28,7 +28,7 @@ impl Request for Decision<'_> {
         needed.collect()
     }
 
-    fn but(&self) -> Option<ReservationId> {
+    fn except(&self) -> Option<ReservationId> {
         self.request.reservation
     }
 

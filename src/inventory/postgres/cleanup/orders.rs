@@ -85,7 +85,7 @@ impl Task for Orders {
         conn: &mut PgConnection,
         due: &[Uuid],
     ) -> Result<CleanedPage<Uuid>, Error> {
-        let cancelled = sqlx::query(sql::cleanup::SWEEP)
+        let cancelled = sqlx::query(sql::cleanup::CANCEL_UNPAID)
             .bind(due)
             .bind(vec![None::<i64>; due.len()])
             .bind(vec!["expired"; due.len()])

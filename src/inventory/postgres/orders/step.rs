@@ -149,7 +149,7 @@ async fn revive(
             return Ok(!rows.is_empty());
         }
         let lines = judge(&rows, id)?;
-        expiry.goes_on(policy, since)?;
+        expiry.check_progress(policy, since)?;
         let needed: Vec<Needed<'_>> = lines
             .iter()
             .map(|(sku, units)| Needed {

@@ -35,7 +35,7 @@ pub(crate) trait Request: Sync {
     fn needed(&self) -> Vec<Needed<'_>>;
 
     /// Returns the reservation whose own holds are not ended.
-    fn but(&self) -> Option<ReservationId> {
+    fn except(&self) -> Option<ReservationId> {
         None
     }
 
@@ -54,7 +54,9 @@ pub(crate) async fn end_and_decide<R: Request>(
     expiry: &Expiry,
 ) -> Result<Piece<R::Answer>, Error> {
     let mut expiry = expiry.clone();
-    expiry.end(conn, &request.needed(), request.but()).await?;
+    expiry
+        .end(conn, &request.needed(), request.except())
+        .await?;
     request.decide(conn, expiry).await
 }
 
@@ -82,7 +84,7 @@ pub(crate) async fn until_decided<R: Request>(
         match piece {
             Piece::Done(answer) => return Ok(answer),
             Piece::Behind(expiry) => {
-                expiry.goes_on(policy, since)?;
+                expiry.check_progress(policy, since)?;
                 piece = end_and_decide(conn, request, &expiry).await?;
             }
         }
@@ -128,9 +130,10 @@ pub(crate) async fn in_pieces<R: Request>(
             Piece::Done(answer) => return Ok(answer),
             Piece::Behind(expiry) => &*carried.insert(expiry),
         };
-        let goes_on = expiry.goes_on(executor.policy(), since);
         // The deadline has passed: no further attempt, for any class of the error.
-        goes_on.map_err(|error| Failed::new(error, Class::Permanent))?;
+        expiry
+            .check_progress(executor.policy(), since)
+            .map_err(|error| Failed::new(error, Class::Permanent))?;
         let next: Work<'_, '_, _> = &|conn, _| Box::pin(end_and_decide(conn, request, expiry));
         piece = executor.locking_attempt_on(lease, attempt, next).await?;
     }
@@ -176,7 +179,7 @@ impl Expiry {
         &mut self,
         conn: &mut PgConnection,
         needed: &[Needed<'_>],
-        but: Option<ReservationId>,
+        except: Option<ReservationId>,
     ) -> Result<Cleanup, Error> {
         let expected = |line: &Needed<'_>| {
             let version = line.version.map(Version::get);
@@ -186,7 +189,7 @@ impl Expiry {
             .bind(needed.iter().map(|line| line.sku).collect::<Vec<_>>())
             .bind(needed.iter().map(|line| line.units).collect::<Vec<_>>())
             .bind(needed.iter().map(expected).collect::<Vec<_>>())
-            .bind(but.map(ReservationId::uuid))
+            .bind(except.map(ReservationId::uuid))
             .fetch_one(conn)
             .await
             .map_err(|error| Error::of_several(error, "hold", "that has expired"))?;
@@ -201,7 +204,7 @@ impl Expiry {
 
     /// Refuses a further piece if the request, which began at `since`, has passed its deadline or makes no
     /// progress.
-    pub(crate) fn goes_on(&self, policy: &RetryPolicy, since: Instant) -> Result<(), Error> {
+    pub(crate) fn check_progress(&self, policy: &RetryPolicy, since: Instant) -> Result<(), Error> {
         if self.idle >= IDLE {
             return Err(Error::suppressed_in("holds", "hold", "that has expired"));
         }
