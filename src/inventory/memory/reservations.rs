@@ -10,7 +10,7 @@ use super::{
 };
 use crate::inventory::model::{
     Error, Hold, HoldState, MovementKind, Reservation, ReservationId, Reserve, Shortage, Stock,
-    reservation::check_duration,
+    reserve::check_duration,
 };
 
 impl Store {

@@ -1,7 +1,7 @@
-#[cfg(doc)]
-use crate::inventory::model::ErrorKind;
 use uuid::Uuid;
 
+#[cfg(doc)]
+use super::ErrorKind;
 use super::{Error, Quantity, Shortage, Sku, Stock, product::check_text};
 
 /// A request to change a product's stock by a number of units: a delivery, breakage, theft.

@@ -1,9 +1,9 @@
+#[cfg(doc)]
+use super::ErrorKind;
 use super::{
     Error, Line, Money, Order, OrderId, Product, ReservationId, Shortage, line,
     order_status::OrderStatus, product::check_optional,
 };
-#[cfg(doc)]
-use crate::inventory::model::ErrorKind;
 use crate::{Version, Versioned};
 
 /// A request to take all of its lines or none, and to create an order of them.

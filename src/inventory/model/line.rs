@@ -1,7 +1,7 @@
+#[cfg(doc)]
+use super::ErrorKind;
 use super::{Error, Money, Quantity, Sku};
 use crate::Version;
-#[cfg(doc)]
-use crate::inventory::model::ErrorKind;
 
 /// The most lines in one request, before lines of one product are merged.
 pub(crate) const MAX_LINES: usize = 1_000;

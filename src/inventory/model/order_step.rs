@@ -1,6 +1,6 @@
-use super::{Error, Order, OrderId, OrderStatus, product::check_text};
 #[cfg(doc)]
-use crate::inventory::model::ErrorKind;
+use super::ErrorKind;
+use super::{Error, Order, OrderId, OrderStatus, product::check_text};
 use crate::{Conflict, Version, Versioned};
 
 /// A request to take an order from one state to the next.

@@ -1,7 +1,7 @@
-#[cfg(doc)]
-use crate::inventory::model::ErrorKind;
 use uuid::Uuid;
 
+#[cfg(doc)]
+use super::ErrorKind;
 use super::{
     Error, Order, OrderId, OrderStatus, Quantity, Shortage, Sku,
     line::merge_units,

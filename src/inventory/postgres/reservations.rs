@@ -10,9 +10,7 @@ use sqlx::{Connection, PgConnection, Row};
 
 use super::{executor::Executor, orders::micros, row, sql};
 use crate::{
-    inventory::model::{
-        Checkout, Error, Reservation, ReservationId, Sku, reservation::check_duration,
-    },
+    inventory::model::{Checkout, Error, Reservation, ReservationId, Sku, reserve::check_duration},
     postgres::Work,
 };
 
