@@ -1,8 +1,8 @@
-//! A product inventory in which nobody's purchase takes another's stock.
+//! A product inventory with optimistic locking: products, checkouts, orders, reservations and a ledger.
 //!
-//! [`Inventory`] is what a shop asks of it; [`PgInventory`] keeps it on PostgreSQL,
-//! [`MemoryInventory`] in memory with the same answers. A [`Checkout`] takes all of its lines or
-//! none, and takes effect exactly once, also when the connection dies during `COMMIT`.
+//! [`Inventory`] is the contract. [`PgInventory`] implements it on PostgreSQL, [`MemoryInventory`] in memory
+//! with the same answers. A [`Checkout`] takes all of its lines or none, and takes effect exactly once, also
+//! when the connection is lost during `COMMIT`.
 //!
 //! ```
 //! use optilock::inventory::{Checkout, Inventory, Line, MemoryInventory, Money, NewProduct, Quantity, Sku, Stock};

@@ -1,6 +1,8 @@
-//! Many checkouts, or cancels, in one statement.
+//! Batching of checkouts and of cancellations: one statement writes many of them.
 
+mod attempt;
 mod cancellations;
+mod options;
 mod plan;
 mod queue;
 mod worker;
@@ -19,22 +21,23 @@ use super::{
     postgres::{PgInventory, checkout},
 };
 
-use cancellations::Cancels;
-use queue::{Answer, Queue, Turn};
+use cancellations::Cancellations;
+pub use options::BatchOptions;
+use queue::{Admission, Answer, Queue};
 pub(crate) use write::ALL as STATEMENTS;
 #[doc(hidden)]
 pub use write::BATCH;
 
-/// A [`PgInventory`] for the hour in which everybody wants the same product.
+/// A [`PgInventory`] that batches concurrent checkouts of the same products.
 ///
-/// Checkouts that wait for each other anyway are gathered and written by one statement, each with its
-/// own order, its own row in the ledger and its own answer: one lock and one flush of the disk for all
-/// of them. A batch is whatever came while the last one was written, so nobody waits for others to come.
-/// Who buys what nobody else is buying goes by himself, so it may stand before every inventory. Cancels are
-/// gathered in the same way; everything else goes to the inventory behind it.
-/// [`flash_sales`](crate::guide::flash_sales) tells more.
+/// Checkouts that would wait for the same row locks are queued and written by one statement, each with its
+/// own order, its own ledger row and its own answer: one lock and one disk flush for the whole batch. A batch
+/// consists of the requests that arrived while the previous one was written, so no request waits for a batch
+/// to fill. An uncontended checkout bypasses the queue. Cancellations are batched in the same way; every other
+/// call goes to the inventory behind. For the design and its limits see
+/// [`flash_sales`](crate::guide::flash_sales).
 ///
-/// Cheap to clone; clones share the queue. Checkouts want a tokio runtime with its timer enabled.
+/// Cheap to clone; clones share the queue. Checkouts need a tokio runtime with its timer enabled.
 ///
 /// ```no_run
 /// use optilock::inventory::{BatchOptions, BatchedInventory, PgInventory};
@@ -49,93 +52,34 @@ pub use write::BATCH;
 #[must_use]
 pub struct BatchedInventory {
     queue: Arc<Queue>,
-    cancels: Arc<Cancels>,
-}
-
-/// After a batch that could not get its locks in time, everybody goes alone for so long.
-const APART: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// How a [`BatchedInventory`] gathers.
-///
-/// # Default
-///
-/// Batches of 256, a queue of 10,000.
-#[derive(Clone, Copy, Debug)]
-#[must_use]
-pub struct BatchOptions {
-    batch: usize,
-    queue: usize,
-    always: bool,
-}
-
-impl Default for BatchOptions {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl BatchOptions {
-    /// The most lines of a batch of several carts.
-    const LINES: usize = 2_000;
-
-    /// The defaults.
-    pub const fn new() -> Self {
-        Self {
-            batch: 256,
-            queue: 10_000,
-            always: false,
-        }
-    }
-
-    /// The most checkouts of one batch: 1 to 1,000.
-    pub const fn with_batch(mut self, checkouts: usize) -> Self {
-        self.batch = match checkouts {
-            0 => 1,
-            1_000.. => 1_000,
-            checkouts => checkouts,
-        };
-        self
-    }
-
-    /// How many checkouts may wait. Beyond that they are refused with [`ErrorKind::Busy`].
-    pub const fn with_queue(mut self, checkouts: usize) -> Self {
-        self.queue = checkouts;
-        self
-    }
-
-    /// By the batch's statement also for one checkout, so that tests can tell what it answers.
-    #[doc(hidden)]
-    pub const fn always(mut self) -> Self {
-        self.always = true;
-        self
-    }
+    cancellations: Arc<Cancellations>,
 }
 
 impl BatchedInventory {
-    /// Gathers the checkouts of this inventory.
+    /// Creates an inventory that batches the checkouts and cancellations of `inventory`.
     pub fn new(inventory: PgInventory, options: BatchOptions) -> Self {
         Self {
-            cancels: Arc::new(Cancels::new(inventory.clone(), options)),
-            queue: Arc::new(Queue::new(inventory, options)),
+            cancellations: Arc::new(Cancellations::new(inventory.clone(), options)),
+            queue: Arc::new(Queue::new(inventory, options, worker::spawn)),
         }
     }
 
-    /// The inventory behind it.
+    /// Returns the inventory behind.
     pub fn inventory(&self) -> &PgInventory {
         &self.queue.inventory
     }
 
-    /// How many checkouts wait for a batch.
+    /// Returns the number of checkouts that are queued for a batch.
     #[must_use]
     pub fn queue_depth(&self) -> usize {
         self.queue.depth()
     }
 
-    /// Serves who waits, and refuses whoever comes to buy, with [`ErrorKind::Busy`]. Returns when the last one
-    /// is answered.
+    /// Drains the queue and rejects new checkouts with [`ErrorKind::Busy`]. Returns when every request that was
+    /// admitted has its answer.
     pub async fn shutdown(&self) {
         self.queue.close().await;
-        self.cancels.idle().await;
+        self.cancellations.idle().await;
     }
 
     async fn sell(&self, request: Checkout) -> Result<Order, Error> {
@@ -143,24 +87,26 @@ impl BatchedInventory {
         request.check()?;
         let clock = inventory.traffic().clock();
         let request = Arc::new(request);
-        let answer = match self.queue.join(&request) {
-            Turn::Closed => Err(Error::busy(None)),
-            Turn::Full { retry_after } => Err(Error::busy(Some(retry_after))),
-            Turn::Alone(_alone) => inventory.sale(&request).exactly_once(&clock, false).await,
-            Turn::Wait(answered) => {
-                let answer = match answered.await {
+        let answer = match self.queue.admit(&request) {
+            Admission::Closed => Err(Error::busy(None)),
+            Admission::Full { retry_after } => Err(Error::busy(Some(retry_after))),
+            Admission::Direct(_direct) => {
+                inventory.sale(&request).exactly_once(&clock, false).await
+            }
+            Admission::Queued(answer) => {
+                let answer = match answer.await {
                     Ok(answer) => answer,
-                    // Its worker is gone, and may have sent it before.
-                    Err(_) => Answer::Alone { in_doubt: true },
+                    // The worker ended early, and may have sent the request before.
+                    Err(_) => Answer::Bypass { in_doubt: true },
                 };
                 match answer {
-                    Answer::Here(answer) => {
+                    Answer::Final(answer) => {
                         inventory
                             .executor()
                             .count_batched(checkout::LABEL, answer.as_ref().err());
                         answer
                     }
-                    Answer::Alone { in_doubt } => {
+                    Answer::Bypass { in_doubt } => {
                         inventory
                             .sale(&request)
                             .exactly_once(&clock, in_doubt)
@@ -188,7 +134,7 @@ impl Layer for BatchedInventory {
 
     async fn step(&self, step: OrderStep) -> Result<Order, Error> {
         match step.reason() {
-            Some(_) => self.cancels.step(step).await,
+            Some(_) => self.cancellations.step(step).await,
             None => self.inventory().step(step).await,
         }
     }

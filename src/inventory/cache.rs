@@ -1,9 +1,9 @@
-//! Stock as it is shown to shoppers, kept for half a minute.
+//! A cache of stock for display.
 //!
-//! Every page view would ask the database what a product has left, and the answer is old before it is
-//! read. [`CachedStock`] asks once per product and half a minute, however many ask at once, and once a
-//! second while the inventory fails. It decides nothing: a sale is decided by
-//! [`checkout`](crate::inventory::Inventory::checkout), which never looks here.
+//! A shop shows stock on every page view, and the number is out of date when it is read. [`CachedStock`] asks
+//! the inventory at most once per product and half a minute, for any number of concurrent viewers, and once per
+//! second while the inventory fails. It decides no sale: [`checkout`](crate::inventory::Inventory::checkout)
+//! never reads the cache.
 
 mod displayed;
 mod epochs;

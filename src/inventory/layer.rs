@@ -1,4 +1,5 @@
-//! Inventories in front of another one, pointers among them: the one place that forwards the trait.
+//! Layers: inventories in front of another one, pointers included. This is the one place that forwards the
+//! trait.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,15 +15,16 @@ use super::{
 };
 use crate::Version;
 
-/// Declares [`Layer`], whose methods forward to the inventory behind, and makes every layer an [`Inventory`].
+/// Declares [`Layer`], whose methods forward to the inventory behind, and implements [`Inventory`] for every
+/// layer.
 macro_rules! forward {
     ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
         /// An inventory in front of another one.
         ///
-        /// A layer does itself what it names, and hands everything else to the inventory [behind](Self::behind)
-        /// it. Each layer is an [`Inventory`]. [`BatchedInventory`](super::BatchedInventory) and
-        /// [`CachedStock`](super::cache::CachedStock) are layers, and so are a `&`, a `Box` and an `Arc` of an
-        /// inventory.
+        /// A layer implements the methods that it changes; all others forward to the inventory
+        /// [behind](Self::behind) it. Each layer is an [`Inventory`].
+        /// [`BatchedInventory`](super::BatchedInventory) and [`CachedStock`](super::cache::CachedStock) are
+        /// layers, and so are a `&`, a `Box` and an `Arc` of an inventory.
         ///
         /// ```
         /// use async_trait::async_trait;
@@ -54,7 +56,7 @@ macro_rules! forward {
         /// ```
         #[async_trait]
         pub trait Layer: Send + Sync {
-            /// The inventory behind.
+            /// The type of the inventory behind.
             type Behind: Inventory + ?Sized;
 
             /// Returns the inventory behind.

@@ -17,14 +17,14 @@ mod stats;
 mod strategy;
 pub(crate) mod types;
 
-#[cfg(doc)]
-use super::model::ErrorKind;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+#[cfg(doc)]
+use super::model::ErrorKind;
 use super::{
     api::Inventory,
     model::{
@@ -55,10 +55,10 @@ pub use strategy::Strategy;
 
 /// An [`Inventory`] on PostgreSQL, in its own schema `optilock`.
 ///
-/// Cheap to clone. Make the tables by [`migrate`](crate::migrate) first. Every operation of the
-/// trait but the clean-ups also comes as `.._in`, for one attempt within a transaction of the host's: it commits
-/// nothing, and its errors of class [`Conflict`](crate::Class::Conflict) want that transaction
-/// run again, as [`transact`](crate::postgres::transact()) does.
+/// Cheap to clone. [`migrate`](crate::migrate) creates the tables. Every operation of the trait except the
+/// clean-ups also comes as `.._in`, for one attempt in a transaction of the host's: it commits nothing. If its
+/// error is of class [`Conflict`](crate::Class::Conflict), the transaction has to run again, as
+/// [`transact`](crate::postgres::transact()) does.
 ///
 /// ```no_run
 /// use optilock::{RetryPolicy, inventory::{Checkout, Error, Inventory, Line, PgInventory, Quantity, Sku}};
@@ -71,7 +71,7 @@ pub use strategy::Strategy;
 /// let cart = Checkout::new([Line::new(Sku::new("clay-pot")?, Quantity::ONE)])?;
 /// let order = shop.checkout(cart.clone()).await?;
 ///
-/// // Or together with the host's own rows:
+/// // Or in one transaction with the host's own rows:
 /// let order = optilock::postgres::transact(&pool, &RetryPolicy::new(), async |tx| {
 ///     let order = shop.checkout_in(tx, &cart).await?;
 ///     sqlx::query("INSERT INTO deliveries (order_id) VALUES ($1)").bind(order.id.uuid()).execute(&mut **tx).await?;
@@ -106,51 +106,52 @@ impl PgInventory {
         }
     }
 
-    /// Sets how often and how long an operation is tried. Unknown outcomes are retried whatever the policy says,
-    /// as every operation of an inventory takes effect once.
+    /// Sets the retry policy. Unknown outcomes are retried under every policy, as each operation of an
+    /// inventory takes effect once.
     pub fn with_policy(mut self, policy: RetryPolicy) -> Self {
         self.executor.set_policy(policy);
         self
     }
 
-    /// Sets how a checkout holds the stock.
+    /// Sets how a checkout guards the stock.
     pub const fn with_strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;
         self
     }
 
-    /// Limits how many orders, holds or keys a clean-up handles per second, 1 or more; `None` for no limit.
-    /// Between batches it waits and holds no lock. A batch is of 50 to 2,000 rows, as many as take about 50 ms,
-    /// for which the buyers of its products may have to wait.
+    /// Sets the rate limit of clean-ups in orders, holds or keys per second, 1 or more; `None` for no limit. A
+    /// clean-up pauses between batches and holds no lock during a pause. A batch has 50 to 2,000 rows, as many
+    /// as take about 50 ms, for which buyers of its products may wait.
     ///
-    /// At the default, 20,000, checkouts beside it keep more than half of their speed on a machine with 2
-    /// cores, which would clean up twice as many alone: `cargo bench --bench checkout`.
+    /// At the default of 20,000, concurrent checkouts keep more than half of their speed on a machine with 2
+    /// cores, on which a clean-up without a limit handles twice as many rows when nothing else runs: see `cargo
+    /// bench --bench checkout`.
     pub const fn with_cleanup_rate_limit(mut self, per_second: Option<u32>) -> Self {
         self.cleanup_rate_limit = per_second;
         self
     }
 
-    /// Sets what is done together with every accepted checkout, in its transaction; that of
-    /// [`checkout_in`](Self::checkout_in), too. A sale is then several round trips.
+    /// Sets a hook that runs for every accepted checkout, in its transaction; also for
+    /// [`checkout_in`](Self::checkout_in). A sale then takes several round trips.
     pub fn with_hook(mut self, hook: Arc<dyn OnAccepted>) -> Self {
         self.hook = hook::Hook(Some(hook));
         self.executor.prove_transactions();
         self
     }
 
-    /// Returns how the calls went so far, over all clones of this inventory in this process.
+    /// Returns counts of the calls so far, over all clones of this inventory in this process.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.executor.stats()
     }
 
     /// Returns the movements of all products after `position`, at most `limit` of them (1 to 10,000), and the
-    /// position after them. A reader that goes on from there gets each movement exactly once, also those of
+    /// position after them. A reader that continues from there gets each movement exactly once, also those of
     /// transactions that commit in another order than they began.
     ///
-    /// A movement is returned when no transaction is open that began to write before it: one that stays open,
-    /// in any database of the server, delays the feed. An empty page says that there is nothing to read yet.
-    /// [`movements`](crate::inventory::Inventory::movements) reads one product and is never delayed.
+    /// A movement is returned when every transaction that began to write before it has ended: a transaction
+    /// that stays open, in any database of the server, delays the feed. On an empty page, there is nothing to
+    /// read yet. [`movements`](crate::inventory::Inventory::movements) reads one product and is never delayed.
     ///
     /// ```no_run
     /// use optilock::inventory::{Error, FeedPosition, PgInventory};
@@ -159,7 +160,7 @@ impl PgInventory {
     /// let mut position: FeedPosition = stored.parse()?; // `FeedPosition::START` at first
     /// let page = shop.movements_since(&position, 1_000).await?;
     /// for movement in &page.movements {
-    ///     // .. write it where it is needed, in one transaction with `page.next` ..
+    ///     // .. store it, in one transaction with `page.next` ..
     /// }
     /// position = page.next;
     /// # Ok(()) }
@@ -167,7 +168,7 @@ impl PgInventory {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] when the position is ahead of the database: it is that of another one, or the
+    /// [`ErrorKind::Invalid`] when the position is ahead of the database: it belongs to another one, or the
     /// database was restored from a dump. Those of the database.
     pub async fn movements_since(
         &self,
@@ -353,7 +354,7 @@ impl Inventory for PgInventory {
     }
 
     async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {
-        let task = Holds::past_their_time();
+        let task = Holds::expired();
         let done = clean_up(&self.executor, self.cleanup_rate_limit, &task);
         done.await.map(|done| done.cleanup)
     }

@@ -1,8 +1,8 @@
-//! All statements of the inventory, for tests.
+//! The list of all statements of the inventory, for tests.
 
 use super::{batch, postgres::sql};
 
-/// Returns the name and the text of every statement that the inventory sends, so that a test can prepare them.
+/// Returns the name and the text of every statement that the inventory sends, so that a test can prepare each.
 #[doc(hidden)]
 pub fn statements() -> impl Iterator<Item = (String, &'static str)> {
     let batch = ("batch", batch::STATEMENTS);

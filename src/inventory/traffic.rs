@@ -1,4 +1,4 @@
-//! How the checkouts of the last hour went, in this process.
+//! The outcomes of the checkouts of the last hour, in this process.
 
 use std::{
     collections::VecDeque,
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::model::{Error, Order, rates::Rates};
 use crate::Attempt;
 
-/// Counts minute by minute, so that what is told of a window is of that window.
+/// Counts checkouts per minute, so that a window contains only its own.
 #[derive(Debug)]
 pub(crate) struct Traffic {
     since: Instant,
@@ -23,7 +23,7 @@ pub(crate) struct Traffic {
 
 #[derive(Debug, Default)]
 struct Minute {
-    /// Of the minutes since the beginning.
+    /// The index of the minute since the start.
     number: u64,
     rates: Rates,
 }
@@ -38,10 +38,10 @@ impl Default for Traffic {
 }
 
 impl Traffic {
-    /// The minutes that are kept.
+    /// The number of minutes that are kept.
     const MINUTES: u64 = 60;
 
-    /// A checkout begins.
+    /// Returns the clock of a checkout that begins now.
     pub(crate) fn clock(&self) -> Clock<'_> {
         Clock {
             traffic: self,
@@ -51,7 +51,8 @@ impl Traffic {
         }
     }
 
-    /// The whole minutes of this window, and the running one: at most an hour, or since the beginning.
+    /// Returns the counts of the whole minutes of this window and of the current one: at most an hour, and not
+    /// before the start.
     pub(crate) fn over(&self, window: Duration) -> Rates {
         let asked = window.as_secs().div_ceil(60).clamp(1, Self::MINUTES);
         let now = self.since.elapsed();
@@ -80,7 +81,7 @@ impl Traffic {
                 rates: Rates::default(),
             });
         }
-        // Who was held up on the way here counts for the minute that is running now.
+        // A caller that was delayed before the lock counts for the current minute.
         if let Some(Minute { rates, .. }) = minutes.back_mut() {
             rates.checkouts += 1;
             rates.attempts += u64::from(attempts);
@@ -90,7 +91,7 @@ impl Traffic {
     }
 }
 
-/// One checkout that is under way.
+/// Measures one checkout.
 #[derive(Debug)]
 pub(crate) struct Clock<'a> {
     traffic: &'a Traffic,
@@ -99,7 +100,7 @@ pub(crate) struct Clock<'a> {
     conflict: bool,
 }
 
-/// Also when its caller gave up waiting: whoever does so waited for long.
+/// Records a dropped checkout as well: its caller has waited.
 impl Drop for Clock<'_> {
     fn drop(&mut self) {
         let attempts = *self.attempts.get_mut();
@@ -113,7 +114,7 @@ impl Clock<'_> {
         self.attempts.store(attempt.number(), Relaxed);
     }
 
-    /// It was answered so.
+    /// Records the answer, and stops.
     pub(crate) fn stop(mut self, answer: &Result<Order, Error>) {
         self.conflict = answer.as_ref().is_err_and(Error::is_conflict);
     }
@@ -128,7 +129,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[tokio::test(start_paused = true)]
-    async fn a_window_is_told_of_and_nothing_before_it() {
+    async fn a_window_contains_its_minutes_and_nothing_before_them() {
         let traffic = Traffic::default();
         for minute in 0..100 {
             traffic.record(Duration::from_millis(minute), 2, minute % 2 == 0);
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_young_one_covers_its_life() {
+    async fn a_window_covers_no_time_before_the_start() {
         let traffic = Traffic::default();
         let clock = traffic.clock();
         advance(Duration::from_secs(3)).await;

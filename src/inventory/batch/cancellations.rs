@@ -1,7 +1,9 @@
-//! Cancels that wait for each other anyway: one statement for all of them.
+//! The queue of cancellations: concurrent ones are written by one statement.
+
+mod write;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -10,61 +12,52 @@ use tokio::{
     sync::{Notify, oneshot},
     time::Instant,
 };
-use uuid::Uuid;
 
-use super::{APART, BatchOptions};
+use super::options::{BatchOptions, DIRECT_FOR};
 use crate::{
-    Attempt, Version,
     inventory::{
-        model::{Error, Order, OrderId, OrderStep, order_step::Judged},
+        model::{Error, Order, OrderStep},
         postgres::{
             PgInventory,
-            orders::{self, doubt::Doubt, step},
+            orders::{self, doubt::Doubt},
         },
     },
-    postgres::{Lease, OfSqlx, Work},
+    postgres::OfSqlx,
 };
 
-/// The cancels of one [`BatchedInventory`](super::BatchedInventory).
+use write::{Queued, write_batch};
+
+/// The cancellations of one [`BatchedInventory`](super::BatchedInventory).
 #[derive(Debug)]
-pub(super) struct Cancels {
+pub(super) struct Cancellations {
     inventory: PgInventory,
     options: BatchOptions,
     state: Mutex<State>,
-    done: Notify,
+    /// Notified whenever the worker or a direct request ends.
+    ended: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Waiting>,
-    /// So many went alone, and are not back.
-    alone: usize,
-    /// Somebody serves.
-    busy: bool,
-    /// Until then everybody goes alone.
-    apart_until: Option<Instant>,
+    queued: VecDeque<Queued>,
+    /// The number of direct requests that have not ended.
+    direct: usize,
+    has_worker: bool,
+    /// Until then every request bypasses the queue.
+    direct_until: Option<Instant>,
 }
 
-/// If it is dropped, the caller's request goes to the inventory directly.
-#[derive(Debug)]
-struct Waiting {
-    step: OrderStep,
-    /// Whether a batch was sent with it, at which version.
-    doubt: Arc<Doubt>,
-    answer: oneshot::Sender<Order>,
-}
-
-impl Cancels {
-    /// So many may go alone at once. Which products an order has is not known before it is read, so more
-    /// than that may be in each other's way.
-    const ALONE: usize = 4;
+impl Cancellations {
+    /// The most direct requests at a time. The products of an order are unknown before it is read, so a larger
+    /// number of requests may contend.
+    const MAX_DIRECT: usize = 4;
 
     pub(super) fn new(inventory: PgInventory, options: BatchOptions) -> Self {
         Self {
             inventory,
             options,
             state: Mutex::default(),
-            done: Notify::new(),
+            ended: Notify::new(),
         }
     }
 
@@ -76,241 +69,159 @@ impl Cancels {
     pub(super) async fn step(self: &Arc<Self>, step: OrderStep) -> Result<Order, Error> {
         step.check()?;
         let doubt = Arc::new(Doubt::default());
-        let _alone = match self.join(&step, &doubt) {
-            Turn::Alone(alone) => alone,
-            Turn::Wait(answered) => match answered.await {
+        let _direct = match self.admit(&step, &doubt) {
+            Admission::Direct(direct) => direct,
+            Admission::Queued(answer) => match answer.await {
                 Ok(order) => {
                     self.inventory.executor().count_batched(step.label(), None);
                     return Ok(order);
                 }
-                // No batch could do it; or one did, and its answer was lost.
+                // No batch made the step; or one did, and its answer was lost.
                 Err(_) => {
                     doubt.lose();
-                    Alone::begin(self, &mut self.state())
+                    Direct::begin(self, &mut self.state())
                 }
             },
         };
         orders::change::step(self.inventory.executor(), &step, &doubt).await
     }
 
-    fn join(self: &Arc<Self>, step: &OrderStep, doubt: &Arc<Doubt>) -> Turn {
+    fn admit(self: &Arc<Self>, step: &OrderStep, doubt: &Arc<Doubt>) -> Admission {
         let mut state = self.state();
-        let apart = state.apart_until.is_some_and(|end| Instant::now() < end);
-        let cool = !state.busy && state.alone < Self::ALONE && !self.options.always;
-        if apart || cool || state.waiting.len() >= self.options.queue {
-            return Turn::Alone(Alone::begin(self, &mut state));
+        let must_bypass = state.direct_until.is_some_and(|end| Instant::now() < end)
+            || state.queued.len() >= self.options.queue;
+        let uncontended =
+            !state.has_worker && state.direct < Self::MAX_DIRECT && !self.options.always;
+        if must_bypass || uncontended {
+            return Admission::Direct(Direct::begin(self, &mut state));
         }
         let (answer, answered) = oneshot::channel();
         let (step, doubt) = (step.clone(), Arc::clone(doubt));
-        state.waiting.push_back(Waiting {
+        state.queued.push_back(Queued {
             step,
             doubt,
             answer,
         });
-        if !state.busy {
-            state.busy = true;
+        if !state.has_worker {
+            state.has_worker = true;
             drop(state);
-            tokio::spawn(work(Shift::begin(Arc::clone(self))));
+            tokio::spawn(run(Worker::new(Arc::clone(self))));
         }
-        Turn::Wait(answered)
+        Admission::Queued(answered)
     }
 
-    /// Returns when everybody is served.
+    /// Returns when every request has its answer.
     pub(super) async fn idle(&self) {
         loop {
-            let done = self.done.notified();
+            let ended = self.ended.notified();
             let idle = {
                 let state = self.state();
-                !state.busy && state.alone == 0
+                !state.has_worker && state.direct == 0
             };
             if idle {
                 return;
             }
-            done.await;
+            ended.await;
         }
     }
 }
 
-/// Where a cancel goes.
-enum Turn {
-    Alone(Alone),
-    Wait(oneshot::Receiver<Order>),
+/// The decision about a new cancellation.
+enum Admission {
+    Direct(Direct),
+    Queued(oneshot::Receiver<Order>),
 }
 
-/// One that goes by itself.
-struct Alone(Arc<Cancels>);
+/// A request that bypasses the queue; it counts as direct until this is dropped.
+struct Direct(Arc<Cancellations>);
 
-impl Alone {
-    fn begin(cancels: &Arc<Cancels>, state: &mut State) -> Self {
-        state.alone += 1;
-        Self(Arc::clone(cancels))
+impl Direct {
+    fn begin(cancellations: &Arc<Cancellations>, state: &mut State) -> Self {
+        state.direct += 1;
+        Self(Arc::clone(cancellations))
     }
 }
 
-impl Drop for Alone {
+impl Drop for Direct {
     fn drop(&mut self) {
-        self.0.state().alone -= 1;
-        self.0.done.notify_waiters();
+        self.0.state().direct -= 1;
+        self.0.ended.notify_waiters();
     }
 }
 
-/// The worker's time at work. However it ends, whoever waits goes by himself, and the next one begins anew.
-struct Shift {
-    cancels: Arc<Cancels>,
-    over: bool,
+/// The task that takes batches from the queue. If it ends early, the queued requests go direct, and the next
+/// request that is queued starts another worker.
+struct Worker {
+    cancellations: Arc<Cancellations>,
+    ended: bool,
 }
 
-impl Shift {
-    const fn begin(cancels: Arc<Cancels>) -> Self {
-        let over = false;
-        Self { cancels, over }
+impl Worker {
+    const fn new(cancellations: Arc<Cancellations>) -> Self {
+        let ended = false;
+        Self {
+            cancellations,
+            ended,
+        }
     }
 
-    /// As many as fit in a batch, no order twice. `None` when nobody waits: then this shift is over, and
-    /// the next one may have begun.
-    fn next(&mut self) -> Option<Vec<Waiting>> {
-        let mut state = self.cancels.state();
+    /// Takes the requests that fit in a batch, no order twice. If no request is queued, returns `None`: this
+    /// worker has ended then, and another one may have begun.
+    fn next_batch(&mut self) -> Option<Vec<Queued>> {
+        let mut state = self.cancellations.state();
         let (mut batch, mut ids) = (Vec::new(), HashSet::new());
-        while batch.len() < self.cancels.options.batch
-            && let Some(first) = state.waiting.pop_front()
+        while batch.len() < self.cancellations.options.batch
+            && let Some(first) = state.queued.pop_front()
         {
             if first.answer.is_closed() {
                 continue;
             }
             if !ids.insert(first.step.id) {
-                state.waiting.push_front(first);
+                state.queued.push_front(first);
                 break;
             }
             batch.push(first);
         }
         if batch.is_empty() {
-            state.busy = false;
-            self.over = true;
+            state.has_worker = false;
+            self.ended = true;
             drop(state);
-            self.cancels.done.notify_waiters();
+            self.cancellations.ended.notify_waiters();
             return None;
         }
         Some(batch)
     }
 }
 
-impl Drop for Shift {
+impl Drop for Worker {
     fn drop(&mut self) {
-        if self.over {
+        if self.ended {
             return;
         }
-        let mut state = self.cancels.state();
-        state.busy = false;
-        let left = mem::take(&mut state.waiting);
+        let mut state = self.cancellations.state();
+        state.has_worker = false;
+        let queued = mem::take(&mut state.queued);
         drop(state);
-        drop(left);
-        self.cancels.done.notify_waiters();
+        drop(queued);
+        self.cancellations.ended.notify_waiters();
     }
 }
 
-async fn work(mut shift: Shift) {
-    let cancels = Arc::clone(&shift.cancels);
+async fn run(mut worker: Worker) {
+    let cancellations = Arc::clone(&worker.cancellations);
+    let inventory = &cancellations.inventory;
     let mut conn = None;
-    while let Some(batch) = shift.next() {
-        if let Err(lost) = serve(&cancels, &mut conn, batch).await {
+    while let Some(batch) = worker.next_batch() {
+        if let Err(lost) = write_batch(inventory, &mut conn, batch).await {
             if let Some(mut lease) = conn.take() {
                 lease.recover(lost.refusal()).await;
             }
             if lost.is_lock_timeout() {
-                cancels.state().apart_until = Some(Instant::now() + APART);
+                cancellations.state().direct_until = Some(Instant::now() + DIRECT_FOR);
             }
         }
-        cancels.inventory.executor().return_if_wanted(&mut conn);
+        inventory.executor().return_if_wanted(&mut conn);
     }
-}
-
-async fn serve(
-    cancels: &Cancels,
-    conn: &mut Option<Lease>,
-    batch: Vec<Waiting>,
-) -> Result<(), Error> {
-    let inventory = &cancels.inventory;
-    let at_once = match conn {
-        Some(conn) => conn,
-        None => conn.insert(inventory.executor().acquire().await?),
-    };
-    let ids: Vec<Uuid> = batch.iter().map(|it| it.step.id.uuid()).collect();
-    let orders = orders::of(at_once, &ids).await?;
-    let batch = begun(orders, batch);
-    if batch.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<Uuid> = batch.iter().map(|it| it.made.id.uuid()).collect();
-    let versions: Vec<_> = batch.iter().map(|it| Some(it.read)).collect();
-    let reasons: Vec<&str> = batch
-        .iter()
-        .filter_map(|it| it.asked.step.reason())
-        .collect();
-    for it in &batch {
-        it.asked.doubt.send(it.read);
-    }
-    let cancelled = match step::cancel_many(at_once, &ids, &versions, &reasons).await {
-        // As the session's isolation level may have it: under READ COMMITTED a batch waits its turn.
-        Err(lost) if lost.is_conflict() => {
-            *conn = None;
-            let (ids, versions, reasons) = (&ids, &versions, &reasons);
-            let again: Work<'_, '_, _> =
-                &|conn, _| Box::pin(step::cancel_many(conn, ids, versions, reasons));
-            let done = inventory
-                .executor()
-                .locking_attempt(Attempt::FIRST, again)
-                .await;
-            done.map_err(|failed| failed.error)
-        }
-        done => done,
-    };
-    if !cancelled.as_ref().is_err_and(Error::is_unknown) {
-        for it in &batch {
-            it.asked.doubt.begin();
-        }
-    }
-    let cancelled = cancelled?;
-    for it in batch {
-        if cancelled.contains(&it.made.id.uuid()) {
-            drop(it.asked.answer.send(it.made));
-        }
-    }
-    Ok(())
-}
-
-/// A cancellation that begins at its order.
-struct Begun {
-    asked: Waiting,
-    /// The version at which the order was read.
-    read: Version,
-    /// The order as it will be.
-    made: Order,
-}
-
-/// Those that begin at their orders. Answers those that were made before; the others are refused directly.
-fn begun(orders: Vec<Order>, batch: Vec<Waiting>) -> Vec<Begun> {
-    let mut orders: HashMap<OrderId, Order> =
-        orders.into_iter().map(|order| (order.id, order)).collect();
-    let mut begun = Vec::with_capacity(batch.len());
-    for asked in batch {
-        let Some(mut order) = orders.remove(&asked.step.id) else {
-            continue;
-        };
-        match asked.step.judge(&order) {
-            Ok(Judged::Made) => {
-                order.replayed = true;
-                drop(asked.answer.send(order));
-            }
-            Ok(Judged::Begins) => {
-                if let Ok(made) = asked.step.made(&order) {
-                    let read = order.version;
-                    begun.push(Begun { asked, read, made });
-                }
-            }
-            Err(_) => {}
-        }
-    }
-    begun
 }
 
 #[cfg(test)]
@@ -320,44 +231,46 @@ mod tests {
     use sqlx::postgres::PgPoolOptions;
 
     use super::*;
+    use crate::inventory::model::OrderId;
 
-    fn join(cancels: &Arc<Cancels>) -> Turn {
+    fn admit(cancellations: &Arc<Cancellations>) -> Admission {
         let step = OrderStep::cancel(OrderId::new(), "changed my mind");
-        cancels.join(&step, &Arc::default())
+        cancellations.admit(&step, &Arc::default())
     }
 
-    /// Before a database that is not there.
-    fn cancels() -> Arc<Cancels> {
+    /// Cancellations of an unreachable database.
+    fn cancellations() -> Arc<Cancellations> {
         let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(10));
-        let pool = pool.connect_lazy("postgres://nobody@localhost:1/nothing");
+        let pool = pool.connect_lazy("postgres://localhost:1/unreachable");
         let inventory = PgInventory::new(pool.unwrap());
-        Arc::new(Cancels::new(inventory, BatchOptions::new().always()))
+        let options = BatchOptions::new().always();
+        Arc::new(Cancellations::new(inventory, options))
     }
 
-    // On one thread: the worker that `join` spawns has no turn.
+    // On one thread: the worker that `admit` spawns does not run.
     #[tokio::test]
-    async fn a_shift_that_is_over_ends_no_other() {
-        let cancels = cancels();
-        cancels.state().busy = true;
-        let mut first = Shift::begin(Arc::clone(&cancels));
-        assert!(first.next().is_none());
-        let waiting = join(&cancels);
+    async fn a_worker_that_has_ended_ends_no_other() {
+        let cancellations = cancellations();
+        cancellations.state().has_worker = true;
+        let mut first = Worker::new(Arc::clone(&cancellations));
+        assert!(first.next_batch().is_none());
+        let admission = admit(&cancellations);
         drop(first);
-        let state = cancels.state();
-        assert!(state.busy && state.waiting.len() == 1);
-        drop((state, waiting));
+        let state = cancellations.state();
+        assert!(state.has_worker && state.queued.len() == 1);
+        drop((state, admission));
     }
 
     #[tokio::test]
-    async fn a_shift_that_breaks_off_lets_everybody_go() {
-        let cancels = cancels();
-        cancels.state().busy = true;
-        let shift = Shift::begin(Arc::clone(&cancels));
-        let Turn::Wait(answered) = join(&cancels) else {
-            panic!("somebody serves");
+    async fn a_worker_that_ends_early_drops_the_queued_requests() {
+        let cancellations = cancellations();
+        cancellations.state().has_worker = true;
+        let worker = Worker::new(Arc::clone(&cancellations));
+        let Admission::Queued(answer) = admit(&cancellations) else {
+            panic!("the request is direct, although a worker runs");
         };
-        drop(shift);
-        answered.await.unwrap_err();
-        cancels.idle().await;
+        drop(worker);
+        answer.await.unwrap_err();
+        cancellations.idle().await;
     }
 }

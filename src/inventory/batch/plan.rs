@@ -1,4 +1,4 @@
-//! What becomes of a batch, decided in memory in the order of arrival.
+//! The plan of a batch: each request judged in memory, in the order of arrival.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -7,10 +7,10 @@ use crate::{
     inventory::model::{Checkout, Money, OrderLine, Sku, checkout::Facts},
 };
 
-/// What is known of the products, by the last answer of the database.
+/// The facts of products, as of the last answer of the database.
 pub(super) type Known = HashMap<Sku, Facts>;
 
-/// Who gets what, as far as is known. The database has the last word.
+/// The requests that can be accepted, judged by known facts, which the statement compares with the rows.
 #[derive(Debug, Default)]
 pub(super) struct Plan<'a> {
     /// In the order of arrival.
@@ -20,7 +20,7 @@ pub(super) struct Plan<'a> {
 
 #[derive(Debug)]
 pub(super) struct Accepted<'a> {
-    /// Which of the batch.
+    /// The index of the request in the batch.
     pub(super) index: usize,
     pub(super) request: &'a Checkout,
     pub(super) total: Money,
@@ -37,21 +37,21 @@ impl Accepted<'_> {
     }
 }
 
-/// What all of them take of one product.
+/// The units that the accepted requests take of one product.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taken {
     pub(super) units: i64,
     pub(super) price: Money,
-    /// Where the product must still be, if somebody depends on its version.
+    /// The version that the product must have, if a request expects one.
     pub(super) pinned: Option<Version>,
 }
 
-/// Judges each request against the products as those before it leave them: all of it, or nothing. Who is
-/// not accepted has to ask for himself; so has whoever comes with an id or a key that is in the batch
-/// already.
+/// Judges each request, all of its lines or none, against the products as the requests before it leave them.
+/// A request that is not accepted has to bypass the queue; so has one whose id or key another request of the
+/// batch has.
 pub(super) fn plan<'a>(requests: &'a [&'a Checkout], known: &Known) -> Plan<'a> {
     let mut plan = Plan::default();
-    let mut now: HashMap<&Sku, Facts> = HashMap::new();
+    let mut current: HashMap<&Sku, Facts> = HashMap::new();
     let (mut ids, mut keys) = (HashSet::new(), HashSet::new());
     let mut facts = Vec::new();
     for (index, &request) in requests.iter().enumerate() {
@@ -62,8 +62,8 @@ pub(super) fn plan<'a>(requests: &'a [&'a Checkout], known: &Known) -> Plan<'a> 
         }
         facts.clear();
         facts.extend(request.lines.iter().map(|line| {
-            let now = now.get(&line.sku).or_else(|| known.get(&line.sku));
-            now.copied()
+            let facts = current.get(&line.sku).or_else(|| known.get(&line.sku));
+            facts.copied()
         }));
         if request.judge(&facts).is_err() {
             continue;
@@ -78,7 +78,7 @@ pub(super) fn plan<'a>(requests: &'a [&'a Checkout], known: &Known) -> Plan<'a> 
             continue;
         };
         for ((line, facts), after) in request.lines.iter().zip(facts.iter().flatten()).zip(after) {
-            let began = known.get(&line.sku).map(|facts| facts.version);
+            let before = known.get(&line.sku).map(|facts| facts.version);
             let taken = plan.taken.entry(&line.sku).or_insert(Taken {
                 units: 0,
                 price: facts.price,
@@ -86,14 +86,14 @@ pub(super) fn plan<'a>(requests: &'a [&'a Checkout], known: &Known) -> Plan<'a> 
             });
             taken.units += line.quantity.get();
             if line.version.is_some() {
-                taken.pinned = began;
+                taken.pinned = before;
             }
             let left = Facts {
                 available: facts.available - line.quantity.get(),
                 version: after,
                 ..*facts
             };
-            now.insert(&line.sku, left);
+            current.insert(&line.sku, left);
         }
         ids.insert(request.id);
         keys.extend(named);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_judged_by_what_those_before_it_leave() {
+    fn a_request_is_judged_by_what_the_requests_before_it_leave() {
         let known = known(&[("jug", 1), ("pot", 5)]);
         let requests = [
             cart(&[("pot", 3)]),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_that_of_its_turn_and_pins_that_of_the_first() {
+    fn an_expected_version_is_compared_in_order_of_arrival_and_pins_the_first_version() {
         let known = known(&[("pot", 5)]);
         let expecting = |version| {
             let line = Line::new(sku("pot"), Quantity::ONE);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_with_one_id_or_one_key_the_first_is_in_the_batch() {
+    fn of_two_requests_with_one_id_or_one_key_the_first_is_accepted() {
         let known = known(&[("pot", 9)]);
         let keyed = |customer: &str| {
             cart(&[("pot", 1)])

@@ -1,10 +1,11 @@
-//! Who waits, and who goes by himself.
+//! The queue of checkouts, and the admission to it.
 
+mod state;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::VecDeque,
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
@@ -14,93 +15,49 @@ use tokio::{
     time::Instant,
 };
 
-use super::{APART, BatchOptions, plan::Known, worker};
-use crate::inventory::{
-    model::{Checkout, Error, Order, Sku},
-    postgres::PgInventory,
+use super::{
+    options::{BatchOptions, DIRECT_FOR},
+    plan::Known,
 };
+use crate::inventory::{model::Checkout, postgres::PgInventory};
 
-/// One checkout in the queue.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) request: Arc<Checkout>,
-    pub(super) answer: oneshot::Sender<Answer>,
-}
-
-/// What becomes of it.
-#[derive(Debug)]
-pub(super) enum Answer {
-    Here(Result<Order, Error>),
-    /// It has to go its way alone.
-    Alone {
-        /// What was sent for it may have taken effect, or may still.
-        in_doubt: bool,
-    },
-}
+use state::State;
+pub(super) use state::{Answer, Queued};
 
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) inventory: PgInventory,
     pub(super) options: BatchOptions,
-    /// What the last answers of the database said.
+    /// The facts of the products that the last answers of the database contained.
     pub(super) known: Mutex<Known>,
-    /// The last batch met an order that was there already.
+    /// The last batch contained an order that already exists.
     pub(super) careful: AtomicBool,
     state: Mutex<State>,
-    /// Told whenever the worker, or one that went alone, is done.
-    done: Notify,
+    /// Notified whenever the worker or a direct request ends.
+    ended: Notify,
+    spawn_worker: fn(Arc<Self>),
 }
 
-#[derive(Debug, Default)]
-struct State {
-    waiting: VecDeque<Waiting>,
-    /// Those that went alone, and are not back.
-    alone: Vec<Arc<Checkout>>,
-    /// Those of the batch that is being written.
-    served: Vec<Arc<Checkout>>,
-    /// Somebody serves.
-    busy: bool,
-    closed: bool,
-    /// Requests per second of the last batches, once there were some.
-    rate: Option<f64>,
-    /// Until then everybody goes alone.
-    apart_until: Option<Instant>,
-}
-
-impl State {
-    /// Whether the database is at work on something of the same products.
-    fn meets(&self, request: &Checkout) -> bool {
-        let mut in_hand = self.alone.iter().chain(&self.served);
-        in_hand.any(|other| meet(other, request))
-    }
-}
-
-/// Whether they want the same product.
-fn meet(a: &Checkout, b: &Checkout) -> bool {
-    let wants = |sku: &Sku| b.lines.iter().any(|line| line.sku == *sku);
-    a.lines.iter().any(|line| wants(&line.sku))
-}
-
-/// Where a checkout goes.
-pub(super) enum Turn {
-    /// Nobody is in its way: it had better go by itself.
-    Alone(Alone),
-    Wait(oneshot::Receiver<Answer>),
+/// The decision about a new checkout.
+pub(super) enum Admission {
+    /// The checkout bypasses the queue.
+    Direct(Direct),
+    Queued(oneshot::Receiver<Answer>),
     Full {
         retry_after: Duration,
     },
     Closed,
 }
 
-/// One that goes by itself.
-pub(super) struct Alone {
+/// A request that bypasses the queue; it counts as direct until this is dropped.
+pub(super) struct Direct {
     queue: Arc<Queue>,
     request: Arc<Checkout>,
 }
 
-impl Alone {
+impl Direct {
     fn begin(queue: &Arc<Queue>, state: &mut State, request: &Arc<Checkout>) -> Self {
-        state.alone.push(Arc::clone(request));
+        state.direct.push(Arc::clone(request));
         Self {
             queue: Arc::clone(queue),
             request: Arc::clone(request),
@@ -108,29 +65,34 @@ impl Alone {
     }
 }
 
-impl Drop for Alone {
+impl Drop for Direct {
     fn drop(&mut self) {
         let mut state = self.queue.state();
-        let alone = &mut state.alone;
-        alone.retain(|other| !Arc::ptr_eq(other, &self.request));
+        let direct = &mut state.direct;
+        direct.retain(|other| !Arc::ptr_eq(other, &self.request));
         drop(state);
-        self.queue.done.notify_waiters();
+        self.queue.ended.notify_waiters();
     }
 }
 
 impl Queue {
-    /// So many may go alone at once. By 4, two to four buyers of different products are as fast as without
-    /// a queue; by 2 they were a quarter slower, by 8 thirty-two of them were.
-    const ALONE: usize = 4;
+    /// The most direct requests at a time. With 4, two to four buyers of different products are as fast as
+    /// without a queue; with 2 they were a quarter slower, with 8 thirty-two buyers were.
+    const MAX_DIRECT: usize = 4;
 
-    pub(super) fn new(inventory: PgInventory, options: BatchOptions) -> Self {
+    pub(super) fn new(
+        inventory: PgInventory,
+        options: BatchOptions,
+        spawn_worker: fn(Arc<Self>),
+    ) -> Self {
         Self {
             inventory,
             options,
             known: Mutex::default(),
             careful: AtomicBool::new(false),
             state: Mutex::default(),
-            done: Notify::new(),
+            ended: Notify::new(),
+            spawn_worker,
         }
     }
 
@@ -140,143 +102,104 @@ impl Queue {
     }
 
     pub(super) fn depth(&self) -> usize {
-        self.state().waiting.len()
+        self.state().queued.len()
     }
 
-    /// Somebody serves as long as anybody waits.
-    pub(super) fn join(self: &Arc<Self>, request: &Arc<Checkout>) -> Turn {
+    /// Admits a checkout. A worker runs as long as requests are queued.
+    pub(super) fn admit(self: &Arc<Self>, request: &Arc<Checkout>) -> Admission {
         let mut state = self.state();
         if state.closed {
-            return Turn::Closed;
+            return Admission::Closed;
         }
-        // What no batch can do, or none can now.
-        let apart = request.reservation.is_some()
+        // A batch has neither reservations nor hooks.
+        let must_bypass = request.reservation.is_some()
             || self.inventory.hook().is_some()
-            || state.apart_until.is_some_and(|end| Instant::now() < end);
-        let cool = || {
-            let room = state.waiting.is_empty() && state.alone.len() < Self::ALONE;
-            room && !self.options.always && !state.meets(request)
+            || state.direct_until.is_some_and(|end| Instant::now() < end);
+        let uncontended = || {
+            let room = state.queued.is_empty() && state.direct.len() < Self::MAX_DIRECT;
+            room && !self.options.always && !state.contends(request)
         };
-        if apart || cool() {
-            return Turn::Alone(Alone::begin(self, &mut state, request));
+        if must_bypass || uncontended() {
+            return Admission::Direct(Direct::begin(self, &mut state, request));
         }
-        if state.waiting.len() >= self.options.queue {
-            // Unknown as long as nothing was served: then a second is a guess.
-            let seconds = state
-                .rate
-                .map_or(1.0, |rate| state.waiting.len() as f64 / rate);
-            let retry_after = Duration::from_secs_f64(seconds.clamp(0.001, 60.0));
-            return Turn::Full { retry_after };
+        if state.queued.len() >= self.options.queue {
+            let retry_after = state.drained_in();
+            return Admission::Full { retry_after };
         }
         let (answer, answered) = oneshot::channel();
         let request = Arc::clone(request);
-        state.waiting.push_back(Waiting { request, answer });
-        if !state.busy {
-            state.busy = true;
+        state.queued.push_back(Queued { request, answer });
+        if !state.has_worker {
+            state.has_worker = true;
             drop(state);
-            tokio::spawn(worker::work(Shift::begin(Arc::clone(self))));
+            (self.spawn_worker)(Arc::clone(self));
         }
-        Turn::Wait(answered)
+        Admission::Queued(answered)
     }
 
-    /// One that was in the queue goes by itself.
-    pub(super) fn let_go(self: &Arc<Self>, request: &Arc<Checkout>) -> Alone {
-        Alone::begin(self, &mut self.state(), request)
+    /// Counts a request that was queued as direct.
+    pub(super) fn bypass(self: &Arc<Self>, request: &Arc<Checkout>) -> Direct {
+        Direct::begin(self, &mut self.state(), request)
     }
 
-    /// Somebody else holds what a batch needs: whoever needs something else is not to wait for it.
-    pub(super) fn part(&self) {
-        self.state().apart_until = Some(Instant::now() + APART);
+    /// Lets every request bypass the queue for [`DIRECT_FOR`]: another transaction holds a lock that a batch
+    /// needs, and requests for other products must not wait for it.
+    pub(super) fn bypass_for_a_while(&self) {
+        self.state().direct_until = Some(Instant::now() + DIRECT_FOR);
     }
 
-    fn is_done(&self) -> bool {
-        let state = self.state();
-        !state.busy && state.alone.is_empty()
-    }
-
-    /// Lets nobody in any more, and waits until all are served.
-    pub(super) async fn close(&self) {
-        self.state().closed = true;
-        loop {
-            let done = self.done.notified();
-            if self.is_done() {
-                return;
-            }
-            done.await;
-        }
-    }
-}
-
-/// The worker's time at work. However it ends, others are served on.
-#[derive(Debug)]
-pub(super) struct Shift {
-    queue: Arc<Queue>,
-    over: bool,
-}
-
-impl Shift {
-    const fn begin(queue: Arc<Queue>) -> Self {
-        Self { queue, over: false }
-    }
-
-    pub(super) const fn queue(&self) -> &Arc<Queue> {
-        &self.queue
-    }
-
-    /// Those who wait, in the order of their arrival, as many as fit in a batch; those who left are
-    /// dropped. `None` when nobody waits: then this shift is over.
-    pub(super) fn next(&mut self) -> Option<Vec<Waiting>> {
-        let mut state = self.queue.state();
-        let (mut batch, mut lines) = (Vec::new(), 0);
-        while batch.len() < self.queue.options.batch
-            && let Some(first) = state.waiting.front()
-            && (batch.is_empty() || lines + first.request.lines.len() <= BatchOptions::LINES)
-        {
-            if let Some(first) = state.waiting.pop_front()
-                && !first.answer.is_closed()
-            {
-                lines += first.request.lines.len();
-                batch.push(first);
-            }
-        }
-        let served = batch.iter().map(|one| Arc::clone(&one.request)).collect();
-        state.served = served;
+    /// Takes the next batch. If no request is queued, returns `None`: the worker has ended then, and another
+    /// one may have begun.
+    pub(super) fn take_batch(&self) -> Option<Vec<Queued>> {
+        let mut state = self.state();
+        let batch = state.take_batch(self.options.batch);
         if batch.is_empty() {
-            state.busy = false;
-            self.over = true;
+            state.has_worker = false;
             drop(state);
-            self.queue.done.notify_waiters();
+            self.ended.notify_waiters();
             return None;
         }
         Some(batch)
     }
 
-    /// So many were served since.
-    pub(super) fn served(&self, count: usize, since: Instant) {
-        let rate = count as f64 / since.elapsed().as_secs_f64().max(1e-6);
-        let mut state = self.queue.state();
+    /// Records that a batch of `count` requests was answered since `began`.
+    pub(super) fn record_rate(&self, count: usize, began: Instant) {
+        let rate = count as f64 / began.elapsed().as_secs_f64().max(1e-6);
+        let mut state = self.state();
         state.rate = Some(state.rate.map_or(rate, |before| before * 0.9 + rate * 0.1));
     }
-}
 
-impl Drop for Shift {
-    fn drop(&mut self) {
-        if self.over {
-            return;
+    /// Ends a worker that did not drain the queue. Returns whether another one must take over, which it does
+    /// after a panic. Otherwise the runtime shuts down and no worker can run on it: the queued requests are
+    /// dropped, and those of callers on another runtime go direct.
+    pub(super) fn worker_ended_early(&self, panicked: bool) -> bool {
+        let mut state = self.state();
+        state.in_batch.clear();
+        if panicked && !state.queued.is_empty() {
+            return true;
         }
-        let mut state = self.queue.state();
-        state.served.clear();
-        if std::thread::panicking() && !state.waiting.is_empty() {
-            drop(state);
-            tokio::spawn(worker::work(Self::begin(Arc::clone(&self.queue))));
-            return;
-        }
-        // At the end of a runtime nobody serves on it any more. Who waits on another one goes his way
-        // alone, when his sender is dropped.
-        state.busy = false;
-        let left: Vec<Waiting> = state.waiting.drain(..).collect();
+        state.has_worker = false;
+        let queued = mem::take(&mut state.queued);
         drop(state);
-        drop(left);
-        self.queue.done.notify_waiters();
+        drop(queued);
+        self.ended.notify_waiters();
+        false
+    }
+
+    fn is_idle(&self) -> bool {
+        let state = self.state();
+        !state.has_worker && state.direct.is_empty()
+    }
+
+    /// Rejects new requests, and returns when every admitted one has its answer.
+    pub(super) async fn close(&self) {
+        self.state().closed = true;
+        loop {
+            let ended = self.ended.notified();
+            if self.is_idle() {
+                return;
+            }
+            ended.await;
+        }
     }
 }

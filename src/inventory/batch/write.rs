@@ -1,4 +1,4 @@
-//! A batch in one statement.
+//! The statements of a batch.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Row, postgres::PgRow};
@@ -17,9 +17,9 @@ statements! {
     #[doc(hidden)] // for the benches, which measure it alone
     pub const BATCH = "batch.sql";
 
-    /// [`BATCH`] that leaves out an order whose id or key exists, with its lines, and names it in the first row.
-    /// A fifth slower: every order is looked up before it is written, and once more. An order that a trigger
-    /// suppressed is left out, too.
+    /// [`BATCH`] that leaves out an order whose id or key exists, with its lines, and returns its id in the first
+    /// row. An order that a trigger suppressed is left out as well. A fifth slower, as every order is looked up
+    /// twice.
     pub(super) const CAREFUL_BATCH = "batch.sql" {
         "/* conflict: fail */" => "ON CONFLICT DO NOTHING",
         ", verified v WHERE v.ok /* sold: all orders */" => " JOIN new_order n ON n.id = o.id",
@@ -35,24 +35,24 @@ statements! {
     pub(super) const LOCK = "lock.sql";
 }
 
-/// What the database made of a batch.
-pub(super) enum Written {
-    /// But for those whose id or key was taken.
-    All {
+/// The outcome of a batch.
+pub(super) enum BatchOutcome {
+    /// Every order is written, but for those whose id or key was taken.
+    Written {
         created_at: DateTime<Utc>,
         left_out: Vec<Uuid>,
     },
-    /// A product was not as it was planned.
-    Nothing,
+    /// A product differs from the plan; nothing is written.
+    Stale,
 }
 
-/// Writes the plan, and learns how the products are. `careful`: although some of the orders may be there.
+/// Writes the plan, and updates the facts of its products. `careful`: some of the orders may exist.
 pub(super) async fn write(
     conn: &mut PgConnection,
     plan: &Plan<'_>,
     careful: bool,
     known: &mut Known,
-) -> Result<Written, Error> {
+) -> Result<BatchOutcome, Error> {
     let (mut skus, mut units, mut prices, mut currencies, mut versions) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (sku, taken) in &plan.taken {
@@ -63,7 +63,7 @@ pub(super) async fn write(
         versions.push(taken.pinned.map(Version::get));
     }
     let mut orders: Vec<_> = plan.accepted.iter().collect();
-    // Two processes with the same requests take them in the same order.
+    // Two processes with the same requests insert them in the same order.
     orders.sort_unstable_by_key(|accepted| accepted.request.id);
     let ids: Vec<Uuid> = orders.iter().map(|it| it.request.id.uuid()).collect();
     let customers = orders.iter().map(|it| it.request.customer.as_deref());
@@ -100,15 +100,15 @@ pub(super) async fn write(
     }
     learn(&rows, known)?;
     let Some(first) = rows.first() else {
-        return Ok(Written::Nothing);
+        return Ok(BatchOutcome::Stale);
     };
     if !first.try_get("ok")? {
-        return Ok(Written::Nothing);
+        return Ok(BatchOutcome::Stale);
     }
     let Time(created_at) = first.try_get("created_at")?;
     let left_out: Option<Vec<Uuid>> = first.try_get("left_out")?;
     let left_out = left_out.unwrap_or_default();
-    // From how they were to how they are.
+    // The rows hold the facts from before the batch.
     for accepted in &plan.accepted {
         if left_out.contains(&accepted.request.id.uuid()) {
             continue;
@@ -122,13 +122,13 @@ pub(super) async fn write(
             }
         }
     }
-    Ok(Written::All {
+    Ok(BatchOutcome::Written {
         created_at,
         left_out,
     })
 }
 
-/// Reads how these products are.
+/// Reads the facts of these products.
 pub(super) async fn read(
     conn: &mut PgConnection,
     skus: &[&Sku],
@@ -138,7 +138,7 @@ pub(super) async fn read(
     learn(&rows.map_err(Error::before)?, known)
 }
 
-/// Locks them until the transaction ends, and reads.
+/// Locks these products until the transaction ends, and reads their facts.
 pub(super) async fn lock(
     conn: &mut PgConnection,
     skus: &[&Sku],

@@ -2,10 +2,10 @@ use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
-/// How many units a product had left a moment ago: for the eyes of shoppers.
+/// The stock of a product as it was a short time ago, for display.
 ///
-/// Not a [`Stock`](crate::inventory::Stock), and without a [`Version`](crate::Version): no sale, count or edit can be
-/// made from it.
+/// It is no [`Stock`](crate::inventory::Stock) and has no [`Version`](crate::Version): no sale, count or edit
+/// can be based on it.
 #[derive(Clone, Copy, Debug)]
 pub struct DisplayedStock {
     pub(super) available: i64,
@@ -14,19 +14,19 @@ pub struct DisplayedStock {
 }
 
 impl DisplayedStock {
-    /// Whether nothing can be bought: none was left, or the sale was paused.
+    /// Returns whether the product can't be bought: no units were left, or the sale was paused.
     #[must_use]
     pub const fn is_sold_out(&self) -> bool {
         self.shown() == 0
     }
 
-    /// Whether the sale of the product was [paused](crate::inventory::Inventory::pause).
+    /// Returns whether the sale was [paused](crate::inventory::Inventory::pause).
     #[must_use]
     pub const fn is_paused(&self) -> bool {
         self.paused
     }
 
-    /// Units that were left, to be shown: 0 or more, and 0 while the sale is paused.
+    /// Returns the units to show: 0 or more, and 0 while the sale is paused.
     #[must_use]
     pub const fn shown(&self) -> i64 {
         if self.paused || self.available < 0 {
@@ -36,14 +36,14 @@ impl DisplayedStock {
         }
     }
 
-    /// How long ago that was.
+    /// Returns the time since the inventory was asked.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.asked.elapsed()
     }
 }
 
-/// `3 left`, `sold out` or `not available`, while the sale is paused
+/// Formats as `3 left`, `sold out`, or `not available` while the sale is paused.
 impl fmt::Display for DisplayedStock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_paused() {

@@ -1,4 +1,4 @@
-//! Which answers are older than a change.
+//! Counts of changes, to recognise answers that are older than a change.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -7,8 +7,8 @@ use std::{
 
 use crate::inventory::model::Sku;
 
-/// Counts changes, so that an answer that was on its way while something changed is known to be old.
-/// Products with the same hash share a count: one is then asked for that need not be.
+/// Counts changes, so that an answer during which something changed is recognised as stale. Products with the
+/// same hash share a count: a change of one of them makes the answers for all of them stale.
 #[derive(Debug)]
 pub(super) struct Epochs {
     hasher: RandomState,
@@ -43,11 +43,12 @@ impl Epochs {
 
     fn slot(&self, sku: &Sku) -> &AtomicU64 {
         let slot = self.hasher.hash_one(sku) % Self::SLOTS as u64;
-        // Less than SLOTS, so it fits whatever a usize is.
+        // Less than SLOTS, so it fits in a usize.
         &self.some[usize::try_from(slot).unwrap_or(0)]
     }
 }
 
+/// The products that a call may change.
 #[derive(Debug)]
 pub(super) enum Changed {
     Nothing,
@@ -61,7 +62,7 @@ impl Changed {
     }
 }
 
-/// Whatever becomes of the call, a dropped one too, its products are asked for again.
+/// Counts a change when it is dropped, also if the call was dropped midway.
 pub(super) struct Changing<'a> {
     pub(super) epochs: &'a Epochs,
     pub(super) what: Changed,

@@ -1,4 +1,5 @@
-//! Everything but the view goes to the inventory behind it, and is known to change what it changes.
+//! The inventory methods of a [`CachedStock`]: each goes to the inventory behind, and counts as a change of its
+//! products.
 
 use std::time::Duration;
 

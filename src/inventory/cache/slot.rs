@@ -1,4 +1,4 @@
-//! What was seen of one product, and which of its viewers asks.
+//! The last answer about one product, and the viewer that asks for the next one.
 
 #[cfg(test)]
 mod tests;
@@ -15,14 +15,14 @@ use tokio::{
 
 use crate::inventory::model::Error;
 
-/// How long a failure is remembered; and how long a viewer waits for the answer to another one's question
-/// when there is an old answer to show.
+/// How long a failure is remembered, and how long a viewer that could be shown an old answer waits for a new
+/// one.
 pub(super) const MOMENT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     state: Mutex<State>,
-    /// The viewer that asked has its answer, or was dropped.
+    /// Notified when the viewer that asks has its answer or is dropped.
     settled: Notify,
 }
 
@@ -30,11 +30,11 @@ pub(super) struct Slot {
 struct State {
     asking: bool,
     seen: Option<Seen>,
-    /// When the inventory failed, if it did not answer since.
+    /// The time of the last failure, if no answer came since.
     failed: Option<Instant>,
 }
 
-/// What the inventory has of a product.
+/// What the inventory answers about a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Left {
     pub(super) available: i64,
@@ -44,19 +44,20 @@ pub(super) struct Left {
 /// An answer of the inventory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
-    /// `None`: it is not sold.
+    /// `None` if the product is not sold.
     pub(super) left: Option<Left>,
-    /// When the inventory was asked, and after how many changes.
+    /// The time at which the inventory was asked.
     pub(super) asked: Instant,
+    /// The number of changes at that time.
     epoch: u64,
     answered: Instant,
 }
 
-/// What one viewer may be shown.
+/// The conditions for an answer to one viewer.
 #[derive(Clone, Copy, Debug)]
 struct Viewer {
     came: Instant,
-    /// What changed before it came must be in the answer; what changes later may be or not.
+    /// The number of changes at its arrival; the answer must include them.
     epoch: u64,
     ttl: Duration,
 }
@@ -64,12 +65,13 @@ struct Viewer {
 enum Look<'a> {
     Answer(Result<Seen, Error>),
     Ask(Asking<'a>),
-    /// Another viewer asks. What was seen before can be shown, if there is something.
+    /// Another viewer asks. Contains the old answer, if it can be shown.
     Wait(Option<Seen>),
 }
 
 impl Slot {
-    /// The answer to a viewer; of all viewers at a time, one polls `ask`. `epoch` counts the changes so far.
+    /// Returns the answer to a viewer. Of concurrent viewers, one polls `ask`. `epoch` returns the number of
+    /// changes.
     pub(super) async fn view(
         &self,
         ttl: Duration,
@@ -82,7 +84,7 @@ impl Slot {
             ttl,
         };
         loop {
-            // Made before the look, so that it hears of everything that the look does not see.
+            // Created before the look, so that no notification after it is missed.
             let settled = self.settled.notified();
             match self.look(&viewer) {
                 Look::Answer(answer) => return answer,
@@ -122,18 +124,18 @@ impl Slot {
 }
 
 impl Viewer {
-    /// No change through this cache made it stale.
+    /// Returns whether no change through this cache made the answer stale.
     const fn accepts(&self, seen: &Seen) -> bool {
         seen.epoch >= self.epoch
     }
 
-    /// Not older than it may be, or the answer that this viewer waited for.
+    /// Returns whether the answer is younger than the `ttl`, or arrived while this viewer waited.
     fn is_fresh(&self, seen: &Seen) -> bool {
         seen.asked.elapsed() < self.ttl || seen.answered >= self.came
     }
 }
 
-/// The viewer that asks. When it is dropped, the next one does.
+/// The viewer that asks. When it is dropped, the next viewer asks.
 struct Asking<'a> {
     slot: &'a Slot,
 }

@@ -1,13 +1,13 @@
-#[cfg(doc)]
-use crate::inventory::model::ErrorKind;
 use uuid::Uuid;
 
+#[cfg(doc)]
+use super::ErrorKind;
 use super::{Error, Quantity, Shortage, Sku, Stock, product::check_text};
 
-/// A relative change of a product's stock: a delivery, breakage, theft.
+/// A request to change a product's stock by a number of units: a delivery, breakage, theft.
 ///
-/// It carries its own id and takes effect once, however often it is asked for: a host that does not
-/// know whether its first try arrived sends the same adjustment again.
+/// It carries its own id and takes effect once, however often it is sent. A host that does not know whether its
+/// first request arrived sends the same adjustment again.
 ///
 /// ```
 /// use optilock::inventory::{Adjustment, Sku};
@@ -26,12 +26,12 @@ pub struct Adjustment {
 }
 
 impl Adjustment {
-    /// `delta` units more (or fewer, when negative), for `reason` (1 to 500 bytes).
+    /// Creates an adjustment by `delta` units, negative ones for a decrease, for `reason` (1 to 500 bytes).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] for a delta of 0 or beyond [`Stock::MAX`], and for a reason that is empty,
-    /// too long, or holds a control character.
+    /// [`ErrorKind::Invalid`] for a delta of 0 or beyond [`Stock::MAX`], and for a reason that is empty, too
+    /// long, or contains a control character.
     pub fn new(sku: Sku, delta: i64, reason: impl Into<String>) -> Result<Self, Error> {
         let reason = reason.into();
         check_text("reason", &reason)?;
@@ -49,46 +49,46 @@ impl Adjustment {
         })
     }
 
-    /// With an id of the host's own, for instance that of the delivery note.
+    /// Sets an id of the host's own, for instance that of the delivery note.
     #[must_use]
     pub fn with_id(mut self, id: Uuid) -> Self {
         self.id = id;
         self
     }
 
-    /// The id under which it takes effect once.
+    /// Returns the id under which it takes effect once.
     #[must_use]
     pub const fn id(&self) -> Uuid {
         self.id
     }
 
-    /// The product.
+    /// Returns the product.
     #[must_use]
     pub const fn sku(&self) -> &Sku {
         &self.sku
     }
 
-    /// The change in units.
+    /// Returns the change in units.
     #[must_use]
     pub const fn delta(&self) -> i64 {
         self.delta
     }
 
-    /// Why.
+    /// Returns the reason.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// It takes more than the units that are available.
+    /// Returns the error of an adjustment that takes more units than are available.
     pub(crate) fn insufficient(&self, available: i64) -> Error {
-        // Within the bounds of a quantity or not, it is more than there is.
+        // A delta out of the range of a quantity is more than any stock.
         let requested = Quantity::new(-self.delta).unwrap_or(Quantity::MAX);
         let shortage = Shortage::new(self.sku.clone(), requested, available);
         Error::insufficient_stock(vec![shortage])
     }
 
-    /// Stock would pass what one product may have.
+    /// Returns the error of an adjustment whose stock would exceed the range.
     pub(crate) fn beyond(&self) -> Error {
         let why = format!("takes the stock of {} beyond {}", self.sku, Stock::MAX);
         Error::invalid("adjustment", why)

@@ -1,40 +1,41 @@
 use std::fmt;
 
-/// What an audit found: every number that is kept twice, compared.
+/// The result of an audit, which compares every number that is stored twice.
 ///
-/// The ledger says how each stock came about, the orders say what they hold, the reservations what is
-/// reserved. In good books all of them agree. What does not was written by other code, or by hand.
+/// Each stock is compared with its ledger, each order with the units that the ledger took for it, each product
+/// with its reservations. In correct data all of them agree; a discrepancy comes from other code, or from
+/// changes by hand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Audit {
-    /// Where two numbers disagree; at most [`MAX_OF_A_KIND`](Self::MAX_OF_A_KIND) of each kind, sorted by
-    /// kind and subject.
+    /// The discrepancies: at most [`MAX_OF_A_KIND`](Self::MAX_OF_A_KIND) of each kind, sorted by kind and
+    /// subject.
     pub discrepancies: Vec<Discrepancy>,
 }
 
 impl Audit {
-    /// The most of one kind that an audit names, so that no kind hides another.
+    /// The most discrepancies of one kind in an audit, so that no kind hides another.
     pub const MAX_OF_A_KIND: usize = 100;
 
-    /// An audit that found these.
+    /// Creates an audit with these discrepancies.
     #[must_use]
     pub const fn new(discrepancies: Vec<Discrepancy>) -> Self {
         Self { discrepancies }
     }
 
-    /// Whether the books balance.
+    /// Returns whether there are no discrepancies.
     #[must_use]
     pub const fn is_clean(&self) -> bool {
         self.discrepancies.is_empty()
     }
 }
 
-/// `the books balance`, or every discrepancy in a line of its own.
+/// Formats as `no discrepancies`, or as one line per discrepancy.
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_clean() {
-            return f.write_str("the books balance");
+            return f.write_str("no discrepancies");
         }
         for (at, discrepancy) in self.discrepancies.iter().enumerate() {
             let line = if at == 0 { "" } else { "\n" };
@@ -44,23 +45,23 @@ impl fmt::Display for Audit {
     }
 }
 
-/// Two numbers that should be the same.
+/// Two numbers that should be equal, and are not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Discrepancy {
-    /// Which rule is broken.
+    /// The rule that is violated.
     pub kind: DiscrepancyKind,
-    /// Of what: `pot`, `pot version 7`, or an order's or reservation's id and a product.
+    /// The subject: `pot`, `pot version 7`, or the id of an order or reservation and a product.
     pub subject: String,
-    /// What the other side of the books says.
+    /// The number that the other source implies.
     pub expected: i64,
-    /// What is there.
+    /// The number that is stored.
     pub found: i64,
 }
 
 impl Discrepancy {
-    /// A discrepancy.
+    /// Creates a discrepancy.
     #[must_use]
     pub fn new(
         kind: DiscrepancyKind,
@@ -89,43 +90,43 @@ impl fmt::Display for Discrepancy {
     }
 }
 
-/// The rules of the books.
+/// The rules that an audit checks, named for what they compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 #[repr(i16)]
 pub enum DiscrepancyKind {
-    /// A stock is not the sum of its ledger's deltas.
+    /// A stock differs from the sum of its ledger's deltas.
     Stock = 1,
-    /// A product has another version than its ledger has movements, or these are not numbered from 1
-    /// without a gap.
+    /// A product's version differs from the number of its movements, or these are not numbered from 1 without a
+    /// gap.
     Versions = 2,
-    /// A movement's `stock_after` is not that of the movement before it plus its own delta.
+    /// A movement's `stock_after` differs from that of the movement before it plus its own delta.
     RunningStock = 3,
-    /// A product counts other units as reserved than its live holds have.
+    /// The units that a product counts as reserved differ from those of its live holds.
     Reserved = 4,
-    /// More is reserved than there is, or less than nothing.
+    /// More units are reserved than are in stock, or a negative number.
     Bounds = 5,
-    /// The ledger has taken another quantity for an order's line than the order stands for: all of it,
-    /// or nothing when it is cancelled.
+    /// The ledger took another quantity for an order's line than the order accounts for: the whole quantity, or
+    /// nothing when it is cancelled.
     Sold = 6,
-    /// The ledger has taken back another quantity of a line than the line says.
+    /// The ledger took another quantity of a line back than the line states.
     Returned = 7,
-    /// An order's total is not that of its lines.
+    /// An order's total differs from that of its lines.
     Total = 8,
-    /// An order has no lines, or a void one has some; or lines have no order.
+    /// An order has no lines, or a void order has some, or lines have no order.
     Lines = 9,
     /// A reservation has no holds, or holds have no reservation.
     Holds = 10,
-    /// A hold with nothing left in it is not consumed, or the other way round.
+    /// A hold with no units left is not consumed, or a consumed hold has units left.
     HoldState = 11,
-    /// What a reservation has left is not what its holds have left, live and expired ones.
+    /// The remaining units of a reservation differ from those of its live and expired holds.
     Remaining = 12,
 }
 
 impl DiscrepancyKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 12] = [
         Self::Stock,
         Self::Versions,
@@ -141,7 +142,7 @@ impl DiscrepancyKind {
         Self::Remaining,
     ];
 
-    /// Stable, in kebab case.
+    /// Returns a stable name in kebab case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,16 +1,15 @@
-use super::Product;
-use super::{
-    Error, Line, Money, Order, OrderId, ReservationId, Shortage, line, product::check_optional,
-};
 #[cfg(doc)]
-use crate::inventory::model::ErrorKind;
+use super::ErrorKind;
+use super::{
+    Error, Line, Money, Order, OrderId, Product, ReservationId, Shortage, line,
+    order_status::OrderStatus, product::check_optional,
+};
 use crate::{Version, Versioned};
 
-/// A request to take all of its lines, or none, and to make an order of them.
+/// A request to take all of its lines or none, and to create an order of them.
 ///
-/// Its order id is made here and is what makes it take effect exactly once: sent again, the same
-/// `Checkout` (or a clone of it) is answered with the order that is there, with
-/// [`replayed`](Order::replayed) set.
+/// Its order id is created with it, and makes it take effect exactly once: if the same `Checkout` or a clone of
+/// it is sent again, the answer is the existing order, with [`replayed`](Order::replayed) set.
 ///
 /// ```
 /// use optilock::inventory::{Checkout, Line, Quantity, Sku};
@@ -35,15 +34,16 @@ pub struct Checkout {
 }
 
 impl Checkout {
-    /// The most lines of one checkout, before lines of one product are merged.
+    /// The most lines in one checkout, before lines of one product are merged.
     pub const MAX_LINES: usize = line::MAX_LINES;
 
-    /// A checkout of these lines; those of one product are merged.
+    /// Creates a checkout of these lines; lines of one product are merged.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] without lines, with more than [`MAX_LINES`](Self::MAX_LINES), when merged
-    /// quantities pass [`Quantity::MAX`](crate::inventory::Quantity::MAX), or when lines of one product expect different things.
+    /// [`ErrorKind::Invalid`] without lines, with more than [`MAX_LINES`](Self::MAX_LINES), when a merged
+    /// quantity exceeds [`Quantity::MAX`](crate::inventory::Quantity::MAX), or when lines of one product expect
+    /// different prices or versions.
     pub fn new(lines: impl IntoIterator<Item = Line>) -> Result<Self, Error> {
         Ok(Self {
             id: OrderId::new(),
@@ -54,12 +54,12 @@ impl Checkout {
         })
     }
 
-    /// With a key that names this request among its customer's: the same key and request, from
-    /// another process or after a crash, is answered with the order that is there.
+    /// Sets a key that identifies this request among those of its customer: if the same request is sent again
+    /// with the same key, from another process or after a crash, the answer is the existing order.
     ///
-    /// For clients that can't keep an [`OrderId`]: the `Idempotency-Key` header of HTTP. 1 to 500
-    /// bytes, no control characters, checked at checkout. Only success is remembered; a refusal is
-    /// judged anew. Keys are kept until
+    /// For clients that can't store an [`OrderId`]: the `Idempotency-Key` header of HTTP. 1 to 500 bytes, no
+    /// control characters, checked at checkout. Only an accepted checkout is remembered; a refused one is
+    /// judged again. Keys are kept until
     /// [`cleanup_idempotency_keys`](crate::inventory::Inventory::cleanup_idempotency_keys) forgets them.
     #[must_use]
     pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
@@ -67,74 +67,74 @@ impl Checkout {
         self
     }
 
-    /// Takes what this reservation holds, before what is free.
+    /// Takes the units that this reservation holds before units that are free.
     ///
-    /// A checkout of fewer units leaves the rest held; one of more takes the others from what is free.
-    /// Units whose hold has expired are taken if they are still there, and count against the hold all the same:
-    /// what a hold covered is sold once. A reservation of a customer's is for that customer's checkouts only.
-    /// One that was released or used up is [`ReservationClosed`](ErrorKind::ReservationClosed): its second
-    /// checkout would be bought twice.
+    /// A checkout of fewer units leaves the others held; one of more units takes the others from free stock.
+    /// Units of an expired hold are taken if they are available, and count against the hold all the same: the
+    /// units that a hold covers are sold once. A reservation that names a customer can only be used by
+    /// checkouts of that customer. A reservation that was released or used up is refused with
+    /// [`ReservationClosed`](ErrorKind::ReservationClosed), as a second checkout from it would sell its units
+    /// twice.
     #[must_use]
     pub const fn with_reservation(mut self, id: ReservationId) -> Self {
         self.reservation = Some(id);
         self
     }
 
-    /// The reservation that it is from.
+    /// Returns the reservation whose units it takes.
     #[must_use]
     pub const fn reservation(&self) -> Option<ReservationId> {
         self.reservation
     }
 
-    /// The idempotency key.
+    /// Returns the idempotency key.
     #[must_use]
     pub fn idempotency_key(&self) -> Option<&str> {
         self.key.as_deref()
     }
 
-    /// For this customer, as the host names them: 1 to 500 bytes, no control characters, checked at
-    /// checkout.
+    /// Sets the customer, as the host names it: 1 to 500 bytes, no control characters, checked at checkout.
     #[must_use]
     pub fn with_customer(mut self, customer: impl Into<String>) -> Self {
         self.customer = Some(customer.into());
         self
     }
 
-    /// With an order id that the host made and stored, so that it can ask again after a crash.
+    /// Sets an order id that the host created and stored, so that it can send the request again after a crash.
     #[must_use]
     pub const fn with_order_id(mut self, id: OrderId) -> Self {
         self.id = id;
         self
     }
 
-    /// The id that its order gets.
+    /// Returns the id of its order.
     #[must_use]
     pub const fn order_id(&self) -> OrderId {
         self.id
     }
 
-    /// The customer.
+    /// Returns the customer.
     #[must_use]
     pub fn customer(&self) -> Option<&str> {
         self.customer.as_deref()
     }
 
-    /// The lines, merged and sorted by SKU.
+    /// Returns the lines, merged and sorted by SKU.
     pub fn lines(&self) -> &[Line] {
         &self.lines
     }
 
-    /// Refuses what could not be stored.
+    /// Refuses texts that can't be stored.
     pub(crate) fn check(&self) -> Result<(), Error> {
         check_optional("customer", self.customer.as_deref())?;
         check_optional("idempotency key", self.key.as_deref())
     }
 
-    /// Whether all lines can be had from `facts`, one per line; if not, why. The one place where a
-    /// checkout is judged.
+    /// Judges the checkout by `facts`, one per line: returns why it is refused, or nothing if all lines are
+    /// available. The one place where a checkout is judged.
     ///
-    /// What the buyer must hear first comes first: a product that is gone, one that is paused, a price that
-    /// changed, a version that moved on, and then every line that is short.
+    /// The first reason of this order is returned: a missing product, a paused one, a changed price, another
+    /// version, every short line.
     pub(crate) fn judge(&self, facts: &[Option<Facts>]) -> Result<(), Error> {
         let mut known = Vec::with_capacity(self.lines.len());
         for (line, facts) in self.lines.iter().zip(facts) {
@@ -177,7 +177,7 @@ impl Checkout {
             .map(drop)
     }
 
-    /// Whether some line can be had only when expired holds are ended.
+    /// Returns whether a line is available only when expired holds are ended.
     pub(crate) fn waits_for_expiry(&self, facts: &[Option<Facts>]) -> bool {
         let mut lines = self.lines.iter().zip(facts);
         lines.any(|(line, facts)| {
@@ -187,7 +187,7 @@ impl Checkout {
         })
     }
 
-    /// What it costs at these prices, one per line.
+    /// Returns the total at these prices, one per line.
     pub(crate) fn total(&self, prices: impl IntoIterator<Item = Money>) -> Result<Money, Error> {
         let mut total: Option<Money> = None;
         for (line, price) in self.lines.iter().zip(prices) {
@@ -206,10 +206,10 @@ impl Checkout {
         total.ok_or_else(|| Error::invalid("checkout", "has no lines"))
     }
 
-    /// The answer to this request when its order id or its key is taken: that order, if it was made by
-    /// the same request.
+    /// Returns the answer when the order id or the key is taken: the existing order, if the same request
+    /// created it.
     pub(crate) fn replay(&self, mut stored: Order) -> Result<Order, Error> {
-        if stored.status == super::OrderStatus::Void {
+        if stored.status == OrderStatus::Void {
             return Err(Error::invalid_order_state(stored.id, stored.status));
         }
         let same = stored.customer == self.customer
@@ -228,18 +228,18 @@ impl Checkout {
     }
 }
 
-/// What a checkout needs to know of a product.
+/// The facts of a product by which a checkout is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) available: i64,
-    /// Units in holds that have expired and were not ended yet.
+    /// Units in expired holds that were not ended yet.
     pub(crate) expired: i64,
     pub(crate) version: Version,
     pub(crate) price: Money,
     pub(crate) paused: bool,
-    /// Units of `available` that the checkout's own reservation holds, and that have not expired.
+    /// Units of `available` in unexpired holds of the checkout's own reservation.
     pub(crate) held: i64,
-    /// Versions that the checkout itself added, by the expiry of holds that were in its way.
+    /// Versions that the checkout itself added by ending expired holds.
     pub(crate) raised: i64,
 }
 

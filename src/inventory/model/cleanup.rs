@@ -1,4 +1,4 @@
-/// What a clean-up did.
+/// The result of a clean-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -9,8 +9,8 @@ pub struct Cleanup {
     pub holds: u64,
     /// Units given back, over all products.
     pub units: u64,
-    /// Orders, or products with expired holds, that were locked each time they were tried. The next
-    /// clean-up tries them again.
+    /// Orders, or products with expired holds, that were locked at each attempt. The next clean-up tries them
+    /// again.
     pub skipped: u64,
     /// Orders, or products with expired holds, that the database refused to change, by a constraint, a
     /// trigger or a policy, or whose product was deleted. An event with target `optilock::cleanup` names
@@ -27,7 +27,7 @@ impl Cleanup {
         refused: 0,
     };
 
-    /// That many orders, and units of theirs.
+    /// Creates a result of `orders` cancelled orders that gave `units` back.
     #[must_use]
     pub const fn of_orders(orders: u64, units: u64) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Cleanup {
         }
     }
 
-    /// That many holds, and units of theirs.
+    /// Creates a result of `holds` expired holds that gave `units` back.
     #[must_use]
     pub const fn of_holds(holds: u64, units: u64) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl Cleanup {
         }
     }
 
-    /// Both together.
+    /// Returns the sums of both results.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self {
@@ -59,14 +59,14 @@ impl Cleanup {
         }
     }
 
-    /// Whether an order or a hold was changed.
+    /// Returns whether an order or a hold was changed.
     #[must_use]
     pub const fn has_effect(&self) -> bool {
         self.orders > 0 || self.holds > 0
     }
 }
 
-/// What one round of a [`Janitor`](crate::inventory::Janitor) did.
+/// The result of one round of a [`Janitor`](crate::inventory::Janitor).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -78,7 +78,7 @@ pub struct Cleaned {
 }
 
 impl Cleaned {
-    /// Adds both up.
+    /// Returns the sums of both results.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self {

@@ -11,39 +11,7 @@ use crate::{Class, Classify, Conflict, Outcome, RetryError, StopReason};
 pub use facts::{Exhausted, PriceChange};
 pub use kind::ErrorKind;
 pub(crate) use repr::Repr;
-
-/// The error of a host's own hook. Its [class](Classify) is looked up through its sources: after a conflict
-/// the sale is attempted again, any other error refuses it.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Errors returned by an inventory.
-///
-/// [`kind`](Self::kind) says what happened and [`outcome`](Self::outcome) whether the operation may have taken
-/// effect; [`code`](Self::code) and [`http_status`](Self::http_status) translate it for clients; the other
-/// methods return the facts. If retries were [exhausted](Self::exhausted), all of them speak of the last
-/// attempt's error.
-///
-/// ```
-/// use optilock::inventory::{Error, ErrorKind};
-///
-/// fn answer(error: &Error) -> String {
-///     match error.kind() {
-///         ErrorKind::InsufficientStock => {
-///             let short = error.shortages().iter();
-///             let lines = short.map(|line| format!("{}: {} left", line.sku, line.available));
-///             lines.collect::<Vec<_>>().join(", ")
-///         }
-///         ErrorKind::Conflict => "the product has changed, look again".to_owned(),
-///         _ => format!("{}: {error}", error.code()),
-///     }
-/// }
-/// ```
-///
-/// An implementation of [`Inventory`](crate::inventory::Inventory), or a test, makes errors by the functions
-/// named for the kinds, such as [`Error::not_found`], and by `From<Conflict>` and `From<sqlx::Error>`.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct Error(Box<Repr>);
+pub use repr::{BoxError, Error};
 
 impl From<Repr> for Error {
     fn from(repr: Repr) -> Self {

@@ -1,14 +1,15 @@
-//! All movements of an inventory, each once.
+//! The feed of all movements of an inventory, each once.
 
 use std::{fmt, str::FromStr};
 
 use super::{Error, Movement, Sku};
 
-/// How far a reader of [`PgInventory::movements_since`](crate::inventory::PgInventory::movements_since) has come.
+/// The position of a reader of
+/// [`PgInventory::movements_since`](crate::inventory::PgInventory::movements_since).
 ///
-/// Opaque. Store it as text, by its `Display` and `FromStr` or by serde, in one transaction with what the
-/// reader makes of the movements before it. It belongs to one database: it does not survive a dump that is
-/// restored elsewhere.
+/// Opaque. Store it as text, by its `Display` and `FromStr` or by serde, in one transaction with the results of
+/// the movements before it. It belongs to one database, and is invalid in a database that was restored from a
+/// dump.
 ///
 /// ```
 /// use optilock::inventory::FeedPosition;
@@ -25,7 +26,7 @@ pub struct FeedPosition {
 }
 
 impl FeedPosition {
-    /// Before the first movement.
+    /// The position before the first movement.
     pub const START: Self = Self {
         transaction: 0,
         sku: String::new(),
@@ -33,7 +34,7 @@ impl FeedPosition {
     };
 }
 
-/// Three parts; the last is any text.
+/// Formats as three parts separated by `/`; the last part may contain any text.
 impl fmt::Display for FeedPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.transaction, self.version, self.sku)
@@ -60,20 +61,21 @@ impl FromStr for FeedPosition {
                 version: number(version)?,
             })
         };
-        parse().ok_or_else(|| Error::invalid("feed position", format!("{text:?} is none")))
+        parse()
+            .ok_or_else(|| Error::invalid("feed position", format!("{text:?} is not a position")))
     }
 }
 
-/// A page of all movements.
+/// A page of the movements of all products.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct MovementFeed {
-    /// Those of one transaction are together, sorted by SKU and version. A page may end within a transaction;
-    /// the next one goes on there. Of two transactions that changed one product, the one with the lower
-    /// version may come later.
+    /// The movements; those of one transaction are together, sorted by SKU and version. A page may end within a
+    /// transaction, whose other movements follow on the next page. Of two transactions that changed one
+    /// product, the one with the lower version may come later.
     pub movements: Vec<Movement>,
-    /// Where the next page begins. Without movements, where this one began.
+    /// The position of the next page; without movements, that of this page.
     pub next: FeedPosition,
 }
 
@@ -82,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_is_kept_as_text() {
+    fn a_position_round_trips_as_text() {
         let position = FeedPosition {
             transaction: 7_000_000_000,
             sku: "a/b/ñ 7".to_owned(),

@@ -1,4 +1,4 @@
-//! Ids that clients make: UUIDs, each a type of its own.
+//! Ids that clients create: UUIDs, each of its own type.
 
 use std::{fmt, str::FromStr};
 
@@ -13,7 +13,7 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id: UUID version 7 (RFC 9562), so that ids sort by the time they were made.
+            /// Creates an id: a UUID of version 7 (RFC 9562), so that ids sort by the time of their creation.
             #[must_use]
             #[expect(
                 clippy::new_without_default,
@@ -23,7 +23,7 @@ macro_rules! id {
                 Self(Uuid::now_v7())
             }
 
-            /// The UUID.
+            /// Returns the UUID.
             #[must_use]
             pub const fn uuid(self) -> Uuid {
                 self.0
@@ -55,15 +55,15 @@ macro_rules! id {
 }
 
 id! {
-    /// An order's id: a UUID, made by the client before its first attempt.
+    /// An order's id: a UUID, created by the client before its first attempt.
     ///
-    /// It is the token by which a checkout takes effect exactly once.
+    /// It makes a checkout take effect exactly once.
     OrderId, "order id"
 }
 
 id! {
-    /// A reservation's id: a UUID, made by the client before its first attempt.
+    /// A reservation's id: a UUID, created by the client before its first attempt.
     ///
-    /// It is the token by which a reservation is made exactly once.
+    /// It makes a reservation take effect exactly once.
     ReservationId, "reservation id"
 }

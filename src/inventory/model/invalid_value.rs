@@ -1,6 +1,6 @@
 /// Errors returned by the constructors of values, such as [`Sku::new`](crate::inventory::Sku::new).
 ///
-/// `?` makes an [`Error`](crate::inventory::Error) of it, whose kind is
+/// `?` converts it to an [`Error`](crate::inventory::Error) of the kind
 /// [`ErrorKind::Invalid`](crate::inventory::ErrorKind::Invalid).
 ///
 /// ```

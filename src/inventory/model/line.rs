@@ -1,12 +1,12 @@
+#[cfg(doc)]
+use super::ErrorKind;
 use super::{Error, Money, Quantity, Sku};
 use crate::Version;
-#[cfg(doc)]
-use crate::inventory::model::ErrorKind;
 
-/// The most lines of one request, before those of one product are merged.
+/// The most lines in one request, before lines of one product are merged.
 pub(crate) const MAX_LINES: usize = 1_000;
 
-/// So many units of one product, if it is still as the buyer saw it.
+/// A number of units of one product, with the price or the version that the buyer saw.
 ///
 /// ```
 /// use optilock::inventory::{Line, Money, Quantity, Sku};
@@ -26,7 +26,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// `quantity` units of `sku`, whatever the price.
+    /// Creates a line of `quantity` units of `sku`, at any price.
     pub const fn new(sku: Sku, quantity: Quantity) -> Self {
         Self {
             sku,
@@ -36,39 +36,39 @@ impl Line {
         }
     }
 
-    /// Only if the price is still this: otherwise [`ErrorKind::PriceChanged`]. What a shop wants: other
-    /// buyers' purchases don't disturb it.
+    /// Expects this price: if the product has another one, the checkout is refused with
+    /// [`ErrorKind::PriceChanged`]. Suits a shop, as purchases of other buyers don't change the price.
     pub const fn expecting_price(mut self, price: Money) -> Self {
         self.price = Some(price);
         self
     }
 
-    /// Only if nothing at all happened to the product: otherwise [`ErrorKind::Conflict`]. Every sale
-    /// changes the version, so on a product in demand this refuses often.
+    /// Expects this version: if the product has changed in any way, the checkout is refused with
+    /// [`ErrorKind::Conflict`]. Every sale changes the version, so a contended product is refused often.
     pub const fn expecting_version(mut self, version: Version) -> Self {
         self.version = Some(version);
         self
     }
 
-    /// The product.
+    /// Returns the product.
     #[must_use]
     pub const fn sku(&self) -> &Sku {
         &self.sku
     }
 
-    /// The units wanted.
+    /// Returns the number of units.
     #[must_use]
     pub const fn quantity(&self) -> Quantity {
         self.quantity
     }
 
-    /// The version it depends on, if on any.
+    /// Returns the version that it expects, if any.
     #[must_use]
     pub const fn expected_version(&self) -> Option<Version> {
         self.version
     }
 
-    /// The price it depends on, if on any.
+    /// Returns the price that it expects, if any.
     #[must_use]
     pub const fn expected_price(&self) -> Option<Money> {
         self.price
@@ -95,7 +95,7 @@ impl Line {
     }
 }
 
-/// The lines, those of one product as one, sorted by SKU. `what` has them, for its errors.
+/// Merges lines of one product, and sorts by SKU. `what` names the request in errors.
 pub(crate) fn merge(
     what: &'static str,
     lines: impl IntoIterator<Item = Line>,
@@ -119,4 +119,17 @@ pub(crate) fn merge(
         }
     }
     Ok(merged)
+}
+
+/// Merges units of one product, and sorts by SKU. `what` names the request in errors.
+pub(crate) fn merge_units(
+    what: &'static str,
+    lines: impl IntoIterator<Item = (Sku, Quantity)>,
+) -> Result<Vec<(Sku, Quantity)>, Error> {
+    let lines = lines.into_iter();
+    let lines = merge(what, lines.map(|(sku, quantity)| Line::new(sku, quantity)))?;
+    Ok(lines
+        .into_iter()
+        .map(|line| (line.sku, line.quantity))
+        .collect())
 }

@@ -2,7 +2,7 @@ use std::{fmt, str::FromStr};
 
 use super::{invalid_value::InvalidValue, quantity::Quantity};
 
-/// A currency: three capital letters, as ISO 4217 has them.
+/// A currency: three capital letters, as in ISO 4217.
 ///
 /// ```
 /// use optilock::inventory::Currency;
@@ -15,10 +15,10 @@ use super::{invalid_value::InvalidValue, quantity::Quantity};
 pub struct Currency([u8; 3]);
 
 impl Currency {
-    /// ISO 4217's code for "no currency": that of an order without lines.
+    /// The code of ISO 4217 for "no currency": that of an order without lines.
     pub const NONE: Self = Self(*b"XXX");
 
-    /// The code as text.
+    /// Returns the code.
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default() // always ASCII: checked when made
@@ -64,14 +64,14 @@ pub struct Money {
 }
 
 impl Money {
-    /// The largest amount, in minor units: `i64::MAX`, what a BIGINT holds.
+    /// The largest amount in minor units: `i64::MAX`, the range of a BIGINT.
     pub const MAX_MINOR: i64 = i64::MAX;
 
-    /// An amount of `minor` units.
+    /// Creates an amount of `minor` units: 0 to [`MAX_MINOR`](Self::MAX_MINOR).
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] when it is negative.
+    /// [`InvalidValue`] for a negative amount.
     pub fn new(minor: i64, currency: Currency) -> Result<Self, InvalidValue> {
         if minor < 0 {
             return Err(InvalidValue::new("money", format!("{minor} is negative")));
@@ -79,37 +79,37 @@ impl Money {
         Ok(Self { currency, minor })
     }
 
-    /// As the database has it: whatever it is.
+    /// Creates an amount as it is stored, without a check.
     pub(crate) const fn stored(minor: i64, currency: Currency) -> Self {
         Self { currency, minor }
     }
 
-    /// Nothing, in `currency`.
+    /// Returns an amount of 0 in `currency`.
     #[must_use]
     pub const fn zero(currency: Currency) -> Self {
         Self { currency, minor: 0 }
     }
 
-    /// The amount in minor units.
+    /// Returns the amount in minor units.
     #[must_use]
     pub const fn minor(self) -> i64 {
         self.minor
     }
 
-    /// The currency.
+    /// Returns the currency.
     #[must_use]
     pub const fn currency(self) -> Currency {
         self.currency
     }
 
-    /// The amount for so many units, or `None` above [`MAX_MINOR`](Self::MAX_MINOR).
+    /// Returns the amount for `quantity` units, or `None` above [`MAX_MINOR`](Self::MAX_MINOR).
     #[must_use]
     pub fn times(self, quantity: Quantity) -> Option<Self> {
         let minor = self.minor.checked_mul(quantity.get())?;
         Some(Self { minor, ..self })
     }
 
-    /// The sum, or `None` for another currency or above [`MAX_MINOR`](Self::MAX_MINOR).
+    /// Returns the sum, or `None` for another currency or above [`MAX_MINOR`](Self::MAX_MINOR).
     #[must_use]
     pub fn plus(self, other: Self) -> Option<Self> {
         if self.currency != other.currency {
@@ -122,7 +122,7 @@ impl Money {
     }
 }
 
-/// With two decimals, which suits most currencies; a host that shows others formats for itself.
+/// Formats with two decimals, which suits most currencies; a host with other currencies formats by itself.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.minor < 0 { "-" } else { "" };

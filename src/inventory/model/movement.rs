@@ -7,34 +7,34 @@ use crate::Version;
 
 /// One change of one product: a row of its ledger.
 ///
-/// A product's movements are numbered by its versions, from 1 without a gap; each `stock_after` is that of
-/// the movement before it plus the delta, and within a product `moved_at` never runs backwards.
+/// A product's movements are numbered by its versions, from 1 without a gap. Each `stock_after` is that of the
+/// movement before it plus the delta. Within a product, `moved_at` never decreases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Movement {
     /// The product.
     pub sku: Sku,
-    /// The version that it had afterwards.
+    /// The product's version afterwards.
     pub version: Version,
-    /// What happened.
+    /// The kind of change.
     pub kind: MovementKind,
-    /// Units that came (or went, when negative); 0 for a change that is not of the stock.
+    /// Units added, or removed when negative; 0 for a change that does not concern the stock.
     pub delta: i64,
     /// Units on hand afterwards.
     pub stock_after: i64,
-    /// The order that it belongs to.
+    /// The order that caused it.
     pub order: Option<OrderId>,
-    /// The reservation that it belongs to.
+    /// The reservation that caused it.
     pub reservation: Option<ReservationId>,
-    /// Why, as whoever did it said.
+    /// The reason that the request gave.
     pub reason: Option<String>,
-    /// When.
+    /// The time of the change.
     pub moved_at: DateTime<Utc>,
 }
 
 impl Movement {
-    /// A movement at the beginning of Unix's time and without an order, for implementations of
+    /// Creates a movement at the Unix epoch and without an order, for implementations of
     /// [`Inventory`](crate::inventory::Inventory) and for tests.
     #[must_use]
     pub const fn new(
@@ -58,7 +58,7 @@ impl Movement {
     }
 }
 
-/// What changed a product.
+/// The kind of change that a movement records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
@@ -68,36 +68,36 @@ pub enum MovementKind {
     Sale,
     /// A cancelled order gave its units back.
     GivenBack,
-    /// A relative change: delivery, breakage.
+    /// An adjustment: delivery, breakage.
     Adjustment,
-    /// A reservation holds units.
+    /// A reservation took units.
     Reserved,
-    /// Reservations ran out.
+    /// Holds of reservations expired.
     Expired,
-    /// The shelf was counted.
+    /// The stock was counted.
     Count,
-    /// Name or price changed.
+    /// The name or the price changed.
     Edit,
-    /// It was added, or taken up again.
+    /// The product was added, for the first time or after it was retired.
     Added,
-    /// It is no longer sold.
+    /// The product was retired.
     Retired,
     /// A reservation was released.
     Released,
-    /// Units of a paid order came back.
+    /// Units of a paid order were returned.
     Returned,
     /// A cancelled order took its units again.
     Revived,
-    /// Its sale was paused.
+    /// The sale was paused.
     Paused,
-    /// Its sale was resumed.
+    /// The sale was resumed.
     Resumed,
     /// A kind that a newer version of the crate wrote, by its number.
     Other(i16),
 }
 
 impl MovementKind {
-    /// All that this version writes.
+    /// All kinds that this version writes.
     pub const ALL: [Self; 14] = [
         Self::Sale,
         Self::GivenBack,
@@ -115,7 +115,7 @@ impl MovementKind {
         Self::Resumed,
     ];
 
-    /// Stable, in kebab case.
+    /// Returns a stable name in kebab case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -137,7 +137,7 @@ impl MovementKind {
         }
     }
 
-    /// Returns the number under which the ledger keeps it.
+    /// Returns the number that the ledger stores.
     pub(crate) const fn code(self) -> i16 {
         match self {
             Self::Sale => 1,

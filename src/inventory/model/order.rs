@@ -1,93 +1,9 @@
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 
-use super::{Currency, Money, OrderId, Quantity, Sku};
+use super::{Currency, Money, Quantity, Sku, id::OrderId, order_status::OrderStatus};
 use crate::{Version, Versioned};
 
-/// Where an order stands.
-///
-/// ```text
-///    checkout                mark_payment_failed
-///        │      ┌──────────────────────────────────────┐
-///        ▼      │                                      ▼
-///  PendingPayment ────────────┬────────────── PaymentFailed
-///    │        ▲               │                        │
-///    │        │ revive        │ mark_paid              │
-///    │        │               ▼                        │
-///    │        │             Paid ── return_items       │
-///    │        │                                        │
-///    └──▶ Cancelled ◀──────────────────────────────────┘
-///         cancel, cleanup_failed_orders
-/// ```
-///
-/// Each arrow is one compare-and-set on the order, so of several at once exactly one wins. An arrow
-/// that is asked for again, to where the order already is, is answered with the order as it is; one
-/// that does not begin where the order stands is refused with
-/// [`InvalidOrderState`](crate::inventory::ErrorKind::InvalidOrderState).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
-#[non_exhaustive]
-pub enum OrderStatus {
-    /// Its stock is taken and its payment is awaited.
-    PendingPayment,
-    /// A payment failed; another may follow.
-    PaymentFailed,
-    /// Paid.
-    Paid,
-    /// Cancelled; its stock was given back.
-    Cancelled,
-    /// Never an order: its checkout was refused after an attempt whose outcome was unknown, and the
-    /// id is kept so that this attempt cannot take effect later.
-    Void,
-}
-
-impl OrderStatus {
-    /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::PendingPayment,
-        Self::PaymentFailed,
-        Self::Paid,
-        Self::Cancelled,
-        Self::Void,
-    ];
-
-    /// Stable, in kebab case.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PendingPayment => "pending-payment",
-            Self::PaymentFailed => "payment-failed",
-            Self::Paid => "paid",
-            Self::Cancelled => "cancelled",
-            Self::Void => "void",
-        }
-    }
-
-    /// Returns the number under which the database keeps it.
-    pub(crate) const fn code(self) -> i16 {
-        match self {
-            Self::PendingPayment => 0,
-            Self::PaymentFailed => 1,
-            Self::Paid => 2,
-            Self::Cancelled => 3,
-            Self::Void => 4,
-        }
-    }
-
-    pub(crate) fn of_code(code: i16) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.code() == code)
-    }
-}
-
-impl fmt::Display for OrderStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// One product of an order.
+/// A line of an order: one product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -98,12 +14,12 @@ pub struct OrderLine {
     pub quantity: Quantity,
     /// Price of one unit at the time of the checkout.
     pub price: Money,
-    /// Units that came back after they were paid: 0 to `quantity`.
+    /// Units that were returned after the payment: 0 to `quantity`.
     pub returned: i64,
 }
 
 impl OrderLine {
-    /// A line.
+    /// Creates a line of which nothing was returned.
     #[must_use]
     pub const fn new(sku: Sku, quantity: Quantity, price: Money) -> Self {
         Self {
@@ -115,34 +31,34 @@ impl OrderLine {
     }
 }
 
-/// An order as it stood when it was read.
+/// An order as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Order {
-    /// Its id.
+    /// The id.
     pub id: OrderId,
-    /// Who ordered, as the host named them.
+    /// The customer, as the host named it.
     pub customer: Option<String>,
-    /// Where it stands.
+    /// The state.
     pub status: OrderStatus,
     /// One line per product, sorted by SKU.
     pub lines: Vec<OrderLine>,
     /// Sum of quantity times price over the lines.
     pub total: Money,
-    /// Grows with every change of the order.
+    /// The version, which grows with every change of the order.
     pub version: Version,
-    /// Why it was cancelled, if it is.
+    /// The reason of the cancellation, if the order is cancelled.
     pub reason: Option<String>,
-    /// When its checkout was accepted.
+    /// The time at which the checkout was accepted.
     pub created_at: DateTime<Utc>,
-    /// Whether this call changed nothing, as an earlier one with the same meaning had been there.
+    /// Whether the call changed nothing because an earlier call had the same effect.
     pub replayed: bool,
 }
 
 impl Order {
-    /// An order that awaits payment, for implementations of [`Inventory`](crate::inventory::Inventory) and for
-    /// tests. `None` when the lines are in several currencies or their total is too large.
+    /// Creates an order that awaits payment, for implementations of [`Inventory`](crate::inventory::Inventory)
+    /// and for tests. `None` when the lines are in several currencies or the total is too large.
     #[must_use]
     pub fn new(id: OrderId, lines: Vec<OrderLine>, created_at: DateTime<Utc>) -> Option<Self> {
         let currency = lines
@@ -175,56 +91,5 @@ impl Versioned for Order {
 
     fn version(&self) -> Version {
         self.version
-    }
-}
-
-/// Which orders are asked for.
-///
-/// ```
-/// use optilock::inventory::{OrderFilter, OrderStatus};
-///
-/// let open = OrderFilter::all()
-///     .with_customer("ana@example.org")
-///     .with_status(OrderStatus::PendingPayment)
-///     .with_status(OrderStatus::PaymentFailed);
-/// # let _ = open;
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[must_use]
-pub struct OrderFilter {
-    pub(crate) customer: Option<String>,
-    pub(crate) statuses: Vec<OrderStatus>,
-}
-
-impl OrderFilter {
-    /// Every order; [void](OrderStatus::Void) ones only if they are named.
-    pub const fn all() -> Self {
-        Self {
-            customer: None,
-            statuses: Vec::new(),
-        }
-    }
-
-    /// Only this customer's.
-    pub fn with_customer(mut self, customer: impl Into<String>) -> Self {
-        self.customer = Some(customer.into());
-        self
-    }
-
-    /// Only those that stand here, or where an earlier call of this said.
-    pub fn with_status(mut self, status: OrderStatus) -> Self {
-        self.statuses.push(status);
-        self
-    }
-
-    /// Whether this order is asked for.
-    #[must_use]
-    pub fn matches(&self, order: &Order) -> bool {
-        let customer = self.customer.as_deref();
-        (customer.is_none() || customer == order.customer.as_deref())
-            && match &*self.statuses {
-                [] => order.status != OrderStatus::Void,
-                statuses => statuses.contains(&order.status),
-            }
     }
 }

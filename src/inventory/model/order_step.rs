@@ -1,13 +1,13 @@
-use super::{Error, Order, OrderId, OrderStatus, product::check_text};
 #[cfg(doc)]
-use crate::inventory::model::ErrorKind;
+use super::ErrorKind;
+use super::{Error, Order, OrderId, OrderStatus, product::check_text};
 use crate::{Conflict, Version, Versioned};
 
 /// A request to take an order from one state to the next.
 ///
-/// [`Inventory::mark_paid`](crate::inventory::Inventory::mark_paid) and the other methods of that kind make such a step
-/// wherever it begins. With [`expecting_version`](Self::expecting_version) it is made once only, also if the
-/// same request is sent again after another actor has undone its effect.
+/// [`Inventory::mark_paid`](crate::inventory::Inventory::mark_paid) and the similar methods make such a step in
+/// every state in which it begins. With [`expecting_version`](Self::expecting_version) it is made once only,
+/// also if the same request is sent again after another actor has undone its effect.
 ///
 /// ```
 /// use optilock::inventory::{Error, Inventory, Order, OrderStep};
@@ -34,10 +34,10 @@ pub(crate) enum Kind {
     Revive,
 }
 
-/// What a step is at an order as it was read.
+/// The judgement of a step on an order as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Judged {
-    /// The order is where the step leads to.
+    /// The order is in the state to which the step leads.
     Made,
     Begins,
 }
@@ -48,12 +48,12 @@ impl OrderStep {
         Self { id, kind, expected }
     }
 
-    /// The payment arrived: see [`Inventory::mark_paid`](crate::inventory::Inventory::mark_paid).
+    /// Marks the order as paid: see [`Inventory::mark_paid`](crate::inventory::Inventory::mark_paid).
     pub const fn mark_paid(id: OrderId) -> Self {
         Self::new(id, Kind::MarkPaid)
     }
 
-    /// A payment failed: see
+    /// Marks the payment as failed: see
     /// [`Inventory::mark_payment_failed`](crate::inventory::Inventory::mark_payment_failed).
     pub const fn mark_payment_failed(id: OrderId) -> Self {
         Self::new(id, Kind::MarkPaymentFailed)
@@ -72,27 +72,27 @@ impl OrderStep {
         Self::new(id, Kind::Revive)
     }
 
-    /// Makes the step only at this version of the order. If the order is past it, the answer is the order as
-    /// [`replayed`](Order::replayed) where the step itself made the next version, or another request of the
-    /// same meaning; else [`ErrorKind::Conflict`].
+    /// Makes the step only at this version of the order. If the order has passed it, the answer is the order as
+    /// [`replayed`](Order::replayed) when the step itself, or another request of the same meaning, made the
+    /// next version; else [`ErrorKind::Conflict`].
     pub const fn expecting_version(mut self, version: Version) -> Self {
         self.expected = Some(version);
         self
     }
 
-    /// The order.
+    /// Returns the order.
     #[must_use]
     pub const fn order(&self) -> OrderId {
         self.id
     }
 
-    /// The version that the order must be at, if any.
+    /// Returns the version that it expects, if any.
     #[must_use]
     pub const fn expected_version(&self) -> Option<Version> {
         self.expected
     }
 
-    /// What the step is called in events and metrics.
+    /// Returns the name of the step in events and metrics.
     pub(crate) const fn label(&self) -> &'static str {
         match self.kind {
             Kind::MarkPaid => "mark paid",
@@ -102,7 +102,7 @@ impl OrderStep {
         }
     }
 
-    /// Why the order is cancelled, if it is.
+    /// Returns the reason of a cancellation.
     pub(crate) fn reason(&self) -> Option<&str> {
         match &self.kind {
             Kind::Cancel { reason } => Some(reason),
@@ -110,13 +110,13 @@ impl OrderStep {
         }
     }
 
-    /// Whether the step moves stock.
+    /// Returns whether the step changes stock.
     #[cfg(feature = "cache")]
     pub(crate) const fn moves_stock(&self) -> bool {
         matches!(self.kind, Kind::Cancel { .. } | Kind::Revive)
     }
 
-    /// Refuses what could not be stored.
+    /// Refuses a reason that can't be stored.
     pub(crate) fn check(&self) -> Result<(), Error> {
         match &self.kind {
             Kind::Cancel { reason } => check_text("reason", reason),
@@ -135,7 +135,7 @@ impl OrderStep {
         }
     }
 
-    /// The state to which the step leads.
+    /// Returns the state to which the step leads.
     pub(crate) const fn to(&self) -> OrderStatus {
         match self.kind {
             Kind::MarkPaid => OrderStatus::Paid,
@@ -145,7 +145,7 @@ impl OrderStep {
         }
     }
 
-    /// What the step is at this order, or why it is refused. The one place where a step is judged.
+    /// Judges the step on this order, or returns why it is refused. The one place where a step is judged.
     pub(crate) fn judge(&self, order: &Order) -> Result<Judged, Error> {
         let is_next = |expected: Version| expected.next() == Some(order.version);
         if order.status == self.to() && self.expected.is_none_or(is_next) {
@@ -159,7 +159,7 @@ impl OrderStep {
         }
     }
 
-    /// The order after the step.
+    /// Returns the order after the step.
     pub(crate) fn made(&self, order: &Order) -> Result<Order, Error> {
         let mut made = order.clone();
         made.status = self.to();
@@ -173,17 +173,17 @@ impl OrderStep {
     }
 }
 
-/// The state of the order does not allow it.
+/// Returns the error of a step that does not begin in the state of the order.
 pub(crate) fn closed(order: &Order) -> Error {
     Error::invalid_order_state(order.id, order.status)
 }
 
-/// Another request changed the order after `expected` was read.
+/// Returns the error of an order that was changed after `expected` was read.
 pub(crate) fn moved(order: &Order, expected: Version) -> Error {
     Conflict::new(Order::ENTITY, order.id, expected, order.version).into()
 }
 
-/// Refuses an order that is at another version than expected, if any is.
+/// Refuses an order at another version than the expected one, if any.
 pub(crate) fn unmoved(order: &Order, expected: Option<Version>) -> Result<(), Error> {
     match expected {
         Some(expected) if expected != order.version => Err(moved(order, expected)),

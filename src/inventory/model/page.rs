@@ -1,4 +1,4 @@
-/// Which part of a long list: at most `limit` entries, those after `after`.
+/// A page of a sorted list: at most `limit` entries, those after `after`.
 ///
 /// ```
 /// use optilock::inventory::{Page, Sku};
@@ -10,23 +10,23 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page<K> {
-    /// The key of the last entry seen; `None` begins at the beginning.
+    /// The key of the last entry of the previous page; `None` for the first page.
     pub after: Option<K>,
-    /// The most entries wanted. Above [`MAX_LIMIT`](Self::MAX_LIMIT) counts as that.
+    /// The most entries to return. A larger number than [`MAX_LIMIT`](Self::MAX_LIMIT) counts as that.
     pub limit: u32,
 }
 
 impl<K> Page<K> {
-    /// The most entries of one page.
+    /// The most entries on one page.
     pub const MAX_LIMIT: u32 = 1_000;
 
-    /// The first page.
+    /// Creates the first page.
     #[must_use]
     pub const fn first(limit: u32) -> Self {
         Self { after: None, limit }
     }
 
-    /// The page that follows the entry with this key.
+    /// Creates the page after the entry with this key.
     #[must_use]
     pub const fn after(key: K, limit: u32) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl<K> Page<K> {
         }
     }
 
-    /// `limit`, within its bound.
+    /// Returns `limit` within its bound.
     pub(crate) fn limit(&self) -> u32 {
         self.limit.min(Self::MAX_LIMIT)
     }

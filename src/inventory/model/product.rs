@@ -3,17 +3,18 @@ use chrono::{DateTime, Utc};
 use super::{Error, Money, Sku, Stock};
 use crate::{Conflict, Version, Versioned};
 
-/// A product as it stood when it was read.
+/// A product as it was read.
 ///
-/// Its fields may be changed freely: they are a copy. [`update_product`](crate::inventory::Inventory::update_product)
-/// writes `name` and `price` back and nothing else.
+/// The fields are a copy and may be changed freely.
+/// [`update_product`](crate::inventory::Inventory::update_product) writes `name` and `price` back and nothing
+/// else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Product {
-    /// Its key.
+    /// The key.
     pub sku: Sku,
-    /// What shoppers see: 1 to 500 bytes.
+    /// The name that buyers see: 1 to 500 bytes.
     pub name: String,
     /// Price of one unit.
     pub price: Money,
@@ -21,21 +22,22 @@ pub struct Product {
     pub stock: Stock,
     /// Units held by reservations.
     pub reserved: Stock,
-    /// Grows with every change of the product and numbers its ledger.
+    /// The version, which grows with every change and numbers the ledger.
     pub version: Version,
-    /// Grows with edits of name and price only; what `update_product` compares.
+    /// The revision, which grows with edits of name and price only. `update_product` compares it.
     pub revision: Version,
-    /// Whether its sale is [paused](crate::inventory::Inventory::pause): it is listed, and not sold.
+    /// Whether the sale is [paused](crate::inventory::Inventory::pause): the product is listed and can't be
+    /// bought.
     pub paused: bool,
-    /// When it was first added.
+    /// The time at which it was first added.
     pub created_at: DateTime<Utc>,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: DateTime<Utc>,
 }
 
 impl Product {
-    /// A product at version 1 with no stock, for implementations of [`Inventory`](crate::inventory::Inventory)
-    /// and for tests; a shop gets its products from one.
+    /// Creates a product at version 1 without stock, for implementations of
+    /// [`Inventory`](crate::inventory::Inventory) and for tests.
     #[must_use]
     pub fn new(sku: Sku, name: impl Into<String>, price: Money) -> Self {
         Self {
@@ -52,7 +54,7 @@ impl Product {
         }
     }
 
-    /// Units that can be sold: stock less reservations.
+    /// Returns the units that can be sold: stock less reserved units.
     #[must_use]
     pub fn available(&self) -> i64 {
         self.stock.get().saturating_sub(self.reserved.get())
@@ -72,7 +74,7 @@ impl Versioned for Product {
     }
 }
 
-/// A product to be added.
+/// A request to add a product.
 ///
 /// ```
 /// use optilock::inventory::{Money, NewProduct, Sku, Stock};
@@ -92,8 +94,8 @@ pub struct NewProduct {
 }
 
 impl NewProduct {
-    /// A product without stock. Its name (1 to 500 bytes, no control characters) is checked when it
-    /// is added.
+    /// Creates a request for a product without stock. The name (1 to 500 bytes, no control characters) is
+    /// checked when the product is added.
     pub fn new(sku: Sku, name: impl Into<String>, price: Money) -> Self {
         Self {
             sku,
@@ -103,31 +105,31 @@ impl NewProduct {
         }
     }
 
-    /// With so many units on hand.
+    /// Sets the units on hand.
     pub const fn with_stock(mut self, stock: Stock) -> Self {
         self.stock = stock;
         self
     }
 
-    /// Its key.
+    /// Returns the key.
     #[must_use]
     pub const fn sku(&self) -> &Sku {
         &self.sku
     }
 
-    /// Its name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Price of one unit.
+    /// Returns the price of one unit.
     #[must_use]
     pub const fn price(&self) -> Money {
         self.price
     }
 
-    /// Units on hand to begin with.
+    /// Returns the units on hand.
     #[must_use]
     pub const fn stock(&self) -> Stock {
         self.stock
@@ -144,7 +146,7 @@ impl Error {
     }
 }
 
-/// Refuses a product that is at another version than expected.
+/// Refuses a product at another version than expected.
 pub(crate) fn unmoved(product: &Product, expected: Version) -> Result<(), Error> {
     if product.version == expected {
         return Ok(());
@@ -161,8 +163,7 @@ pub(crate) fn unedited(product: &Product, expected: Version) -> Result<(), Error
     Err(Conflict::new(entity, &product.sku, expected, product.revision).into())
 }
 
-/// Free text that PostgreSQL can store and a log line can show: 1 to 500 bytes, no control
-/// characters.
+/// Refuses a text that PostgreSQL can't store or a log line can't show: 1 to 500 bytes, no control characters.
 pub(crate) fn check_text(what: &'static str, text: &str) -> Result<(), Error> {
     const MAX_BYTES: usize = 500;
     if text.trim().is_empty() {
@@ -175,12 +176,12 @@ pub(crate) fn check_text(what: &'static str, text: &str) -> Result<(), Error> {
         ));
     }
     if text.chars().any(char::is_control) {
-        return Err(Error::invalid(what, "holds a control character"));
+        return Err(Error::invalid(what, "contains a control character"));
     }
     Ok(())
 }
 
-/// As [`check_text`], of a text that may be missing.
+/// As [`check_text`], for an optional text.
 pub(crate) fn check_optional(what: &'static str, text: Option<&str>) -> Result<(), Error> {
     text.map_or(Ok(()), |text| check_text(what, text))
 }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::invalid_value::InvalidValue;
 
-/// How many units of a product somebody wants: 1 to [`MAX`](Self::MAX).
+/// A number of units of a product in a request: 1 to [`MAX`](Self::MAX).
 ///
 /// ```
 /// use optilock::inventory::Quantity;
@@ -20,7 +20,7 @@ impl Quantity {
     /// The largest quantity of one line: a billion.
     pub const MAX: Self = Self(1_000_000_000);
 
-    /// Checks `units` and makes a quantity of it.
+    /// Creates a quantity of `units`: 1 to [`MAX`](Self::MAX).
     ///
     /// # Errors
     ///
@@ -36,13 +36,12 @@ impl Quantity {
         }
     }
 
-    /// As the database has it. [`new`](Self::new) limits what is asked for; what is stored is read
-    /// whatever it is.
+    /// Creates a quantity as it is stored, without a check: [`new`](Self::new) limits requests only.
     pub(crate) const fn stored(units: i64) -> Self {
         Self(units)
     }
 
-    /// The number of units.
+    /// Returns the number of units.
     #[must_use]
     pub const fn get(self) -> i64 {
         self.0
@@ -55,10 +54,10 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// How many units of a product are there: 0 to [`MAX`](Self::MAX).
+/// A number of units in stock: 0 to [`MAX`](Self::MAX).
 ///
-/// These are the limits of what a caller sets. A product is read with the stock that is stored: a
-/// cancelled order may give units back to a stock that has reached the limit meanwhile.
+/// The range limits what a caller sets. A product is read with the stock that is stored: a cancelled order may
+/// give units back to a stock that has reached the limit since.
 ///
 /// ```
 /// use optilock::inventory::Stock;
@@ -71,12 +70,12 @@ impl fmt::Display for Quantity {
 pub struct Stock(i64);
 
 impl Stock {
-    /// Sold out.
+    /// No units.
     pub const ZERO: Self = Self(0);
     /// The largest stock of one product: a trillion.
     pub const MAX: Self = Self(1_000_000_000_000);
 
-    /// Checks `units` and makes a stock of it.
+    /// Creates a stock of `units`: 0 to [`MAX`](Self::MAX).
     ///
     /// # Errors
     ///
@@ -92,12 +91,12 @@ impl Stock {
         }
     }
 
-    /// As it is kept: whatever it is.
+    /// Creates a stock as it is stored, without a check.
     pub(crate) const fn stored(units: i64) -> Self {
         Self(units)
     }
 
-    /// The number of units.
+    /// Returns the number of units.
     #[must_use]
     pub const fn get(self) -> i64 {
         self.0

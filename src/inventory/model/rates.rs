@@ -2,15 +2,15 @@ use std::time::Duration;
 
 use super::latency::Latency;
 
-/// How the checkouts of a window went.
+/// Counts of the checkouts in a window.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rates {
-    /// How long it really is.
+    /// The length of the window that the counts cover.
     pub(crate) covers: Duration,
-    /// Checkouts that ended, well or not.
+    /// Checkouts that ended, successful or not.
     pub(crate) checkouts: u64,
     pub(crate) attempts: u64,
-    /// Those whose answer was a conflict.
+    /// Checkouts whose answer was a conflict.
     pub(crate) conflicts: u64,
     pub(crate) latency: Latency,
 }

@@ -1,19 +1,19 @@
-#[cfg(doc)]
-use crate::inventory::model::ErrorKind;
 use uuid::Uuid;
 
+#[cfg(doc)]
+use super::ErrorKind;
 use super::{
     Error, Order, OrderId, OrderStatus, Quantity, Shortage, Sku,
-    line::{Line, merge},
+    line::merge_units,
     order_step::{closed, unmoved},
     product::check_text,
 };
 use crate::Version;
 
-/// A request to take some units of a paid order back into stock.
+/// A request to take units of a paid order back into stock.
 ///
-/// It carries its own id and takes effect once, however often it is sent. Over any number of returns
-/// no more units come back than the order had.
+/// It carries its own id and takes effect once, however often it is sent. Over all return requests, no more
+/// units come back than the order had.
 ///
 /// ```
 /// use optilock::inventory::{OrderId, Quantity, ReturnRequest, Sku};
@@ -33,12 +33,13 @@ pub struct ReturnRequest {
 }
 
 impl ReturnRequest {
-    /// These units of `order`, for `reason` (1 to 500 bytes). Lines of one product are merged.
+    /// Creates a request to return these units of `order`, for `reason` (1 to 500 bytes). Lines of one product
+    /// are merged.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] as for [`Checkout::new`](crate::inventory::Checkout::new), and for a reason that is
-    /// empty, too long, or holds a control character.
+    /// [`ErrorKind::Invalid`] as for [`Checkout::new`](crate::inventory::Checkout::new), and for a reason that
+    /// is empty, too long, or contains a control character.
     pub fn new(
         order: OrderId,
         lines: impl IntoIterator<Item = (Sku, Quantity)>,
@@ -46,56 +47,49 @@ impl ReturnRequest {
     ) -> Result<Self, Error> {
         let reason = reason.into();
         check_text("reason", &reason)?;
-        let lines = lines
-            .into_iter()
-            .map(|(sku, quantity)| Line::new(sku, quantity));
-        let lines = merge("return", lines)?;
         Ok(Self {
             id: Uuid::now_v7(),
             order,
-            lines: lines
-                .into_iter()
-                .map(|line| (line.sku, line.quantity))
-                .collect(),
+            lines: merge_units("return", lines)?,
             reason,
             expected: None,
         })
     }
 
-    /// Makes the return only at this version of the order: otherwise [`ErrorKind::Conflict`], unless this very
-    /// return was made before.
+    /// Makes the return only at this version of the order: otherwise it is refused with
+    /// [`ErrorKind::Conflict`], unless this return request took effect before.
     #[must_use]
     pub const fn expecting_version(mut self, version: Version) -> Self {
         self.expected = Some(version);
         self
     }
 
-    /// With an id of the host's own, for instance that of the return slip.
+    /// Sets an id of the host's own, for instance that of the return slip.
     #[must_use]
     pub const fn with_id(mut self, id: Uuid) -> Self {
         self.id = id;
         self
     }
 
-    /// The id under which it takes effect once.
+    /// Returns the id under which it takes effect once.
     #[must_use]
     pub const fn id(&self) -> Uuid {
         self.id
     }
 
-    /// The order.
+    /// Returns the order.
     #[must_use]
     pub const fn order(&self) -> OrderId {
         self.order
     }
 
-    /// The units, merged and sorted by SKU.
+    /// Returns the units, merged and sorted by SKU.
     #[must_use]
     pub fn lines(&self) -> &[(Sku, Quantity)] {
         &self.lines
     }
 
-    /// The order after the return, or why it is refused. The one place where a return is judged.
+    /// Returns the order after the return, or why it is refused. The one place where a return is judged.
     pub(crate) fn made(&self, order: &Order) -> Result<Order, Error> {
         unmoved(order, self.expected)?;
         if order.status != OrderStatus::Paid {

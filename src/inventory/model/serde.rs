@@ -1,4 +1,4 @@
-//! How the model's values are written and read by serde. What is read is checked like any other input.
+//! Serialization of the model's values by serde. Deserialized values are checked like any other input.
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -7,7 +7,7 @@ use serde::{
 
 use super::{Currency, FeedPosition, Money, OrderId, Quantity, ReservationId, Sku, Stock};
 
-/// As text.
+/// Implements serialization as text.
 macro_rules! text {
     ($($name:ident)*) => {$(
         #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
@@ -29,7 +29,7 @@ macro_rules! text {
 
 text! { Sku Currency OrderId ReservationId FeedPosition }
 
-/// As a number.
+/// Implements serialization as a number.
 macro_rules! number {
     ($($name:ident)*) => {$(
         #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
@@ -56,7 +56,7 @@ struct Amount {
     currency: Currency,
 }
 
-/// An object with `minor`, in minor units, and `currency`.
+/// Serializes as an object with `minor`, in minor units, and `currency`.
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

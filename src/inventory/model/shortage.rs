@@ -1,20 +1,20 @@
 use super::{Quantity, Sku};
 
-/// A line that asked for more than there is.
+/// A line that requests more units than are available.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Shortage {
     /// The product.
     pub sku: Sku,
-    /// Units asked for, over all lines of that product.
+    /// Units requested, over all lines of that product.
     pub requested: Quantity,
-    /// Units that could be had: stock less reservations.
+    /// Units available: stock less reserved units.
     pub available: i64,
 }
 
 impl Shortage {
-    /// A shortage.
+    /// Creates a shortage.
     #[must_use]
     pub const fn new(sku: Sku, requested: Quantity, available: i64) -> Self {
         Self {
@@ -25,7 +25,7 @@ impl Shortage {
     }
 }
 
-/// For an error's message.
+/// Formats shortages for an error's message.
 pub(crate) fn list(shortages: &[Shortage]) -> String {
     let mut text = String::new();
     for Shortage {

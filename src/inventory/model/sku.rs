@@ -4,8 +4,8 @@ use super::invalid_value::InvalidValue;
 
 /// A product's key: the host's own article number or id, as text.
 ///
-/// 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes of UTF-8, without control characters and without white
-/// space at either end. Ordered by bytes. Cheap to clone.
+/// 1 to [`MAX_BYTES`](Self::MAX_BYTES) bytes of UTF-8, without control characters and without white space at
+/// either end. Sorted by bytes. Cheap to clone.
 ///
 /// ```
 /// use optilock::inventory::Sku;
@@ -21,11 +21,11 @@ impl Sku {
     /// The longest key, in bytes.
     pub const MAX_BYTES: usize = 200;
 
-    /// Checks `text` and makes a key of it.
+    /// Creates a key from `text`.
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`], saying what is wrong with it.
+    /// [`InvalidValue`] for a text out of the range above.
     pub fn new(text: impl Into<Arc<str>>) -> Result<Self, InvalidValue> {
         let text = text.into();
         if text.is_empty() {
@@ -44,7 +44,7 @@ impl Sku {
         if text.chars().any(char::is_control) {
             return Err(InvalidValue::new(
                 "sku",
-                format!("{text:?} holds a control character"),
+                format!("{text:?} contains a control character"),
             ));
         }
         if text.trim().len() != text.len() {
@@ -56,7 +56,7 @@ impl Sku {
         Ok(Self(text))
     }
 
-    /// The key as text.
+    /// Returns the key.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

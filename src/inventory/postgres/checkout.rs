@@ -1,8 +1,8 @@
-//! Checkout: one judgement, and three ways to hold the stock while it is made.
+//! Checkout: one judgement, and three ways to guard the stock in the meantime.
 //!
 //! A checkout passes four stations: [`Inventory::checkout`](crate::inventory::Inventory::checkout) checks and
 //! measures the request, [`Sale::exactly_once`] makes the attempts and settles unknown outcomes,
-//! [`Sale::attempt`] has the connection and the expired holds, and [`guarded`], [`compared`] or [`decided`]
+//! [`Sale::attempt`] has the connection and handles expired holds, and [`guarded`], [`compared`] or [`decided`]
 //! sends the statement.
 
 mod attempt;
@@ -37,12 +37,12 @@ use attempt::State;
 use decision::Decision;
 pub(crate) use sale::Sale;
 
-/// What a checkout is called in events and metrics.
+/// The name of a checkout in events and metrics.
 pub(crate) const LABEL: &str = "checkout";
 
 impl Sale<'_> {
-    /// Makes the attempts of a checkout, and settles the outcome of those that are unknown. `in_doubt`: an
-    /// attempt was made before, whose outcome is unknown.
+    /// Makes the attempts of a checkout, and settles unknown outcomes. `in_doubt`: an earlier attempt had an
+    /// unknown outcome.
     pub(crate) async fn exactly_once(
         self,
         clock: &Clock<'_>,
@@ -62,7 +62,7 @@ impl Sale<'_> {
                         return Ok(self.request.replay(stored)?);
                     }
                     match self.attempt(call, attempt).await {
-                        // A busy answer is no refusal: the same request may come again.
+                        // A busy answer is no refusal: the caller may send the same request again.
                         Err(refused)
                             if call.in_doubt
                                 && refused.class == Class::Permanent
@@ -79,7 +79,7 @@ impl Sale<'_> {
             .await
     }
 
-    /// Makes the first attempt of a checkout, and no other.
+    /// Makes only the first attempt of a checkout.
     pub(crate) async fn once(self) -> Result<Order, Failed<Error>> {
         let mut call = Call::new(State::default());
         self.attempt(&mut call, Attempt::FIRST).await
@@ -91,8 +91,8 @@ impl Sale<'_> {
         self.executor.ask(known).await
     }
 
-    /// A refusal after an attempt whose outcome is unknown is final only when that attempt can no
-    /// longer take effect: its id is used up first.
+    /// Settles a refusal after an attempt whose outcome is unknown: it is final only when that attempt can no
+    /// longer take effect, so its id is used up first.
     async fn settle(self, refusal: Error) -> Result<Result<Order, Error>, Error> {
         let request = self.request;
         let known_or_void: Work<'_, '_, _> = &|conn, _| {

@@ -1,4 +1,4 @@
-//! The clean-ups: batches of a bounded time that wait for no lock.
+//! The clean-ups: batches of bounded duration that wait for no lock.
 
 mod holds;
 mod keys;
@@ -19,7 +19,7 @@ use crate::inventory::{model::Error, model::cleanup::Cleaned};
 use round::Round;
 use task::Task;
 
-/// Cleans up all that is due, at most `rate_limit` rows per second.
+/// Cleans up every row that is due, at most `rate_limit` rows per second.
 pub(crate) async fn clean_up<T: Task>(
     executor: &Executor,
     rate_limit: Option<u32>,

@@ -1,4 +1,4 @@
-//! The inventory's error, as the database gives it: the one place of the inventory that looks at sqlx's errors.
+//! Conversion of sqlx's errors to the inventory's: the one place of the inventory that reads them.
 
 use std::{fmt::Display, io};
 
@@ -13,13 +13,14 @@ use crate::{
 };
 
 impl Error {
-    /// An sqlx error of a statement that could not yet take effect: a read, or one before `COMMIT`.
+    /// Converts the error of a statement that could not take effect yet: a read, or a statement before
+    /// `COMMIT`.
     pub(crate) fn before(error: sqlx::Error) -> Self {
         Self::of(error, Phase::Before)
     }
 
-    /// An sqlx error of a statement that writes one of the crate's own keys. If the key is taken, another
-    /// attempt or another process has stored it, and the next attempt finds it.
+    /// Converts the error of a statement that writes a key of the crate. If the key is taken, another attempt
+    /// or another process has stored it, and the next attempt finds it.
     pub(crate) fn own_key(error: sqlx::Error) -> Self {
         if is_ledger_key(&error) {
             Repr::VersionSetBack(error).into()
@@ -30,7 +31,7 @@ impl Error {
         }
     }
 
-    /// An sqlx error of a statement that asserts what it wrote.
+    /// Converts the error of a statement that asserts what it wrote.
     pub(crate) fn of_several(error: sqlx::Error, entity: &'static str, id: impl Display) -> Self {
         match suppressed_table(&error) {
             Some(table) => Self::suppressed_in(table, entity, id),
@@ -53,12 +54,12 @@ impl Error {
         }
     }
 
-    /// Whether another transaction holds a lock for longer than the statement waits.
+    /// Returns whether another transaction holds a lock for longer than the statement waits.
     pub(crate) fn is_lock_timeout(&self) -> bool {
         matches!(self.repr(), Repr::Busy { source: Some(source), .. } if is_lock_timeout(source))
     }
 
-    /// Whether the database refused what was to be written, of which another part may be accepted.
+    /// Returns whether the database refused a row, while it may accept others of the batch.
     pub(crate) fn is_refused_row(&self) -> bool {
         match self.root() {
             Repr::Suppressed { .. } | Repr::Invalid { .. } => true,
@@ -67,30 +68,30 @@ impl Error {
         }
     }
 
-    /// Whether the server refused the statement and the connection lives.
+    /// Returns whether the server refused the statement and the connection is alive.
     pub(crate) fn is_of_statement(&self) -> bool {
         !self.is_unknown() && self.as_sqlx().is_some_and(is_of_statement)
     }
 
-    /// Whether another attempt may succeed, or may find that this one did.
+    /// Returns whether another attempt may succeed, or may find that this one did.
     pub(crate) fn is_retried(&self) -> bool {
         self.class() != Class::Permanent
     }
 
-    /// Whether the statement was cancelled, perhaps as it took too long.
+    /// Returns whether the statement was cancelled, for example by a timeout.
     pub(crate) fn is_cancelled(&self) -> bool {
         matches!(self.root(), Repr::Database(source) if is_cancelled(source))
     }
 }
 
-/// As for a statement that commits directly: see [`Classify`] for [`sqlx::Error`].
+/// Converts the error of a statement that commits directly: see [`Classify`] for [`sqlx::Error`].
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Self::of(error, Phase::Commit)
     }
 }
 
-/// What an operation on versioned rows of the host's own says, in a transaction with the inventory's.
+/// Converts the error of an operation on the host's own rows, in a transaction with the inventory's.
 impl From<postgres::Error> for Error {
     fn from(error: postgres::Error) -> Self {
         use postgres::Repr as Row;
@@ -130,21 +131,21 @@ impl OfSqlx for Error {
     }
 }
 
-/// What a transaction that gave up means whose operation's errors are those of versioned rows.
+/// Converts the error of a transaction whose operation returns errors of versioned rows.
 impl From<RetryError<postgres::Error>> for Error {
     fn from(gave_up: RetryError<postgres::Error>) -> Self {
         gave_up.map(Self::from).into()
     }
 }
 
-/// The same, where they are sqlx's.
+/// Converts the error of a transaction whose operation returns sqlx's errors.
 impl From<RetryError<sqlx::Error>> for Error {
     fn from(gave_up: RetryError<sqlx::Error>) -> Self {
         gave_up.map(Self::from).into()
     }
 }
 
-/// In a transaction of the host's own: a conflict is worth another attempt.
+/// The class in a transaction of the host's: a conflict is retried.
 impl Classify for Error {
     fn class(&self) -> Class {
         match self.repr() {
@@ -158,7 +159,7 @@ impl Classify for Error {
                     retry_after: *retry_after,
                 },
             },
-            // By what is known of its connection where it is asked.
+            // By the state of the connection, where it is asked.
             Repr::Unknown(source) => match source.repr() {
                 Repr::Database(source) => class_of_unknown(source),
                 _ => Class::Unknown,

@@ -1,4 +1,4 @@
-//! Runs the attempts of every operation: it owns the pool, the policy and the counters.
+//! Runs the attempts of every operation. Owns the pool, the policy and the counters.
 
 mod call;
 
@@ -66,7 +66,8 @@ impl Executor {
     }
 
     /// Makes attempts as often as the policy allows. Every operation of the inventory takes effect once, by its
-    /// order id or token, so that unknown outcomes are retried too; the attempt looks its effect up first.
+    /// order id or token, so unknown outcomes are retried too: each attempt first looks up the effect of the
+    /// one before.
     pub(crate) async fn run<'a, S: Send, T: Send>(
         &self,
         label: &'static str,
@@ -100,7 +101,8 @@ impl Executor {
         }
     }
 
-    /// The sale was undone. What the hook did elsewhere is for its host to find out.
+    /// Handles a hook that failed with an unknown outcome of its own: the sale was undone, and the host has to
+    /// find out about the rest.
     fn unknown_hook(
         &self,
         label: &'static str,
@@ -124,7 +126,7 @@ impl Executor {
         let class = stopped.error.class;
         let escaped = class == Class::Conflict;
         self.stats.failed(attempt.number(), conflicts, escaped);
-        // A version that moved on for good is not retried, and is a conflict nevertheless.
+        // An expected version that is no longer current is not retried, and counts as a conflict.
         if class == Class::Permanent && stopped.error.error.is_conflict() {
             metrics::conflict(label, true);
         }
@@ -134,7 +136,7 @@ impl Executor {
         }
     }
 
-    /// Counts an operation that a batch answered, at its first attempt.
+    /// Counts an operation that a batch answered, as one attempt.
     pub(crate) fn count_batched(&self, label: &'static str, refused: Option<&Error>) {
         self.stats.succeeded(1, 0);
         metrics::attempts(label, 1);
@@ -143,7 +145,7 @@ impl Executor {
         }
     }
 
-    /// Reads: no outcome is in doubt.
+    /// Makes attempts of a read: no outcome is in doubt.
     pub(crate) async fn read<'a, T: Send + Sync>(
         &self,
         label: &'static str,
@@ -153,7 +155,7 @@ impl Executor {
             .await
     }
 
-    /// Makes attempts in transactions at READ COMMITTED: for an operation that finds nothing left to do where an
+    /// Makes attempts in transactions at READ COMMITTED, for an operation that finds nothing to do when an
     /// earlier attempt took effect.
     pub(crate) async fn locked<'a, T: Send + Sync>(
         &self,
@@ -166,7 +168,7 @@ impl Executor {
         .await
     }
 
-    /// One attempt: in a transaction where the policy wants it to lock, else directly.
+    /// Makes one attempt: in a transaction if the policy locks at this attempt, else directly.
     pub(crate) async fn attempt<'a, T: Send + Sync>(
         &self,
         attempt: Attempt,
@@ -196,8 +198,8 @@ impl Executor {
         Ok(directly(&mut lease, work).await?)
     }
 
-    /// One attempt in a transaction at READ COMMITTED, whatever the session's default, on a connection that the
-    /// caller has already.
+    /// Makes one attempt in a transaction at READ COMMITTED, for any default of the session, on a connection of
+    /// the caller's.
     pub(crate) async fn locking_attempt_on<'a, T: Send + Sync>(
         &self,
         lease: &mut Lease,
@@ -215,7 +217,7 @@ impl Executor {
         }
     }
 
-    /// Asks a question that is part of an attempt, on a connection of its own.
+    /// Makes a read that is part of an attempt, on a connection of its own.
     pub(crate) async fn ask<'a, T: Send + Sync>(
         &self,
         work: Work<'_, 'a, Result<T, Error>>,
@@ -239,14 +241,14 @@ impl Executor {
     }
 }
 
-/// Whether the host's hook failed with an outcome that it does not know itself.
+/// Returns whether the host's hook failed with an outcome that is unknown to the host.
 fn is_unknown_hook(failed: &Failed<Error>) -> bool {
     failed.class == Class::Unknown
         && failed.error.kind() == ErrorKind::Hook
         && failed.error.is_unknown()
 }
 
-/// The error as the phase of its transaction knows it.
+/// Returns the error with what the phase of its transaction implies.
 fn settled(failed: Failed<Error>) -> Failed<Error> {
     match failed.class {
         Class::Conflict => failed.error.into(),
@@ -254,7 +256,7 @@ fn settled(failed: Failed<Error>) -> Failed<Error> {
     }
 }
 
-/// A refusal is final: an expected version that moved on never comes back.
+/// A refusal is final: an expected version never becomes current again.
 impl From<Error> for Failed<Error> {
     fn from(error: Error) -> Self {
         let class = match error.kind() {

@@ -1,4 +1,4 @@
-//! What a host does together with a sale.
+//! The hook of a host, which runs with every accepted checkout.
 
 #[cfg(doc)]
 use crate::inventory::model::ErrorKind;
@@ -14,31 +14,30 @@ use crate::{
     postgres::is_aborted,
 };
 
-/// What a host does with every accepted checkout, in its transaction: write an outbox, count for a
-/// customer, refuse by a rule of its own.
+/// A hook that runs for every accepted checkout, in its transaction: to write an outbox, to count for a
+/// customer, or to refuse by a rule of the host's.
 ///
-/// It is there when the order is, and gone when it is not: what it writes through `conn` commits and
-/// rolls back with the sale. A replayed order was accepted before and calls nothing. Anything that
-/// isn't written through `conn` (a mail, a message to a broker) may happen for a sale that then rolls
-/// back, and again when it is tried again: write it down here and send it later, as the example
-/// `outbox` does.
+/// What the hook writes through `conn` commits and rolls back with the sale. A replayed order was accepted
+/// before and calls no hook. An effect that is not written through `conn` (a mail, a message to a broker) may
+/// happen for a sale that is rolled back, and again when the sale is retried: record it here and send it later,
+/// as the example `outbox` does.
 ///
-/// In [`checkout_in`](crate::inventory::PgInventory::checkout_in) the transaction is the host's, which may go on after
-/// the checkout: if the hook fails, the sale alone is undone; also if it returns `Ok` although a statement of
-/// its own failed, which is answered with [`ErrorKind::Hook`]. If the checkout's future is dropped before the
-/// hook is through, by a timeout for instance, nothing undoes the sale, and the whole transaction can only
-/// be rolled back: its `COMMIT` fails with 23503, the constraint `sale_needs_its_hook` of the table
-/// `optilock.unfinished_sales`, on which the host's role needs `DELETE` too. For the same reason a hook
-/// can't `SET CONSTRAINTS ALL IMMEDIATE` there; it may name its own.
+/// In [`checkout_in`](crate::inventory::PgInventory::checkout_in) the transaction is the host's and may
+/// continue after the checkout. If the hook fails, only the sale is undone; this includes a hook that returns
+/// `Ok` although one of its statements failed, which is answered with [`ErrorKind::Hook`]. If the checkout's
+/// future is dropped before the hook ends, for example by a timeout, nothing undoes the sale, and the whole
+/// transaction can only be rolled back: its `COMMIT` fails with 23503, the constraint `sale_needs_its_hook` of
+/// the table `optilock.unfinished_sales`. The host's role needs `DELETE` on that table too. For the same reason
+/// a hook can't `SET CONSTRAINTS ALL IMMEDIATE` there; it may name its own constraints.
 ///
-/// A sale with a hook is a transaction of several round trips, and holds its products from its
-/// statement until its commit. Keep it short.
+/// A sale with a hook is a transaction of several round trips, and locks its products from its statement until
+/// its commit. Keep the hook short.
 ///
 /// ```
 /// use optilock::inventory::{Accepted, BoxError, OnAccepted};
 /// use optilock::sqlx::{self, PgConnection};
 ///
-/// /// Tells the buyers of the shop what runs low.
+/// /// Reports products that are running low.
 /// struct LowStock;
 ///
 /// #[async_trait::async_trait]
@@ -57,11 +56,11 @@ use crate::{
 /// ```
 #[async_trait]
 pub trait OnAccepted: Send + Sync {
-    /// Called once for each attempt that made the order.
+    /// Runs once for each attempt that created the order.
     ///
     /// # Errors
     ///
-    /// Whatever it fails with: the sale is undone and answered with [`ErrorKind::Hook`].
+    /// After any error the sale is undone and answered with [`ErrorKind::Hook`].
     async fn on_accepted(
         &self,
         conn: &mut PgConnection,
@@ -69,25 +68,25 @@ pub trait OnAccepted: Send + Sync {
     ) -> Result<(), BoxError>;
 }
 
-/// A checkout that took what it asked for.
+/// An accepted checkout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Accepted {
-    /// Its order.
+    /// The order.
     pub order: Order,
-    /// What it did to each product, sorted by SKU.
+    /// The change of each product, sorted by SKU.
     pub changes: Vec<Change>,
 }
 
 impl Accepted {
-    /// For tests of a hook.
+    /// Creates a value for tests of a hook.
     #[must_use]
     pub const fn new(order: Order, changes: Vec<Change>) -> Self {
         Self { order, changes }
     }
 }
 
-/// What a sale did to one product.
+/// The change of one product by a sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
@@ -95,16 +94,16 @@ pub struct Change {
     pub sku: Sku,
     /// Units sold.
     pub quantity: Quantity,
-    /// The product's version from now on.
+    /// The product's version after the sale.
     pub version: Version,
-    /// Units on hand from now on.
+    /// Units on hand after the sale.
     pub stock: i64,
-    /// Units of them that reservations hold.
+    /// Units of those that reservations hold.
     pub reserved: i64,
 }
 
 impl Change {
-    /// For tests of a hook.
+    /// Creates a value for tests of a hook.
     #[must_use]
     pub const fn new(
         sku: Sku,
@@ -122,21 +121,21 @@ impl Change {
         }
     }
 
-    /// Whether this sale was the one that took the units on hand below `threshold`. Of all sales until
-    /// units come back it is one. What an adjustment, a count or a revived order takes tells no hook.
+    /// Returns whether this sale took the units on hand below `threshold`. That is true for one sale until
+    /// units come back. Adjustments, counts and revived orders call no hook.
     #[must_use]
     pub const fn went_below(&self, threshold: i64) -> bool {
         self.stock < threshold && self.stock + self.quantity.get() >= threshold
     }
 
-    /// Units that can still be sold: on hand less reserved.
+    /// Returns the units that can still be sold: on hand less reserved.
     #[must_use]
     pub const fn available(&self) -> i64 {
         self.stock - self.reserved
     }
 }
 
-/// The host's hook, if it has one.
+/// The host's hook, if any.
 #[derive(Clone, Default)]
 pub(crate) struct Hook(pub(crate) Option<Arc<dyn OnAccepted>>);
 
@@ -158,12 +157,12 @@ impl Hook {
     }
 }
 
-/// A sale in a transaction of the host's, until its hook is through.
+/// A sale in a transaction of the host's until its hook has ended.
 ///
-/// Meanwhile its row in `optilock.unfinished_sales` violates a constraint that is checked at `COMMIT`:
-/// a sale whose future was dropped is undone by nothing else, and the host may go on. Each step is
-/// one message, which the server executes as a whole. They are plain SQL, as sqlx does not count a
-/// transaction that the host began in SQL.
+/// Until then its row in `optilock.unfinished_sales` violates a constraint that is checked at `COMMIT`: nothing
+/// else undoes a sale whose future was dropped while the host's transaction continues. Each step is one
+/// message, which the server executes as a whole. They are plain SQL, as sqlx does not count a transaction that
+/// the host began in SQL.
 #[must_use]
 pub(crate) struct UnfinishedSale {
     order: OrderId,
@@ -171,8 +170,8 @@ pub(crate) struct UnfinishedSale {
 }
 
 impl UnfinishedSale {
-    /// Sets a savepoint. Outside of a transaction the server refuses it, and with it the sale, which has
-    /// nothing that it could go with.
+    /// Sets a savepoint. Outside of a transaction the server refuses it, and so the sale: there would be no
+    /// transaction to undo.
     pub(crate) async fn begin(conn: &mut PgConnection, order: OrderId) -> Result<Self, Error> {
         let call = Uuid::now_v7();
         // The host may have set all constraints to immediate.
@@ -187,7 +186,7 @@ impl UnfinishedSale {
         Ok(Self { order, call })
     }
 
-    /// From here on the sale may be committed.
+    /// Allows the sale to be committed.
     pub(crate) async fn finish(self, conn: &mut PgConnection) -> Result<(), Error> {
         let (order, call) = (self.order, self.call);
         let sql = format!(
@@ -198,29 +197,29 @@ impl UnfinishedSale {
         let Err(error) = send(conn, sql).await else {
             return Ok(());
         };
-        // Else the host's transaction would lose everything, not the sale alone.
+        // Without this, the host's transaction would lose everything instead of the sale alone.
         self.undo(conn).await?;
         Err(match error.into_repr() {
             Repr::Database(source) if is_aborted(&source) => {
-                Error::hook(order, Box::new(Swallowed(source)))
+                Error::hook(order, Box::new(IgnoredError(source)))
             }
             other => other.into(),
         })
     }
 
-    /// The host's transaction loses the sale alone.
+    /// Undoes the sale alone in the host's transaction.
     pub(crate) async fn undo(self, conn: &mut PgConnection) -> Result<(), Error> {
         let sql = "ROLLBACK TO SAVEPOINT optilock_sale; RELEASE SAVEPOINT optilock_sale";
         send(conn, sql.to_owned()).await.map(drop)
     }
 }
 
-/// A hook that returned `Ok` after a statement of its own had failed.
+/// The error of a hook that returned `Ok` after one of its statements had failed.
 #[derive(Debug, thiserror::Error)]
-#[error("it swallowed an error of the database, after which nothing could be committed")]
-struct Swallowed(#[source] sqlx::Error);
+#[error("the hook ignored an error of the database, after which nothing can be committed")]
+struct IgnoredError(#[source] sqlx::Error);
 
-/// Sends text that is ours, ids included, in one message.
+/// Sends a text of the crate's own, ids included, as one message.
 async fn send(conn: &mut PgConnection, sql: String) -> Result<PgQueryResult, Error> {
     let sent = sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await;
     sent.map_err(Error::before)
@@ -237,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_sale_goes_below() {
+    fn one_sale_goes_below_a_threshold() {
         let change = |stock, quantity| {
             let (sku, quantity) = (Sku::new("pot").unwrap(), Quantity::new(quantity).unwrap());
             Change::new(sku, quantity, Version::FIRST, stock, 1)

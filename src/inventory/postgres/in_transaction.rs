@@ -1,4 +1,4 @@
-//! Every operation in the caller's transaction: one attempt, which commits nothing.
+//! The operations in a transaction of the caller's: each makes one attempt and commits nothing.
 
 #[cfg(doc)]
 use crate::inventory::model::ErrorKind;
@@ -25,11 +25,11 @@ use crate::{
 };
 
 impl PgInventory {
-    /// [`add_product`](crate::inventory::Inventory::add_product) in the caller's transaction.
+    /// Runs [`add_product`](crate::inventory::Inventory::add_product) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn add_product_in(
         &self,
         conn: &mut PgConnection,
@@ -38,20 +38,20 @@ impl PgInventory {
         products::add(conn, new, Uuid::now_v7()).await
     }
 
-    /// [`product`](crate::inventory::Inventory::product) in the caller's transaction.
+    /// Runs [`product`](crate::inventory::Inventory::product) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn product_in(&self, conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
         products::find(conn, sku).await
     }
 
-    /// [`products`](crate::inventory::Inventory::products) in the caller's transaction.
+    /// Runs [`products`](crate::inventory::Inventory::products) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn products_in(
         &self,
         conn: &mut PgConnection,
@@ -60,11 +60,11 @@ impl PgInventory {
         products::page(conn, page).await
     }
 
-    /// [`products_of`](crate::inventory::Inventory::products_of) in the caller's transaction.
+    /// Runs [`products_of`](crate::inventory::Inventory::products_of) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn products_of_in(
         &self,
         conn: &mut PgConnection,
@@ -73,11 +73,11 @@ impl PgInventory {
         products::of(conn, skus).await
     }
 
-    /// [`product_at`](crate::inventory::Inventory::product_at) in the caller's transaction.
+    /// Runs [`product_at`](crate::inventory::Inventory::product_at) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn product_at_in(
         &self,
         conn: &mut PgConnection,
@@ -87,11 +87,11 @@ impl PgInventory {
         products::at(conn, sku, expected).await
     }
 
-    /// [`update_product`](crate::inventory::Inventory::update_product) in the caller's transaction.
+    /// Runs [`update_product`](crate::inventory::Inventory::update_product) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn update_product_in(
         &self,
         conn: &mut PgConnection,
@@ -100,11 +100,11 @@ impl PgInventory {
         products::edit(conn, changed, Uuid::now_v7()).await
     }
 
-    /// [`retire_product`](crate::inventory::Inventory::retire_product) in the caller's transaction.
+    /// Runs [`retire_product`](crate::inventory::Inventory::retire_product) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn retire_product_in(
         &self,
         conn: &mut PgConnection,
@@ -116,29 +116,29 @@ impl PgInventory {
             .map(drop)
     }
 
-    /// [`pause`](crate::inventory::Inventory::pause) in the caller's transaction.
+    /// Runs [`pause`](crate::inventory::Inventory::pause) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn pause_in(&self, conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
         products::set_paused(conn, sku, true, Uuid::now_v7()).await
     }
 
-    /// [`resume`](crate::inventory::Inventory::resume) in the caller's transaction.
+    /// Runs [`resume`](crate::inventory::Inventory::resume) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn resume_in(&self, conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
         products::set_paused(conn, sku, false, Uuid::now_v7()).await
     }
 
-    /// [`adjust_stock`](crate::inventory::Inventory::adjust_stock) in the caller's transaction.
+    /// Runs [`adjust_stock`](crate::inventory::Inventory::adjust_stock) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn adjust_stock_in(
         &self,
         conn: &mut PgConnection,
@@ -147,11 +147,11 @@ impl PgInventory {
         expiry::in_transaction(conn, self.executor.policy(), adjustment).await
     }
 
-    /// [`count_stock`](crate::inventory::Inventory::count_stock) in the caller's transaction.
+    /// Runs [`count_stock`](crate::inventory::Inventory::count_stock) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn count_stock_in(
         &self,
         conn: &mut PgConnection,
@@ -163,17 +163,17 @@ impl PgInventory {
         products::count(conn, sku, expected, counted, reason, Uuid::now_v7()).await
     }
 
-    /// [`checkout`](crate::inventory::Inventory::checkout) in the caller's transaction: order, lines and movements
-    /// commit with the host's own rows, or not at all. Holds the products' locks until then,
-    /// whatever the strategy.
+    /// Runs [`checkout`](crate::inventory::Inventory::checkout) in the caller's transaction: order, lines and
+    /// movements commit with the host's own rows, or not at all. Locks the products until then, with every
+    /// strategy.
     ///
-    /// With a [hook](PgInventory::with_hook) it must be in a transaction. If the future is dropped before
-    /// the hook is through, the transaction can only be rolled back: see
+    /// With a [hook](PgInventory::with_hook), it has to be in a transaction. If the future is dropped before
+    /// the hook ends, the transaction can only be rolled back: see
     /// [`OnAccepted`](crate::inventory::OnAccepted).
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn checkout_in(
         &self,
         conn: &mut PgConnection,
@@ -196,20 +196,20 @@ impl PgInventory {
         Ok(order)
     }
 
-    /// [`order`](crate::inventory::Inventory::order) in the caller's transaction.
+    /// Runs [`order`](crate::inventory::Inventory::order) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn order_in(&self, conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
         orders::find(conn, id).await
     }
 
-    /// [`orders`](crate::inventory::Inventory::orders) in the caller's transaction.
+    /// Runs [`orders`](crate::inventory::Inventory::orders) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn orders_in(
         &self,
         conn: &mut PgConnection,
@@ -219,31 +219,31 @@ impl PgInventory {
         orders::page(conn, filter, page).await
     }
 
-    /// [`step`](crate::inventory::Inventory::step) in the caller's transaction.
+    /// Runs [`step`](crate::inventory::Inventory::step) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there. [`ErrorKind::Conflict`] also when others change the order while it is read, which is worth
-    /// another attempt.
+    /// Those of that method. [`ErrorKind::Conflict`] also when other transactions change the order while it is
+    /// read; another attempt may succeed.
     pub async fn step_in(&self, conn: &mut PgConnection, step: &OrderStep) -> Result<Order, Error> {
         step::step(conn, step, self.executor.policy(), &Doubt::default()).await
     }
 
-    /// [`mark_paid`](crate::inventory::Inventory::mark_paid) in the caller's transaction: with the host's own row of the
-    /// payment.
+    /// Runs [`mark_paid`](crate::inventory::Inventory::mark_paid) in the caller's transaction, for example with
+    /// the host's row of the payment.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn mark_paid_in(&self, conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
         self.step_in(conn, &OrderStep::mark_paid(id)).await
     }
 
-    /// [`mark_payment_failed`](crate::inventory::Inventory::mark_payment_failed) in the caller's transaction.
+    /// Runs [`mark_payment_failed`](crate::inventory::Inventory::mark_payment_failed) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn mark_payment_failed_in(
         &self,
         conn: &mut PgConnection,
@@ -253,11 +253,11 @@ impl PgInventory {
             .await
     }
 
-    /// [`cancel`](crate::inventory::Inventory::cancel) in the caller's transaction.
+    /// Runs [`cancel`](crate::inventory::Inventory::cancel) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn cancel_in(
         &self,
         conn: &mut PgConnection,
@@ -268,20 +268,20 @@ impl PgInventory {
         self.step_in(conn, &step).await
     }
 
-    /// [`revive`](crate::inventory::Inventory::revive) in the caller's transaction.
+    /// Runs [`revive`](crate::inventory::Inventory::revive) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn revive_in(&self, conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
         self.step_in(conn, &OrderStep::revive(id)).await
     }
 
-    /// [`return_items`](crate::inventory::Inventory::return_items) in the caller's transaction.
+    /// Runs [`return_items`](crate::inventory::Inventory::return_items) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn return_items_in(
         &self,
         conn: &mut PgConnection,
@@ -290,21 +290,21 @@ impl PgInventory {
         returns::make(conn, request, &Doubt::default()).await
     }
 
-    /// [`audit`](crate::inventory::Inventory::audit) in the caller's transaction: at REPEATABLE READ together with books of
-    /// the host's own.
+    /// Runs [`audit`](crate::inventory::Inventory::audit) in the caller's transaction: at REPEATABLE READ, in
+    /// one snapshot with the host's own rows.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn audit_in(&self, conn: &mut PgConnection) -> Result<Audit, Error> {
         audit::audit(conn).await
     }
 
-    /// [`reserve`](crate::inventory::Inventory::reserve) in the caller's transaction.
+    /// Runs [`reserve`](crate::inventory::Inventory::reserve) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn reserve_in(
         &self,
         conn: &mut PgConnection,
@@ -313,11 +313,11 @@ impl PgInventory {
         reserve::in_transaction(conn, self.executor.policy(), request).await
     }
 
-    /// [`reservation`](crate::inventory::Inventory::reservation) in the caller's transaction.
+    /// Runs [`reservation`](crate::inventory::Inventory::reservation) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn reservation_in(
         &self,
         conn: &mut PgConnection,
@@ -326,11 +326,11 @@ impl PgInventory {
         reservations::find(conn, id).await
     }
 
-    /// [`extend`](crate::inventory::Inventory::extend) in the caller's transaction.
+    /// Runs [`extend`](crate::inventory::Inventory::extend) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn extend_in(
         &self,
         conn: &mut PgConnection,
@@ -340,11 +340,11 @@ impl PgInventory {
         reservations::extend(conn, id, by).await
     }
 
-    /// [`release`](crate::inventory::Inventory::release) in the caller's transaction.
+    /// Runs [`release`](crate::inventory::Inventory::release) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn release_in(
         &self,
         conn: &mut PgConnection,
@@ -353,11 +353,11 @@ impl PgInventory {
         reservations::release(conn, id).await
     }
 
-    /// [`report`](crate::inventory::Inventory::report) in the caller's transaction.
+    /// Runs [`report`](crate::inventory::Inventory::report) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn report_in(
         &self,
         conn: &mut PgConnection,
@@ -366,11 +366,11 @@ impl PgInventory {
         report::report(conn, window, &self.traffic.over(window)).await
     }
 
-    /// [`movements`](crate::inventory::Inventory::movements) in the caller's transaction.
+    /// Runs [`movements`](crate::inventory::Inventory::movements) in the caller's transaction.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn movements_in(
         &self,
         conn: &mut PgConnection,
@@ -380,12 +380,12 @@ impl PgInventory {
         movements::page_of(conn, sku, page).await
     }
 
-    /// [`movements_since`](Self::movements_since) in the caller's transaction, whose own movements are not
-    /// among them.
+    /// Runs [`movements_since`](Self::movements_since) in the caller's transaction, whose own movements are not
+    /// included.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of that method.
     pub async fn movements_since_in(
         &self,
         conn: &mut PgConnection,

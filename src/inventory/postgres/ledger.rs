@@ -1,4 +1,4 @@
-//! The ledger, and what is read from it.
+//! The ledger, and the reads of it: movements, feed, audit and report.
 
 pub(crate) mod audit;
 pub(crate) mod feed;

@@ -1,3 +1,5 @@
+//! The migrations of the crate's own schema.
+
 use std::borrow::Cow;
 
 use sqlx::{
@@ -10,11 +12,11 @@ use crate::{
     postgres::{Isolation, TransactOptions, is_forbidden, transact_with},
 };
 
-/// Ours, beside the host's: sharing `_sqlx_migrations` would make each find the other's migrations
-/// in it and refuse.
+/// The history of the crate's own migrations: with a shared `_sqlx_migrations`, the crate and the host would
+/// each find the other's migrations and refuse.
 const HISTORY: &str = "optilock._sqlx_migrations";
 
-/// "optilock" in ASCII, as a number: the advisory lock of those who migrate.
+/// The key of the advisory lock of migrations: "optilock" in ASCII, as a number.
 const LOCK: i64 = i64::from_be_bytes(*b"optilock");
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -35,42 +37,42 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     ),
 ];
 
-/// Why the crate's tables could not be brought up to date.
+/// Errors returned by [`migrate`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MigrateError {
-    /// A newer optilock has migrated this database: update the crate here too.
+    /// A newer version of the crate has migrated this database: update the crate here too.
     #[error(
         "the database is at migration {found}, this optilock knows {known} at most: update optilock"
     )]
     Ahead {
         /// The newest migration in the database.
         found: i64,
-        /// The newest that this version of the crate has.
+        /// The newest migration of this version of the crate.
         known: i64,
     },
-    /// A migration is recorded as one that failed midway, by another tool than this crate: it is unknown which
-    /// of its statements took effect.
+    /// A migration is recorded as failed midway, by another tool than this crate: it is unknown which of its
+    /// statements took effect.
     #[error(
         "migration {version} ({description}) is recorded as failed in optilock._sqlx_migrations: compare the \
          tables with its text; set `success` to true if all of it is there, or undo what is and delete the row"
     )]
     Failed {
-        /// Its number.
+        /// The number of the migration.
         version: i64,
-        /// Its name.
+        /// The name of the migration.
         description: String,
     },
-    /// A migration was applied whose text differs from ours.
+    /// A migration was applied with another text than that of the crate.
     #[error("migration {0} was applied with another text")]
     Modified(i64),
-    /// There is no schema `optilock`, and this role may not make it.
+    /// The schema `optilock` does not exist, and this role may not create it.
     #[error(
         "the schema optilock is missing and this role may not create it: as an owner of the database, \
          run CREATE SCHEMA optilock AUTHORIZATION <this role>"
     )]
     NoSchema(#[source] sqlx::Error),
-    /// The database failed, or refused a statement.
+    /// The database failed or refused a statement.
     #[error("the database failed while migrating")]
     Database(#[source] sqlx::Error),
 }
@@ -102,16 +104,15 @@ impl Classify for MigrateError {
 
 /// Creates the schema `optilock` and its tables, or brings them up to date.
 ///
-/// Call it at every start: it is quick when there is nothing to do, safe when many instances start
-/// at once, all or nothing, and touches nothing of the host's. Its history is
+/// Call it at every start: it returns quickly when there is nothing to do, is safe when many instances start at
+/// once, takes effect completely or not at all, and changes nothing of the host's. Its history is
 /// `optilock._sqlx_migrations`, with the checksums that `sqlx migrate` would write.
 ///
-/// A role that may not create schemas needs one made for it; the error says how. Where tables are
-/// made by others, as is good practice, run it there under a role that owns them.
+/// A role that may not create schemas needs an existing one; the error states how to create it. If another role
+/// creates tables, as is good practice, run it under the role that owns them.
 ///
-/// A role called `optilock` should not be used by the host: by PostgreSQL's default search path
-/// (`"$user", public`) its unqualified names, those of its own migrator among them, would mean the
-/// crate's schema.
+/// The host should not use a role called `optilock`: with PostgreSQL's default search path (`"$user", public`),
+/// its unqualified names, those of its own migrator included, would refer to the crate's schema.
 ///
 /// ```no_run
 /// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
@@ -122,11 +123,11 @@ impl Classify for MigrateError {
 ///
 /// # Errors
 ///
-/// [`MigrateError::Ahead`] when a newer version of the crate was here, [`MigrateError::NoSchema`]
-/// without the right to create it, [`MigrateError::Modified`] when a migration's text is not ours,
-/// [`MigrateError::Failed`] when the history has one that failed midway.
+/// [`MigrateError::Ahead`] when a newer version of the crate has migrated the database,
+/// [`MigrateError::NoSchema`] without the right to create the schema, [`MigrateError::Modified`] when a
+/// migration has another text, [`MigrateError::Failed`] when the history contains one that failed midway.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
-    // All of it is idempotent, so an unknown outcome is tried again.
+    // Every step is idempotent, so an unknown outcome is retried.
     let policy = RetryPolicy::new()
         .with_label("migrate")
         .with_deadline(None)
@@ -144,8 +145,7 @@ async fn bring_up_to_date(conn: &mut PgConnection) -> Result<(), MigrateError> {
         .bind(LOCK)
         .execute(&mut *conn)
         .await?;
-    // Probed first: CREATE .. IF NOT EXISTS asks for the right to create also when there is nothing
-    // to do.
+    // Probed first: CREATE .. IF NOT EXISTS needs the right to create also when the schema exists.
     let there: (bool, bool) = sqlx::query_as(
         "SELECT pg_catalog.to_regnamespace('optilock') IS NOT NULL, pg_catalog.to_regclass($1) IS NOT NULL",
     )

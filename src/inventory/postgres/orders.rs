@@ -1,4 +1,4 @@
-//! Orders: each function is one attempt on one connection, and commits nothing of its own.
+//! Orders. Each function is one attempt on one connection, and commits nothing.
 
 pub(crate) mod change;
 pub(crate) mod doubt;
@@ -29,7 +29,7 @@ pub(crate) async fn find(conn: &mut PgConnection, id: OrderId) -> Result<Order, 
     found.ok_or_else(|| Error::not_found(Order::ENTITY, id))
 }
 
-/// Those of these orders that there are.
+/// Returns those of these orders that exist.
 pub(crate) async fn of(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Order>, Error> {
     let rows = sqlx::query(sql::orders::ORDERS_OF)
         .bind(ids)
@@ -38,7 +38,7 @@ pub(crate) async fn of(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Orde
     row::orders(&rows.map_err(Error::before)?)
 }
 
-/// The order that an earlier call of this checkout made, by its id or its key.
+/// Returns the order that an earlier call of this checkout created, by its id or its key.
 pub(crate) async fn known(
     conn: &mut PgConnection,
     request: &Checkout,
@@ -58,7 +58,7 @@ pub(crate) async fn page(
     page: &Page<OrderId>,
 ) -> Result<Vec<Order>, Error> {
     let statuses: Vec<i16> = match &*filter.statuses {
-        // Void orders are none, unless somebody asks for them.
+        // Void orders are excluded, unless the filter names them.
         [] => (0..row::status_code(OrderStatus::Void)).collect(),
         statuses => statuses.iter().copied().map(row::status_code).collect(),
     };
@@ -72,7 +72,7 @@ pub(crate) async fn page(
     row::orders(&rows.map_err(Error::before)?)
 }
 
-/// Uses the id up, unless there is an order.
+/// Uses the id up, unless the order exists.
 pub(crate) async fn void(conn: &mut PgConnection, id: OrderId) -> Result<bool, Error> {
     let voided = sqlx::query(sql::orders::VOID)
         .bind(id.uuid())
@@ -82,7 +82,8 @@ pub(crate) async fn void(conn: &mut PgConnection, id: OrderId) -> Result<bool, E
     Ok(voided.try_get::<i64, _>("voided")? == 1)
 }
 
-/// At most a thousand years: what is subtracted must leave a time that the database can say.
+/// Returns the age in microseconds, at most a thousand years: the database must be able to represent the
+/// difference.
 pub(crate) fn micros(age: Duration) -> i64 {
     const LONGEST: Duration = Duration::from_secs(1_000 * 365 * 24 * 3_600);
     i64::try_from(age.min(LONGEST).as_micros()).unwrap_or(i64::MAX)

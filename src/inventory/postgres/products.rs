@@ -1,7 +1,7 @@
-//! Products: each function is one attempt on one connection, and commits nothing of its own.
+//! Products. Each function is one attempt on one connection, and commits nothing.
 //!
-//! What changes a product is one statement with its movement. A statement that changed nothing answers with the
-//! product as it was locked, from which the refusal is made.
+//! One statement changes a product and writes its movement. A statement that changed nothing returns the
+//! product as it was locked, from which the refusal is derived.
 
 pub(crate) mod adjust;
 pub(crate) mod change;
@@ -66,7 +66,7 @@ fn products(found: Result<Vec<ProductRow>, sqlx::Error>) -> Result<Vec<Product>,
     found.into_iter().map(Product::try_from).collect()
 }
 
-/// The product as it is now and the delta of the change that has this token, if it was made.
+/// Returns the current product and the delta of the change with this token, if it was made.
 pub(crate) async fn changed_by(
     conn: &mut PgConnection,
     token: Uuid,
@@ -115,7 +115,7 @@ pub(crate) async fn add(
         }
         Some(false) => Err(exists()),
         None => {
-            // Another transaction added it meanwhile; or something swallowed the row.
+            // Another transaction added it meanwhile, or the row was suppressed.
             let known: bool = sqlx::query_scalar(sql::products::EXISTS)
                 .bind(&new.sku)
                 .fetch_one(conn)
@@ -130,16 +130,15 @@ pub(crate) async fn add(
     }
 }
 
-/// What became of a product that was to be changed.
+/// The result of a statement that changes a product.
 pub(crate) struct Changed {
-    /// As it was stored, or as it was locked.
+    /// The product as it was stored, or as it was locked.
     pub(crate) product: Product,
     pub(crate) wrote: bool,
     pub(crate) row: PgRow,
 }
 
-/// Runs a statement that changes a product and answers with it. `None`: there is no such product, or it is
-/// retired.
+/// Runs a statement that changes a product and returns it. `None`: the product does not exist or is retired.
 pub(crate) async fn change(
     conn: &mut PgConnection,
     sku: &Sku,
@@ -163,7 +162,7 @@ pub(crate) async fn change(
     }))
 }
 
-/// Name and price, if they were not edited since.
+/// Edits name and price, if neither was edited since.
 pub(crate) async fn edit(
     conn: &mut PgConnection,
     changed: &Product,
@@ -206,7 +205,8 @@ pub(crate) async fn retire(
     Err(Error::suppressed(Product::ENTITY, sku))
 }
 
-/// Expired holds count as held until they are ended: a count names the version, which ending them changes.
+/// Sets the stock to a count. Expired holds count as held until they are ended, as ending them changes the
+/// version that the count expects.
 pub(crate) async fn count(
     conn: &mut PgConnection,
     sku: &Sku,
@@ -235,7 +235,7 @@ pub(crate) async fn count(
     Err(Error::suppressed(Product::ENTITY, sku))
 }
 
-/// Pauses the sale, or resumes it: the product as it is then, also if it was so before.
+/// Pauses or resumes the sale. Returns the product after it, also if nothing changed.
 pub(crate) async fn set_paused(
     conn: &mut PgConnection,
     sku: &Sku,

@@ -1,4 +1,4 @@
-//! Reservations: each function is one attempt on one connection, and commits nothing of its own.
+//! Reservations. Each function is one attempt on one connection, and commits nothing.
 
 mod counts;
 pub(crate) mod expiry;
@@ -10,15 +10,13 @@ use sqlx::{Connection, PgConnection, Row};
 
 use super::{executor::Executor, orders::micros, row, sql};
 use crate::{
-    inventory::model::{
-        Checkout, Error, Reservation, ReservationId, Sku, reservation::check_duration,
-    },
+    inventory::model::{Checkout, Error, Reservation, ReservationId, Sku, reserve::check_duration},
     postgres::Work,
 };
 
-/// Makes a step of a reservation. Made twice, it is answered as made once, so that an unknown outcome is tried
-/// again. Once the reservation stands where no such step begins, an attempt still on its way is refused like
-/// this one; and a reservation that arrives late expires.
+/// Makes a step of a reservation. A repeated step has the same answer, so an unknown outcome is retried. In a
+/// state in which no such step begins, an attempt that is still running is refused as well, and a reservation
+/// that arrives late expires.
 pub(crate) async fn step<'a, T: Send + Sync>(
     executor: &Executor,
     label: &'static str,
@@ -83,7 +81,7 @@ pub(crate) async fn release(conn: &mut PgConnection, id: ReservationId) -> Resul
     find(conn, id).await.map(drop)
 }
 
-/// Whether this checkout may be made from the reservation that it names.
+/// Refuses a checkout that can't use the reservation that it names.
 pub(crate) async fn admit(conn: &mut PgConnection, request: &Checkout) -> Result<(), Error> {
     let Some(id) = request.reservation else {
         return Ok(());
@@ -92,18 +90,18 @@ pub(crate) async fn admit(conn: &mut PgConnection, request: &Checkout) -> Result
     reservation.admit(request.customer.as_deref())
 }
 
-/// Units of these products in holds that have expired, but for those of one reservation; no more of them
-/// are read than `units` asks for.
+/// Returns the units of these products in expired holds, without those of one reservation; reads no more holds
+/// than `units` needs.
 pub(crate) async fn expired(
     conn: &mut PgConnection,
     skus: &[&Sku],
     units: &[i64],
-    but: Option<ReservationId>,
+    except: Option<ReservationId>,
 ) -> Result<Vec<i64>, Error> {
     sqlx::query_scalar(sql::checkout::EXPIRED)
         .bind(skus)
         .bind(units)
-        .bind(but.map(ReservationId::uuid))
+        .bind(except.map(ReservationId::uuid))
         .fetch_all(conn)
         .await
         .map_err(Error::before)

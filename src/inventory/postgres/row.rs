@@ -1,4 +1,4 @@
-//! Rows as values, checked on the way in.
+//! Conversion of rows to values, with checks.
 
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// A stored value that none of our statements could have written.
+/// Returns the error of a stored value that no statement of the crate could have written.
 pub(crate) fn impossible(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Repr::Database(sqlx::Error::Decode(error.into())).into()
 }
@@ -23,7 +23,7 @@ fn money(row: &PgRow, amount: &str) -> Result<Money, Error> {
     Ok(Money::stored(row.try_get(amount)?, currency))
 }
 
-/// `None` for a product that is not there.
+/// Returns the facts of a product; `None` if it does not exist.
 pub(crate) fn facts(row: &PgRow) -> Result<Option<Facts>, Error> {
     let Some(version) = row.try_get::<Option<Version>, _>("version")? else {
         return Ok(None);
@@ -39,22 +39,22 @@ pub(crate) fn facts(row: &PgRow) -> Result<Option<Facts>, Error> {
     }))
 }
 
-/// The price a line was sold at, and when.
+/// Returns the price of a sold line.
 pub(crate) fn price(row: &PgRow) -> Result<Money, Error> {
     money(row, "price")
 }
 
-/// What an order comes to.
+/// Returns the total of an order.
 pub(crate) fn total(row: &PgRow) -> Result<Money, Error> {
     money(row, "total")
 }
 
-/// Whether a statement that decides under its locks wrote what it was asked.
+/// Returns whether a statement that decides under its locks wrote what it was asked.
 pub(crate) fn wrote(rows: &[PgRow]) -> Result<bool, Error> {
     Ok(rows.first().map_or(Ok(false), |row| row.try_get("wrote"))?)
 }
 
-/// Orders from their rows, one per line, those of one order together.
+/// Returns orders from their rows, one per line, with the rows of one order together.
 pub(crate) fn orders(rows: &[PgRow]) -> Result<Vec<Order>, Error> {
     let mut orders = Vec::new();
     let mut rest = rows;
@@ -86,7 +86,7 @@ fn order(id: OrderId, first: &PgRow, rows: &[PgRow]) -> Result<Order, Error> {
         lines.push(line);
     }
     let Time(created_at) = first.try_get("created_at")?;
-    // Without its lines, whose sum may be beyond the largest amount; the total is stored.
+    // Created without its lines, whose sum may exceed the largest amount; the total is stored.
     let mut order = Order::new(id, Vec::new(), created_at)
         .ok_or_else(|| impossible("an order's total does not add up"))?;
     order.lines = lines;
@@ -98,7 +98,7 @@ fn order(id: OrderId, first: &PgRow, rows: &[PgRow]) -> Result<Order, Error> {
     Ok(order)
 }
 
-/// `None` without rows.
+/// Returns a reservation from its rows; `None` without rows.
 pub(crate) fn reservation(rows: &[PgRow]) -> Result<Option<Reservation>, Error> {
     let Some(first) = rows.first() else {
         return Ok(None);

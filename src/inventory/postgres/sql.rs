@@ -1,23 +1,23 @@
 //! The statements of the inventory. Each is a file beside the functions that send it.
 //!
-//! Two forms are sound when other transactions write the same row: a guard in the `UPDATE`'s own `WHERE` with
-//! relative values ([`checkout::SELL_ONE`]); and a materialized CTE that locks, every decision taken from it,
-//! and an `UPDATE` that joins by key alone and sets what was decided (all others). A guard on the
-//! target row behind a locking CTE would see the old snapshot.
+//! Two forms are correct when other transactions write the same row: a guard in the `WHERE` of the `UPDATE`
+//! itself, with relative values ([`checkout::SELL_ONE`]); and a materialized CTE that locks, on which every
+//! decision is based, with an `UPDATE` that joins by key alone and sets the decided values (all others). A
+//! guard on the target row behind a locking CTE would read the old snapshot.
 //!
-//! A trigger or a policy may swallow a write, or change it. So every write returns its rows, and the last
-//! `SELECT` of every statement compares their number and their values with those intended, usually the CTE
-//! `target`. If they differ, it casts a text that names the first such table to a boolean, which fails the
-//! statement. The number in that text is a bigint of a row: a constant would be cast when the statement is planned.
+//! A trigger or a policy may suppress or change a write. So every write returns its rows, and the last `SELECT`
+//! of every statement compares their number and their values with the intended ones, usually the CTE `target`.
+//! If they differ, it casts a text that names the first such table to a boolean, which fails the statement. The
+//! number in that text is a bigint of a row: a constant would be cast when the statement is planned.
 //!
-//! Another role may own functions and operators in a schema of the search path, and those whose argument
-//! types fit better than the ones of `pg_catalog` would be called. So every function is qualified (except
-//! `unnest` of several arrays, which the grammar itself resolves), and every operator has operands of types
-//! for which `pg_catalog` has an operator.
+//! Another role may own functions and operators in a schema of the search path, and those whose argument types
+//! match better than the ones of `pg_catalog` would be called. So every function is qualified (except `unnest`
+//! of several arrays, which the grammar itself resolves), and every operator has operands of types for which
+//! `pg_catalog` has an operator.
 //!
-//! Locks are taken in one order: orders that exist, by id; the reservation; products by SKU, retired ones
-//! included; the holds of those products, by SKU and reservation. Rows that the request itself inserts
-//! come after the products.
+//! Locks are taken in one order: existing orders, by id; the reservation; products by SKU, retired ones
+//! included; the holds of those products, by SKU and reservation. Rows that the request itself inserts come
+//! after the products.
 //!
 //! A number of an order's status, a hold's state or a movement's kind is followed by a comment with its name.
 

@@ -1,25 +1,26 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// How the calls of one [`PgInventory`](crate::inventory::PgInventory) and its clones went, since it was made.
+/// Counts of the calls of one [`PgInventory`](crate::inventory::PgInventory) and its clones since it was
+/// created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stats {
-    /// Calls that ended, well or not.
+    /// Calls that ended, successful or not.
     pub calls: u64,
-    /// Attempts over all of them.
+    /// Attempts of all calls.
     pub attempts: u64,
-    /// The most attempts one call took.
+    /// The most attempts of one call.
     pub attempts_max: u32,
-    /// Attempts that lost a race, each followed by another or not.
+    /// Attempts that lost a race, whether another attempt followed or not.
     pub conflicts: u64,
-    /// Calls that gave up on a race: conflicts that reached the caller. A version that the caller
-    /// itself expected, and that moved on, is an answer and does not count.
+    /// Calls that gave up on a race: conflicts that the caller received. A conflict with a version that the
+    /// caller expected is an answer and does not count.
     pub escaped: u64,
 }
 
 impl Stats {
-    /// Attempts per call; 0 without calls.
+    /// Returns the attempts per call; 0 without calls.
     #[must_use]
     #[expect(
         clippy::cast_precision_loss,

@@ -1,4 +1,4 @@
-//! The model's values as PostgreSQL keeps them.
+//! The encoding of the model's values in PostgreSQL.
 
 mod sku;
 mod time;

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use super::*;
 use crate::inventory::model::{DiscrepancyKind, HoldState, MovementKind, OrderStatus};
 
-/// Names and texts with their comments, slots replaced.
+/// Returns names and texts without comments, with slots replaced.
 fn sources() -> Vec<(String, String)> {
     let mut sources = Vec::new();
     for (module, all) in sql::ALL.into_iter().chain([("batch", batch::STATEMENTS)]) {
@@ -20,7 +20,7 @@ fn sources() -> Vec<(String, String)> {
     sources
 }
 
-/// Numbers that a comment names: `2 /* given-back */`.
+/// Returns the numbers that a comment names: `2 /* given-back */`.
 fn named(source: &str) -> Vec<(i16, &str)> {
     let mut named = Vec::new();
     for (at, _) in source.match_indices(" /* ") {
@@ -34,7 +34,7 @@ fn named(source: &str) -> Vec<(i16, &str)> {
     named
 }
 
-/// Numbers that are compared with, assigned to or selected as `column`, and stand there without a name.
+/// Returns the numbers without a name that are compared with `column`, assigned to it, or selected as it.
 fn bare<'a>(source: &'a str, column: &str) -> Vec<&'a str> {
     let is_number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
     let mut bare = Vec::new();
@@ -70,7 +70,7 @@ fn bare<'a>(source: &'a str, column: &str) -> Vec<&'a str> {
     bare
 }
 
-/// The parts of a list that commas outside of parentheses separate, until a word ends it.
+/// Splits a list at commas outside of parentheses, until a keyword ends it.
 fn list(text: &str) -> Vec<&str> {
     let (mut parts, mut depth, mut start) = (Vec::new(), 0, 0);
     for (at, c) in text.char_indices() {
@@ -88,7 +88,7 @@ fn list(text: &str) -> Vec<&str> {
     parts
 }
 
-/// The expressions that a statement inserts into `column`.
+/// Returns the expressions that a statement inserts into `column`.
 fn inserted<'a>(source: &'a str, column: &str) -> Vec<&'a str> {
     let mut inserted = Vec::new();
     for insert in source.split("INSERT INTO ").skip(1) {

@@ -1,13 +1,20 @@
 use sqlx::postgres::PgPoolOptions;
 
 use super::*;
-use crate::inventory::model::{Line, Quantity};
+use crate::inventory::{
+    batch::worker::{self, Worker},
+    model::{Line, Quantity, Sku},
+};
 
-/// Before a database that is not there.
+/// A queue of an unreachable database.
 fn queue(options: BatchOptions) -> Arc<Queue> {
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(10));
-    let pool = pool.connect_lazy("postgres://nobody@localhost:1/nothing");
-    Arc::new(Queue::new(PgInventory::new(pool.unwrap()), options))
+    let pool = pool.connect_lazy("postgres://localhost:1/unreachable");
+    Arc::new(Queue::new(
+        PgInventory::new(pool.unwrap()),
+        options,
+        worker::spawn,
+    ))
 }
 
 fn cart(sku: &str) -> Arc<Checkout> {
@@ -15,72 +22,76 @@ fn cart(sku: &str) -> Arc<Checkout> {
     Arc::new(Checkout::new([line]).unwrap())
 }
 
-fn waits(turn: Turn) -> oneshot::Receiver<Answer> {
-    match turn {
-        Turn::Wait(answered) => answered,
-        _ => panic!("it should wait"),
+fn queued(admission: Admission) -> oneshot::Receiver<Answer> {
+    match admission {
+        Admission::Queued(answer) => answer,
+        _ => panic!("the request is not queued"),
     }
 }
 
-/// As if a worker were at work: it takes nobody before it is told to.
-fn occupied(queue: &Arc<Queue>) -> Shift {
-    queue.state().busy = true;
-    Shift::begin(Arc::clone(queue))
+fn direct(admission: Admission) -> Direct {
+    match admission {
+        Admission::Direct(direct) => direct,
+        _ => panic!("the request is not direct"),
+    }
+}
+
+/// Returns the worker of this queue, which takes batches when the test says so.
+fn idle_worker(queue: &Arc<Queue>) -> Worker {
+    queue.state().has_worker = true;
+    Worker::new(Arc::clone(queue))
 }
 
 #[tokio::test]
-async fn a_checkout_that_meets_nobody_goes_alone() {
+async fn an_uncontended_checkout_bypasses_the_queue() {
     let queue = queue(BatchOptions::new());
-    let shift = occupied(&queue);
-    let Turn::Alone(first) = queue.join(&cart("pot")) else {
-        panic!("nobody was there");
-    };
-    let second = waits(queue.join(&cart("pot")));
-    // Who comes later does not overtake.
-    let third = waits(queue.join(&cart("mug")));
+    let worker = idle_worker(&queue);
+    let first = direct(queue.admit(&cart("pot")));
+    let second = queued(queue.admit(&cart("pot")));
+    // A later request does not overtake a queued one.
+    let third = queued(queue.admit(&cart("mug")));
     assert_eq!(queue.depth(), 2);
     drop(first);
-    drop((shift, second, third));
+    drop((worker, second, third));
 }
 
 #[tokio::test]
-async fn so_many_go_alone_and_no_more() {
+async fn the_number_of_direct_checkouts_is_limited() {
     let queue = queue(BatchOptions::new());
-    let _shift = occupied(&queue);
-    let alone: Vec<Turn> = (0..Queue::ALONE)
-        .map(|number| queue.join(&cart(&number.to_string())))
+    let _worker = idle_worker(&queue);
+    let all_direct: Vec<Direct> = (0..Queue::MAX_DIRECT)
+        .map(|number| direct(queue.admit(&cart(&number.to_string()))))
         .collect();
-    assert!(alone.iter().all(|turn| matches!(turn, Turn::Alone(_))));
-    let waiting = waits(queue.join(&cart("pot")));
-    drop(alone);
-    assert!(queue.state().alone.is_empty());
-    drop(waiting);
+    let answer = queued(queue.admit(&cart("pot")));
+    drop(all_direct);
+    assert!(queue.state().direct.is_empty());
+    drop(answer);
 }
 
 #[tokio::test]
-async fn a_batch_is_in_the_order_of_arrival_and_without_those_who_left() {
+async fn a_batch_is_in_the_order_of_arrival_and_without_abandoned_requests() {
     let queue = queue(BatchOptions::new().always().with_batch(3));
-    let mut shift = occupied(&queue);
+    let mut worker = idle_worker(&queue);
     let carts: Vec<_> = (0..5).map(|number| cart(&number.to_string())).collect();
-    let mut waiting: Vec<_> = carts.iter().map(|cart| waits(queue.join(cart))).collect();
-    drop(waiting.remove(1));
-    let ids = |batch: Option<Vec<Waiting>>| -> Option<Vec<_>> {
+    let mut answers: Vec<_> = carts.iter().map(|cart| queued(queue.admit(cart))).collect();
+    drop(answers.remove(1));
+    let ids = |batch: Option<Vec<Queued>>| -> Option<Vec<_>> {
         let batch = batch?;
-        Some(batch.iter().map(|one| one.request.id).collect())
+        Some(batch.iter().map(|queued| queued.request.id).collect())
     };
     assert_eq!(
-        ids(shift.next()),
+        ids(worker.next_batch()),
         Some(vec![carts[0].id, carts[2].id, carts[3].id])
     );
-    assert_eq!(ids(shift.next()), Some(vec![carts[4].id]));
-    assert_eq!(ids(shift.next()), None);
-    assert!(!queue.state().busy);
+    assert_eq!(ids(worker.next_batch()), Some(vec![carts[4].id]));
+    assert_eq!(ids(worker.next_batch()), None);
+    assert!(!queue.state().has_worker);
 }
 
 #[tokio::test]
-async fn a_large_cart_waits_for_its_turn_and_no_longer() {
+async fn the_lines_of_a_batch_are_limited() {
     let queue = queue(BatchOptions::new().always());
-    let mut shift = occupied(&queue);
+    let mut worker = idle_worker(&queue);
     let large = |name: usize| {
         let lines = (0..900).map(|number| {
             let sku = Sku::new(format!("{name}-{number}")).unwrap();
@@ -88,77 +99,77 @@ async fn a_large_cart_waits_for_its_turn_and_no_longer() {
         });
         Arc::new(Checkout::new(lines).unwrap())
     };
-    let waiting: Vec<_> = (0..5).map(|name| waits(queue.join(&large(name)))).collect();
-    let sizes = [2, 2, 1].map(|_| shift.next().unwrap().len());
+    let answers: Vec<_> = (0..5)
+        .map(|name| queued(queue.admit(&large(name))))
+        .collect();
+    let sizes = [2, 2, 1].map(|_| worker.next_batch().unwrap().len());
     assert_eq!(sizes, [2, 2, 1]);
-    drop(waiting);
+    drop(answers);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_queue_says_when_it_will_be_served() {
+async fn a_full_queue_returns_when_it_will_be_drained() {
     let queue = queue(BatchOptions::new().always().with_queue(2));
-    let mut shift = occupied(&queue);
-    let waiting = [(); 2].map(|()| waits(queue.join(&cart("pot"))));
-    let retry_after = |turn| match turn {
-        Turn::Full { retry_after } => retry_after,
-        _ => panic!("it is full"),
+    let mut worker = idle_worker(&queue);
+    let answers = [(); 2].map(|()| queued(queue.admit(&cart("pot"))));
+    let retry_after = |admission| match admission {
+        Admission::Full { retry_after } => retry_after,
+        _ => panic!("the queue is not full"),
     };
     assert_eq!(
-        retry_after(queue.join(&cart("pot"))),
+        retry_after(queue.admit(&cart("pot"))),
         Duration::from_secs(1)
     );
-    let since = Instant::now();
+    let began = Instant::now();
     tokio::time::advance(Duration::from_millis(100)).await;
-    shift.served(1, since); // ten per second, and two before us
+    queue.record_rate(1, began); // ten per second, and two are queued
     assert_eq!(
-        retry_after(queue.join(&cart("pot"))),
+        retry_after(queue.admit(&cart("pot"))),
         Duration::from_millis(200)
     );
-    assert_eq!(shift.next().unwrap().len(), 2);
-    drop((waiting, waits(queue.join(&cart("pot")))));
+    assert_eq!(worker.next_batch().unwrap().len(), 2);
+    drop((answers, queued(queue.admit(&cart("pot")))));
 }
 
 #[tokio::test]
-async fn after_a_panic_somebody_else_serves() {
+async fn after_a_panic_another_worker_takes_over() {
     let queue = queue(BatchOptions::new().always());
-    let mut shift = occupied(&queue);
-    let lost = waits(queue.join(&cart("pot")));
-    let batch = shift.next().unwrap();
+    let mut worker = idle_worker(&queue);
+    let in_batch = queued(queue.admit(&cart("pot")));
+    let batch = worker.next_batch().unwrap();
     let panicked = tokio::spawn(async move {
-        let _at_work = (batch, shift);
-        panic!("as a worker might");
+        let _dropped = (batch, worker);
+        panic!("the worker panics");
     });
-    let waiting = [(); 3].map(|()| waits(queue.join(&cart("pot"))));
+    let answers = [(); 3].map(|()| queued(queue.admit(&cart("pot"))));
     assert!(panicked.await.unwrap_err().is_panic());
-    // Who was in its batch may have been sent.
-    assert!(lost.await.is_err());
-    for waiting in waiting {
-        // The database is not there: each may try for himself.
-        let answer = waiting.await.unwrap();
-        assert!(matches!(answer, Answer::Alone { in_doubt: false }));
+    // The batch may have been sent.
+    assert!(in_batch.await.is_err());
+    for answer in answers {
+        // The database is unreachable: nothing was sent.
+        let answer = answer.await.unwrap();
+        assert!(matches!(answer, Answer::Bypass { in_doubt: false }));
     }
     queue.close().await;
-    assert!(!queue.state().busy);
+    assert!(!queue.state().has_worker);
 }
 
 #[tokio::test]
-async fn a_closed_queue_serves_who_waits_and_nobody_else() {
+async fn a_closed_queue_answers_queued_requests_and_rejects_new_ones() {
     let queue = queue(BatchOptions::new().always());
-    let waiting = waits(queue.join(&cart("pot")));
+    let answer = queued(queue.admit(&cart("pot")));
     queue.close().await;
-    assert!(waiting.await.is_ok());
-    assert!(matches!(queue.join(&cart("pot")), Turn::Closed));
+    assert!(answer.await.is_ok());
+    assert!(matches!(queue.admit(&cart("pot")), Admission::Closed));
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_locks_are_held_everybody_goes_alone_for_a_while() {
+async fn after_a_lock_timeout_requests_bypass_the_queue_for_a_while() {
     let queue = queue(BatchOptions::new());
-    let shift = occupied(&queue);
-    let Turn::Alone(first) = queue.join(&cart("pot")) else {
-        panic!("nobody was there");
-    };
-    queue.part();
-    assert!(matches!(queue.join(&cart("pot")), Turn::Alone(_)));
-    tokio::time::advance(APART).await;
-    drop((waits(queue.join(&cart("pot"))), first, shift));
+    let worker = idle_worker(&queue);
+    let first = direct(queue.admit(&cart("pot")));
+    queue.bypass_for_a_while();
+    drop(direct(queue.admit(&cart("pot"))));
+    tokio::time::advance(DIRECT_FOR).await;
+    drop((queued(queue.admit(&cart("pot"))), first, worker));
 }

@@ -14,21 +14,21 @@ use crate::{
     postgres::{Failed, Work, directly},
 };
 
-/// What the attempts of one checkout pass on to each other.
+/// The state that the attempts of one checkout share.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    /// What a lost race found, for the next attempt to start from.
+    /// The facts that a lost race found, from which the next attempt starts.
     facts: Option<Vec<Option<Facts>>>,
-    /// The expired holds that earlier attempts ended, once that is committed.
+    /// The expired holds that earlier attempts ended, after their commit.
     expiry: Option<Expiry>,
 }
 
-/// How an attempt begins.
+/// The first statement of an attempt.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// In a transaction that locks the products first.
+    /// Locks the products in a transaction, and decides.
     Locked,
-    /// Reads, judges, and writes if no product has moved on.
+    /// Reads, judges, and writes if no product has changed.
     Compared,
     /// One line whose guard is in the statement that takes the stock.
     Guarded,
@@ -37,9 +37,9 @@ enum Way {
 }
 
 impl Sale<'_> {
-    /// Makes one attempt by the inventory's strategy on one connection. An attempt that locks has one statement
-    /// lock and decide, in a transaction at READ COMMITTED if the session's own level is in the way. Where
-    /// expired holds are in the way, it goes on in such transactions, each of which ends a piece of them.
+    /// Makes one attempt by the inventory's strategy on one connection. A locking attempt decides under its
+    /// locks in one statement, in a transaction at READ COMMITTED if the session has another level. If it needs
+    /// expired holds, it continues in such transactions, each of which ends a bounded number of them.
     pub(super) async fn attempt(
         self,
         call: &mut Call<State>,
@@ -52,7 +52,7 @@ impl Sale<'_> {
             request,
         } = self;
         let way = self.way(call, attempt);
-        // What a lost race found is fresh only without a delay since.
+        // Facts of a lost race are fresh only if no delay followed.
         let known = call.state.facts.take().filter(|_| attempt.number() == 2);
         let (known, carried) = (known.as_deref(), call.state.expiry.as_ref());
         let decision = &Decision { hook, request };

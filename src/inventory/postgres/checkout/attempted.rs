@@ -6,7 +6,7 @@ use crate::{
     },
 };
 
-/// What an attempt came to.
+/// The result of an attempt.
 pub(super) enum Attempted {
     Made(Order),
     /// Another writer won.
@@ -14,7 +14,7 @@ pub(super) enum Attempted {
         conflict: Conflict,
         facts: Vec<Option<Facts>>,
     },
-    /// Expired holds are in the way.
+    /// The request needs units of expired holds.
     Behind(Expiry),
 }
 

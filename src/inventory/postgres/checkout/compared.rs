@@ -1,4 +1,5 @@
-//! Reads, judges, and writes only if every product is still at the version that was read.
+//! The optimistic strategy: reads, judges, and writes only if every product is still at the version that was
+//! read.
 
 use sqlx::PgConnection;
 
@@ -32,7 +33,7 @@ pub(super) async fn sell(
         }
     };
     if request.judge(&read).is_err() {
-        // Unless holds have expired, or the order is there.
+        // Unless holds have expired, or the order exists.
         let (all, taken) = facts::all(conn, request).await?;
         let piece = guarded::refused_or_behind(conn, hook, request, &all, taken).await?;
         return Ok(piece.into());
@@ -82,7 +83,7 @@ pub(super) async fn sell(
             conflict,
             facts: found,
         }),
-        // Gone meanwhile, or a write that something suppressed.
+        // The product was deleted meanwhile, or the write was suppressed.
         None => {
             request.judge(&found)?;
             let table = if request.lines.len() == 1 {
@@ -102,7 +103,7 @@ async fn replay(
 ) -> Result<Attempted, Error> {
     match orders::known(conn, request).await? {
         Some(stored) => request.replay(stored).map(Attempted::Made),
-        // Its key was forgotten in between.
+        // The key was forgotten in between.
         None => decided::decide(conn, hook, request, Expiry::new())
             .await
             .map(Attempted::from),

@@ -1,4 +1,4 @@
-//! All lines in one statement that locks, judges and writes.
+//! The locking statement: locks, judges and writes all lines.
 
 use sqlx::{Connection, PgConnection, Row};
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Admits the checkout to its reservation, and decides.
+/// Checks the reservation of the checkout, and decides.
 pub(super) async fn decide(
     conn: &mut PgConnection,
     hook: &Hook,
@@ -24,7 +24,7 @@ pub(super) async fn decide(
     expiry: Expiry,
 ) -> Result<Piece<Order>, Error> {
     if request.reservation.is_some() {
-        // An order that was made from it used it up: that one is the answer, not the refusal.
+        // An order made from the reservation has used it up: the answer is that order, not the refusal.
         if let Some(stored) = orders::known(conn, request).await? {
             return request.replay(stored).map(Piece::Done);
         }
@@ -35,7 +35,7 @@ pub(super) async fn decide(
     behind(conn, hook, request, expiry).await
 }
 
-/// The refusal, unless another call of this request made the order in between.
+/// Returns the refusal, unless another call of this request created the order in between.
 async fn unless_known(
     conn: &mut PgConnection,
     request: &Checkout,
@@ -47,7 +47,7 @@ async fn unless_known(
     }
 }
 
-/// Decides. Where expired holds are in the way, returns so.
+/// Decides, or returns that the request needs units of expired holds.
 pub(super) async fn behind(
     conn: &mut PgConnection,
     hook: &Hook,
@@ -62,12 +62,11 @@ pub(super) async fn behind(
     if let Some(order) = sell::made(conn, hook, request, &rows).await? {
         return Ok(Piece::Done(order));
     }
-    // A second look in a later snapshot: another call of this request may have been the one that
-    // took the last unit.
+    // A second look in a later snapshot: another call of this request may have taken the last unit.
     if let Some(stored) = orders::known(conn, request).await? {
         return request.replay(stored).map(Piece::Done);
     }
-    // It may have been used up, or released, while this one waited; by this request, too.
+    // The reservation may have been used up or released while this attempt waited, also by this request.
     if let Err(refusal) = reservations::admit(conn, request).await {
         return unless_known(conn, request, refusal).await;
     }
@@ -78,7 +77,8 @@ pub(super) async fn behind(
         Err(other) => return Err(other),
     }
     if !conn.is_in_transaction() {
-        // The locks are gone, and another request may have ended expired holds since: all of one moment.
+        // The locks are released, and another request may have ended expired holds since: all facts are read in
+        // one snapshot.
         let (mut fresh, _) = facts::all(conn, request).await?;
         for (facts, row) in fresh.iter_mut().zip(&rows) {
             if let Some(facts) = facts {
@@ -102,7 +102,7 @@ pub(super) async fn behind(
     Ok(Piece::Behind(expiry))
 }
 
-/// Locks the products in a statement of their own, as a `SELECT .. FOR UPDATE` by hand does, and judges.
+/// Locks the products in a statement of their own, as a `SELECT .. FOR UPDATE` does, and judges.
 pub(super) async fn judge_locked(conn: &mut PgConnection, request: &Checkout) -> Result<(), Error> {
     let rows = sqlx::query(sql::checkout::LOCK)
         .bind(facts::skus(request))
@@ -118,15 +118,15 @@ pub(super) async fn judge_locked(conn: &mut PgConnection, request: &Checkout) ->
         locked.push(row.map(row::facts).transpose()?.flatten());
     }
     match request.judge(&locked) {
-        // The statement that follows looks again, for what a reservation holds and for what has expired.
+        // The next statement reads again, for the units of the reservation and of expired holds.
         Err(refusal) if refusal.is_insufficient_stock() || refusal.is_not_found() => Ok(()),
-        // Refused, unless an earlier call made the order: that statement finds it.
+        // An earlier call may have created the order, which the next statement finds.
         Err(refusal) if orders::known(conn, request).await?.is_none() => Err(refusal),
         _ => Ok(()),
     }
 }
 
-/// The preconditions held, and nothing was written.
+/// Returns the error of a write whose preconditions held and that wrote nothing.
 pub(super) fn suppressed(request: &Checkout, table: &'static str) -> Error {
     Error::suppressed_in(table, Order::ENTITY, request.id)
 }

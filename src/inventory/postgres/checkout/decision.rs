@@ -9,7 +9,7 @@ use crate::inventory::{
     },
 };
 
-/// A checkout whose preconditions were found to hold, but for expired holds.
+/// A checkout whose preconditions hold, except that it needs units of expired holds.
 pub(super) struct Decision<'a> {
     pub(super) hook: &'a Hook,
     pub(super) request: &'a Checkout,
@@ -28,7 +28,7 @@ impl Request for Decision<'_> {
         needed.collect()
     }
 
-    fn but(&self) -> Option<ReservationId> {
+    fn except(&self) -> Option<ReservationId> {
         self.request.reservation
     }
 

@@ -1,4 +1,4 @@
-//! What a checkout has to know of its products.
+//! The facts of products by which a checkout is judged.
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
@@ -16,14 +16,14 @@ pub(super) fn units(request: &Checkout) -> Vec<i64> {
     lines.map(|line| line.quantity.get()).collect()
 }
 
-/// What an optimistic attempt reads, before it writes and after it lost.
+/// Reads the facts of an optimistic attempt, before it writes and after it lost a race.
 pub(super) async fn glance(
     conn: &mut PgConnection,
     request: &Checkout,
 ) -> Result<(Vec<Option<Facts>>, bool), Error> {
     if request.key.is_some() {
         let (mut facts, taken) = all(conn, request).await?;
-        // What has expired is not there yet for a statement that ends no holds.
+        // Expired units are not available to a statement that ends no holds.
         for facts in facts.iter_mut().flatten() {
             facts.expired = 0;
         }
@@ -40,7 +40,7 @@ pub(super) fn taken(rows: &[PgRow]) -> Result<bool, Error> {
     Ok(rows.first().map_or(Ok(false), |row| row.try_get("taken"))?)
 }
 
-/// Everything that a refusal depends on.
+/// Reads all facts on which a refusal depends.
 pub(super) async fn all(
     conn: &mut PgConnection,
     request: &Checkout,
@@ -65,8 +65,8 @@ pub(super) fn of(rows: &[PgRow]) -> Result<Vec<Option<Facts>>, Error> {
     rows.iter().map(row::facts).collect()
 }
 
-/// The same of rows under the lock, with what the checkout's reservation holds, and what the checkout
-/// itself did to the products.
+/// As [`of`], from rows under the lock, with the units of the checkout's reservation and the versions that the
+/// checkout itself added.
 pub(super) fn locked(
     request: &Checkout,
     rows: &[PgRow],

@@ -1,4 +1,5 @@
-//! One line, one statement, one round trip: the guard is in the `UPDATE`'s own `WHERE`.
+//! The guarded strategy: one line, one statement, one round trip. The guard is in the `WHERE` of the `UPDATE`
+//! itself.
 
 use sqlx::PgConnection;
 
@@ -31,7 +32,7 @@ pub(super) async fn sell(
     refused_or_behind(conn, hook, request, &facts, taken).await
 }
 
-/// After a statement that wrote nothing, by what was found since.
+/// Decides after a statement that wrote nothing, by facts that were read since.
 pub(super) async fn refused_or_behind(
     conn: &mut PgConnection,
     hook: &Hook,

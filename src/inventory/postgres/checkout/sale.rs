@@ -3,7 +3,7 @@ use crate::inventory::{
     postgres::{executor::Executor, hook::Hook, strategy::Strategy},
 };
 
-/// A checkout as one inventory makes it.
+/// A checkout with the settings of its inventory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sale<'a> {
     pub(crate) executor: &'a Executor,

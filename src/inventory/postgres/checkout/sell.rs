@@ -1,4 +1,4 @@
-//! The statements that sell, and the orders that their rows make.
+//! The statements that sell, and the orders from their rows.
 
 use sqlx::{
     PgConnection, Postgres, Row,
@@ -38,7 +38,8 @@ pub(super) fn one(
         .bind(request.key.as_deref())
 }
 
-/// Sells all lines, if every product is at its version. One row per line says what was found.
+/// Sells all lines, if every product is at its version. Returns one row per line with the facts that were
+/// found.
 pub(super) async fn many(
     conn: &mut PgConnection,
     request: &Checkout,
@@ -73,7 +74,7 @@ pub(super) async fn many(
     sold.map_err(|error| Error::of_several(error, Order::ENTITY, request.id))
 }
 
-/// Returns the order that [`many`] made, if it did.
+/// Returns the order that [`many`] created, if it did.
 pub(super) async fn made(
     conn: &mut PgConnection,
     hook: &Hook,
@@ -87,7 +88,7 @@ pub(super) async fn made(
     }
 }
 
-/// Returns the order of a sale that was just made, once the host's hook has done its part.
+/// Returns the order of a new sale after the host's hook has run.
 pub(super) async fn accept(
     conn: &mut PgConnection,
     hook: &Hook,
@@ -113,7 +114,7 @@ pub(super) async fn accept(
     Ok(accepted.order)
 }
 
-/// Makes the order from the rows of its sale, one per line.
+/// Builds the order from the rows of its sale, one per line.
 fn order(request: &Checkout, rows: &[PgRow]) -> Result<Order, Error> {
     let mut lines = Vec::with_capacity(rows.len());
     for (line, row) in request.lines.iter().zip(rows) {

@@ -1,4 +1,4 @@
-//! Holds past their time.
+//! The clean-up of expired holds.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(crate) struct Holds {
 }
 
 impl Holds {
-    pub(crate) fn past_their_time() -> Self {
+    pub(crate) fn expired() -> Self {
         Self {
             began: Instant::now(),
         }
@@ -36,7 +36,7 @@ impl Task for Holds {
     const WHAT: &'static str = "reservations";
     const LABEL: &'static str = "clean up reservations";
     type Key = Sku;
-    /// The product, and the reservation.
+    /// The product and the reservation.
     type Due = (Sku, Uuid);
     type Cursor = (Stamp, String, Uuid);
 
@@ -59,7 +59,7 @@ impl Task for Holds {
             .bind(sku)
             .bind(reservation)
             .bind(limit.cast_signed())
-            // What expires meanwhile is left for the next call, so that this one ends.
+            // Holds that expire during the call are left for the next one, so that this one ends.
             .bind(micros(self.began.elapsed()))
             .fetch_all(conn)
             .await

@@ -1,4 +1,4 @@
-//! Idempotency keys of old orders.
+//! The clean-up of the idempotency keys of old orders.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::{
-    orders::left,
+    orders::{left, old},
     task::{CleanedPage, Page, Task},
 };
 use crate::{
@@ -65,13 +65,7 @@ impl Task for Keys {
         keys: &[Uuid],
         limit: u64,
     ) -> Result<Vec<Uuid>, Error> {
-        sqlx::query_scalar(sql::cleanup::KEYS_OF)
-            .bind(micros(self.older_than))
-            .bind(keys)
-            .bind(limit.cast_signed())
-            .fetch_all(conn)
-            .await
-            .map_err(Error::before)
+        old(conn, sql::cleanup::KEYS_OF, self.older_than, keys, limit).await
     }
 
     async fn clean(

@@ -1,4 +1,4 @@
-//! Orders that have awaited payment too long.
+//! The clean-up of orders that have awaited payment for too long.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -56,7 +56,7 @@ impl Task for Orders {
         limit: u64,
     ) -> Result<Page<Self>, Error> {
         let rows: Vec<(Stamp, Uuid)> = sqlx::query_as(sql::cleanup::UNPAID)
-            // What falls due meanwhile is left for the next call, so that this one ends.
+            // Orders that become due during the call are left for the next one, so that this one ends.
             .bind(micros(self.older_than.saturating_add(self.began.elapsed())))
             .bind(since)
             .bind(id)
@@ -77,13 +77,7 @@ impl Task for Orders {
         keys: &[Uuid],
         limit: u64,
     ) -> Result<Vec<Uuid>, Error> {
-        sqlx::query_scalar(sql::cleanup::UNPAID_OF)
-            .bind(micros(self.older_than))
-            .bind(keys)
-            .bind(limit.cast_signed())
-            .fetch_all(conn)
-            .await
-            .map_err(Error::before)
+        old(conn, sql::cleanup::UNPAID_OF, self.older_than, keys, limit).await
     }
 
     async fn clean(
@@ -91,7 +85,7 @@ impl Task for Orders {
         conn: &mut PgConnection,
         due: &[Uuid],
     ) -> Result<CleanedPage<Uuid>, Error> {
-        let swept = sqlx::query(sql::cleanup::SWEEP)
+        let cancelled = sqlx::query(sql::cleanup::CANCEL_UNPAID)
             .bind(due)
             .bind(vec![None::<i64>; due.len()])
             .bind(vec!["expired"; due.len()])
@@ -99,11 +93,9 @@ impl Task for Orders {
             .fetch_one(conn)
             .await
             .map_err(|error| Error::of_several(error, Order::ENTITY, "of a clean-up"))?;
-        let cancelled: HashSet<Uuid> = swept
-            .try_get::<Vec<Uuid>, _>("cancelled")?
-            .into_iter()
-            .collect();
-        let units = swept.try_get::<i64, _>("units")?.unsigned_abs();
+        let units = cancelled.try_get::<i64, _>("units")?.unsigned_abs();
+        let cancelled: Vec<Uuid> = cancelled.try_get("cancelled")?;
+        let cancelled: HashSet<Uuid> = cancelled.into_iter().collect();
         Ok(CleanedPage {
             done: Cleaned {
                 cleanup: Cleanup::of_orders(cancelled.len() as u64, units),
@@ -123,7 +115,24 @@ impl Task for Orders {
     }
 }
 
-/// Those of `due` that are not done.
+/// Returns those of `ids` that the statement still finds older than `age`, `limit` of them at most.
+pub(crate) async fn old(
+    conn: &mut PgConnection,
+    statement: &'static str,
+    age: Duration,
+    ids: &[Uuid],
+    limit: u64,
+) -> Result<Vec<Uuid>, Error> {
+    sqlx::query_scalar(statement)
+        .bind(micros(age))
+        .bind(ids)
+        .bind(limit.cast_signed())
+        .fetch_all(conn)
+        .await
+        .map_err(Error::before)
+}
+
+/// Returns those of `due` that are not done.
 pub(crate) fn left(due: &[Uuid], done: &HashSet<Uuid>) -> Vec<Uuid> {
     due.iter()
         .filter(|id| !done.contains(*id))

@@ -2,9 +2,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+/// The most time without work that is caught up on.
 const CATCH_UP: Duration = Duration::from_secs(1);
 
-/// The rate limit of a clean-up, which rests between batches, so that sales have their share of the server.
+/// The rate limit of a clean-up, which pauses between batches, so that sales have their share of the server.
 #[derive(Debug)]
 pub(crate) struct RateLimit {
     per_second: Option<u32>,
@@ -12,7 +13,7 @@ pub(crate) struct RateLimit {
 }
 
 impl RateLimit {
-    /// Rows per second, at least one; `None` for no limit.
+    /// Creates a limit in rows per second, at least 1; `None` for no limit.
     pub(crate) fn new(per_second: Option<u32>) -> Self {
         Self {
             per_second,
@@ -20,14 +21,13 @@ impl RateLimit {
         }
     }
 
-    /// Waits until `done` more rows are within the limit. Nothing is held meanwhile.
+    /// Waits until `done` more rows are within the limit. No lock is held during the wait.
     pub(crate) async fn rest(&mut self, done: u64) {
         let Some(per_second) = self.per_second else {
             return;
         };
         let nanos = u128::from(done) * 1_000_000_000 / u128::from(per_second.max(1));
         let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
-        // Lost time is caught up on, one second at most.
         let now = Instant::now();
         let since = self.due.max(now.checked_sub(CATCH_UP).unwrap_or(now));
         self.due = since + Duration::from_nanos(nanos);
@@ -42,14 +42,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn it_rests_until_it_is_time() {
+    async fn batches_wait_for_the_rate_limit() {
         let began = Instant::now();
         let mut limit = RateLimit::new(Some(20_000));
         for _ in 0..100 {
             limit.rest(500).await;
         }
         assert_eq!(began.elapsed(), Duration::from_millis(2_500));
-        // After a long interruption it catches up on one second.
+        // After a long interruption one second is caught up on.
         tokio::time::advance(Duration::from_secs(60)).await;
         let began = Instant::now();
         for _ in 0..100 {

@@ -21,23 +21,23 @@ use crate::{
     postgres::Work,
 };
 
-/// The pauses before what was skipped is tried again.
+/// The pauses before skipped keys are tried again.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long it comes back to what was skipped under a policy without a deadline.
+/// How long skipped keys are tried again under a policy without a deadline.
 const COME_BACK: Duration = Duration::from_secs(3);
 
-/// How many direct attempts may wait for a lock in vain between two pauses.
+/// How many direct attempts may time out on a lock between two pauses.
 const DIRECT_ATTEMPTS: u32 = 4;
 
-/// How many refused keys are named by an event each.
+/// How many refused keys an event names at `WARN`.
 const MOST_NAMED: usize = 100;
 
-/// How many refused keys are looked for one by one.
+/// How many refused keys are searched one by one.
 const MOST_REFUSED: usize = 10_000;
 
-/// How many keys may fail one by one, if nothing was cleaned up: then it is no matter of a row.
+/// How many single keys may fail while nothing was cleaned up: more failures are not caused by a row.
 const MOST_VAIN: u32 = 8;
 
 pub(crate) struct Round<'i, T: Task> {
@@ -48,7 +48,7 @@ pub(crate) struct Round<'i, T: Task> {
     done: Cleaned,
     skipped: Skipped<T::Key>,
     refused: BTreeSet<T::Key>,
-    /// Keys that failed one by one by an error that may be that of the role or the database.
+    /// Single keys that failed by an error whose cause may be the role or the database.
     vain: u32,
     /// The first such error.
     failed: Option<Error>,
@@ -69,7 +69,7 @@ impl<'i, T: Task> Round<'i, T> {
         }
     }
 
-    /// Goes through all that is due, once, page by page.
+    /// Cleans up every row that is due, once, page by page.
     pub(crate) async fn pass(&mut self) -> Result<(), Error> {
         let mut next = Some(T::start());
         while let Some(after) = next {
@@ -91,7 +91,7 @@ impl<'i, T: Task> Round<'i, T> {
         Ok(())
     }
 
-    /// Tries again what was skipped, until nothing is left or the policy's deadline has passed.
+    /// Tries skipped keys again, until none is left or the policy's deadline has passed.
     pub(crate) async fn come_back(&mut self) -> Result<(), Error> {
         let limit = self.executor.policy().deadline().unwrap_or(COME_BACK);
         let (started, mut pause) = (Instant::now(), FIRST_PAUSE);
@@ -119,7 +119,7 @@ impl<'i, T: Task> Round<'i, T> {
         }
         done.cleanup.skipped = self.skipped.count();
         if done.cleanup.skipped > 0 {
-            debug!(target: "optilock::cleanup", what = T::WHAT, skipped = done.cleanup.skipped, "locked by others");
+            debug!(target: "optilock::cleanup", what = T::WHAT, skipped = done.cleanup.skipped, "rows are locked by other transactions");
         }
         Ok(done)
     }
@@ -156,8 +156,8 @@ impl<'i, T: Task> Round<'i, T> {
         Ok(())
     }
 
-    /// Waits for the locks of a few that were skipped often: a row in demand is locked whenever it is
-    /// looked at.
+    /// Makes attempts that wait for a lock, for a few keys that were skipped often: a row in demand is locked
+    /// whenever it is read.
     async fn try_directly(&mut self) -> Result<(), Error> {
         let mut failed = 0;
         while failed < DIRECT_ATTEMPTS {
@@ -165,10 +165,10 @@ impl<'i, T: Task> Round<'i, T> {
             if stubborn.is_empty() {
                 return Ok(());
             }
-            // At random, so that one that stays locked does not keep the others from their turn.
+            // Chosen at random, so that a key that stays locked does not block the others.
             let first = rand::random_range(0..stubborn.len());
             let (before, key) = (self.done, stubborn[first].clone());
-            // Those beside it are often of the same product, whose lock is then there for all of them.
+            // The next keys are often of the same product, which the attempt locks anyway.
             let rows = usize::try_from(self.size.rows()).unwrap_or(usize::MAX);
             let mut keys: Vec<_> = stubborn[first..].iter().take(rows).cloned().collect();
             let started = Instant::now();
@@ -181,7 +181,7 @@ impl<'i, T: Task> Round<'i, T> {
                 Ok((rows, cleaned)) => {
                     self.done = self.done.plus(cleaned.done);
                     let left: BTreeSet<_> = cleaned.left.into_iter().collect();
-                    // What was not read as it was too much is not done.
+                    // If the page was full, rows of the other keys may be left.
                     if rows < self.size.rows() {
                         for key in keys.iter().filter(|key| !left.contains(*key)) {
                             self.skipped.remove(key);
@@ -190,7 +190,7 @@ impl<'i, T: Task> Round<'i, T> {
                     self.size.took(rows, started.elapsed());
                     self.rate.rest(rows).await;
                 }
-                // Or its product was deleted.
+                // Or the product was deleted.
                 Err(refused) if refused.is_refused_row() || refused.is_not_found() => {
                     self.skipped.remove(&key);
                     self.refuse(key, &refused);
@@ -205,7 +205,8 @@ impl<'i, T: Task> Round<'i, T> {
         Ok(())
     }
 
-    /// One attempt that waits for the locks of `key`, and then takes those of `keys` that are not locked.
+    /// Makes one attempt that waits for the locks of `key`, and then cleans up those of `keys` that are not
+    /// locked.
     async fn directly(
         &self,
         key: &T::Key,
@@ -238,8 +239,8 @@ impl<'i, T: Task> Round<'i, T> {
         self.executor.read(T::LABEL, work).await
     }
 
-    /// Cleans these rows up, but for those that are locked, which it returns, and those that the database
-    /// refuses, which it finds by halves.
+    /// Cleans these rows up. Returns the keys of locked rows, and finds rows that the database refuses by
+    /// halving the batch.
     async fn clean(&mut self, due: Vec<T::Due>) -> Result<Vec<T::Key>, Error> {
         let (mut parts, mut left) = (vec![due], Vec::new());
         let mut halved = false;
@@ -253,14 +254,14 @@ impl<'i, T: Task> Round<'i, T> {
                 self.batch(&part).await
             };
             match result {
-                // What an earlier attempt with an unknown outcome has done is not there for this one;
-                // only the counts miss it.
+                // Rows that an earlier attempt with an unknown outcome has cleaned up are not found again; the
+                // counts miss them.
                 Ok(cleaned) => {
                     self.done = self.done.plus(cleaned.done);
                     left.extend(cleaned.left);
                 }
-                // Clean-ups wait for no lock, and so lose no race: an error that no retry ends may be that of one
-                // row, whatever its code.
+                // Clean-ups wait for no lock, so no race is lost: an error that retries do not resolve may be
+                // caused by one row, whatever its code.
                 Err(error) if error.is_refused_row() || error.is_of_statement() => {
                     halved = true;
                     let keys: BTreeSet<_> = part.iter().map(T::key).cloned().collect();
@@ -289,7 +290,7 @@ impl<'i, T: Task> Round<'i, T> {
         Ok(left)
     }
 
-    /// Cleans one batch up, as often as the policy allows.
+    /// Cleans one batch up, with the retries of the policy.
     async fn batch(&self, due: &[T::Due]) -> Result<CleanedPage<T::Key>, Error> {
         let task = self.task;
         let work: Work<'_, '_, _> = &|conn, _| Box::pin(task.clean(conn, due));
@@ -314,10 +315,10 @@ impl<'i, T: Task> Round<'i, T> {
         self.refused.insert(key);
     }
 
-    /// A part of which something is refused, after many others.
+    /// Counts a part of a batch as refused without a search for its refused rows.
     fn leave(&mut self, keys: BTreeSet<T::Key>, error: &Error) {
         let (count, cause): (_, &(dyn std::error::Error + 'static)) = (keys.len() as u64, error);
-        warn!(target: "optilock::cleanup", what = T::WHAT, count, error = cause, "left, as too many are refused");
+        warn!(target: "optilock::cleanup", what = T::WHAT, count, error = cause, "rows are left, as too many are refused");
         self.count_refused(count);
     }
 

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
-/// How long a batch is to take: the buyers of its products wait for as long.
+/// The aimed duration of a batch: buyers of its products wait for as long.
 const AIM: Duration = Duration::from_millis(50);
 const LEAST: u64 = 50;
 const MOST: u64 = 2_000;
 const FIRST: u64 = 200;
 
-/// How many rows the next batch reads, by the time that the last one took.
+/// The number of rows in the next batch, by the duration of the last one.
 #[derive(Debug)]
 pub(crate) struct Size {
     rows: u64,
@@ -14,7 +14,7 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    /// `limit` rows at most.
+    /// Creates a size of at most `limit` rows.
     pub(crate) fn new(limit: Option<u32>) -> Self {
         let most = limit.map_or(MOST, |limit| MOST.min(limit.max(1).into()));
         Self {
@@ -27,7 +27,7 @@ impl Size {
         self.rows
     }
 
-    /// A batch of `rows` took `time`.
+    /// Records that a batch of `rows` took `time`.
     pub(crate) fn took(&mut self, rows: u64, time: Duration) {
         if rows == 0 {
             return;
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_follows_the_time_that_a_batch_takes() {
+    fn the_size_follows_the_duration_of_batches() {
         let mut size = Size::new(None);
         let sizes = |size: &mut Size, rate: u64| -> Vec<u64> {
             let mut took = || {

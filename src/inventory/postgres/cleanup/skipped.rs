@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 
-/// The most keys that are remembered: a few megabytes. Others are left for the next clean-up.
+/// The most keys that are kept, which take a few megabytes. Others are left for the next clean-up.
 const MOST: usize = 100_000;
 
-/// How often a key was skipped before it is tried directly.
+/// The number of skips after which a key is tried directly.
 const DIRECT_AFTER: u32 = 3;
 
-/// Keys that were skipped as they were locked, and how often.
+/// The keys that were skipped because they were locked, and how often.
 #[derive(Debug)]
 pub(crate) struct Skipped<K> {
     times: BTreeMap<K, u32>,
@@ -21,7 +21,7 @@ impl<K: Clone + Ord> Skipped<K> {
         }
     }
 
-    /// Skipped once more.
+    /// Counts a skip of this key.
     pub(crate) fn add(&mut self, key: K) {
         if let Some(times) = self.times.get_mut(&key) {
             *times += 1;
@@ -44,7 +44,7 @@ impl<K: Clone + Ord> Skipped<K> {
         self.times.is_empty()
     }
 
-    /// All of them, those that were not remembered included.
+    /// Returns the number of all skipped keys, including those that are not kept.
     pub(crate) fn count(&self) -> u64 {
         self.times.len() as u64 + self.forgotten
     }
@@ -53,7 +53,7 @@ impl<K: Clone + Ord> Skipped<K> {
         self.times.keys().cloned().collect()
     }
 
-    /// Those that were skipped often enough to be tried directly.
+    /// Returns the keys that were skipped often enough to be tried directly.
     pub(crate) fn stubborn(&self) -> Vec<K> {
         self.times
             .iter()
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_remembers_a_bounded_number() {
+    fn the_number_of_kept_keys_is_limited() {
         let mut skipped = Skipped::new();
         for key in 0..MOST + 5 {
             skipped.add(key);

@@ -7,7 +7,7 @@ use sqlx::{
 
 use crate::inventory::postgres::types::Time;
 
-/// TIMESTAMPTZ as the server counts it, to be sent back as it came.
+/// A TIMESTAMPTZ in the server's own units, to be sent back unchanged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamp(i64);
 

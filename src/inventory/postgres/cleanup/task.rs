@@ -4,25 +4,25 @@ use sqlx::PgConnection;
 
 use crate::inventory::{model::Error, model::cleanup::Cleaned};
 
-/// What is cleaned up, and by which statements.
+/// A kind of clean-up: its rows and its statements.
 pub(crate) trait Task: Sync {
-    /// What it is called in events and metrics.
+    /// The name in events and metrics.
     const WHAT: &'static str;
-    /// What its operations are called in those of retries.
+    /// The name of its operations in events of retries.
     const LABEL: &'static str;
-    /// What is skipped or refused as a whole.
+    /// The unit that is skipped or refused.
     type Key: Clone + Display + Ord + Send + Sync;
     /// A row that is due.
     type Due: Clone + Send + Sync;
-    /// Where a page ends.
+    /// The end of a page.
     type Cursor: Send + Sync;
 
-    /// Before the first row.
+    /// Returns the position before the first row.
     fn start() -> Self::Cursor;
 
     fn key(due: &Self::Due) -> &Self::Key;
 
-    /// The page behind `after`, which reads `limit` rows at most.
+    /// Returns the page after `after`; reads at most `limit` rows.
     fn page(
         &self,
         conn: &mut PgConnection,
@@ -30,7 +30,7 @@ pub(crate) trait Task: Sync {
         limit: u64,
     ) -> impl Future<Output = Result<Page<Self>, Error>> + Send;
 
-    /// What is still due of these keys, `limit` rows at most.
+    /// Returns the rows of these keys that are still due, at most `limit`.
     fn due_of(
         &self,
         conn: &mut PgConnection,
@@ -38,14 +38,14 @@ pub(crate) trait Task: Sync {
         limit: u64,
     ) -> impl Future<Output = Result<Vec<Self::Due>, Error>> + Send;
 
-    /// Cleans these rows up, but for those that are locked or no longer due.
+    /// Cleans these rows up, except those that are locked or no longer due.
     fn clean(
         &self,
         conn: &mut PgConnection,
         due: &[Self::Due],
     ) -> impl Future<Output = Result<CleanedPage<Self::Key>, Error>> + Send;
 
-    /// Waits for the locks that cleaning this key up takes, and takes them.
+    /// Takes the locks that cleaning this key up needs, and waits for them.
     fn lock(
         &self,
         conn: &mut PgConnection,
@@ -56,11 +56,11 @@ pub(crate) trait Task: Sync {
 /// A page of rows that are due.
 pub(crate) struct Page<T: Task + ?Sized> {
     pub(crate) due: Vec<T::Due>,
-    /// Where it ends; `None` for the last one.
+    /// The end of the page; `None` for the last page.
     pub(crate) next: Option<T::Cursor>,
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug)]
 pub(crate) struct CleanedPage<K> {
     pub(crate) done: Cleaned,

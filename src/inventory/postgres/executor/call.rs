@@ -6,22 +6,22 @@ use crate::{
     postgres::Failed,
 };
 
-/// What the attempts of one call pass on to each other.
+/// The state that the attempts of one call share.
 #[derive(Debug)]
 pub(crate) struct Call<S = ()> {
-    /// What only this operation's attempts pass on.
+    /// The part that belongs to the operation.
     pub(crate) state: S,
-    /// When the call began.
+    /// The start of the call.
     pub(crate) since: Instant,
     /// An earlier attempt may have taken effect, or may still. Cleared by the attempt that settles it.
     pub(crate) in_doubt: bool,
-    /// The next attempt reads first whether the change is stored: it may be, or a deadlock may come of making it
-    /// without a look.
+    /// The next attempt first reads whether the change is stored: it may be, or making it without a look may
+    /// deadlock.
     pub(crate) look_first: bool,
-    /// The database aborted an attempt: the session's isolation level may be one at which even a lock fails on a
-    /// row that another transaction changed.
+    /// The database aborted an attempt: the session's isolation level may be one at which even a locking read
+    /// fails on a row that another transaction changed.
     pub(crate) serialized: bool,
-    /// Attempts that lost a race.
+    /// The number of attempts that lost a race.
     pub(crate) conflicts: u64,
 }
 
@@ -37,13 +37,13 @@ impl<S> Call<S> {
         }
     }
 
-    /// An attempt may have taken effect.
+    /// Records that an attempt may have taken effect.
     pub(crate) const fn doubt(&mut self) {
         (self.in_doubt, self.look_first) = (true, true);
     }
 
-    /// A step was refused: where no such step begins, an attempt that is still on its way is refused like
-    /// this one.
+    /// Records that a step was refused: in a state in which the step does not begin, an attempt that is still
+    /// running is refused as well.
     pub(crate) fn refused(&mut self, error: &Error) {
         if matches!(
             error.kind(),
@@ -53,7 +53,7 @@ impl<S> Call<S> {
         }
     }
 
-    /// Takes in what a failed attempt means for the next one.
+    /// Records what a failed attempt means for the next one.
     pub(crate) fn note(&mut self, failed: &Failed<Error>) {
         match failed.class {
             Class::Unknown => self.doubt(),

@@ -1,4 +1,4 @@
-//! The books, compared in one statement, and so in one snapshot.
+//! The audit, in one statement and so in one snapshot.
 
 use sqlx::{PgConnection, Row};
 

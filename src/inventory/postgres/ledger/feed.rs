@@ -1,4 +1,4 @@
-//! All movements, each once: read below the oldest transaction that may still write.
+//! The feed of all movements, each once: reads below the oldest transaction that may still write.
 
 use sqlx::{PgConnection, Row};
 

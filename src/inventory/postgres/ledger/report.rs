@@ -1,4 +1,4 @@
-//! The report: its figures and rows, each by a statement of its own.
+//! The report: figures and rows, each read by a statement of its own.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ fn rows<T>(rows: &[PgRow], value: impl Fn(&PgRow) -> Result<T, Error>) -> Result
     rows.iter().map(value).collect()
 }
 
-/// Of all rows, those beyond the limit too.
+/// Returns the number of all rows, including those beyond the limit.
 fn all(rows: &[PgRow]) -> Result<u64, Error> {
     let count = rows.first().map_or(Ok(0), |row| row.try_get("all"));
     Ok(count.map(i64::unsigned_abs)?)

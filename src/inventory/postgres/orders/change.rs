@@ -1,4 +1,4 @@
-//! A change of an order, made once.
+//! A change of an order, made exactly once.
 
 use super::doubt::Doubt;
 use crate::{
@@ -10,8 +10,8 @@ use crate::{
     postgres::Work,
 };
 
-/// Changes an order by attempts that are guarded by its version: by `expected`, or by the version that each
-/// attempt read.
+/// Changes an order by attempts that are guarded by its version: `expected`, or the version that each attempt
+/// read.
 pub(crate) async fn exactly_once<'a>(
     executor: &Executor,
     label: &'static str,
@@ -27,9 +27,9 @@ pub(crate) async fn exactly_once<'a>(
                 if let Err(failed) = &mut result {
                     match failed.error.kind() {
                         _ if failed.class == Class::Unknown => doubt.lose(),
-                        // What suppressed this attempt suppresses an earlier one that is still on its way.
+                        // What suppressed this attempt also suppresses an earlier one that is still running.
                         ErrorKind::NotFound | ErrorKind::Suppressed => doubt.settle(),
-                        // Others changed the order while it was read: worth another attempt.
+                        // Other transactions changed the order while it was read: another attempt may succeed.
                         ErrorKind::Conflict if expected.is_none() && doubt.earlier().is_none() => {
                             failed.class = Class::Conflict;
                         }
@@ -43,7 +43,7 @@ pub(crate) async fn exactly_once<'a>(
         .await
 }
 
-/// Makes a step of an order. `doubt`: what is known of a batch of cancellations that may have made it before.
+/// Makes a step of an order. `doubt`: the state of a batch of cancellations that may have made it before.
 pub(crate) async fn step(
     executor: &Executor,
     step: &OrderStep,

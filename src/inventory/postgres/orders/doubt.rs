@@ -1,11 +1,11 @@
-//! What the attempts of one change of an order hand on to each other.
+//! The state that the attempts of one change of an order share.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::{Version, inventory::model::Order};
 
-/// The version at which a change of an order may have been made: every attempt is guarded by the version that
-/// was read, so that an order past it shows that the attempt has had its effect, or never will have it.
+/// The version at which a change of an order may have been made. Every attempt is guarded by the version that
+/// it read, so if the order has passed that version, the attempt has taken effect or never will.
 #[derive(Debug, Default)]
 pub(crate) struct Doubt(Mutex<Sent>);
 
@@ -13,7 +13,7 @@ pub(crate) struct Doubt(Mutex<Sent>);
 struct Sent {
     /// By an earlier attempt, whose outcome is unknown.
     earlier: Option<Version>,
-    /// By this one.
+    /// By the current attempt.
     now: Option<Version>,
 }
 
@@ -23,27 +23,27 @@ impl Doubt {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The version at which an earlier attempt may have taken effect, or may still.
+    /// Returns the version at which an earlier attempt may have taken effect, or may still.
     pub(crate) fn earlier(&self) -> Option<Version> {
         self.sent().earlier
     }
 
-    /// An attempt begins.
+    /// Records that an attempt begins.
     pub(crate) fn begin(&self) {
         self.sent().now = None;
     }
 
-    /// The statement is sent next, guarded by this version.
+    /// Records that the statement is sent next, guarded by this version.
     pub(crate) fn send(&self, version: Version) {
         self.sent().now = Some(version);
     }
 
-    /// The earlier attempts have had no effect, and will not have one.
+    /// Records that the earlier attempts have not taken effect, and never will.
     pub(crate) fn settle(&self) {
         self.sent().earlier = None;
     }
 
-    /// Settles where the order's next version was made by another request, as `is_made` says of it.
+    /// Settles the doubt if another request made the order's next version, as `is_made` indicates.
     pub(crate) fn look(&self, order: &Order, is_made: bool) {
         let mut sent = self.sent();
         let is_next = |earlier: Version| earlier.next() == Some(order.version);
@@ -52,7 +52,7 @@ impl Doubt {
         }
     }
 
-    /// The outcome of the attempt is unknown.
+    /// Records that the outcome of the attempt is unknown.
     pub(crate) fn lose(&self) {
         let mut sent = self.sent();
         sent.earlier = sent.now.or(sent.earlier);

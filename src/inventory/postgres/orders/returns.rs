@@ -1,4 +1,4 @@
-//! Returns: units of a paid order that come back into stock.
+//! Return requests: units of a paid order that come back into stock.
 
 use sqlx::{PgConnection, Row};
 
@@ -11,8 +11,8 @@ use crate::{
     },
 };
 
-/// Makes a return, once by its id. Guarded by the version of the order that was read, so that an attempt
-/// which arrives late takes no effect after the answer.
+/// Makes a return, once per id. Guarded by the version of the order that was read, so that an attempt which
+/// arrives late takes no effect after the answer.
 pub(crate) async fn make(
     conn: &mut PgConnection,
     request: &ReturnRequest,
@@ -43,7 +43,7 @@ pub(crate) async fn make(
             }
             Err(refusal) => Some(refusal),
         };
-        // It may be there, by an earlier attempt or another call: asked after the order was read.
+        // The return may exist, by an earlier attempt or another call; this is read after the order.
         match is_made(conn, request).await? {
             Some(true) => {
                 let mut order = find(conn, id).await?;
@@ -56,7 +56,7 @@ pub(crate) async fn make(
             }
             None => {}
         }
-        // The order is past the version of an earlier attempt, or that one is refused in the same way.
+        // The order has passed the version of an earlier attempt, or that attempt is refused in the same way.
         doubt.settle();
         if let Some(refusal) = refusal {
             return Err(refusal);
@@ -69,12 +69,13 @@ pub(crate) async fn make(
     })
 }
 
-/// What became of the statement.
+/// The result of the statement.
 enum Written {
     Made,
-    /// The order was not at the version, or could not be locked.
+    /// The order was at another version, or could not be locked.
     Elsewhere,
-    /// The order was, and nothing was written: there is a return with this id, or it was suppressed.
+    /// The order was at the version and nothing was written: a return with this id exists, or the write was
+    /// suppressed.
     Not,
 }
 
@@ -103,7 +104,7 @@ async fn write(
     })
 }
 
-/// Whether there is a return with this id, and of the same request.
+/// Returns whether a return with this id exists, and whether the same request made it.
 async fn is_made(conn: &mut PgConnection, request: &ReturnRequest) -> Result<Option<bool>, Error> {
     let (skus, quantities) = lines(request);
     sqlx::query_scalar(sql::orders::RETURNED)

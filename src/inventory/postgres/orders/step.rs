@@ -1,4 +1,4 @@
-//! Steps of orders: each function is one attempt on one connection, and commits nothing of its own.
+//! Steps of orders. Each function is one attempt on one connection, and commits nothing.
 
 use std::collections::HashSet;
 
@@ -21,11 +21,11 @@ use crate::{
     },
 };
 
-/// How often one attempt reads the order and tries to write it, as long as others change it in between.
+/// How often one attempt reads the order and tries to write it while other transactions change it.
 pub(crate) const ROUNDS: u32 = 2;
 
-/// A step of an order. If an earlier attempt is in doubt, it is only ever repeated at the version of that
-/// attempt: of two statements with one version at most one takes effect.
+/// Makes a step of an order. If an earlier attempt is in doubt, the step is only repeated at the version of
+/// that attempt: of two statements with one version at most one takes effect.
 pub(crate) async fn step(
     conn: &mut PgConnection,
     step: &OrderStep,
@@ -57,7 +57,7 @@ pub(crate) async fn step(
                 _ => return Err(error),
             },
         };
-        // In a later snapshot: another call of this step may be the one that took the units.
+        // Read in a later snapshot: another call of this step may have taken the units.
         order = find(conn, step.id).await?;
         if order.version == read {
             return Err(refusal);
@@ -66,7 +66,7 @@ pub(crate) async fn step(
     Err(moved(&order, read))
 }
 
-/// Whether the order was at this version, in a state in which the step begins, and the step was made.
+/// Returns whether the order was at this version, in a state in which the step begins, and the step was made.
 async fn write(
     conn: &mut PgConnection,
     step: &OrderStep,
@@ -112,7 +112,8 @@ async fn cancel(
     Ok(!cancelled.try_get::<Vec<Uuid>, _>("cancelled")?.is_empty())
 }
 
-/// Cancels those of these orders that are unpaid and at these versions, each for its reason; no order twice.
+/// Cancels those of these orders that are unpaid and at these versions, each for its reason. No order may occur
+/// twice.
 pub(crate) async fn cancel_many(
     conn: &mut PgConnection,
     ids: &[Uuid],
@@ -148,7 +149,7 @@ async fn revive(
             return Ok(!rows.is_empty());
         }
         let lines = judge(&rows, id)?;
-        expiry.goes_on(policy, since)?;
+        expiry.check_progress(policy, since)?;
         let needed: Vec<Needed<'_>> = lines
             .iter()
             .map(|(sku, units)| Needed {
@@ -157,13 +158,13 @@ async fn revive(
                 version: None,
             })
             .collect();
-        // If the connection is lost meanwhile, the order is what it was.
+        // If the connection is lost meanwhile, the order is unchanged.
         let ended = expiry.end(conn, &needed, None).await;
         ended.map_err(|error| error.settled(Class::Busy { retry_after: None }))?;
     }
 }
 
-/// The units of each line, if expired holds cover what is short; or why the order can't be revived.
+/// Returns the units of each line if expired holds cover the short ones, or why the order can't be revived.
 fn judge(rows: &[PgRow], id: OrderId) -> Result<Vec<(Sku, i64)>, Error> {
     let (mut lines, mut short, mut behind) = (Vec::new(), Vec::new(), false);
     for row in rows {

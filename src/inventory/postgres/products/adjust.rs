@@ -1,4 +1,4 @@
-//! Adjustments of a stock. Expired holds are not in the way of one.
+//! Adjustments of a stock, which end expired holds if they need their units.
 
 use sqlx::{PgConnection, Row};
 
@@ -15,7 +15,8 @@ use crate::{
     },
 };
 
-/// Adjusts once per id, which is written with the change and found again when an attempt's outcome is unknown.
+/// Adjusts once per id, which is stored with the change and looked up when the outcome of an attempt is
+/// unknown.
 pub(crate) async fn exactly_once(
     executor: &Executor,
     adjustment: &Adjustment,
@@ -24,7 +25,7 @@ pub(crate) async fn exactly_once(
         .run("adjust stock", (), &|call, attempt, _| {
             Box::pin(async move {
                 let result = expiry::attempt(executor, call.since, attempt, adjustment).await;
-                // The id is another request's: no attempt of this one takes effect.
+                // The id belongs to another request: no attempt of this one takes effect.
                 if let Err(failed) = &result
                     && failed.error.kind() == ErrorKind::IdempotencyMismatch
                 {
@@ -66,8 +67,8 @@ impl Request for Adjustment {
             }) => return Ok(Piece::Done(product)),
             locked => locked,
         };
-        // In a later snapshot, as it may have been made while this attempt waited for the lock. It is answered
-        // as made, whatever became of the product.
+        // Read in a later snapshot, as the adjustment may have been made while this attempt waited for the
+        // lock. Its answer is the adjustment, also if the product was retired since.
         if let Some((product, delta)) = changed_by(conn, self.id).await? {
             return if product.sku == self.sku && delta == self.delta {
                 Ok(Piece::Done(product))
@@ -89,7 +90,7 @@ impl Request for Adjustment {
         if self.delta > 0 && product.stock.get().saturating_add(self.delta) > Stock::MAX.get() {
             return Err(self.beyond());
         }
-        // It fits and was not written: the work of a trigger or a policy.
+        // It fits and was not written: a trigger or a policy suppressed it.
         Err(Error::suppressed(Product::ENTITY, &self.sku))
     }
 }

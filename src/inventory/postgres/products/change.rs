@@ -1,4 +1,4 @@
-//! A change of one product, made once.
+//! A change of one product, made exactly once.
 
 use uuid::Uuid;
 
@@ -12,18 +12,18 @@ use crate::{
     postgres::Work,
 };
 
-/// What becomes of an attempt of a change that arrives after a later one was refused.
+/// How an attempt ends that arrives after a later one was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Late {
-    /// It is refused as well: the change names a version.
+    /// The attempt is refused as well: the change expects a version.
     Refused,
     /// Its transaction is never committed.
     NotCommitted,
-    /// It may be made.
+    /// The change may be made.
     Done,
 }
 
-/// Makes a change once: `token` is written with it and found again when an attempt's outcome is unknown.
+/// Makes a change once: `token` is stored with it and looked up when the outcome of an attempt is unknown.
 pub(crate) async fn exactly_once<'a>(
     executor: &Executor,
     label: &'static str,
@@ -57,8 +57,8 @@ pub(crate) async fn exactly_once<'a>(
         .await
 }
 
-/// Pauses or resumes the sale of a product, once per call: after an outcome that is unknown, another call
-/// may have undone what the first attempt did.
+/// Pauses or resumes the sale of a product, once per call: after an unknown outcome, another call may have
+/// undone the first attempt.
 pub(crate) async fn pause(
     executor: &Executor,
     label: &'static str,

@@ -1,4 +1,4 @@
-//! A product's row.
+//! The row of a product.
 
 use crate::{
     Version,

@@ -1,4 +1,4 @@
-//! Expired holds that are in the way of a request: each attempt ends a bounded number of them.
+//! Expired holds whose units a request needs: each attempt ends a bounded number of them.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,30 +15,31 @@ use crate::{
     postgres::{Failed, Lease, Work, directly},
 };
 
-/// After as many pieces in a row that ended nothing, although there was something to end, a trigger or a
-/// policy keeps the holds.
+/// After this many consecutive pieces that ended nothing although holds have expired, a trigger or a policy
+/// keeps the holds.
 const IDLE: u32 = 3;
 
-/// An answer, or the way to go on: what was ended so far is committed, and the request runs again.
+/// An answer, or the need to continue: the holds that were ended so far are committed, and the request runs
+/// again.
 #[derive(Debug)]
 pub(crate) enum Piece<T> {
     Done(T),
     Behind(Expiry),
 }
 
-/// A request that expired holds may be in the way of.
+/// A request that may need units of expired holds.
 pub(crate) trait Request: Sync {
     type Answer: Send + Sync;
 
-    /// What it needs, each product once and sorted.
+    /// Returns the units that it needs, each product once, sorted by SKU.
     fn needed(&self) -> Vec<Needed<'_>>;
 
-    /// The reservation whose own holds stay.
-    fn but(&self) -> Option<ReservationId> {
+    /// Returns the reservation whose own holds are not ended.
+    fn except(&self) -> Option<ReservationId> {
         None
     }
 
-    /// Decides once, after the pieces that were ended so far.
+    /// Decides after the pieces that were ended so far.
     fn decide(
         &self,
         conn: &mut PgConnection,
@@ -46,14 +47,16 @@ pub(crate) trait Request: Sync {
     ) -> impl Future<Output = Result<Piece<Self::Answer>, Error>> + Send;
 }
 
-/// In a transaction: ends a piece of the expired holds that are in the way, and decides.
+/// Ends a piece of the expired holds that the request needs, and decides, in a transaction.
 pub(crate) async fn end_and_decide<R: Request>(
     conn: &mut PgConnection,
     request: &R,
     expiry: &Expiry,
 ) -> Result<Piece<R::Answer>, Error> {
     let mut expiry = expiry.clone();
-    expiry.end(conn, &request.needed(), request.but()).await?;
+    expiry
+        .end(conn, &request.needed(), request.except())
+        .await?;
     request.decide(conn, expiry).await
 }
 
@@ -68,7 +71,7 @@ pub(crate) async fn in_transaction<R: Request>(
     until_decided(conn, policy, since, first, request).await
 }
 
-/// Goes on in the caller's transaction after the first piece.
+/// Continues in the caller's transaction after the first piece.
 pub(crate) async fn until_decided<R: Request>(
     conn: &mut PgConnection,
     policy: &RetryPolicy,
@@ -81,14 +84,14 @@ pub(crate) async fn until_decided<R: Request>(
         match piece {
             Piece::Done(answer) => return Ok(answer),
             Piece::Behind(expiry) => {
-                expiry.goes_on(policy, since)?;
+                expiry.check_progress(policy, since)?;
                 piece = end_and_decide(conn, request, &expiry).await?;
             }
         }
     }
 }
 
-/// Makes one attempt. Where expired holds are in the way, it goes on in transactions, each of which ends a piece
+/// Makes one attempt. If the request needs expired holds, continues in transactions, each of which ends a piece
 /// of them.
 pub(crate) async fn attempt<R: Request>(
     executor: &Executor,
@@ -111,7 +114,7 @@ pub(crate) async fn attempt<R: Request>(
     .await
 }
 
-/// Goes on in transactions after the first piece. `carried` is what they ended, once that is committed.
+/// Continues in transactions after the first piece. `carried`: the holds that they ended, after their commit.
 pub(crate) async fn in_pieces<R: Request>(
     executor: &Executor,
     lease: &mut Lease,
@@ -127,15 +130,16 @@ pub(crate) async fn in_pieces<R: Request>(
             Piece::Done(answer) => return Ok(answer),
             Piece::Behind(expiry) => &*carried.insert(expiry),
         };
-        let goes_on = expiry.goes_on(executor.policy(), since);
-        // The deadline has passed: no further attempt, whatever the error's class.
-        goes_on.map_err(|error| Failed::new(error, Class::Permanent))?;
+        // The deadline has passed: no further attempt, for any class of the error.
+        expiry
+            .check_progress(executor.policy(), since)
+            .map_err(|error| Failed::new(error, Class::Permanent))?;
         let next: Work<'_, '_, _> = &|conn, _| Box::pin(end_and_decide(conn, request, expiry));
         piece = executor.locking_attempt_on(lease, attempt, next).await?;
     }
 }
 
-/// Units that a request needs of a product, and the version that it expects.
+/// The units that a request needs of a product, and the version that it expects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Needed<'a> {
     pub(crate) sku: &'a Sku,
@@ -143,12 +147,12 @@ pub(crate) struct Needed<'a> {
     pub(crate) version: Option<Version>,
 }
 
-/// What a request has done so far about the holds that are in its way.
+/// The expired holds that a request has ended so far.
 #[derive(Clone, Debug)]
 pub(crate) struct Expiry {
     began: Instant,
     pieces: u32,
-    /// Pieces in a row that ended nothing.
+    /// Consecutive pieces that ended nothing.
     idle: u32,
     /// Versions that these pieces added to products.
     raised: BTreeMap<Sku, i64>,
@@ -164,17 +168,18 @@ impl Expiry {
         }
     }
 
-    /// Versions of a product that the pieces of this request added: no change of another request.
+    /// Returns the versions of a product that the pieces of this request added, which are no change by another
+    /// request.
     pub(crate) fn raised(&self, sku: &Sku) -> i64 {
         self.raised.get(sku).copied().unwrap_or_default()
     }
 
-    /// Ends the next piece, but for the holds of one reservation.
+    /// Ends the next piece, without the holds of one reservation.
     pub(crate) async fn end(
         &mut self,
         conn: &mut PgConnection,
         needed: &[Needed<'_>],
-        but: Option<ReservationId>,
+        except: Option<ReservationId>,
     ) -> Result<Cleanup, Error> {
         let expected = |line: &Needed<'_>| {
             let version = line.version.map(Version::get);
@@ -184,7 +189,7 @@ impl Expiry {
             .bind(needed.iter().map(|line| line.sku).collect::<Vec<_>>())
             .bind(needed.iter().map(|line| line.units).collect::<Vec<_>>())
             .bind(needed.iter().map(expected).collect::<Vec<_>>())
-            .bind(but.map(ReservationId::uuid))
+            .bind(except.map(ReservationId::uuid))
             .fetch_one(conn)
             .await
             .map_err(|error| Error::of_several(error, "hold", "that has expired"))?;
@@ -197,8 +202,9 @@ impl Expiry {
         Ok(ended)
     }
 
-    /// Whether the request, which began at `since`, may go on with the next piece.
-    pub(crate) fn goes_on(&self, policy: &RetryPolicy, since: Instant) -> Result<(), Error> {
+    /// Refuses a further piece if the request, which began at `since`, has passed its deadline or makes no
+    /// progress.
+    pub(crate) fn check_progress(&self, policy: &RetryPolicy, since: Instant) -> Result<(), Error> {
         if self.idle >= IDLE {
             return Err(Error::suppressed_in("holds", "hold", "that has expired"));
         }

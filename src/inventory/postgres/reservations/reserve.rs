@@ -1,4 +1,4 @@
-//! Reserving: holds all lines, or none.
+//! Reservations of units: all lines or none.
 
 use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Reserves, once per id or key.
+/// Reserves once per id or key.
 pub(crate) async fn exactly_once(
     executor: &Executor,
     request: &Reserve,
@@ -56,7 +56,7 @@ impl Request for Reserve {
         needed.collect()
     }
 
-    /// All lines in one statement that locks, judges and writes.
+    /// Locks, judges and writes all lines in one statement.
     async fn decide(
         &self,
         conn: &mut PgConnection,
@@ -100,7 +100,7 @@ async fn hold(conn: &mut PgConnection, request: &Reserve) -> Result<Vec<PgRow>, 
         .map_err(|error| Error::of_several(error, Reservation::ENTITY, request.id))
 }
 
-/// The reservation that an earlier call of this request made, by its id or its key.
+/// Returns the reservation that an earlier call of this request created, by its id or its key.
 async fn known(conn: &mut PgConnection, request: &Reserve) -> Result<Option<Reservation>, Error> {
     let rows = sqlx::query(sql::reservations::RESERVATION_KNOWN)
         .bind(request.id.uuid())
@@ -111,7 +111,7 @@ async fn known(conn: &mut PgConnection, request: &Reserve) -> Result<Option<Rese
     row::reservation(&rows.map_err(Error::before)?)
 }
 
-/// Whether a line can be had only when expired holds are ended; or why not all of them can be had.
+/// Returns whether a line is available only when expired holds are ended, or why not all lines are available.
 fn judge(rows: &[PgRow]) -> Result<bool, Error> {
     let mut known = Vec::with_capacity(rows.len());
     for row in rows {

@@ -7,7 +7,7 @@ super::statement::statements! {
 
     /// [`CANCEL`](super::orders::CANCEL) for a page of orders: cancels those that have still awaited payment for
     /// `$4` microseconds and are not locked, nor any product of theirs.
-    pub(crate) const SWEEP = "../orders/cancel.sql" {
+    pub(crate) const CANCEL_UNPAID = "../orders/cancel.sql" {
         "/* condition */" =>
             "AND o.pending_since <= pg_catalog.statement_timestamp() - $4::float8 * interval '1 microsecond'",
         "/* orders: wait */" => "SKIP LOCKED",

@@ -1,6 +1,6 @@
-//! The text of a statement, made from its file when the crate is compiled.
+//! The text of a statement, rendered from its file at compile time.
 
-/// A statement of the inventory, for tests that look at all of them.
+/// A statement of the inventory, for tests that read all of them.
 #[derive(Debug)]
 pub(crate) struct Statement {
     pub(crate) name: &'static str,
@@ -101,7 +101,7 @@ struct Output<const N: usize> {
 }
 
 impl<const N: usize> Output<N> {
-    /// Leaves white space out at the beginning.
+    /// Appends a byte, without white space at the beginning.
     const fn push(&mut self, byte: u8) {
         if self.length == 0 && byte.is_ascii_whitespace() {
             return;
@@ -112,7 +112,7 @@ impl<const N: usize> Output<N> {
         self.length += 1;
     }
 
-    /// Leaves comments out.
+    /// Appends a text without its comments.
     const fn push_all(&mut self, text: &[u8]) {
         let mut at = 0;
         while at < text.len() {

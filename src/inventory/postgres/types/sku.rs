@@ -1,4 +1,4 @@
-//! `Sku` as TEXT.
+//! The encoding of a `Sku` as TEXT.
 
 use sqlx::{
     Decode, Encode, Postgres, Type,

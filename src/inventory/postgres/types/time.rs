@@ -5,17 +5,17 @@ use sqlx::{
     postgres::{PgTypeInfo, PgValueFormat, PgValueRef, types::Oid},
 };
 
-/// TIMESTAMPTZ, read without sqlx's features for time: with both of them on, a host's own `query!`
+/// A TIMESTAMPTZ, decoded without sqlx's features for time: if both of them are enabled, a host's own `query!`
 /// warns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Time(pub(crate) DateTime<Utc>);
 
-/// PostgreSQL counts from the beginning of the year 2000: this many microseconds after Unix does.
+/// The microseconds from the Unix epoch to 2000-01-01, where PostgreSQL counts from.
 const EPOCH: i64 = 946_684_800_000_000;
 
 impl Type<Postgres> for Time {
     fn type_info() -> PgTypeInfo {
-        // In PostgreSQL's pg_type.dat, and never another.
+        // Fixed in PostgreSQL's pg_type.dat.
         PgTypeInfo::with_oid(Oid(1184))
     }
 }
@@ -36,6 +36,6 @@ impl Decode<'_, Postgres> for Time {
             .checked_add(EPOCH)
             .and_then(DateTime::from_timestamp_micros)
             .map(Self)
-            .ok_or_else(|| format!("{micros} microseconds from 2000 are no time").into())
+            .ok_or_else(|| format!("{micros} microseconds from 2000 are out of range").into())
     }
 }

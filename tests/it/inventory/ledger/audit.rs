@@ -52,7 +52,7 @@ async fn shop() -> (Db, PgInventory) {
 async fn an_untouched_shop_has_no_discrepancy() {
     let (_db, shop) = shop().await;
     let audit = shop.audit().await.unwrap();
-    assert_eq!(audit.to_string(), "the books balance");
+    assert_eq!(audit.to_string(), "no discrepancies");
     let memory = MemoryInventory::new();
     add(&memory, "pot", 5).await;
     memory.checkout(cart(&[("pot", 1)])).await.unwrap();
