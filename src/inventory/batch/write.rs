@@ -9,7 +9,7 @@ use crate::{
     Version, Versioned,
     inventory::{
         model::{Error, Order, Sku},
-        postgres::{row, sql::statement::statements, types::Time},
+        postgres::{checkout::facts, sql::statement::statements, types::Time},
     },
 };
 
@@ -150,7 +150,7 @@ pub(super) async fn lock(
 
 fn learn(rows: &[PgRow], known: &mut Known) -> Result<(), Error> {
     for row in rows {
-        if let Some(facts) = row::facts(row)? {
+        if let Some(facts) = facts::of_row(row)? {
             known.insert(row.try_get("sku")?, facts);
         }
     }

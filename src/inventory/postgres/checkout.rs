@@ -10,7 +10,7 @@ mod attempted;
 mod compared;
 mod decided;
 mod decision;
-mod facts;
+pub(crate) mod facts;
 mod guarded;
 mod sale;
 mod sell;

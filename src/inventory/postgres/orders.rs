@@ -3,6 +3,7 @@
 pub(crate) mod change;
 pub(crate) mod doubt;
 pub(crate) mod returns;
+mod row;
 pub(crate) mod step;
 
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::{row, sql};
+use super::sql;
 use crate::{
     Versioned,
     inventory::model::{Checkout, Error, Order, OrderFilter, OrderId, OrderStatus, Page},
@@ -59,8 +60,8 @@ pub(crate) async fn page(
 ) -> Result<Vec<Order>, Error> {
     let statuses: Vec<i16> = match &*filter.statuses {
         // Void orders are excluded, unless the filter names them.
-        [] => (0..row::status_code(OrderStatus::Void)).collect(),
-        statuses => statuses.iter().copied().map(row::status_code).collect(),
+        [] => (0..OrderStatus::Void.code()).collect(),
+        statuses => statuses.iter().copied().map(OrderStatus::code).collect(),
     };
     let rows = sqlx::query(sql::orders::ORDERS)
         .bind(page.after.map(OrderId::uuid))

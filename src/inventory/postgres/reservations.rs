@@ -3,12 +3,13 @@
 mod counts;
 pub(crate) mod expiry;
 pub(crate) mod reserve;
+mod row;
 
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, Row};
 
-use super::{executor::Executor, orders::micros, row, sql};
+use super::{executor::Executor, orders::micros, sql};
 use crate::{
     inventory::model::{Checkout, Error, Reservation, ReservationId, Sku, reserve::check_duration},
     postgres::Work,

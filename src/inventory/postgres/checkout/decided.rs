@@ -11,7 +11,7 @@ use crate::{
             hook::Hook,
             orders, reservations,
             reservations::expiry::{Expiry, Piece},
-            row, sql,
+            sql,
         },
     },
 };
@@ -115,7 +115,7 @@ pub(super) async fn judge_locked(conn: &mut PgConnection, request: &Checkout) ->
             Some(row) if row.try_get::<&str, _>("sku")? == line.sku.as_str() => rows.next(),
             _ => None,
         };
-        locked.push(row.map(row::facts).transpose()?.flatten());
+        locked.push(row.map(facts::of_row).transpose()?.flatten());
     }
     match request.judge(&locked) {
         // The next statement reads again, for the units of the reservation and of expired holds.

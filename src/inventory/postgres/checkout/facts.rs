@@ -2,9 +2,12 @@
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use crate::inventory::{
-    model::{Checkout, Error, Sku, checkout::Facts},
-    postgres::{reservations::expiry::Expiry, row, sql},
+use crate::{
+    Version,
+    inventory::{
+        model::{Checkout, Error, Sku, checkout::Facts},
+        postgres::{reservations::expiry::Expiry, row::money, sql},
+    },
 };
 
 pub(super) fn skus(request: &Checkout) -> Vec<&Sku> {
@@ -62,7 +65,7 @@ pub(super) async fn all(
 }
 
 pub(super) fn of(rows: &[PgRow]) -> Result<Vec<Option<Facts>>, Error> {
-    rows.iter().map(row::facts).collect()
+    rows.iter().map(of_row).collect()
 }
 
 /// As [`of`], from rows under the lock, with the units of the checkout's reservation and the versions that the
@@ -80,4 +83,20 @@ pub(super) fn locked(
         }
     }
     Ok(facts)
+}
+
+/// Returns the facts of a product; `None` if it does not exist.
+pub(crate) fn of_row(row: &PgRow) -> Result<Option<Facts>, Error> {
+    let Some(version) = row.try_get::<Option<Version>, _>("version")? else {
+        return Ok(None);
+    };
+    Ok(Some(Facts {
+        available: row.try_get("available")?,
+        expired: 0,
+        version,
+        price: money(row, "price")?,
+        paused: row.try_get("paused")?,
+        held: 0,
+        raised: 0,
+    }))
 }

@@ -13,7 +13,8 @@ use crate::{
         model::{Checkout, Error, Order, OrderLine},
         postgres::{
             hook::{Accepted, Change, Hook},
-            row, sql,
+            row::{money, wrote},
+            sql,
             types::Time,
         },
     },
@@ -81,7 +82,7 @@ pub(super) async fn made(
     request: &Checkout,
     rows: &[PgRow],
 ) -> Result<Option<Order>, Error> {
-    if row::wrote(rows)? {
+    if wrote(rows)? {
         accept(conn, hook, request, rows).await.map(Some)
     } else {
         Ok(None)
@@ -121,7 +122,7 @@ fn order(request: &Checkout, rows: &[PgRow]) -> Result<Order, Error> {
         lines.push(OrderLine::new(
             line.sku.clone(),
             line.quantity,
-            row::price(row)?,
+            money(row, "price")?,
         ));
     }
     let Time(created_at) = rows[0].try_get("created_at")?; // one row per line, and at least one line

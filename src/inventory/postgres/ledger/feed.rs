@@ -2,9 +2,10 @@
 
 use sqlx::{PgConnection, Row};
 
+use super::movements::movement;
 use crate::inventory::{
     model::{Error, FeedPosition, MovementFeed},
-    postgres::{row, sql},
+    postgres::sql,
 };
 
 /// Reads a page of the movements after `position`.
@@ -34,7 +35,7 @@ pub(crate) async fn since(
         let Some(transaction) = row.try_get("transaction_id")? else {
             continue; // nothing to read yet
         };
-        let movement = row::movement(row)?;
+        let movement = movement(row)?;
         page.next = FeedPosition {
             transaction,
             sku: movement.sku.to_string(),

@@ -1,12 +1,13 @@
 //! The ledger of one product.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Row, postgres::PgRow};
+use uuid::Uuid;
 
 use crate::{
     Version,
     inventory::{
-        model::{Error, Movement, Page, Sku},
-        postgres::{row, sql},
+        model::{Error, Movement, MovementKind, Page, Sku},
+        postgres::{sql, types::Time},
     },
 };
 
@@ -22,9 +23,19 @@ pub(crate) async fn page_of(
         .bind(i64::from(page.limit()))
         .fetch_all(conn)
         .await;
-    found
-        .map_err(Error::before)?
-        .iter()
-        .map(row::movement)
-        .collect()
+    found.map_err(Error::before)?.iter().map(movement).collect()
+}
+
+pub(crate) fn movement(row: &PgRow) -> Result<Movement, Error> {
+    let code: i16 = row.try_get("kind")?;
+    let kind = MovementKind::of_code(code);
+    let (delta, stock_after) = (row.try_get("delta")?, row.try_get("stock_after")?);
+    let (sku, version) = (row.try_get("sku")?, row.try_get("version")?);
+    let mut movement = Movement::new(sku, version, kind, delta, stock_after);
+    movement.order = row.try_get::<Option<Uuid>, _>("order_id")?.map(Into::into);
+    let reservation: Option<Uuid> = row.try_get("reservation_id")?;
+    movement.reservation = reservation.map(Into::into);
+    movement.reason = row.try_get("reason")?;
+    Time(movement.moved_at) = row.try_get("moved_at")?;
+    Ok(movement)
 }

@@ -10,7 +10,7 @@ use crate::inventory::{
     model::{
         BestSeller, ContendedProduct, Error, NegativeStock, Report, UnpaidOrder, report::Counts,
     },
-    postgres::{orders::micros, row, sql::ledger, types::Time},
+    postgres::{orders::micros, row::money, sql::ledger, types::Time},
 };
 
 pub(crate) async fn report(
@@ -55,7 +55,7 @@ pub(crate) async fn report(
     report.unpaid = rows(&unpaid, |row| {
         let Time(since) = row.try_get("pending_since")?;
         let id: Uuid = row.try_get("id")?;
-        Ok(UnpaidOrder::new(id.into(), since, row::total(row)?))
+        Ok(UnpaidOrder::new(id.into(), since, money(row, "total")?))
     })?;
     report.best_sellers = rows(&sellers, |row| {
         let (units, orders) = (row.try_get("units")?, row.try_get("orders")?);

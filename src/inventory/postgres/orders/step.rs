@@ -16,7 +16,8 @@ use crate::{
         },
         postgres::{
             reservations::expiry::{Expiry, Needed},
-            row, sql,
+            row::{impossible, wrote},
+            sql,
         },
     },
 };
@@ -145,7 +146,7 @@ async fn revive(
             .fetch_all(&mut *conn)
             .await
             .map_err(|error| Error::of_several(error, Order::ENTITY, id))?;
-        if rows.is_empty() || row::wrote(&rows)? {
+        if rows.is_empty() || wrote(&rows)? {
             return Ok(!rows.is_empty());
         }
         let lines = judge(&rows, id)?;
@@ -179,7 +180,7 @@ fn judge(rows: &[PgRow], id: OrderId) -> Result<Vec<(Sku, i64)>, Error> {
         let obtainable = available + row.try_get::<i64, _>("expired")?;
         behind |= available < asked;
         if obtainable < asked {
-            let asked = Quantity::new(asked).map_err(row::impossible)?;
+            let asked = Quantity::new(asked).map_err(impossible)?;
             short.push(Shortage::new(sku.clone(), asked, obtainable));
         }
         lines.push((sku, asked));

@@ -10,7 +10,12 @@ use crate::{
     RetryPolicy,
     inventory::{
         model::{Error, Quantity, Reservation, Reserve, Shortage, Sku},
-        postgres::{executor::Executor, orders::micros, row, sql},
+        postgres::{
+            executor::Executor,
+            orders::micros,
+            row::{impossible, wrote},
+            sql,
+        },
     },
 };
 
@@ -63,7 +68,7 @@ impl Request for Reserve {
         expiry: Expiry,
     ) -> Result<Piece<Reservation>, Error> {
         let rows = hold(conn, self).await?;
-        if row::wrote(&rows)? {
+        if wrote(&rows)? {
             let committed = !conn.is_in_transaction();
             let found = find(conn, self.id).await;
             return found
@@ -108,7 +113,7 @@ async fn known(conn: &mut PgConnection, request: &Reserve) -> Result<Option<Rese
         .bind(request.key.as_deref())
         .fetch_all(conn)
         .await;
-    row::reservation(&rows.map_err(Error::before)?)
+    super::row::reservation(&rows.map_err(Error::before)?)
 }
 
 /// Returns whether a line is available only when expired holds are ended, or why not all lines are available.
@@ -131,7 +136,7 @@ fn judge(rows: &[PgRow]) -> Result<bool, Error> {
         let obtainable = available + row.try_get::<i64, _>("expired")?;
         behind |= available < asked;
         if obtainable < asked {
-            let asked = Quantity::new(asked).map_err(row::impossible)?;
+            let asked = Quantity::new(asked).map_err(impossible)?;
             short.push(Shortage::new(sku, asked, obtainable));
         }
     }
