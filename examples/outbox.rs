@@ -1,8 +1,8 @@
-//! Low stock, told with the sale that made it low: an outbox table of the host's own, written by a hook
-//! in the sale's transaction, and a relay that sends what is in it.
+//! Low-stock events in the transaction of the sale: a hook writes them to an outbox table of the
+//! application, and a relay sends them.
 //!
-//! `cargo run --release --example outbox`. It uses the server at `DATABASE_URL`, in a database of its
-//! own, or starts a throwaway one.
+//! `cargo run --release --example outbox`. It creates a database on the server at `DATABASE_URL`, or starts
+//! a throwaway server.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -17,9 +17,12 @@ use optilock::{
     sqlx::{self, PgConnection, PgPool},
 };
 use support::{Durability, Server, signal::interrupted};
-use tokio::{sync::oneshot, task::JoinSet};
+use tokio::{
+    sync::oneshot::{self, error::TryRecvError},
+    task::JoinSet,
+};
 
-const OUTBOX: &str = "CREATE SCHEMA shop;
+const TABLES: &str = "CREATE SCHEMA shop;
     CREATE TABLE shop.outbox (
         id       bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
         order_id uuid   NOT NULL,
@@ -31,7 +34,7 @@ const PRODUCTS: [&str; 3] = ["clay-pot", "jug", "mug"];
 const STOCK: i64 = 40;
 const BUYERS: i64 = 150;
 
-/// Writes a row for every product that a sale takes below the threshold.
+/// Writes an event for each product that a sale takes below the threshold.
 #[derive(Debug)]
 struct LowStock {
     threshold: i64,
@@ -57,7 +60,7 @@ impl OnAccepted for LowStock {
     }
 }
 
-/// An event as it is sent.
+/// A row of the outbox.
 #[derive(Debug, sqlx::FromRow)]
 struct Event {
     id: i64,
@@ -65,8 +68,10 @@ struct Event {
     stock: i64,
 }
 
-/// Sends what is in the outbox, oldest first. What is sent and not committed is sent again: at least
-/// once, so the receiver looks at the id. Several relays skip each other's events.
+/// Sends the oldest events and deletes them from the outbox. Returns their number.
+///
+/// Events are delivered at least once: if the commit fails after sending, they are sent again, so the
+/// receiver must ignore ids that it has processed. Concurrent relays skip each other's events.
 async fn relay(pool: &PgPool, send: impl Fn(&Event)) -> Result<usize, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let take = "DELETE FROM shop.outbox WHERE id = ANY (ARRAY(
@@ -94,55 +99,73 @@ fn run() -> Result<(), BoxError> {
     println!("{}", server.version());
     tokio::runtime::Runtime::new()?.block_on(async {
         tokio::select! {
-            shown = show(&server) => shown,
+            result = run_on(&server) => result,
             () = interrupted() => Err("interrupted".into()),
         }
     })
 }
 
-/// In a database of its own, which goes when this ends or is dropped.
-async fn show(server: &Server) -> Result<(), BoxError> {
+/// Runs in a new database, which is dropped at the end and when the future is dropped.
+async fn run_on(server: &Server) -> Result<(), BoxError> {
     let database = server.create_database("outbox").await?;
     let pool = pool_options().connect_with(database.options()).await?;
-    let shown = play(&pool).await;
+    let result = demonstrate(&pool).await;
     pool.close().await;
     database.remove().await?;
-    shown
+    result
 }
 
-async fn play(pool: &PgPool) -> Result<(), BoxError> {
+async fn demonstrate(pool: &PgPool) -> Result<(), BoxError> {
     optilock::migrate(pool).await?;
-    sqlx::raw_sql(OUTBOX).execute(pool).await?;
+    sqlx::raw_sql(TABLES).execute(pool).await?;
     let shop = PgInventory::new(pool.clone()).with_hook(Arc::new(LowStock { threshold: 10 }));
-    let price = Money::new(45_000, "MXN".parse()?)?;
     for name in PRODUCTS {
-        let product = NewProduct::new(Sku::new(name)?, name, price).with_stock(Stock::new(STOCK)?);
-        shop.add_product(product).await?;
+        shop.add_product(product(name, STOCK)?).await?;
     }
-
     println!(
         "\n{BUYERS} buyers, {} products of {STOCK} units\n",
         PRODUCTS.len()
     );
-    let (stop, mut stopped) = oneshot::channel::<()>();
-    let relaying = tokio::spawn({
-        let pool = pool.clone();
-        async move {
-            let mut sent = 0;
-            loop {
-                let events = relay(&pool, |Event { id, sku, stock }| {
-                    println!("  sent event {id}: {sku} is low, {stock} left");
-                });
-                match events.await? {
-                    // Emptied, and nobody writes any more.
-                    0 if stopped.try_recv() != Err(oneshot::error::TryRecvError::Empty) => break,
-                    0 => tokio::time::sleep(Duration::from_millis(10)).await,
-                    events => sent += events,
-                }
-            }
-            Ok::<_, sqlx::Error>(sent)
+    let (stop, stopped) = oneshot::channel();
+    let relay = tokio::spawn(relay_until(pool.clone(), stopped));
+    let sold = sell(&shop).await?;
+    let error = sell_without_address(pool, &shop).await?;
+    println!("\n  a sale of 5 vases is rolled back with its delivery: {error}");
+    drop(stop);
+    let sent = relay.await??;
+    println!(
+        "\n{sold} of {BUYERS} checkouts accepted, {sent} events sent: one per product, none for the vase."
+    );
+    assert_eq!(sent, PRODUCTS.len(), "one event per product with low stock");
+    assert!(shop.audit().await?.is_clean(), "the audit is clean");
+    Ok(())
+}
+
+fn product(name: &str, stock: i64) -> Result<NewProduct, BoxError> {
+    let price = Money::new(45_000, "MXN".parse()?)?;
+    Ok(NewProduct::new(Sku::new(name)?, name, price).with_stock(Stock::new(stock)?))
+}
+
+/// Relays events until `stopped` and the outbox is empty. Returns the number of events.
+async fn relay_until(
+    pool: PgPool,
+    mut stopped: oneshot::Receiver<()>,
+) -> Result<usize, sqlx::Error> {
+    let mut sent = 0;
+    loop {
+        let events = relay(&pool, |Event { id, sku, stock }| {
+            println!("  sent event {id}: stock of {sku} is low, {stock} left");
+        });
+        match events.await? {
+            0 if stopped.try_recv() != Err(TryRecvError::Empty) => return Ok(sent),
+            0 => tokio::time::sleep(Duration::from_millis(10)).await,
+            events => sent += events,
         }
-    });
+    }
+}
+
+/// Sends all checkouts concurrently. Returns the number of accepted ones.
+async fn sell(shop: &PgInventory) -> Result<i64, BoxError> {
     let mut buyers = JoinSet::new();
     for buyer in 0..BUYERS {
         let shop = shop.clone();
@@ -157,32 +180,24 @@ async fn play(pool: &PgPool) -> Result<(), BoxError> {
         });
     }
     let mut sold = 0;
-    for bought in buyers.join_all().await {
-        sold += i64::from(bought?);
+    for accepted in buyers.join_all().await {
+        sold += i64::from(accepted?);
     }
+    Ok(sold)
+}
 
-    // A sale that is rolled back with the host's own rows leaves no event.
-    let delivery = NewProduct::new(Sku::new("vase")?, "vase", price).with_stock(Stock::new(12)?);
-    let vase = shop.add_product(delivery).await?.sku;
+/// Sells in a transaction whose second statement fails, so that sale and event are rolled back. Returns
+/// the error.
+async fn sell_without_address(pool: &PgPool, shop: &PgInventory) -> Result<Error, BoxError> {
+    let vase = shop.add_product(product("vase", 12)?).await?.sku;
     let policy = RetryPolicy::new();
-    let undone = transact(pool, &policy, async |tx| {
+    let result = transact(pool, &policy, async |tx| {
         let line = Line::new(vase.clone(), Quantity::new(5)?);
         let order = shop.checkout_in(tx, &Checkout::new([line])?).await?;
-        let deliver = sqlx::query("INSERT INTO shop.deliveries (order_id) VALUES ($1)");
-        let delivered = deliver.bind(order.id.uuid()).execute(&mut **tx).await;
-        delivered.map(drop).map_err(Error::Database)
+        let delivery = sqlx::query("INSERT INTO shop.deliveries (order_id) VALUES ($1)");
+        let inserted = delivery.bind(order.id.uuid()).execute(&mut **tx).await;
+        inserted.map(drop).map_err(Error::from)
     });
-    let undone = undone.await.expect_err("a delivery needs an address");
-    println!(
-        "\n  5 vases are sold and not delivered, so neither: {}",
-        undone.error
-    );
-
-    drop(stop);
-    let sent = relaying.await??;
-    println!("\n{sold} of {BUYERS} bought. {sent} events: one per product, and none of the vase.");
-    // What this program is about.
-    assert_eq!(sent, PRODUCTS.len(), "one event per product that ran low");
-    assert!(shop.audit().await?.is_clean(), "the books balance");
-    Ok(())
+    let failed = result.await.expect_err("a delivery requires an address");
+    Ok(failed.error)
 }

@@ -1,9 +1,9 @@
-//! The guide: how to think about locking, retrying, transactions and stock.
+//! The guide: how to use locking, retries, transactions and the inventory, and the reasons.
 //!
-//! Read [`locking`] first. [`retrying`] needs no database. `transactions`, `rows`, `existing_tables`
-//! and `http` are about tables of your own on PostgreSQL; `inventory`, `orders`, `reservations`,
-//! `flash_sales` and `display` about the shop, `operations` and `tuning` about running it. Three are by
-//! role, for the shop that is among the examples: `front_end`, `sre` and `tech_leads`.
+//! Begin with [`locking`]. [`retrying`] needs no database. `transactions`, `rows`, `existing_tables`
+//! and `http` are about your own tables on PostgreSQL; `inventory`, `orders`, `reservations`,
+//! `flash_sales` and `display` about the inventory; `operations` and `tuning` about running it. `front_end`,
+//! `sre` and `tech_leads` are for these roles, with the shop of the examples.
 
 #[doc = include_str!("guide/locking.md")]
 pub mod locking {}

@@ -27,6 +27,8 @@ mod batch;
 #[cfg(feature = "cache")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cache")))]
 pub mod cache;
+#[cfg(feature = "metrics")]
+mod figures;
 mod janitor;
 mod layer;
 mod memory;

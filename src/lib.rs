@@ -1,18 +1,17 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
-//! Optimistic locking: concurrent writers never lose each other's updates, and a shop never sells
-//! stock that it does not have.
+//! Optimistic locking for Rust: no lost updates, no overselling.
 //!
-//! Two buyers read "one left", both buy, and the same pot is sold twice. A writer that says which
-//! [`Version`] it read is refused when the row has moved on, with a [`Conflict`], and
-//! [`with_retry`] reads and decides again: bounded, jittered, and never after an outcome that
-//! nobody knows.
+//! Two buyers read "one left", both buy, and the same pot is sold twice. With optimistic locking, a write
+//! states the [`Version`] that was read. If the row has moved on, the write is refused with a
+//! [`Conflict`], and [`with_retry`] reads and decides again. Its attempts are limited, its delays are
+//! jittered, and an unknown outcome is not retried.
 //!
 //! ```
 //! use optilock::{Conflict, RetryPolicy, Version, with_retry};
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! let written = with_retry(&RetryPolicy::new(), async |attempt| {
-//!     // read the row, decide, write it at the version that was read
+//!     // Read the row, decide, and write it at the version that was read.
 //!     let read = Version::FIRST;
 //!     if attempt.number() == 1 {
 //!         let found = Version::new(2).unwrap();
@@ -25,14 +24,15 @@
 //! # }
 //! ```
 //!
-//! The crate has three floors, each a feature; a floor knows those below it and nothing above:
+//! The crate has three floors. A floor knows those below it and nothing above.
 //!
-//! - the core, always there: [`Version`], [`Versioned`], [`with_retry`];
-//! - `postgres`: versioned rows of your own tables, and transactions that survive what really happens
-//!   to them;
-//! - `inventory`, the default: products, checkout and orders on PostgreSQL, and in memory.
+//! - The core is always available: [`Version`], [`Versioned`], [`with_retry`].
+//! - The feature `postgres` adds versioned rows of your own tables, and transactions that handle lost
+//!   connections, cancelled futures and swallowed errors.
+//! - The feature `inventory`, on by default, adds products, checkout, reservations and orders on PostgreSQL
+//!   and in memory.
 //!
-//! The [`guide`] tells how to use them, and why they are as they are.
+//! The [`guide`] explains how to use them, and the reasons behind the design.
 
 mod error_chain;
 pub mod guide;
@@ -67,7 +67,7 @@ pub use retry::{
 };
 pub use version::{Conflict, ParseVersionError, Version, Versioned};
 
-/// The sqlx that this crate works with.
+/// The version of sqlx that this crate uses.
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use sqlx;

@@ -1,11 +1,11 @@
-//! Versioned rows of any table, and transactions that survive what really happens to them.
+//! Versioned rows of any table, and transactions that handle lost connections, cancelled futures and
+//! swallowed errors.
 //!
-//! [`versioned_row!`](crate::versioned_row) says which struct is a row of which table;
-//! [`PgRepository`] reads such rows and writes them only for who has read their current version.
-//! [`transact`] owns `BEGIN` and `COMMIT`, retries whole attempts, and knows what an error means in
-//! the phase in which it came: a connection lost before `COMMIT` took nothing with it, one lost at
-//! `COMMIT` leaves the outcome unknown. sqlx's own errors get a [`Class`](crate::Class) by
-//! [`Classify`](crate::Classify).
+//! [`versioned_row!`](crate::versioned_row) describes the table of a struct. [`PgRepository`] reads and
+//! writes its rows: a write at a version that is no longer current is refused. [`transact`] owns `BEGIN`
+//! and `COMMIT`, retries whole attempts, and judges an error by its phase: if the connection is lost before
+//! `COMMIT`, nothing was stored; if it is lost at `COMMIT`, the outcome is unknown. Errors of sqlx have a
+//! [`Class`](crate::Class) by [`Classify`](crate::Classify).
 //!
 //! ```no_run
 //! use optilock::{RetryPolicy, Version, postgres::{Error, PgRepository, transact}, sqlx, versioned_row};
@@ -25,7 +25,7 @@
 //!         return Ok(false);
 //!     }
 //!     seat.taken = true;
-//!     seats.update_in(tx, &seat).await?; // refused if another writer was faster, and tried again
+//!     seats.update_in(tx, &seat).await?; // a conflict if another writer was faster: tried again
 //!     sqlx::query("INSERT INTO theatre.tickets (seat) VALUES (7)").execute(&mut **tx).await?;
 //!     Ok::<_, Error>(true)
 //! })
@@ -34,57 +34,44 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The [guide](crate::guide::rows) tells which operation is for what.
+//! The [guide](crate::guide::rows) explains which operation to use.
 
 mod assertion;
 mod bind;
-mod bulk;
 mod classify;
 mod error;
-mod failed;
 mod hot_rows;
-mod lease;
-mod modify;
-mod outcome;
 mod pool;
 mod repository;
 mod row;
-#[cfg(feature = "inventory")]
-mod scoped;
 mod sql;
 mod transaction;
-mod verify;
 mod version;
-mod write;
 
 #[cfg(feature = "inventory")]
 pub(crate) use assertion::suppressed_table;
-pub use bulk::Bulk;
 pub(crate) use classify::{
-    Judgement, Phase, Situation, advice, class_in, class_of_busy, class_of_unknown, is_forbidden,
-    is_out_of_range, is_read_only, is_stale_plan, is_unique_violation,
+    Phase, advice, class_in, class_of_busy, class_of_unknown, is_out_of_range, is_unique_violation,
 };
 #[cfg(feature = "inventory")]
 pub(crate) use classify::{
-    is_aborted, is_cancelled, is_ledger_key, is_lock_timeout, is_of_statement, is_refused_row,
+    is_aborted, is_cancelled, is_forbidden, is_ledger_key, is_lock_timeout, is_of_statement,
+    is_refused_row,
 };
 #[cfg(feature = "inventory")]
 pub(crate) use error::Repr;
 pub use error::{Error, ErrorKind};
-pub(crate) use failed::Failed;
-pub(crate) use lease::{Lease, OfSqlx, on_connection};
-pub use outcome::WriteOutcome;
 pub use pool::{PoolOptions, pool_options};
-pub use repository::PgRepository;
+pub use repository::{PgRepository, bulk::Bulk, outcome::WriteOutcome};
 pub use row::PgVersioned;
+pub(crate) use transaction::OfSqlx;
 #[cfg(feature = "inventory")]
-pub(crate) use scoped::{Pending, Scope, Work, directly, in_transaction};
-#[cfg(feature = "inventory")]
-pub(crate) use transaction::Begin;
+pub(crate) use transaction::{
+    Begin, Failed, Lease, Pending, READ_COMMITTED, Scope, Work, directly, in_transaction,
+};
 pub use transaction::{Isolation, TransactOptions, Tx, TxOperation, transact, transact_with};
-pub(crate) use transaction::{READ_COMMITTED, attempt};
 
-/// For what [`versioned_row!`](crate::versioned_row) expands to, and nobody else.
+/// Only for the expansion of [`versioned_row!`](crate::versioned_row).
 #[doc(hidden)]
 pub mod __private {
     pub use super::{

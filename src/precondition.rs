@@ -1,15 +1,15 @@
-//! Checks the version that an HTTP client names in the header `If-Match`.
+//! The precondition that an HTTP client states in the header `If-Match`.
 
 use std::{fmt, str::FromStr};
 
 use crate::{Class, Classify, Version};
 
-/// The versions in an `If-Match` header (RFC 9110, section 13.1.1): a request with this header may
-/// only be done if the resource is at one of them.
+/// The versions in an `If-Match` header (RFC 9110, section 13.1.1): the request may be executed only if
+/// the resource is at one of them.
 ///
-/// To write with a condition: read the row, [`check`](Self::check) its version, then update the row
-/// that was read. The update compares the version that was read, so that a write between the two
-/// steps is a conflict and no lost update.
+/// For a conditional write, read the row, [`check`](Self::check) its version, and update the row that was
+/// read. The update compares the version that was read, so that a write between the two steps is a conflict
+/// and not a lost update.
 ///
 /// ```
 /// use optilock::{IfMatch, PreconditionFailed, Version};
@@ -30,25 +30,24 @@ use crate::{Class, Classify, Version};
 /// # Ok::<(), optilock::ParseIfMatchError>(())
 /// ```
 ///
-/// Tags compare strongly. A weak tag (`W/"5"`), and a tag that [`Version::etag`] did not make, are
-/// read and match nothing: a header with no other tag always fails. The guide has a page on HTTP.
+/// Tags compare strongly. A weak tag (`W/"5"`), and a tag that is not one of [`Version::etag`], are valid and
+/// match nothing: a header with no other tag always fails. The guide has a page on HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IfMatch {
-    /// `*`: any version, as long as the resource exists.
+    /// `*`: any version, provided that the resource exists.
     Any,
-    /// One of these versions. Empty if the client named only tags that match nothing.
+    /// One of these versions. Empty if the header has only tags that match nothing.
     Versions(Vec<Version>),
 }
 
 impl IfMatch {
     /// Checks the version of the row that was read.
     ///
-    /// The row must then be written at this version: a write at *any* version would be the lost
-    /// update again.
+    /// Then write the row at this version: a write at *any* version could be a lost update.
     ///
     /// # Errors
     ///
-    /// [`PreconditionFailed`] if the header does not name `current`, and is not `*`.
+    /// [`PreconditionFailed`] if the header neither names `current` nor is `*`.
     pub fn check(&self, current: Version) -> Result<(), PreconditionFailed> {
         match self {
             Self::Versions(named) if !named.contains(&current) => Err(PreconditionFailed {
@@ -60,18 +59,18 @@ impl IfMatch {
     }
 }
 
-/// The resource is at a version that the client's [`IfMatch`] does not name; nothing was written.
+/// The error of a request whose [`IfMatch`] does not name the current version. Nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PreconditionFailed {
-    /// The version that the resource has now.
+    /// The current version of the resource.
     pub current: Version,
-    /// The versions that the client named. Empty if it named only tags that match nothing.
+    /// The versions in the header. Empty if it has only tags that match nothing.
     pub named: Vec<Version>,
 }
 
 impl PreconditionFailed {
-    /// The HTTP status: 412 Precondition Failed.
+    /// Returns the HTTP status: 412 Precondition Failed.
     #[must_use]
     pub const fn http_status(&self) -> u16 {
         412
@@ -98,14 +97,14 @@ impl fmt::Display for PreconditionFailed {
 
 impl std::error::Error for PreconditionFailed {}
 
-/// Permanent: the client has to read the resource and decide again.
+/// Permanent: the client has to read the resource again and decide again.
 impl Classify for PreconditionFailed {
     fn class(&self) -> Class {
         Class::Permanent
     }
 }
 
-/// Reads the header's value: `*`, or entity tags with commas between.
+/// Reads the header's value: `*`, or entity tags that are separated by commas.
 impl FromStr for IfMatch {
     type Err = ParseIfMatchError;
 
@@ -116,7 +115,7 @@ impl FromStr for IfMatch {
         }
         let (mut rest, mut tags, mut versions) = (value, 0, Vec::new());
         while !rest.is_empty() {
-            // Empty elements of a list are to be ignored (section 5.6.1).
+            // Empty elements of a list are ignored (section 5.6.1).
             if let Some(after) = rest.strip_prefix(|it| it == ',' || is_space(it)) {
                 rest = after;
                 continue;
@@ -144,7 +143,7 @@ const fn is_space(it: char) -> bool {
     matches!(it, ' ' | '\t')
 }
 
-/// The entity tag at the beginning, weak or strong, with its quotes; and what follows.
+/// Splits off the first entity tag, weak or strong, with its quotes.
 fn split_tag(text: &str) -> Option<(&str, &str)> {
     let opaque = text.strip_prefix("W/").unwrap_or(text).strip_prefix('"')?;
     let end = text.len() - opaque.len() + opaque.find('"')?;
@@ -154,103 +153,7 @@ fn split_tag(text: &str) -> Option<(&str, &str)> {
     valid.then_some((tag, rest))
 }
 
-/// A header value that is neither `*` nor a list of entity tags: 400 Bad Request.
+/// The error of a header value that is neither `*` nor a list of entity tags: 400 Bad Request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an If-Match header: expected * or quoted entity tags, such as \"5\"")]
 pub struct ParseIfMatchError(());
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn versions(of: &[i64]) -> IfMatch {
-        IfMatch::Versions(of.iter().map(|&it| Version::new(it).unwrap()).collect())
-    }
-
-    #[test]
-    fn what_clients_send() {
-        for (value, expected) in [
-            ("*", IfMatch::Any),
-            (" * ", IfMatch::Any),
-            ("\"5\"", versions(&[5])),
-            ("\"5\", \"7\"", versions(&[5, 7])),
-            ("\"5\",\t\"7\" ,\"5\"", versions(&[5, 7])),
-            (", \"5\",,", versions(&[5])),
-            ("W/\"5\"", versions(&[])),
-            ("W/\"5\", \"6\"", versions(&[6])),
-            (
-                "\"abc\", \"\", \"05\", \"5 \"".replace("5 ", "5!").as_str(),
-                versions(&[]),
-            ),
-            ("\"a,b\", \"8\"", versions(&[8])),
-        ] {
-            assert_eq!(value.parse(), Ok(expected), "{value}");
-        }
-    }
-
-    #[test]
-    fn what_is_malformed() {
-        for value in [
-            "",
-            " ",
-            ",",
-            "5",
-            "\"5",
-            "5\"",
-            "\"5\" \"6\"",
-            "*, \"5\"",
-            "w/\"5\"",
-            "\"5\";",
-            "\"a b\"",
-            "\"\u{7f}\"",
-        ] {
-            assert_eq!(
-                value.parse::<IfMatch>(),
-                Err(ParseIfMatchError(())),
-                "{value:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn only_a_named_version_passes() {
-        let (five, six) = (Version::new(5).unwrap(), Version::new(6).unwrap());
-        for header in ["*", "\"5\"", "\"4\", \"5\"", "W/\"6\", \"5\""] {
-            assert_eq!(header.parse::<IfMatch>().unwrap().check(five), Ok(()));
-        }
-        for (header, message) in [
-            ("\"5\"", "expected version 5, found 6"),
-            ("\"5\", \"7\"", "expected version 5 or 7, found 6"),
-            ("W/\"6\"", "no tag in If-Match names a version, found 6"),
-            ("\"other\"", "no tag in If-Match names a version, found 6"),
-        ] {
-            let failed = header.parse::<IfMatch>().unwrap().check(six).unwrap_err();
-            assert_eq!(
-                failed.to_string(),
-                format!("precondition failed: {message}")
-            );
-            assert_eq!(failed.current, six);
-            assert_eq!(
-                (failed.http_status(), failed.class()),
-                (412, Class::Permanent)
-            );
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn anything_is_read_or_refused(value in "\\PC{0,20}") {
-            let _ = value.parse::<IfMatch>();
-        }
-
-        #[test]
-        fn what_etag_writes_is_read(of in proptest::collection::vec(1..=i64::MAX, 1..5)) {
-            let tags: Vec<String> = of.iter().map(|&it| Version::new(it).unwrap().etag()).collect();
-            let read: IfMatch = tags.join(", ").parse().unwrap();
-            for version in of {
-                prop_assert_eq!(read.check(Version::new(version).unwrap()), Ok(()));
-            }
-        }
-    }
-}

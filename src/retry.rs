@@ -1,4 +1,4 @@
-//! The loop: try, and try again.
+//! The retry loop.
 
 mod attempt;
 mod backoff;
@@ -14,13 +14,13 @@ mod start;
 mod tests;
 
 pub use attempt::Attempt;
-pub use backoff::Backoff;
+pub use backoff::{Backoff, Jitter};
 pub use budget::RetryBudget;
 pub(crate) use class::{Asking, GaveUp, stand_in};
 pub use class::{Class, Classify};
 pub use error::{RetryError, StopReason};
 pub use operation::Operation;
-pub use policy::{Jitter, RetryPolicy};
+pub use policy::RetryPolicy;
 
 pub(crate) use run::Run;
 
@@ -29,31 +29,32 @@ use std::pin::pin;
 
 /// Runs `op` until it succeeds, as often and as long as `policy` allows.
 ///
-/// The operation reads, decides and writes; it is called anew for every attempt, as `async |attempt|
+/// The operation reads, decides and writes. It is called again for every attempt, as `async |attempt|
 /// { .. }` or as `|attempt| async move { .. }`. Put the retry around a whole transaction, never
-/// inside one. For an operation that needs `&mut` to something there is [`with_retry_mut`].
+/// inside one. If the operation needs `&mut` access to a value, use [`with_retry_mut`].
 ///
-/// What happens after a failure is up to its [`Class`]: conflicts and busy systems are retried,
-/// permanent errors are not, nor are unknown outcomes unless the policy says so. After a conflict
-/// of the first attempt, and before the first attempt that
-/// [locks](RetryPolicy::with_locking_after), there is no delay.
-/// [`Class::Busy`]'s `retry_after` prolongs a delay and never shortens it, also past the policy's
-/// maximum.
+/// The [`Class`] of an error decides what follows: conflicts and busy systems are retried, permanent
+/// errors are not, and unknown outcomes only if the policy
+/// [says so](RetryPolicy::with_unknown_retried). There is no delay after a conflict of the first
+/// attempt, and none before the first attempt that [locks](RetryPolicy::with_locking_after).
+/// The `retry_after` of [`Class::Busy`] prolongs a delay, also past the policy's maximum, and never
+/// shortens it.
 ///
-/// Time counts from the start of the first attempt, which is when its future first has to wait. An
-/// operation that is ready at its first poll and succeeds costs no reading of the clock.
+/// Time counts from the start of the first attempt, which is when its future first returns pending. An
+/// operation that is ready at its first poll and succeeds does not read the clock.
 ///
-/// It does not allocate, and touches tokio's timer only for delays above zero. Each retry is a `DEBUG`
-/// event with target `optilock::retry`, each delay a `DEBUG` span `waiting`, giving up is a `WARN` event
-/// (`DEBUG` if the first attempt failed for good). Dropping the future cancels the attempt that runs.
+/// The loop does not allocate, and uses tokio's timer only for delays above zero. Each retry is a `DEBUG`
+/// event with target `optilock::retry`, each delay a `DEBUG` span `waiting`. Giving up is a `WARN` event,
+/// or a `DEBUG` event if the first attempt failed permanently. Dropping the future cancels the running
+/// attempt.
 ///
 /// # Errors
 ///
-/// [`RetryError`] with the error of the last attempt and the reason to stop.
+/// [`RetryError`] with the error of the last attempt and the reason why the retry stopped.
 ///
 /// # Panics
 ///
-/// When it has to wait outside of a tokio runtime with its timer enabled.
+/// If a delay is due outside of a tokio runtime with its timer enabled.
 ///
 /// # Example
 ///
@@ -90,7 +91,7 @@ where
 {
     async move {
         let mut since = None;
-        // A block, so that the attempt is gone before the next one begins.
+        // A block, so that the attempt is dropped before the next one begins.
         let first = {
             let attempt = pin!(op(Run::first(policy)));
             let since = &mut since;
@@ -106,11 +107,11 @@ where
     }
 }
 
-/// Every attempt but the first.
+/// Runs every attempt but the first.
 #[cold]
 #[expect(
     clippy::manual_async_fn,
-    reason = "an async fn keeps its arguments beside what becomes of them"
+    reason = "an async fn keeps its arguments and its variables, and its future is larger"
 )]
 fn again<T, E, F, Fut>(
     mut run: Run<'_>,
@@ -136,18 +137,18 @@ where
     }
 }
 
-/// As [`with_retry`], and lends `context` to each attempt.
+/// Runs `op` as [`with_retry`] does, and lends `context` to each attempt.
 ///
-/// For operations that change something of the caller's: a connection, a counter, a buffer. A
-/// tuple lends several things.
+/// For operations that change a value of the caller: a connection, a counter, a buffer. To lend several
+/// values, use a tuple.
 ///
 /// # Errors
 ///
-/// [`RetryError`] with the error of the last attempt and the reason to stop.
+/// [`RetryError`] with the error of the last attempt and the reason why the retry stopped.
 ///
 /// # Panics
 ///
-/// When it has to wait outside of a tokio runtime with its timer enabled.
+/// If a delay is due outside of a tokio runtime with its timer enabled.
 ///
 /// # Example
 ///

@@ -1,4 +1,4 @@
-//! What a row's version is, who has one, and what it means when it moved on.
+//! Versions of rows, and the conflict of a write at an old version.
 
 use std::{
     fmt::{self, Debug, Display},
@@ -7,13 +7,10 @@ use std::{
     str::FromStr,
 };
 
-#[cfg(test)]
-mod tests;
-
-/// The version of a row: a whole number from 1, one more with every write.
+/// The version of a row: a whole number from 1 that grows by one with every write.
 ///
-/// A writer states the version that it read; the write takes effect only if the row still has it.
-/// It fits a `BIGINT` column, and an `Option<Version>` is no larger than a `Version`.
+/// A writer states the version that it read, and the write takes effect only if the row still has that
+/// version. A version fits a `BIGINT` column. An `Option<Version>` has the size of a `Version`.
 ///
 /// ```
 /// use optilock::Version;
@@ -28,13 +25,13 @@ mod tests;
 pub struct Version(NonZeroI64);
 
 impl Version {
-    /// The version of a row that was just inserted: 1.
+    /// The version of a new row: 1.
     pub const FIRST: Self = match Self::new(1) {
         Some(first) => first,
         None => panic!("1 is a version"),
     };
 
-    /// The version with this number, or `None` below 1.
+    /// Returns the version with this number, or `None` below 1.
     #[must_use]
     pub const fn new(value: i64) -> Option<Self> {
         match NonZeroI64::new(value) {
@@ -43,15 +40,15 @@ impl Version {
         }
     }
 
-    /// The number, from 1 to [`i64::MAX`].
+    /// Returns the number, from 1 to [`i64::MAX`].
     #[must_use]
     pub const fn get(self) -> i64 {
         self.0.get()
     }
 
-    /// The version after this one, or `None` after [`i64::MAX`].
+    /// Returns the next version, or `None` after [`i64::MAX`].
     ///
-    /// It neither wraps nor starts again: a version that came back would let a stale write through.
+    /// It does not wrap: with a repeated version, a stale write would succeed.
     #[must_use]
     pub const fn next(self) -> Option<Self> {
         match self.get().checked_add(1) {
@@ -60,7 +57,7 @@ impl Version {
         }
     }
 
-    /// This version as a strong entity tag (RFC 9110, section 8.8.3), for the `ETag` header.
+    /// Returns this version as a strong entity tag (RFC 9110, section 8.8.3), for the `ETag` header.
     ///
     /// ```
     /// use optilock::Version;
@@ -72,11 +69,11 @@ impl Version {
         format!("\"{self}\"")
     }
 
-    /// The version in an entity tag that [`etag`](Self::etag) made. For the whole of an `If-Match`
-    /// header there is [`IfMatch`](crate::IfMatch).
+    /// Returns the version in an entity tag of [`etag`](Self::etag), or `None` for any other tag. For a whole
+    /// `If-Match` header use [`IfMatch`](crate::IfMatch).
     ///
-    /// `None` for everything else, weak tags (`W/"5"`) among it: `If-Match` compares strongly
-    /// (RFC 9110, section 13.1.1), and a weak tag never matches there.
+    /// A weak tag (`W/"5"`) is `None` as well: `If-Match` compares strongly (RFC 9110, section 13.1.1), and
+    /// a weak tag never matches.
     ///
     /// ```
     /// use optilock::Version;
@@ -102,12 +99,12 @@ impl Debug for Version {
     }
 }
 
-/// Reads what [`Display`] writes and nothing else: no sign, no leading zero, no space.
+/// Reads the format of [`Display`] only: no sign, no leading zero, no space.
 impl FromStr for Version {
     type Err = ParseVersionError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // i64's own parser would take "+5" and "007": two spellings of one version.
+        // The parser of i64 accepts "+5" and "007": several spellings of one version.
         if !text.starts_with(|first: char| matches!(first, '1'..='9')) {
             return Err(ParseVersionError(()));
         }
@@ -118,7 +115,7 @@ impl FromStr for Version {
     }
 }
 
-/// A text that is no [`Version`].
+/// The error of a text that is not a [`Version`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a version: expected a whole number from 1 to {max}", max = i64::MAX)]
 pub struct ParseVersionError(());
@@ -143,7 +140,7 @@ impl<'de> serde::Deserialize<'de> for Version {
     }
 }
 
-/// A row, or an aggregate's root, that carries a [`Version`].
+/// A row, or the root of an aggregate, with a [`Version`].
 ///
 /// ```
 /// use optilock::{Version, Versioned};
@@ -159,23 +156,23 @@ impl<'de> serde::Deserialize<'de> for Version {
 /// }
 /// ```
 pub trait Versioned {
-    /// What tells one row from another.
+    /// The type of the id.
     type Id: Clone + Eq + Hash + Display + Debug + Send + Sync + 'static;
 
-    /// The kind of thing, in lowercase: `"product"`. Used in errors, events and metrics.
+    /// The kind of row, in lowercase: `"product"`. Used in errors, events and metrics.
     const ENTITY: &'static str;
 
-    /// Which one it is.
+    /// Returns the id.
     fn id(&self) -> &Self::Id;
 
-    /// The version at which it was read.
+    /// Returns the version at which the row was read.
     fn version(&self) -> Version;
 }
 
-/// Somebody else was faster: the row is no longer at the version that the writer had read.
+/// The error of a write whose row is no longer at the version that the writer has read.
 ///
-/// Nothing was written. Read again, decide again, write again: that is what
-/// [`with_retry`](crate::with_retry) does with it.
+/// Nothing was written. The writer has to read the row again and decide again, as
+/// [`with_retry`](crate::with_retry) does.
 ///
 /// ```
 /// use optilock::{Conflict, Version};
@@ -191,17 +188,17 @@ pub trait Versioned {
 #[error("{entity} {id} moved on: expected version {expected}, found {actual}")]
 #[non_exhaustive]
 pub struct Conflict {
-    /// The kind of thing, as in [`Versioned::ENTITY`].
+    /// The kind of row, as in [`Versioned::ENTITY`].
     pub entity: &'static str,
-    /// Which one, as its [`Versioned::Id`] is displayed.
+    /// The id, as [`Versioned::Id`] is displayed.
     pub id: String,
-    /// The version that the writer had read.
+    /// The version that the writer has read.
     pub expected: Version,
     /// The version that the row has now.
     pub actual: Version,
 }
 
-/// An object with `entity`, `id`, `expected` and `actual`: the body of a 409 or 412.
+/// Serialises as an object with `entity`, `id`, `expected` and `actual`: the body of a 409 or 412.
 #[cfg(feature = "serde")]
 #[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
 impl serde::Serialize for Conflict {
@@ -217,7 +214,7 @@ impl serde::Serialize for Conflict {
 }
 
 impl Conflict {
-    /// A conflict over the `entity` called `id`.
+    /// Returns a conflict over the `entity` with this `id`.
     #[must_use]
     pub fn new(entity: &'static str, id: impl Display, expected: Version, actual: Version) -> Self {
         Self {

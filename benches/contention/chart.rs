@@ -1,4 +1,4 @@
-//! The picture in the README.
+//! The chart in the README.
 
 use std::error::Error;
 
@@ -7,21 +7,21 @@ use plotters::prelude::{
     SVGBackend, WHITE,
 };
 
-use crate::checkouts::{Measured, Way};
+use crate::checkouts::{Measured, Method};
 
 const SIZE: (u32, u32) = (760, 420);
 
-fn colour(way: Way) -> RGBColor {
-    match way {
-        Way::ByHand => RGBColor(110, 110, 110),
-        Way::Optimistic => RGBColor(214, 137, 16),
-        Way::Pessimistic => RGBColor(125, 60, 152),
-        Way::Guarded => RGBColor(31, 119, 180),
-        Way::BatchedInventory => RGBColor(20, 140, 60),
+fn colour(method: Method) -> RGBColor {
+    match method {
+        Method::ByHand => RGBColor(110, 110, 110),
+        Method::Optimistic => RGBColor(214, 137, 16),
+        Method::Pessimistic => RGBColor(125, 60, 152),
+        Method::Guarded => RGBColor(31, 119, 180),
+        Method::Batched => RGBColor(20, 140, 60),
     }
 }
 
-/// Orders per second of one product over the number of buyers.
+/// Draws orders per second of one product over the number of buyers.
 pub(crate) fn draw(measured: &[Measured], file: &str) -> Result<(), Box<dyn Error>> {
     let area = SVGBackend::new(file, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
@@ -43,13 +43,13 @@ pub(crate) fn draw(measured: &[Measured], file: &str) -> Result<(), Box<dyn Erro
         .y_label_formatter(&whole)
         .light_line_style(WHITE)
         .draw()?;
-    for (index, way) in Way::ALL.into_iter().enumerate() {
+    for (index, method) in Method::ALL.into_iter().enumerate() {
         let rows = measured.iter().filter(|row| row.products == 1);
         let points = rows.map(|row| (row.buyers as f64, row.rates[index]));
-        let style = colour(way).stroke_width(3);
+        let style = colour(method).stroke_width(3);
         chart
             .draw_series(LineSeries::new(points, style).point_size(3))?
-            .label(way.name())
+            .label(method.name())
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
     }
     chart

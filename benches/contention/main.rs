@@ -1,10 +1,9 @@
-//! Many writers of few rows: checkouts by every strategy, and versioned rows, beside what one writes by
-//! hand.
+//! Contention: checkouts by every strategy, and versioned rows, compared with handwritten code.
 //!
-//! `cargo bench --bench contention` ends with tables of ratios; `-- tables` prints them alone, `--
-//! rows` those of versioned rows and transactions, `-- --quick` within five minutes with criterion's own figures, and `-- chart` draws
-//! `benches/contention.svg` from them. The tables are measured in turns, so that a machine that changes its pace
-//! does so for everybody. The server is durable, as in production.
+//! `cargo bench --bench contention` ends with tables of ratios. `-- tables` prints only the tables, `-- rows`
+//! only those of versioned rows and transactions, `-- --quick` takes five minutes including criterion's own
+//! figures, and `-- chart` draws `benches/contention.svg` from the tables. The candidates of a table take turns,
+//! so that a change of the machine's speed affects all of them. The server is durable, as in production.
 
 mod chart;
 mod checkouts;
@@ -20,30 +19,30 @@ fn median(values: &mut [f64]) -> f64 {
 }
 
 fn main() {
-    let asked = |flag: &str| std::env::args().any(|argument| argument == flag);
+    let has_flag = |flag: &str| std::env::args().any(|argument| argument == flag);
     let mut criterion = Criterion::default().configure_from_args();
     let server = Server::find_or_start(Durability::Durable).expect("a PostgreSQL server");
-    let (of_rows, of_checkouts) = if asked("--list") {
+    let (row_rounds, checkout_rounds) = if has_flag("--list") {
         (0, 0)
-    } else if asked("--test") {
+    } else if has_flag("--test") {
         (1, 1)
-    } else if asked("--quick") {
+    } else if has_flag("--quick") {
         (5, 1)
     } else {
         (25, 5)
     };
-    // "tables", "rows" and "chart" are the names of nothing that criterion measures.
+    // Criterion takes "tables", "rows" and "chart" as filters, and no benchmark has such a name.
     println!("{}", server.version());
-    let measured = if asked("rows") {
+    let measured = if has_flag("rows") {
         Vec::new()
     } else {
-        checkouts::run(&mut criterion, &server, of_checkouts, asked("--test"))
+        checkouts::run(&mut criterion, &server, checkout_rounds, has_flag("--test"))
     };
-    rows::run(&mut criterion, &server, of_rows);
+    rows::run(&mut criterion, &server, row_rounds);
     criterion.final_summary();
-    if asked("chart") {
+    if has_flag("chart") {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/contention.svg");
         chart::draw(&measured, file).expect("the chart can be written");
-        println!("drawn: {file}");
+        println!("wrote {file}");
     }
 }

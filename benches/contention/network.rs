@@ -1,4 +1,4 @@
-//! A network between client and server: everything that passes takes half a round trip.
+//! A simulated network between client and server: all data is delayed by half a round trip.
 
 use std::{
     io::{Read, Write},
@@ -11,18 +11,24 @@ use std::{
 
 use optilock::sqlx::postgres::PgConnectOptions;
 
-/// Options that lead to the same database, over a network with this round trip. By threads: a runtime's
-/// timer is too coarse for a quarter of a millisecond. They end with their connections.
+/// Returns options that connect to the same database over a network with this round trip.
+///
+/// It uses threads, because the timer of the runtime is too coarse for a quarter of a millisecond. The
+/// threads end with their connections.
 pub(crate) fn between(upstream: PgConnectOptions, round_trip: Duration) -> PgConnectOptions {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port of our own");
-    let port = listener.local_addr().expect("it is bound").port();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let port = listener.local_addr().expect("the listener is bound").port();
     let options = upstream.clone().host("127.0.0.1").port(port);
-    // Over a socket the host would not be asked.
+    // Options with a Unix socket ignore the host.
     let options = match upstream.get_socket() {
         None => options,
         Some(_) => PgConnectOptions::new_without_pgpass()
             .username(upstream.get_username())
-            .database(upstream.get_database().expect("a database of our own"))
+            .database(
+                upstream
+                    .get_database()
+                    .expect("the options name a database"),
+            )
             .host("127.0.0.1")
             .port(port),
     };
@@ -34,16 +40,16 @@ pub(crate) fn between(upstream: PgConnectOptions, round_trip: Duration) -> PgCon
             if let Some(directory) = upstream.get_socket() {
                 let path = directory.join(format!(".s.PGSQL.{}", upstream.get_port()));
                 let server = UnixStream::connect(path).expect("the server's socket");
-                let back = server.try_clone().expect("a socket has two ends");
-                carry(clone(&client), server, delay);
-                carry(back, client, delay);
+                let back = server.try_clone().expect("a socket can be cloned");
+                forward(clone(&client), server, delay);
+                forward(back, client, delay);
             } else {
                 let address = (upstream.get_host(), upstream.get_port());
                 let server = TcpStream::connect(address).expect("the server's port");
                 server.set_nodelay(true).expect("a TCP socket");
                 let back = clone(&server);
-                carry(clone(&client), server, delay);
-                carry(back, client, delay);
+                forward(clone(&client), server, delay);
+                forward(back, client, delay);
             }
         }
     });
@@ -51,10 +57,10 @@ pub(crate) fn between(upstream: PgConnectOptions, round_trip: Duration) -> PgCon
 }
 
 fn clone(stream: &TcpStream) -> TcpStream {
-    stream.try_clone().expect("a socket has two ends")
+    stream.try_clone().expect("a socket can be cloned")
 }
 
-fn carry(
+fn forward(
     mut from: impl Read + Send + 'static,
     mut to: impl Write + Send + 'static,
     delay: Duration,

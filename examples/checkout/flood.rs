@@ -1,4 +1,4 @@
-//! Buyers order as fast as they can: what does it cost not to oversell?
+//! The flood: buyers send checkouts as fast as they can. Shows the throughput of each method.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,22 +6,22 @@ use indicatif::ProgressBar;
 use optilock::inventory::{Sku, Stock};
 
 use crate::{
-    contender::Contender,
-    crowd::{self, Outcome},
-    fault::Fault,
+    buyers::{self, Tally},
+    error::BoxError,
+    method::Method,
     report::Flooded,
     seller::Seller,
     shop::Shop,
 };
 
-/// Contenders take turns of about this length, so that a machine that is busy with something else
-/// for a while slows all of them down alike.
+/// The approximate length of a turn. Methods take turns, so that other load on the machine slows all of
+/// them down equally.
 const TURN: Duration = Duration::from_millis(500);
 
-/// Before anything is measured, on another shelf.
-const PRACTICE: Duration = Duration::from_millis(300);
+/// The length of the warm-up, which sells other products.
+const WARMUP: Duration = Duration::from_millis(300);
 
-/// What is asked of all contenders.
+/// The parameters, equal for all methods.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flood {
     pub(crate) buyers: u32,
@@ -30,75 +30,72 @@ pub(crate) struct Flood {
     pub(crate) length: Duration,
 }
 
-/// One contender, with a shelf of its own.
-struct Lane {
-    contender: Contender,
+/// One method with products of its own.
+struct Run {
+    method: Method,
     seller: Seller,
     skus: Arc<[Sku]>,
-    outcome: Outcome,
+    tally: Tally,
 }
 
 impl Flood {
     pub(crate) async fn run(
         self,
         shop: &Shop,
-        contenders: &[Contender],
+        methods: &[Method],
         bar: &ProgressBar,
-    ) -> Result<Vec<Flooded>, Fault> {
+    ) -> Result<Vec<Flooded>, BoxError> {
         let rounds = u32::try_from(self.length.as_millis().div_ceil(TURN.as_millis()))?;
-        bar.set_length(contenders.len() as u64 * (u64::from(rounds) + 1));
-        let mut lanes = Vec::new();
-        for &contender in contenders {
-            bar.set_message(format!("flood: {contender}, warming up"));
-            lanes.push(self.lane(shop, contender).await?);
+        bar.set_length(methods.len() as u64 * (u64::from(rounds) + 1));
+        let mut runs = Vec::new();
+        for &method in methods {
+            bar.set_message(format!("flood: {method}, warm-up"));
+            runs.push(self.prepare(shop, method).await?);
             bar.inc(1);
         }
         for round in 1..=rounds {
-            for lane in &mut lanes {
-                let contender = lane.contender;
-                bar.set_message(format!("flood: {contender}, round {round} of {rounds}"));
+            for run in &mut runs {
+                let method = run.method;
+                bar.set_message(format!("flood: {method}, round {round} of {rounds}"));
                 let turn = self.length / rounds;
-                let outcome = crowd::again(&lane.seller, &lane.skus, self.buyers, turn).await?;
-                lane.outcome.add(outcome);
+                let tally = buyers::buy_repeatedly(&run.seller, &run.skus, self.buyers, turn);
+                run.tally.add(tally.await?);
                 bar.inc(1);
             }
-            // Nobody always comes after the same one.
-            lanes.reverse();
+            // Alternates the order, so that no method always follows the same one.
+            runs.reverse();
         }
         if rounds % 2 == 1 {
-            lanes.reverse();
+            runs.reverse();
         }
         let mut rows = Vec::new();
-        for lane in lanes {
-            rows.push(self.row(shop, lane).await?);
+        for run in runs {
+            rows.push(self.row(shop, run).await?);
         }
         Ok(rows)
     }
 
-    async fn lane(self, shop: &Shop, contender: Contender) -> Result<Lane, Fault> {
-        let practice = self.shelf(shop, contender, "practice-").await?;
-        crowd::again(&shop.seller(contender), &practice, self.buyers, PRACTICE).await?;
-        Ok(Lane {
-            contender,
-            seller: shop.seller(contender),
-            skus: self.shelf(shop, contender, "").await?,
-            outcome: Outcome::default(),
+    async fn prepare(self, shop: &Shop, method: Method) -> Result<Run, BoxError> {
+        let warmup = self.add_products(shop, method, "warmup-").await?;
+        buyers::buy_repeatedly(&shop.seller(method), &warmup, self.buyers, WARMUP).await?;
+        Ok(Run {
+            method,
+            seller: shop.seller(method),
+            skus: self.add_products(shop, method, "").await?,
+            tally: Tally::default(),
         })
     }
 
-    async fn shelf(
+    async fn add_products(
         self,
         shop: &Shop,
-        contender: Contender,
-        name: &str,
-    ) -> Result<Arc<[Sku]>, Fault> {
+        method: Method,
+        prefix: &str,
+    ) -> Result<Arc<[Sku]>, BoxError> {
         let mut skus = Vec::new();
         for number in 1..=self.skus {
-            let sku = Sku::new(format!(
-                "flood-{}-{name}{contender:?}-{number}",
-                self.buyers
-            ))?;
-            shop.add_product(contender, &sku, self.stock).await?;
+            let sku = Sku::new(format!("flood-{}-{prefix}{method:?}-{number}", self.buyers))?;
+            shop.add_product(method, &sku, self.stock).await?;
             skus.push(sku);
         }
         Ok(skus.into())
@@ -106,38 +103,38 @@ impl Flood {
 
     #[expect(
         clippy::cast_precision_loss,
-        reason = "rates for people; orders stay far below 2^52"
+        reason = "a displayed rate; the number of orders stays far below 2^52"
     )]
-    async fn row(self, shop: &Shop, lane: Lane) -> Result<Flooded, Fault> {
-        let mut sales = lane.outcome.sales;
+    async fn row(self, shop: &Shop, run: Run) -> Result<Flooded, BoxError> {
+        let mut sales = run.tally.sales;
         sales.sort_unstable();
-        let effort = lane.seller.effort();
+        let counters = run.seller.counters();
         Ok(Flooded {
-            strategy: lane.contender,
+            strategy: run.method,
             buyers: self.buyers,
             skus: self.skus,
             orders: sales.len(),
-            orders_per_second: rounded(sales.len() as f64 / lane.outcome.elapsed.as_secs_f64()),
+            orders_per_second: rounded(sales.len() as f64 / run.tally.elapsed.as_secs_f64()),
             p50_ms: percentile(&sales, 50),
             p99_ms: percentile(&sales, 99),
-            conflicts: effort.conflicts,
-            attempts_mean: rounded(effort.attempts_mean),
-            attempts_max: effort.attempts_max,
-            escaped: lane.outcome.escaped,
-            sold: shop.sold(lane.contender, &lane.skus).await?,
-            sold_out: lane.outcome.refused > 0,
+            conflicts: counters.conflicts,
+            attempts_mean: rounded(counters.attempts_mean),
+            attempts_max: counters.attempts_max,
+            escaped: run.tally.escaped,
+            sold: shop.sold(run.method, &run.skus).await?,
+            sold_out: run.tally.refused > 0,
         })
     }
 }
 
-/// The latency that so many per cent did not exceed, in milliseconds; 0 if nothing was sold.
+/// Returns a percentile of the latencies in milliseconds; 0 if there is none.
 fn percentile(sorted: &[Duration], per_cent: usize) -> f64 {
     let rank = (sorted.len() * per_cent).div_ceil(100);
     let latency = rank.checked_sub(1).map_or(Duration::ZERO, |at| sorted[at]);
     rounded(latency.as_secs_f64() * 1_000.0)
 }
 
-/// To three decimals: more would pretend.
+/// Rounds to three decimals.
 fn rounded(number: f64) -> f64 {
     (number * 1_000.0).round() / 1_000.0
 }

@@ -1,16 +1,15 @@
-//! Read, check, write: what oversells.
+//! Checkouts by handwritten SQL without a lock: read, check, write. This oversells.
 //!
-//! `optilock.products` would refuse a negative stock by its own CHECK, so this sells from tables of
-//! its own, as they were before anybody thought of that.
+//! A CHECK constraint of `optilock.products` refuses a negative stock, so this uses tables without one.
 
 use optilock::{
     inventory::{Sku, Stock},
     sqlx::{self, PgPool},
 };
 
-use crate::{fault::Fault, seller::Answer};
+use crate::{error::BoxError, seller::Outcome};
 
-pub(crate) async fn create_tables(pool: &PgPool) -> Result<(), Fault> {
+pub(crate) async fn create_tables(pool: &PgPool) -> Result<(), BoxError> {
     sqlx::raw_sql(
         "CREATE SCHEMA naive;
          CREATE TABLE naive.products (sku text PRIMARY KEY, stock bigint NOT NULL);
@@ -21,7 +20,7 @@ pub(crate) async fn create_tables(pool: &PgPool) -> Result<(), Fault> {
     Ok(())
 }
 
-pub(crate) async fn add_product(pool: &PgPool, sku: &Sku, stock: Stock) -> Result<(), Fault> {
+pub(crate) async fn add_product(pool: &PgPool, sku: &Sku, stock: Stock) -> Result<(), BoxError> {
     sqlx::query("INSERT INTO naive.products (sku, stock) VALUES ($1, $2)")
         .bind(sku.as_str())
         .bind(stock.get())
@@ -30,15 +29,15 @@ pub(crate) async fn add_product(pool: &PgPool, sku: &Sku, stock: Stock) -> Resul
     Ok(())
 }
 
-/// One unit.
-pub(crate) async fn buy(pool: &PgPool, sku: &Sku) -> Result<Answer, Fault> {
+/// Buys one unit.
+pub(crate) async fn buy(pool: &PgPool, sku: &Sku) -> Result<Outcome, BoxError> {
     let mut conn = pool.acquire().await?;
     let stock: i64 = sqlx::query_scalar("SELECT stock FROM naive.products WHERE sku = $1")
         .bind(sku.as_str())
         .fetch_one(&mut *conn)
         .await?;
     if stock < 1 {
-        return Ok(Answer::Refused);
+        return Ok(Outcome::Refused);
     }
     sqlx::query("UPDATE naive.products SET stock = stock - 1 WHERE sku = $1")
         .bind(sku.as_str())
@@ -48,11 +47,11 @@ pub(crate) async fn buy(pool: &PgPool, sku: &Sku) -> Result<Answer, Fault> {
         .bind(sku.as_str())
         .execute(&mut *conn)
         .await?;
-    Ok(Answer::Sold)
+    Ok(Outcome::Sold)
 }
 
-/// Units sold of these products.
-pub(crate) async fn sold(pool: &PgPool, skus: &[&str]) -> Result<i64, Fault> {
+/// Returns the number of units sold of these products.
+pub(crate) async fn sold(pool: &PgPool, skus: &[&str]) -> Result<i64, BoxError> {
     let sold = sqlx::query_scalar("SELECT count(*) FROM naive.orders WHERE sku = ANY($1)")
         .bind(skus)
         .fetch_one(pool)

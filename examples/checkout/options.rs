@@ -5,37 +5,37 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum, value_parser};
 use optilock::inventory::Stock;
 
-use crate::{contender::Contender, fault::Fault};
+use crate::{error::BoxError, method::Method};
 
-/// Shows who oversells, who does not, and how fast, on a real PostgreSQL.
+/// Compares strategies of selling from a PostgreSQL database: overselling and throughput.
 ///
-/// Uses the server at DATABASE_URL, in a database of its own that it drops at the end; else starts a
-/// throwaway server, which leaves nothing behind either.
+/// Creates a database on the server at DATABASE_URL and drops it at the end. If DATABASE_URL is not set,
+/// starts a throwaway server and removes it at the end.
 #[derive(Debug, Parser)]
 #[command(name = "checkout")]
 pub(crate) struct Options {
-    /// Buyers at the same time, each with a connection: 1 to 256 [default: race 64, flood 32, and
-    /// at last 256 who share the connections]
+    /// Concurrent buyers, each with a connection: 1 to 256 [default: race 64, flood 32, then 256 that
+    /// share the connections]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=256))]
     buyers: Option<u32>,
 
-    /// Units of each product at the start [default: race 10, flood as many as there can be]
+    /// Units of each product at the start [default: race 10, flood the maximum]
     #[arg(long, value_name = "N", value_parser = value_parser!(i64).range(1..=Stock::MAX.get()))]
     stock: Option<i64>,
 
-    /// Products among which the flood's buyers choose at random: 1 to 10,000. The race has one
+    /// Products of the flood, chosen at random: 1 to 10,000. The race has one
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=10_000))]
     pub(crate) skus: u32,
 
-    /// How long the flood lasts for each strategy, in seconds: 0.1 to 600
+    /// Duration of the flood for each strategy, in seconds: 0.1 to 600
     #[arg(long, value_name = "S", default_value = "3", value_parser = seconds)]
     pub(crate) seconds: Duration,
 
-    /// Who takes part; may be repeated, or a list with commas [default: all]
+    /// Strategy to run; may be repeated, or a comma-separated list [default: all]
     #[arg(long = "strategy", value_name = "NAME", value_delimiter = ',')]
-    strategies: Vec<Contender>,
+    strategies: Vec<Method>,
 
-    /// Show only this part
+    /// Run only this part
     #[arg(long)]
     only: Option<Part>,
 
@@ -47,64 +47,63 @@ pub(crate) struct Options {
 /// A part of the demonstration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
-    /// Many buyers, few units, one each
+    /// More buyers than units, one checkout each
     Race,
-    /// Buyers order as fast as they can
+    /// Buyers send checkouts as fast as they can
     Flood,
 }
 
 impl Options {
-    /// Refuses what cannot be shown, each by itself allowed though it may be.
-    pub(crate) fn check(&self) -> Result<(), Fault> {
-        if self.shows(Part::Flood)
-            && !self.shows(Part::Race)
-            && self.strategies == [Contender::Naive]
-        {
+    /// Rejects combinations of options that leave nothing to run.
+    pub(crate) fn check(&self) -> Result<(), BoxError> {
+        if self.runs(Part::Flood) && !self.runs(Part::Race) && self.strategies == [Method::Naive] {
             return Err(
-                "naive takes part in the race only: it writes fewer rows than the others, to a \
-                table of its own, so its speed says nothing"
+                "naive runs in the race only: it writes fewer rows than the other strategies, so its \
+                 throughput is not comparable"
                     .into(),
             );
         }
         Ok(())
     }
 
-    pub(crate) fn shows(&self, part: Part) -> bool {
+    pub(crate) fn runs(&self, part: Part) -> bool {
         self.only.is_none_or(|only| only == part)
     }
 
-    /// Who takes part on PostgreSQL.
-    pub(crate) fn contenders(&self, part: Part) -> Vec<Contender> {
-        let wanted = |contender: &Contender| {
-            self.strategies.is_empty() || self.strategies.contains(contender)
-        };
-        Contender::ON_POSTGRES
+    /// Returns the methods to run on PostgreSQL.
+    pub(crate) fn methods(&self, part: Part) -> Vec<Method> {
+        let wanted =
+            |method: &Method| self.strategies.is_empty() || self.strategies.contains(method);
+        Method::ON_POSTGRES
             .into_iter()
             .filter(wanted)
-            .filter(|contender| part == Part::Race || *contender != Contender::Naive)
+            .filter(|method| part == Part::Race || *method != Method::Naive)
             .collect()
     }
 
-    /// How many buyers, where the server has `room` for so many connections more.
-    pub(crate) fn buyers(&self, part: Part, room: u32) -> Result<u32, Fault> {
+    /// Returns the number of buyers, where the server has `free` connections left.
+    pub(crate) fn buyers(&self, part: Part, free: u32) -> Result<u32, BoxError> {
         match self.buyers {
-            Some(buyers) if buyers > room => Err(format!(
-                "--buyers {buyers} needs as many connections, and the server has {room} left (see SHOW \
-                 max_connections, and who else is connected)"
+            Some(buyers) if buyers > free => Err(format!(
+                "--buyers {buyers} needs as many connections, the server has {free} left (see SHOW \
+                 max_connections and pg_stat_activity)"
             )
             .into()),
             Some(buyers) => Ok(buyers),
-            None if room == 0 => Err("the server has no connection left (see SHOW max_connections)".into()),
-            None => Ok(room.min(match part {
+            None if free == 0 => {
+                Err("the server has no connection left (see SHOW max_connections)".into())
+            }
+            None => Ok(free.min(match part {
                 Part::Race => 64,
                 Part::Flood => 32,
             })),
         }
     }
 
-    /// Buyers of the last rows, in which combined shows what more of them do for it, beside what is written by
-    /// hand: by default. They share the connections of the others.
-    pub(crate) const fn crowd(&self) -> Option<u32> {
+    /// Returns the number of buyers for the last rows of the flood, which compare `batched` with
+    /// `for_update_by_hand` under more load; `None` if the number of buyers is given. These buyers share the
+    /// connections.
+    pub(crate) const fn many_buyers(&self) -> Option<u32> {
         if self.buyers.is_none() {
             Some(256)
         } else {
@@ -112,18 +111,18 @@ impl Options {
         }
     }
 
-    /// Connections for the larger of the parts that are shown.
-    pub(crate) fn most_buyers(&self, room: u32) -> Result<u32, Fault> {
+    /// Returns the number of connections that the larger of the parts needs.
+    pub(crate) fn most_buyers(&self, free: u32) -> Result<u32, BoxError> {
         let mut most = 0;
         for part in [Part::Race, Part::Flood] {
-            if self.shows(part) {
-                most = most.max(self.buyers(part, room)?);
+            if self.runs(part) {
+                most = most.max(self.buyers(part, free)?);
             }
         }
         Ok(most)
     }
 
-    pub(crate) fn stock(&self, part: Part) -> Result<Stock, Fault> {
+    pub(crate) fn stock(&self, part: Part) -> Result<Stock, BoxError> {
         Ok(match (self.stock, part) {
             (Some(units), _) => Stock::new(units)?,
             (None, Part::Race) => Stock::new(10)?,
@@ -135,6 +134,6 @@ impl Options {
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.1..=600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("not a number of seconds within 0.1 and 600".to_owned()),
+        _ => Err("not a number of seconds between 0.1 and 600".to_owned()),
     }
 }

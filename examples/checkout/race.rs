@@ -1,55 +1,55 @@
-//! Many buyers, few units, one each: who sells more than there is?
+//! The race: more buyers than units, one checkout each. Shows which methods oversell.
 
 use indicatif::ProgressBar;
 use optilock::inventory::{Sku, Stock};
 
-use crate::{contender::Contender, crowd, fault::Fault, report::Raced, shop::Shop};
+use crate::{buyers, error::BoxError, method::Method, report::Raced, shop::Shop};
 
 pub(crate) async fn run(
     shop: &Shop,
-    contenders: &[Contender],
+    methods: &[Method],
     buyers: u32,
     stock: Stock,
     bar: &ProgressBar,
-) -> Result<Vec<Raced>, Fault> {
-    bar.set_length(contenders.len() as u64);
+) -> Result<Vec<Raced>, BoxError> {
+    bar.set_length(methods.len() as u64);
     let mut rows = Vec::new();
-    for &contender in contenders {
-        bar.set_message(format!("race: {contender}"));
-        rows.push(heat(shop, contender, buyers, stock).await?);
+    for &method in methods {
+        bar.set_message(format!("race: {method}"));
+        rows.push(run_method(shop, method, buyers, stock).await?);
         bar.inc(1);
     }
     Ok(rows)
 }
 
-async fn heat(
+async fn run_method(
     shop: &Shop,
-    contender: Contender,
+    method: Method,
     buyers: u32,
     stock: Stock,
-) -> Result<Raced, Fault> {
-    // One round on another shelf first: connections that never saw the statements would start late.
-    let practice = Sku::new(format!("race-practice-{contender:?}"))?;
-    shop.add_product(contender, &practice, Stock::new(buyers.into())?)
+) -> Result<Raced, BoxError> {
+    // Warms up on another product: a connection that has not prepared the statements starts late.
+    let warmup = Sku::new(format!("race-warmup-{method:?}"))?;
+    shop.add_product(method, &warmup, Stock::new(buyers.into())?)
         .await?;
-    crowd::once(&shop.seller(contender), &practice, buyers).await?;
+    buyers::buy_once(&shop.seller(method), &warmup, buyers).await?;
 
-    let sku = Sku::new(format!("race-{contender:?}"))?;
-    shop.add_product(contender, &sku, stock).await?;
-    let seller = shop.seller(contender);
-    let outcome = crowd::once(&seller, &sku, buyers).await?;
-    let effort = seller.effort();
-    let sold = shop.sold(contender, &[sku]).await?;
+    let sku = Sku::new(format!("race-{method:?}"))?;
+    shop.add_product(method, &sku, stock).await?;
+    let seller = shop.seller(method);
+    let tally = buyers::buy_once(&seller, &sku, buyers).await?;
+    let counters = seller.counters();
+    let sold = shop.sold(method, &[sku]).await?;
     Ok(Raced {
-        strategy: contender,
+        strategy: method,
         buyers,
         stock: stock.get(),
         sold,
         oversold: (sold - stock.get()).max(0),
-        refused: outcome.refused,
-        conflicts: effort.conflicts,
-        attempts_max: effort.attempts_max,
-        escaped: outcome.escaped,
-        acknowledged: outcome.sales.len(),
+        refused: tally.refused,
+        conflicts: counters.conflicts,
+        attempts_max: counters.attempts_max,
+        escaped: tally.escaped,
+        acknowledged: tally.sales.len(),
     })
 }

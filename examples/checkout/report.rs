@@ -1,8 +1,8 @@
-//! What was seen, as `--json` prints it.
+//! The report, as `--json` prints it.
 
 use serde::Serialize;
 
-use crate::contender::Contender;
+use crate::method::Method;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
@@ -16,10 +16,10 @@ pub(crate) struct Report {
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Raced {
-    pub(crate) strategy: Contender,
+    pub(crate) strategy: Method,
     pub(crate) buyers: u32,
     pub(crate) stock: i64,
-    /// By the tables.
+    /// Units in orders, as the tables have it.
     pub(crate) sold: i64,
     pub(crate) oversold: i64,
     pub(crate) refused: u64,
@@ -27,17 +27,17 @@ pub(crate) struct Raced {
     pub(crate) attempts_max: u32,
     /// Conflicts that reached a buyer.
     pub(crate) escaped: u64,
-    /// Buyers who were told that they had bought.
+    /// Sales that were reported to buyers.
     #[serde(skip)]
     pub(crate) acknowledged: usize,
 }
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Flooded {
-    pub(crate) strategy: Contender,
+    pub(crate) strategy: Method,
     pub(crate) buyers: u32,
     pub(crate) skus: u32,
-    /// That buyers were told.
+    /// Sales that were reported to buyers.
     pub(crate) orders: usize,
     pub(crate) orders_per_second: f64,
     pub(crate) p50_ms: f64,
@@ -47,7 +47,7 @@ pub(crate) struct Flooded {
     pub(crate) attempts_max: u32,
     /// Conflicts that reached a buyer.
     pub(crate) escaped: u64,
-    /// Units, by the tables.
+    /// Units in orders, as the tables have it.
     #[serde(skip)]
     pub(crate) sold: i64,
     #[serde(skip)]
@@ -55,15 +55,23 @@ pub(crate) struct Flooded {
 }
 
 impl Report {
-    /// What should not be: all but `naive` are expected to sell what there is and to keep conflicts
-    /// to themselves.
+    /// Creates a report without rows.
+    pub(crate) fn new(server: &str, source: &'static str, durable: bool) -> Self {
+        Self {
+            server: server.to_owned(),
+            source,
+            durable,
+            race: Vec::new(),
+            flood: Vec::new(),
+            books_balance: true,
+        }
+    }
+
+    /// Returns the failures: every method except `naive` must not oversell, and no conflict may reach a
+    /// buyer.
     pub(crate) fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
-        for row in self
-            .race
-            .iter()
-            .filter(|row| row.strategy != Contender::Naive)
-        {
+        for row in self.race.iter().filter(|row| row.strategy != Method::Naive) {
             if row.oversold > 0 {
                 failures.push(format!(
                     "{} oversold {} units in the race",
@@ -74,12 +82,12 @@ impl Report {
         let race = self.race.iter().map(|row| (row.strategy, row.escaped));
         let flood = self.flood.iter().map(|row| (row.strategy, row.escaped));
         for (strategy, escaped) in race.chain(flood).filter(|(_, escaped)| *escaped > 0) {
-            failures.push(format!("{strategy} let {escaped} conflicts reach a buyer"));
+            failures.push(format!("{strategy}: {escaped} conflicts reached a buyer"));
         }
         failures
     }
 
-    /// Sales that buyers were told of and that the tables don't know, or the other way round.
+    /// Returns the methods for which the reported sales differ from the sales in the tables.
     pub(crate) fn disagreements(&self) -> Vec<String> {
         let race = self
             .race
@@ -90,9 +98,9 @@ impl Report {
             .iter()
             .map(|row| (row.strategy, row.orders, row.sold));
         race.chain(flood)
-            .filter(|(_, told, sold)| i64::try_from(*told) != Ok(*sold))
-            .map(|(strategy, told, sold)| {
-                format!("{strategy}: buyers were told of {told} sales, the tables hold {sold}")
+            .filter(|(_, reported, sold)| i64::try_from(*reported) != Ok(*sold))
+            .map(|(strategy, reported, sold)| {
+                format!("{strategy}: {reported} sales reported to buyers, {sold} in the tables")
             })
             .collect()
     }

@@ -1,4 +1,4 @@
-//! One contender at work.
+//! The seller: one method with its connection pool and counters.
 
 use std::sync::Arc;
 
@@ -9,65 +9,65 @@ use optilock::{
     sqlx::PgPool,
 };
 
-use crate::{by_hand, fault::Fault, naive};
+use crate::{by_hand, error::BoxError, naive};
 
-/// Sells one unit at a time to whoever asks.
+/// Sells one unit per call.
 #[derive(Clone, Debug)]
 pub(crate) enum Seller {
     Naive(PgPool),
     ByHand(PgPool),
     Optilock(PgInventory),
-    BatchedInventory(BatchedInventory),
+    Batched(BatchedInventory),
     Memory(Arc<MemoryInventory>),
 }
 
-/// What a buyer is told.
+/// The outcome of one checkout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum Outcome {
     Sold,
     /// Sold out.
     Refused,
-    /// Somebody else was faster, and nobody tried again.
+    /// Lost to a concurrent write and not retried.
     Conflict,
 }
 
-/// How hard it was.
+/// Conflicts and attempts.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Effort {
+pub(crate) struct Counters {
     pub(crate) conflicts: u64,
     pub(crate) attempts_mean: f64,
     pub(crate) attempts_max: u32,
 }
 
 impl Seller {
-    pub(crate) async fn buy(&self, sku: &Sku) -> Result<Answer, Fault> {
+    pub(crate) async fn buy(&self, sku: &Sku) -> Result<Outcome, BoxError> {
         match self {
             Self::Naive(pool) => naive::buy(pool, sku).await,
             Self::ByHand(pool) => by_hand::buy(pool, sku).await,
             Self::Optilock(inventory) => checkout(inventory, sku).await,
-            Self::BatchedInventory(inventory) => checkout(inventory, sku).await,
+            Self::Batched(inventory) => checkout(inventory, sku).await,
             Self::Memory(inventory) => {
-                // It never waits for anything, and would keep other buyers from their turn.
+                // A checkout in memory never waits: without this, other buyers would starve.
                 tokio::task::yield_now().await;
                 checkout(&**inventory, sku).await
             }
         }
     }
 
-    /// Over all that it sold; what is written by hand tries once.
-    pub(crate) fn effort(&self) -> Effort {
+    /// Returns the counters over all sales of this seller. Handwritten methods make one attempt.
+    pub(crate) fn counters(&self) -> Counters {
         let stats = match self {
             Self::Optilock(inventory) => Some(inventory.stats()),
-            Self::BatchedInventory(inventory) => Some(inventory.inventory().stats()),
+            Self::Batched(inventory) => Some(inventory.inventory().stats()),
             Self::Naive(_) | Self::ByHand(_) | Self::Memory(_) => None,
         };
         match stats {
-            Some(stats) => Effort {
+            Some(stats) => Counters {
                 conflicts: stats.conflicts,
                 attempts_mean: stats.attempts_mean(),
                 attempts_max: stats.attempts_max,
             },
-            None => Effort {
+            None => Counters {
                 conflicts: 0,
                 attempts_mean: 1.0,
                 attempts_max: 1,
@@ -76,12 +76,12 @@ impl Seller {
     }
 }
 
-async fn checkout(inventory: &impl Inventory, sku: &Sku) -> Result<Answer, Fault> {
+async fn checkout(inventory: &impl Inventory, sku: &Sku) -> Result<Outcome, BoxError> {
     let request = Checkout::new([Line::new(sku.clone(), Quantity::ONE)])?;
     match inventory.checkout(request).await {
-        Ok(_) => Ok(Answer::Sold),
-        Err(error) if error.is_insufficient_stock() => Ok(Answer::Refused),
-        Err(error) if error.is_conflict() => Ok(Answer::Conflict),
+        Ok(_) => Ok(Outcome::Sold),
+        Err(error) if error.is_insufficient_stock() => Ok(Outcome::Refused),
+        Err(error) if error.is_conflict() => Ok(Outcome::Conflict),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,4 +1,4 @@
-//! Where it is sold: the tables behind all contenders.
+//! The shop: the products that all methods sell.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use optilock::{
     sqlx::{self, PgPool, postgres::PgConnectOptions},
 };
 
-use crate::{contender::Contender, fault::Fault, naive, seller::Seller};
+use crate::{error::BoxError, method::Method, naive, seller::Seller};
 
-/// A shop with one connection for each buyer, or one without a database.
+/// A database with one connection per buyer, or an inventory in memory.
 #[derive(Clone, Debug)]
 pub(crate) enum Shop {
     Postgres(PgPool),
@@ -20,8 +20,8 @@ pub(crate) enum Shop {
 }
 
 impl Shop {
-    /// Opens all connections: a buyer who had to wait for theirs would miss the start.
-    pub(crate) async fn open(options: PgConnectOptions, buyers: u32) -> Result<Self, Fault> {
+    /// Opens all connections before the start, so that no buyer waits for one.
+    pub(crate) async fn open(options: PgConnectOptions, buyers: u32) -> Result<Self, BoxError> {
         let pool = optilock::postgres::pool_options()
             .max_connections(buyers)
             .connect_with(options)
@@ -46,34 +46,32 @@ impl Shop {
         }
     }
 
-    /// A seller whose effort starts from zero.
-    pub(crate) fn seller(&self, contender: Contender) -> Seller {
-        match (self, contender.strategy()) {
+    /// Returns a seller whose counters start from zero.
+    pub(crate) fn seller(&self, method: Method) -> Seller {
+        match (self, method.strategy()) {
             (Self::Memory(inventory), _) => Seller::Memory(Arc::clone(inventory)),
             (Self::Postgres(pool), Some(strategy)) => {
                 let inventory = PgInventory::new(pool.clone()).with_strategy(strategy);
-                if contender == Contender::BatchedInventory {
-                    Seller::BatchedInventory(BatchedInventory::new(inventory, BatchOptions::new()))
+                if method == Method::Batched {
+                    Seller::Batched(BatchedInventory::new(inventory, BatchOptions::new()))
                 } else {
                     Seller::Optilock(inventory)
                 }
             }
-            (Self::Postgres(pool), None) if contender == Contender::Naive => {
-                Seller::Naive(pool.clone())
-            }
+            (Self::Postgres(pool), None) if method == Method::Naive => Seller::Naive(pool.clone()),
             (Self::Postgres(pool), None) => Seller::ByHand(pool.clone()),
         }
     }
 
-    /// Puts a product on the contender's shelf.
+    /// Adds a product to the tables that the method uses.
     pub(crate) async fn add_product(
         &self,
-        contender: Contender,
+        method: Method,
         sku: &Sku,
         stock: Stock,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), BoxError> {
         match self {
-            Self::Postgres(pool) if contender == Contender::Naive => {
+            Self::Postgres(pool) if method == Method::Naive => {
                 naive::add_product(pool, sku, stock).await
             }
             _ => {
@@ -85,11 +83,11 @@ impl Shop {
         }
     }
 
-    /// Units of these products that went into orders, by the tables and not by what buyers were told.
-    pub(crate) async fn sold(&self, contender: Contender, skus: &[Sku]) -> Result<i64, Fault> {
+    /// Returns the number of units in orders of these products, as the tables have it.
+    pub(crate) async fn sold(&self, method: Method, skus: &[Sku]) -> Result<i64, BoxError> {
         let names: Vec<&str> = skus.iter().map(Sku::as_str).collect();
         match self {
-            Self::Postgres(pool) if contender == Contender::Naive => {
+            Self::Postgres(pool) if method == Method::Naive => {
                 naive::sold(pool, &names).await
             }
             Self::Postgres(pool) => Ok(sqlx::query_scalar(
@@ -100,7 +98,7 @@ impl Shop {
             .await?),
             Self::Memory(inventory) => {
                 let products = inventory.products_of(skus).await?;
-                // One version for each sale, and one for being added.
+                // Each sale increments the version, which starts at 1.
                 Ok(products.iter().map(|product| product.version.get() - 1).sum())
             }
         }

@@ -1,16 +1,14 @@
-//! The tables that people read.
+//! The tables of the demo.
 
-use std::io::{IsTerminal, stdout};
-
-use comfy_table::{Cell, CellAlignment, Color, Table, presets::UTF8_FULL_CONDENSED};
+use support::table::{Cell, Table};
 
 use crate::{
-    contender::Contender,
+    method::Method,
     report::{Flooded, Raced},
 };
 
-pub(crate) fn race(rows: &[Raced]) -> String {
-    let mut table = table(&[
+pub(crate) fn race(rows: &[Raced]) -> Table {
+    let mut table = Table::new([
         "strategy",
         "sold",
         "oversold",
@@ -20,21 +18,21 @@ pub(crate) fn race(rows: &[Raced]) -> String {
         "conflicts\nescaped",
     ]);
     for row in rows {
-        table.add_row(vec![
+        table.add_row([
             Cell::new(row.strategy),
-            number(row.sold),
-            verdict(row.oversold),
-            number(row.refused),
-            number(row.conflicts),
-            number(row.attempts_max),
-            verdict(row.escaped),
+            Cell::number(row.sold),
+            Cell::number(row.oversold).good(row.oversold == 0),
+            Cell::number(row.refused),
+            Cell::number(row.conflicts),
+            Cell::number(row.attempts_max),
+            Cell::number(row.escaped).good(row.escaped == 0),
         ]);
     }
-    finish(table)
+    table
 }
 
-pub(crate) fn flood(rows: &[Flooded]) -> String {
-    let mut table = table(&[
+pub(crate) fn flood(rows: &[Flooded]) -> Table {
+    let mut table = Table::new([
         "strategy",
         "buyers",
         "orders/s",
@@ -47,58 +45,33 @@ pub(crate) fn flood(rows: &[Flooded]) -> String {
         "conflicts\nescaped",
     ]);
     for row in rows {
-        table.add_row(vec![
+        let ratio = ratio(rows, row).map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
+        table.add_row([
             Cell::new(row.strategy),
-            number(row.buyers),
-            number(grouped(row.orders_per_second)),
-            number(ratio(rows, row).map_or("-".to_owned(), |ratio| format!("{ratio:.2}"))),
-            number(format!("{:.2}", row.p50_ms)),
-            number(format!("{:.2}", row.p99_ms)),
-            number(row.conflicts),
-            number(format!("{:.2}", row.attempts_mean)),
-            number(row.attempts_max),
-            verdict(row.escaped),
+            Cell::number(row.buyers),
+            Cell::number(grouped(row.orders_per_second)),
+            Cell::number(ratio),
+            Cell::number(format!("{:.2}", row.p50_ms)),
+            Cell::number(format!("{:.2}", row.p99_ms)),
+            Cell::number(row.conflicts),
+            Cell::number(format!("{:.2}", row.attempts_mean)),
+            Cell::number(row.attempts_max),
+            Cell::number(row.escaped).good(row.escaped == 0),
         ]);
     }
-    finish(table)
-}
-
-/// How many times the orders per second of what is written by hand with as many buyers, if that took part.
-pub(crate) fn ratio(rows: &[Flooded], row: &Flooded) -> Option<f64> {
-    let by_hand = rows
-        .iter()
-        .find(|hand| hand.strategy == Contender::ForUpdateByHand && hand.buyers == row.buyers)?;
-    (by_hand.orders_per_second > 0.0).then(|| row.orders_per_second / by_hand.orders_per_second)
-}
-
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED);
-    let bold = |title: &&str| Cell::new(title).add_attribute(comfy_table::Attribute::Bold);
-    table.set_header(header.iter().map(bold));
     table
 }
 
-fn finish(mut table: Table) -> String {
-    // https://no-color.org: set and not empty.
-    let colourless = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if colourless || !stdout().is_terminal() {
-        table.force_no_tty();
-    }
-    table.to_string()
+/// Returns the throughput relative to the handwritten `FOR UPDATE` with the same number of buyers, if
+/// that was measured.
+pub(crate) fn ratio(rows: &[Flooded], row: &Flooded) -> Option<f64> {
+    let by_hand = rows
+        .iter()
+        .find(|hand| hand.strategy == Method::ForUpdateByHand && hand.buyers == row.buyers)?;
+    (by_hand.orders_per_second > 0.0).then(|| row.orders_per_second / by_hand.orders_per_second)
 }
 
-fn number(value: impl ToString) -> Cell {
-    Cell::new(value).set_alignment(CellAlignment::Right)
-}
-
-/// Good when it is zero.
-fn verdict(count: impl ToString + Default + PartialEq) -> Cell {
-    let good = count == Default::default();
-    number(count).fg(if good { Color::Green } else { Color::Red })
-}
-
-/// 1234.5 as "1,234".
+/// Formats 1234.5 as "1,234".
 fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();

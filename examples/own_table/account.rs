@@ -1,4 +1,4 @@
-//! The host's table and what it says of it.
+//! The application's table and its description.
 
 use optilock::{
     Version,
@@ -8,9 +8,9 @@ use optilock::{
 };
 use rand::seq::index;
 
-use crate::Fault;
+use crate::BoxError;
 
-/// An account: what can be spent, and what is put by.
+/// An account with a balance and savings.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(crate) struct Account {
     pub(crate) id: i64,
@@ -27,7 +27,7 @@ versioned_row! { Account in "bank.accounts" {
     columns: [owner, cents, saved],
 } }
 
-/// `fillfactor`: room on each page for the row's next version.
+/// The `fillfactor` leaves room on each page for the next version of a row.
 const TABLE: &str = "CREATE SCHEMA bank;
     CREATE TABLE bank.accounts (
         id      bigint PRIMARY KEY,
@@ -37,7 +37,7 @@ const TABLE: &str = "CREATE SCHEMA bank;
         version bigint NOT NULL DEFAULT 1
     ) WITH (fillfactor = 50)";
 
-/// What every account begins with.
+/// The initial balance of each account.
 const CENTS: i64 = 1_000;
 
 #[derive(Clone, Debug)]
@@ -47,15 +47,15 @@ pub(crate) struct Bank {
     count: i64,
 }
 
-/// The money there is, and how often any row was written.
+/// The sum of all money, and the number of writes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Books {
+pub(crate) struct Totals {
     pub(crate) sum: i64,
-    pub(crate) versions: i64,
+    pub(crate) writes: i64,
 }
 
 impl Bank {
-    pub(crate) async fn open(pool: &PgPool, count: i64) -> Result<Self, Fault> {
+    pub(crate) async fn open(pool: &PgPool, count: i64) -> Result<Self, BoxError> {
         sqlx::raw_sql(TABLE).execute(pool).await?;
         let accounts = PgRepository::new(pool.clone());
         accounts.verify().await?;
@@ -77,23 +77,23 @@ impl Bank {
         })
     }
 
-    pub(crate) async fn books(&self) -> Result<Books, Fault> {
-        let sums = "SELECT sum(cents + saved)::bigint AS sum, sum(version - 1)::bigint AS versions
+    pub(crate) async fn totals(&self) -> Result<Totals, BoxError> {
+        let sums = "SELECT sum(cents + saved)::bigint AS sum, sum(version - 1)::bigint AS writes
             FROM bank.accounts";
         let row = sqlx::query(sums).fetch_one(&self.pool).await?;
-        Ok(Books {
+        Ok(Totals {
             sum: row.try_get("sum")?,
-            versions: row.try_get("versions")?,
+            writes: row.try_get("writes")?,
         })
     }
 
-    /// Some account.
-    pub(crate) fn any(&self) -> i64 {
+    /// Returns the id of a random account.
+    pub(crate) fn random_account(&self) -> i64 {
         rand::random_range(1..=self.count)
     }
 
-    /// Two different accounts, in no order.
-    pub(crate) fn pair(&self) -> (i64, i64) {
+    /// Returns the ids of two different random accounts.
+    pub(crate) fn random_pair(&self) -> (i64, i64) {
         let count = usize::try_from(self.count).unwrap_or(usize::MAX);
         let mut pair = index::sample(&mut rand::rng(), count, 2).into_iter();
         let mut next = || pair.next().and_then(|at| i64::try_from(at + 1).ok());

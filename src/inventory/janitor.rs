@@ -12,6 +12,7 @@ use super::{
     api::Inventory,
     model::{Cleaned, Cleanup, Error},
 };
+use crate::metrics;
 
 /// Cleans up an inventory at an interval: cancels unpaid orders, ends expired holds, and forgets old
 /// idempotency keys.
@@ -167,10 +168,14 @@ impl<I: Inventory> Janitor<I> {
 
     async fn clean_and_count(&self, target: Target) -> Result<Cleaned, Error> {
         let done = self.clean(target).await;
-        #[cfg(feature = "metrics")]
         match &done {
-            Ok(done) => crate::metrics::cleaned(done),
-            Err(_) => crate::metrics::cleanup_failed(target.as_str()),
+            Ok(Cleaned { cleanup, keys }) => {
+                metrics::cleaned("orders", cleanup.orders);
+                metrics::cleaned("holds", cleanup.holds);
+                metrics::cleaned("units", cleanup.units);
+                metrics::cleaned("keys", *keys);
+            }
+            Err(_) => metrics::cleanup_failed(target.as_str()),
         }
         done
     }

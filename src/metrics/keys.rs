@@ -1,4 +1,4 @@
-//! The keys of the metrics of one label, made once.
+//! The keys of the metrics of a label, created once.
 
 use std::{iter, sync::OnceLock};
 
@@ -6,8 +6,8 @@ use ::metrics::{Key, Label};
 
 use super::names::{ATTEMPTS, CONFLICTS, UNKNOWN_OUTCOMES};
 
-/// Keys, and not handles: a handle made before the host installs its recorder would stay a no-op, and
-/// one of the global recorder would hide that of a thread.
+/// The keys of one label. Not handles: a handle that was created before the host installs its recorder would
+/// stay a no-op, and a handle of the global recorder would bypass that of the thread.
 #[derive(Debug)]
 pub(super) struct Keys {
     label: &'static str,
@@ -22,7 +22,7 @@ impl Keys {
     fn new(label: &'static str) -> Self {
         let entity = || Label::from_static_parts("entity", label);
         let outcome = |outcome| vec![entity(), Label::from_static_parts("outcome", outcome)];
-        // Retained: recorders clone keys, which then costs no allocation.
+        // Retained: recorders clone keys, which then does not allocate.
         let key = |name, labels: Vec<_>| Key::from_parts(name, labels).to_retained();
         Self {
             label,
@@ -43,13 +43,13 @@ pub(super) fn with_keys(label: &'static str, lend: impl FnOnce(&Keys)) {
     }
 }
 
-/// A program has as many labels as its text; some dozens.
+/// Labels are constants of the program: some dozens.
 static TABLE: Table<256> = Table::new();
 
-/// How many places a label may have: more would make a full table slow.
+/// The number of places that a label may have. With more, a full table would be slow.
 const PLACES: usize = 8;
 
-/// Insert-only, so that a look costs no lock: entries are never moved nor dropped.
+/// Insert-only, so that a lookup takes no lock: entries are neither moved nor dropped.
 struct Table<const N: usize>([OnceLock<&'static Keys>; N]);
 
 impl<const N: usize> Table<N> {
@@ -57,7 +57,7 @@ impl<const N: usize> Table<N> {
         Self([const { OnceLock::new() }; N])
     }
 
-    /// `None` when every place of this label is taken by another one.
+    /// Returns `None` if all places of this label are taken by others.
     #[inline]
     fn keys(&self, label: &'static str) -> Option<&'static Keys> {
         let first = self.place(label);
@@ -76,8 +76,8 @@ impl<const N: usize> Table<N> {
         })
     }
 
-    /// By the label's address, for a look that reads nothing of its text. The same text at another
-    /// address may get keys of its own, which are equal.
+    /// Returns the place by the label's address, so that a lookup does not read its text. The same text at
+    /// another address may get keys of its own, which are equal.
     #[inline]
     fn place(&self, label: &'static str) -> usize {
         const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -111,7 +111,7 @@ mod tests {
             keys.escaped,
             Key::from_parts(CONFLICTS, &[("entity", "checkout"), ("outcome", "escaped")])
         );
-        // A part of it is another label, at the same address.
+        // A prefix is another label at the same address.
         assert_eq!(TABLE.keys(&label[..5]).unwrap().label, "check");
         assert_eq!(
             TABLE.keys(leaked("checkout")).unwrap().attempts,
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_makes_the_keys_each_time() {
+    fn a_full_table_creates_the_keys_each_time() {
         static TABLE: Table<2> = Table::new();
         let labels = [leaked("one"), leaked("two"), leaked("three")];
         assert!(TABLE.keys(labels[0]).is_some());
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_meet_get_the_same_entry() {
+    fn concurrent_threads_get_the_same_entry() {
         static TABLE: Table<8> = Table::new();
         let labels = ["a", "b", "c", "d"].map(leaked);
         std::thread::scope(|scope| {

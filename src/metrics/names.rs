@@ -1,9 +1,6 @@
-//! What each metric is called, and what exporters show of it.
+//! The names of the metrics, and their descriptions for exporters.
 
 use ::metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
-
-#[cfg(feature = "inventory")]
-use crate::inventory::Report;
 
 /// `optilock_conflicts_total`
 pub const CONFLICTS: &str = "optilock_conflicts_total";
@@ -22,13 +19,13 @@ pub const CLEANUP_REFUSED: &str = "optilock_cleanup_refused_total";
 /// `optilock_kpi`
 pub const KPI: &str = "optilock_kpi";
 
-/// Tells the recorder what each of them is, for exporters that show it. Once, after the recorder was
+/// Describes each metric to the recorder, for exporters that show it. Call it once, after the recorder was
 /// installed.
 pub fn describe() {
     describe_counter!(
         CONFLICTS,
         Unit::Count,
-        "Lost races, absorbed by a retry or escaped to the caller"
+        "Conflicts, absorbed by a retry or escaped to the caller"
     );
     describe_histogram!(ATTEMPTS, Unit::Count, "Attempts per operation");
     describe_counter!(
@@ -41,12 +38,12 @@ pub fn describe() {
         Unit::Seconds,
         "Time from BEGIN to the end of the transaction"
     );
-    describe_counter!(CLEANED, Unit::Count, "What the periodic clean-up did");
+    describe_counter!(CLEANED, Unit::Count, "The work of the periodic clean-up");
     describe_counter!(CLEANUP_FAILURES, Unit::Count, "Clean-ups that failed");
     describe_counter!(
         CLEANUP_REFUSED,
         Unit::Count,
-        "What a clean-up left, as the database refused to change it"
+        "Rows that a clean-up skipped, as the database refused to change them"
     );
     describe_gauge!(
         KPI,
@@ -54,13 +51,18 @@ pub fn describe() {
     );
 }
 
-/// Sets the gauge of each figure of this report that is known: for a host that makes one every minute or
-/// so, from one process. What isn't known is NaN, so that no alert goes by an old figure.
-#[cfg(feature = "inventory")]
-#[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
-pub fn record(report: &Report) {
-    for kpi in &report.kpis {
-        let value = kpi.value.unwrap_or(f64::NAN);
-        ::metrics::gauge!(KPI, "kpi" => kpi.kind.as_str()).set(value);
+/// Figures for the gauge [`KPI`], such as those of an inventory's `Report`.
+pub trait Figures {
+    /// Returns each figure with its name, which becomes a label. `None` stands for a figure that is unknown.
+    fn figures(&self) -> impl Iterator<Item = (&'static str, Option<f64>)>;
+}
+
+/// Sets the gauge [`KPI`] for each figure of a report.
+///
+/// For a host that makes a report every minute or so, in one process. A figure that is unknown becomes NaN,
+/// so that no alert uses an old value.
+pub fn record(report: &impl Figures) {
+    for (kpi, value) in report.figures() {
+        ::metrics::gauge!(KPI, "kpi" => kpi).set(value.unwrap_or(f64::NAN));
     }
 }

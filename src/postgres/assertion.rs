@@ -1,19 +1,19 @@
-//! What a statement asserts of its own writes. Where that does not hold, the statement fails and
-//! stores nothing, also where it would commit directly.
+//! The assertions of a statement about its own writes. If one does not hold, the statement fails and stores
+//! nothing, also if it commits directly.
 //!
-//! It fails by a cast to boolean of a text that is none, which the database's error quotes. A number
-//! from a row is part of the text: a constant would be cast when the statement is planned.
+//! It fails by a cast of a text to boolean, which the database's error quotes. A number from a row is part of
+//! the text: a constant would be cast when the statement is planned.
 
 use sqlx::postgres::PgDatabaseError;
 
 /// An assertion that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Broken {
-    /// A row counts as written, and its version did not grow.
+    /// A row counts as written, and its version has not grown.
     Suppressed,
     /// One id names several rows.
     Several,
-    /// Two ids that differ for the caller name one row.
+    /// Two ids that the caller distinguishes name one row.
     Repeated,
 }
 
@@ -28,12 +28,12 @@ impl Broken {
         }
     }
 
-    /// A boolean of SQL's that fails. `number` is an SQL expression over a row.
+    /// Returns a boolean of SQL that fails. `number` is an SQL expression over a row.
     pub(super) fn fail(self, number: &str) -> String {
         format!("('{}' || {number}::text)::boolean", self.mark())
     }
 
-    /// Which assertion failed, if one did, and with which number.
+    /// Returns which assertion failed, if one did, and its number.
     pub(super) fn of(error: &sqlx::Error) -> Option<(Self, i64)> {
         of_cast(error).and_then(Self::of_message)
     }
@@ -47,17 +47,17 @@ impl Broken {
     }
 }
 
-/// The message of a cast to boolean that failed.
+/// Returns the message of a cast to boolean that failed.
 fn of_cast(error: &sqlx::Error) -> Option<&str> {
     let error = error.as_database_error()?;
-    // A host's own trigger may quote the same text.
+    // A trigger of the host may quote the same text.
     let is_cast = error
         .try_downcast_ref::<PgDatabaseError>()
         .is_some_and(|error| error.code() == "22P02" && error.routine() == Some("boolin"));
     is_cast.then(|| error.message())
 }
 
-/// The table of the inventory's that the failed assertion of a statement names, without its schema.
+/// Returns the inventory's table, without its schema, that the failed assertion of a statement names.
 #[cfg(feature = "inventory")]
 pub(crate) fn suppressed_table(error: &sqlx::Error) -> Option<&str> {
     of_cast(error).and_then(table_of_message)

@@ -1,4 +1,4 @@
-//! What `versioned_row!` needs to hand a row's values to sqlx.
+//! The binding of a row's values, for `versioned_row!`.
 
 use sqlx::{
     Arguments, Encode, Postgres, Type,
@@ -18,7 +18,7 @@ pub trait Value: for<'q> Encode<'q, Postgres> + Type<Postgres> {}
 #[diagnostic::do_not_recommend]
 impl<T: for<'q> Encode<'q, Postgres> + Type<Postgres>> Value for T {}
 
-/// A column with one value per row, of which an array has many.
+/// A column whose values for many rows are sent as one array.
 #[diagnostic::on_unimplemented(
     message = "many values of `{Self}` can't be sent as one array",
     note = "a column that is an array itself is marked: `columns: [tags as array]`",
@@ -29,15 +29,15 @@ pub trait Scalar: Value + PgHasArrayType {}
 #[diagnostic::do_not_recommend]
 impl<T: Value + PgHasArrayType> Scalar for T {}
 
-/// A column that is an array itself: PostgreSQL has no arrays of arrays of unequal length.
+/// An array column: PostgreSQL has no arrays of arrays of unequal length.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an array column",
     note = "`as array` is for `Vec<T>` and `Option<Vec<T>>`"
 )]
 pub trait Array {
-    /// What the array holds.
+    /// The type of an item.
     type Item: Scalar;
-    /// The items, or `None` for `NULL`.
+    /// Returns the items, or `None` for `NULL`.
     fn items(&self) -> Option<&[Self::Item]>;
 }
 
@@ -57,20 +57,20 @@ impl<T: Scalar> Array for Option<Vec<T>> {
     }
 }
 
-/// One value.
+/// Binds one value.
 ///
 /// # Errors
 ///
-/// As its `Encode` has them, like the others here.
+/// Those of its `Encode`.
 pub fn bind<T: Value>(arguments: &mut PgArguments, value: &T) -> Result<(), BoxDynError> {
     arguments.add(value)
 }
 
-/// One array of the values.
+/// Binds one array of values.
 ///
 /// # Errors
 ///
-/// As there.
+/// Those of [`bind`].
 pub fn bind_scalars<R, T: Scalar>(
     arguments: &mut PgArguments,
     rows: &[R],
@@ -79,11 +79,11 @@ pub fn bind_scalars<R, T: Scalar>(
     arguments.add(rows.iter().map(field).bind_iter())
 }
 
-/// Three arrays: the items of all rows, the row of each item, and which rows are `NULL`.
+/// Binds three arrays: the items of all rows, the row of each item, and which rows are `NULL`.
 ///
 /// # Errors
 ///
-/// As there.
+/// Those of [`bind`].
 pub fn bind_arrays<R, A: Array>(
     arguments: &mut PgArguments,
     rows: &[R],
@@ -100,7 +100,7 @@ pub fn bind_arrays<R, A: Array>(
     arguments.add(cells.map(|items| items.is_none()).bind_iter())
 }
 
-/// The type of a field, from a closure that points at it.
+/// Returns the type of a field, from a closure that returns the field.
 #[must_use]
 pub fn type_of<R, T: Value>(_: fn(&R) -> &T) -> RustType {
     RustType {
@@ -109,7 +109,7 @@ pub fn type_of<R, T: Value>(_: fn(&R) -> &T) -> RustType {
     }
 }
 
-/// A field's name without the mark of a raw identifier: `r#type` is the column `type`.
+/// Returns a field's name without the prefix of a raw identifier: `r#type` is the column `type`.
 #[must_use]
 pub const fn name(field: &'static str) -> &'static str {
     if let [b'r', b'#', name @ ..] = field.as_bytes()
@@ -120,7 +120,7 @@ pub const fn name(field: &'static str) -> &'static str {
     field
 }
 
-/// Names that PostgreSQL would refuse, or cut off, are errors of the compiler.
+/// Checks the names at compile time: PostgreSQL would refuse or truncate an invalid one.
 pub const fn check(table: &str, columns: &[Column]) {
     check_table(table);
     let mut at = 0;
@@ -138,7 +138,7 @@ pub const fn check(table: &str, columns: &[Column]) {
     }
 }
 
-/// One name, or a schema's and a table's with a dot between.
+/// Checks the name of a table, or those of a schema and a table with a dot between.
 const fn check_table(table: &str) {
     let bytes = table.as_bytes();
     let (mut from, mut at, mut dots) = (0, 0, 0);

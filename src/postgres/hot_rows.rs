@@ -1,15 +1,16 @@
+//! The rows with recent conflicts.
+
 use std::{
     hash::{BuildHasher, Hash, RandomState},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
-/// Which rows were fought over lately, by the hashes of their ids.
+/// The rows with recent conflicts, by the hashes of their ids.
 ///
-/// On a row that everybody wants, each new caller would lose twice before it locks: work for the
-/// database that helps nobody. With 32 writers of one row that is half of the throughput. Two ids
-/// with the same hash share their heat, and then a row is locked that need not be: slower by two
-/// round trips, and right all the same.
+/// Without it, each new writer of a contended row would meet two conflicts before it locks; with 32 writers
+/// that costs half of the throughput. Ids with the same hash share a slot. A row may then be locked without
+/// need, which costs two round trips and is correct.
 #[derive(Debug)]
 pub(super) struct HotRows {
     hasher: RandomState,
@@ -20,8 +21,8 @@ pub(super) struct HotRows {
 
 impl HotRows {
     const SLOTS: usize = 256;
-    /// Long beside the few milliseconds in which all writers of a row find out anew, and short for
-    /// everybody else.
+    /// Long compared with the few milliseconds in which all writers of a row meet conflicts, and short for a
+    /// row that is no longer contended.
     const LASTS: Duration = Duration::from_secs(1);
 
     pub(super) fn new() -> Self {
@@ -32,22 +33,22 @@ impl HotRows {
         }
     }
 
-    /// Somebody had to lock this row.
-    pub(super) fn raise(&self, id: &impl Hash) {
-        self.raise_at(id, self.start.elapsed());
+    /// Marks a row that had to be locked.
+    pub(super) fn mark(&self, id: &impl Hash) {
+        self.mark_at(id, self.start.elapsed());
     }
 
-    pub(super) fn is_hot(&self, id: &impl Hash) -> bool {
-        self.is_hot_at(id, self.start.elapsed())
+    pub(super) fn contains(&self, id: &impl Hash) -> bool {
+        self.contains_at(id, self.start.elapsed())
     }
 
-    fn raise_at(&self, id: &impl Hash, now: Duration) {
+    fn mark_at(&self, id: &impl Hash, now: Duration) {
         let until = now.saturating_add(Self::LASTS).as_millis();
         let until = u64::try_from(until).unwrap_or(u64::MAX);
         self.slot(id).store(until, Relaxed);
     }
 
-    fn is_hot_at(&self, id: &impl Hash, now: Duration) -> bool {
+    fn contains_at(&self, id: &impl Hash, now: Duration) -> bool {
         u128::from(self.slot(id).load(Relaxed)) > now.as_millis()
     }
 
@@ -65,21 +66,21 @@ mod tests {
 
     #[test]
     fn a_row_is_hot_for_a_second() {
-        let (heat, at) = (HotRows::new(), Duration::from_millis);
-        assert!(!heat.is_hot_at(&7, at(0)));
-        heat.raise_at(&7, at(500));
-        assert!(heat.is_hot_at(&7, at(500)));
-        assert!(heat.is_hot_at(&7, at(1_499)));
-        assert!(!heat.is_hot_at(&7, at(1_500)));
-        heat.raise_at(&7, at(2_000));
-        assert!(heat.is_hot_at(&7, at(2_001)));
+        let (hot, at) = (HotRows::new(), Duration::from_millis);
+        assert!(!hot.contains_at(&7, at(0)));
+        hot.mark_at(&7, at(500));
+        assert!(hot.contains_at(&7, at(500)));
+        assert!(hot.contains_at(&7, at(1_499)));
+        assert!(!hot.contains_at(&7, at(1_500)));
+        hot.mark_at(&7, at(2_000));
+        assert!(hot.contains_at(&7, at(2_001)));
     }
 
     #[test]
     fn another_row_stays_cold() {
-        let heat = HotRows::new();
-        heat.raise(&7);
-        let hot = (0..1_000).filter(|id| heat.is_hot(id)).count();
+        let hot_rows = HotRows::new();
+        hot_rows.mark(&7);
+        let hot = (0..1_000).filter(|id| hot_rows.contains(id)).count();
         assert!((1..50).contains(&hot), "{hot} of 1,000 share a slot");
     }
 }

@@ -1,3 +1,5 @@
+//! Pool settings for short transactions.
+
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use sqlx::{
@@ -11,10 +13,10 @@ type Checked<'c, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send
 type Hook =
     Arc<dyn Fn(&mut PgConnection, PoolConnectionMetadata) -> Checked<'_, bool> + Send + Sync>;
 
-/// The longest that an idle connection may take to answer; it is closed then, and another one opened.
+/// The limit for the answer of an idle connection. After that it is closed, and another one is opened.
 const PING_LIMIT: Duration = Duration::from_millis(500);
 
-/// Pool settings that suit short transactions: start from these, then set your own.
+/// Returns pool settings for short transactions, to change as needed.
 ///
 /// ```
 /// let pool = optilock::postgres::pool_options().max_connections(16);
@@ -24,20 +26,19 @@ pub fn pool_options() -> PoolOptions {
     PoolOptions::new()
 }
 
-/// sqlx's [`PgPoolOptions`] with a check of idle connections that a hook of the host's does not replace.
+/// The [`PgPoolOptions`] of sqlx with a check of idle connections that a hook of the host does not replace.
 ///
 /// # Default
 ///
-/// - A connection that was idle for 5 seconds is pinged before it is handed out: one that died with a
-///   restart of the server would leave the outcome of the next write unknown. One that does not answer in
-///   half a second is closed. sqlx pings every time, a
-///   round trip for each operation (`test_before_acquire`, here `false`).
-/// - `acquire_timeout` 3 seconds instead of 30: a shop that gets no connection for three seconds is
-///   [`Busy`](crate::Class::Busy) and should say so.
-/// - `max_connections` stays at sqlx's 10; a good start is twice the database's cores.
+/// - A connection that was idle for 5 seconds is pinged before it is used: with a connection that broke when
+///   the server restarted, the outcome of the next write would be unknown. A connection that does not answer
+///   within 500 ms is closed. sqlx pings every time, a round trip for each operation
+///   (`test_before_acquire`, here `false`).
+/// - `acquire_timeout` is 3 seconds instead of 30: an operation that gets no connection in that time is
+///   [`Busy`](crate::Class::Busy).
+/// - `max_connections` is sqlx's 10. A good start is twice the number of the database's cores.
 ///
-/// Setters have the names and meanings of sqlx's; one that is not here is reached by
-/// [`map`](Self::map).
+/// The setters have the names and meanings of sqlx's. For other settings use [`map`](Self::map).
 #[derive(Clone)]
 #[must_use]
 pub struct PoolOptions {
@@ -59,7 +60,7 @@ impl fmt::Debug for PoolOptions {
 }
 
 impl PoolOptions {
-    /// The defaults, as listed [above](Self#default).
+    /// Returns the defaults, as listed [above](Self#default).
     pub fn new() -> Self {
         Self {
             inner: PgPoolOptions::new()
@@ -70,7 +71,7 @@ impl PoolOptions {
         }
     }
 
-    /// Changes any setting of sqlx's. A `before_acquire` that is set here has no effect: use
+    /// Changes any setting of sqlx. A `before_acquire` that is set here has no effect: use
     /// [`before_acquire`](Self::before_acquire).
     pub fn map(self, change: impl FnOnce(PgPoolOptions) -> PgPoolOptions) -> Self {
         Self {
@@ -79,44 +80,44 @@ impl PoolOptions {
         }
     }
 
-    /// How long a connection may be idle to be handed out without a ping.
+    /// Sets how long a connection may be idle without a ping before its next use.
     pub const fn ping_after(mut self, idle: Duration) -> Self {
         self.ping_after = idle;
         self
     }
 
-    /// The most connections that the pool opens.
+    /// Sets the maximum number of connections.
     pub fn max_connections(self, most: u32) -> Self {
         self.map(|inner| inner.max_connections(most))
     }
 
-    /// How many connections the pool keeps open.
+    /// Sets how many connections the pool keeps open.
     pub fn min_connections(self, least: u32) -> Self {
         self.map(|inner| inner.min_connections(least))
     }
 
-    /// How long an operation waits for a connection before it fails as
+    /// Sets how long an operation waits for a connection before it fails with the class
     /// [`Busy`](crate::Class::Busy).
     pub fn acquire_timeout(self, limit: Duration) -> Self {
         self.map(|inner| inner.acquire_timeout(limit))
     }
 
-    /// How long a connection may be idle before it is closed.
+    /// Sets how long a connection may be idle before it is closed.
     pub fn idle_timeout(self, limit: impl Into<Option<Duration>>) -> Self {
         self.map(|inner| inner.idle_timeout(limit))
     }
 
-    /// How old a connection may become.
+    /// Sets the maximum age of a connection.
     pub fn max_lifetime(self, limit: impl Into<Option<Duration>>) -> Self {
         self.map(|inner| inner.max_lifetime(limit))
     }
 
-    /// Whether every connection is pinged before it is handed out.
+    /// Sets whether every connection is pinged before its use.
     pub fn test_before_acquire(self, test: bool) -> Self {
         self.map(|inner| inner.test_before_acquire(test))
     }
 
-    /// What is done with every new connection.
+    /// Sets a hook that runs on every new connection.
     pub fn after_connect<F>(self, hook: F) -> Self
     where
         for<'c> F: Fn(&'c mut PgConnection, PoolConnectionMetadata) -> Checked<'c, ()>
@@ -127,8 +128,8 @@ impl PoolOptions {
         self.map(|inner| inner.after_connect(hook))
     }
 
-    /// What is done with every connection before it is handed out, after the ping of one that was idle;
-    /// `false` closes it.
+    /// Sets a hook that runs on every connection before its use, after the ping of an idle one. If it returns
+    /// `false`, the connection is closed.
     pub fn before_acquire<F>(mut self, hook: F) -> Self
     where
         for<'c> F: Fn(&'c mut PgConnection, PoolConnectionMetadata) -> Checked<'c, bool>
@@ -140,7 +141,8 @@ impl PoolOptions {
         self
     }
 
-    /// What is done with every connection that comes back; `false` closes it.
+    /// Sets a hook that runs on every connection that returns to the pool. If it returns `false`, the
+    /// connection is closed.
     pub fn after_release<F>(self, hook: F) -> Self
     where
         for<'c> F: Fn(&'c mut PgConnection, PoolConnectionMetadata) -> Checked<'c, bool>
@@ -151,47 +153,47 @@ impl PoolOptions {
         self.map(|inner| inner.after_release(hook))
     }
 
-    /// The settings so far, as sqlx has them; without the check of idle connections.
+    /// Returns the settings as those of sqlx, without the check of idle connections.
     #[must_use]
     pub const fn as_sqlx(&self) -> &PgPoolOptions {
         &self.inner
     }
 
-    /// Opens a pool, and one connection.
+    /// Opens a pool with one connection.
     ///
     /// # Errors
     ///
-    /// sqlx's, when the URL is none or no connection can be made.
+    /// The error of sqlx if the URL is invalid or no connection can be made.
     pub async fn connect(self, url: &str) -> Result<PgPool, sqlx::Error> {
         PgPoolOptions::from(self).connect(url).await
     }
 
-    /// Opens a pool, and one connection.
+    /// Opens a pool with one connection.
     ///
     /// # Errors
     ///
-    /// sqlx's, when no connection can be made.
+    /// The error of sqlx if no connection can be made.
     pub async fn connect_with(self, options: PgConnectOptions) -> Result<PgPool, sqlx::Error> {
         PgPoolOptions::from(self).connect_with(options).await
     }
 
-    /// Opens a pool that connects when it is first used.
+    /// Opens a pool that connects at its first use.
     ///
     /// # Errors
     ///
-    /// sqlx's, when the URL is none.
+    /// The error of sqlx if the URL is invalid.
     pub fn connect_lazy(self, url: &str) -> Result<PgPool, sqlx::Error> {
         PgPoolOptions::from(self).connect_lazy(url)
     }
 
-    /// Opens a pool that connects when it is first used.
+    /// Opens a pool that connects at its first use.
     #[must_use]
     pub fn connect_lazy_with(self, options: PgConnectOptions) -> PgPool {
         PgPoolOptions::from(self).connect_lazy_with(options)
     }
 }
 
-/// With the check of idle connections. A `before_acquire` that is set on the result replaces it.
+/// The result includes the check of idle connections. A `before_acquire` that is set on it replaces the check.
 impl From<PoolOptions> for PgPoolOptions {
     fn from(options: PoolOptions) -> Self {
         let (hook, ping_after) = (options.before_acquire, options.ping_after);

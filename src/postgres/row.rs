@@ -1,4 +1,4 @@
-//! What a row type says of its table, and the macro that has it say so.
+//! The description of a row type's table, and the macro that writes it.
 
 use sqlx::{
     Encode, FromRow, Postgres, Type,
@@ -10,7 +10,7 @@ use crate::Versioned;
 
 /// A row type with a table: implemented by [`versioned_row!`](crate::versioned_row).
 ///
-/// Its methods are the macro's business and may change at any time.
+/// Its items are for the macro only and may change at any time.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a versioned row",
     note = "describe its table with `optilock::versioned_row!`, and derive `sqlx::FromRow`"
@@ -27,24 +27,24 @@ pub trait PgVersioned:
     /// The id, the version, then all others.
     #[doc(hidden)]
     const COLUMNS: &'static [Column];
-    /// A condition of SQL's that every row of this type meets; `true` for all.
+    /// An SQL condition that every row of this type meets; `true` for all rows.
     #[doc(hidden)]
     const ONLY: &'static str;
-    /// Whether the database makes the id.
+    /// Whether the database generates the id.
     #[doc(hidden)]
     const GENERATED_ID: bool;
-    /// Whether the id is unique although no index says so.
+    /// Whether the id is unique without an index that enforces it.
     #[doc(hidden)]
     const UNIQUE_ID: bool;
-    /// The written columns' values, in order.
+    /// Binds the values of the written columns, in order.
     #[doc(hidden)]
     fn bind(&self, arguments: &mut PgArguments) -> Result<(), BoxDynError>;
-    /// The written columns' values of many rows: an array for each, in order.
+    /// Binds the values of the written columns of many rows: an array for each column, in order.
     #[doc(hidden)]
     fn bind_all(rows: &[Self], arguments: &mut PgArguments) -> Result<(), BoxDynError>
     where
         Self: Sized;
-    /// The Rust types of the id, the version and the written columns, in order.
+    /// Returns the Rust types of the id, the version and the written columns, in order.
     #[doc(hidden)]
     fn types() -> Vec<RustType>;
 }
@@ -62,7 +62,7 @@ pub enum Role {
     Id,
     Version,
     Written(Kind),
-    /// Set by every write to this SQL expression.
+    /// Every write sets it to this SQL expression.
     OnUpdate(&'static str),
     ReadOnly,
 }
@@ -74,7 +74,7 @@ pub enum Kind {
     Array,
 }
 
-/// Whether a column's type in the database is one that the field can be read from.
+/// The type of a field, and whether it can be read from a column type of the database.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct RustType {
@@ -82,7 +82,7 @@ pub struct RustType {
     pub(super) reads: fn(&PgTypeInfo) -> bool,
 }
 
-/// Says of a row type which table and columns it stands for, and so makes it a
+/// Describes the table and the columns of a row type, and implements
 /// [`PgVersioned`](crate::postgres::PgVersioned) for [`PgRepository`](crate::postgres::PgRepository).
 ///
 /// The table needs:
@@ -90,14 +90,14 @@ pub struct RustType {
 /// - a `bigint NOT NULL` column for the version, without a default below 1;
 /// - a unique index on the id alone that is not partial, and no table that inherits from it other than
 ///   as a partition: a write of an id that names several rows fails;
-/// - for the id a type that `=` compares with the field's by that index. A `String` does not find the
+/// - an id whose type `=` compares with that of the field by that index. A `String` does not find the
 ///   rows of a `char(n)`, and reads the whole table for a `citext`;
-/// - triggers that let the version grow: an `UPDATE` after which it has not grown fails as
-///   [`Suppressed`](crate::postgres::Error::Suppressed);
-/// - no rule (`CREATE RULE`) on `UPDATE` or `DELETE`: PostgreSQL takes none in a statement that asserts
-///   what it wrote.
+/// - triggers that let the version grow: an `UPDATE` after which it has not grown fails with
+///   [`Suppressed`](crate::postgres::ErrorKind::Suppressed);
+/// - no rule (`CREATE RULE`) on `UPDATE` or `DELETE`: PostgreSQL does not accept one in a statement that
+///   asserts what it wrote.
 ///
-/// [`verify`](crate::postgres::PgRepository::verify) finds all of these but the triggers. The struct
+/// [`verify`](crate::postgres::PgRepository::verify) checks all of these except the triggers. The struct
 /// derives [`sqlx::FromRow`], which knows the columns by their names in the database.
 ///
 /// ```
@@ -135,21 +135,21 @@ pub struct RustType {
 /// # }
 /// ```
 ///
-/// | Part | Means |
+/// | Part | Meaning |
 /// |---|---|
-/// | `Account in "bank.accounts"` | the struct, and the table with or without its schema, exactly as the database has it: names are quoted |
-/// | `entity: "account"` | what errors, events and metrics call it |
-/// | `id: field: Type` | the key; any type of sqlx's that is [`Versioned::Id`](crate::Versioned::Id). With `as generated` the database makes it, and `insert` ignores the field. With `as unique` you promise what no index of a partitioned table can keep, if it is not partitioned by its id, nor one of a table that others inherit from; an index that begins with the id is still needed |
+/// | `Account in "bank.accounts"` | the struct, and the table with or without its schema, exactly as in the database: names are quoted |
+/// | `entity: "account"` | its name in errors, events and metrics |
+/// | `id: field: Type` | the key; any type of sqlx that is a [`Versioned::Id`](crate::Versioned::Id). With `as generated` the database generates it, and `insert` ignores the field. With `as unique` the host guarantees that the id is unique, for a table whose indexes can't enforce it: one that is not partitioned by its id, or that others inherit from. An index that begins with the id is still required |
 /// | `version: field` | a field of type [`Version`](crate::Version) |
-/// | `columns: [..]` | what a write writes: all of them, every time. A field whose type is an array column's (`Vec<T>`, `Option<Vec<T>>`) is marked `as array` |
-/// | `on_update: [field: "sql"]` | optional; set by every write to an expression over the old row: `touched: "now()"`. `insert` leaves them to the column's default |
-/// | `read_only: [..]` | optional; read and never written: generated columns, defaults, what triggers fill |
-/// | `only: "sql"` | optional; a condition over the row's columns. Rows that don't meet it are as good as gone: `only: "deleted_at IS NULL"` |
+/// | `columns: [..]` | the columns that each write sets, all of them. A field of an array column (`Vec<T>`, `Option<Vec<T>>`) is marked `as array` |
+/// | `on_update: [field: "sql"]` | optional; each write sets them to an expression over the old row: `touched: "now()"`. `insert` uses the default of the column |
+/// | `read_only: [..]` | optional; read and never written: generated columns, defaults, columns that triggers set |
+/// | `only: "sql"` | optional; a condition over the row's columns. Rows that do not meet it are treated as not found: `only: "deleted_at IS NULL"` |
 ///
-/// A field whose column is called otherwise: `field = "column"`, also for the id and the version,
-/// together with `#[sqlx(rename = "column")]` on the field.
+/// If a column has another name than its field, write `field = "column"`, also for the id and the version,
+/// and `#[sqlx(rename = "column")]` on the field.
 ///
-/// A struct may name fewer columns than the table has; a write leaves the others alone.
+/// A struct may name fewer columns than the table has; a write does not change the others.
 #[macro_export]
 macro_rules! versioned_row {
     ($row:ident in $table:literal {
@@ -233,7 +233,7 @@ macro_rules! versioned_row {
                 <$row as $crate::postgres::PgVersioned>::TABLE,
                 <$row as $crate::postgres::PgVersioned>::COLUMNS,
             );
-            // A misspelt field is an error here, not a column that is missing at run time.
+            // A misspelt field is a compile error here, and not a missing column at run time.
             let _ = |row: &$row| {
                 let _ = row;
                 $($(let _ = &row.$set;)*)?

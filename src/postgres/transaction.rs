@@ -1,18 +1,26 @@
-//! Transactions of the caller's, retried as a whole.
+//! Transactions and the connections that they run on.
 
 mod attempt;
+mod begin;
 mod ending;
+mod failed;
+mod lease;
 mod operation;
 mod options;
+#[cfg(feature = "inventory")]
+mod scoped;
 mod transact;
 mod tx;
 
+pub(crate) use attempt::attempt;
 #[cfg(feature = "inventory")]
-pub(crate) use attempt::{Begin, Timer, before, has_stale_plan};
-pub(crate) use attempt::{READ_COMMITTED, attempt};
-#[cfg(feature = "inventory")]
-pub(crate) use ending::conclude;
+pub(crate) use begin::Begin;
+pub(crate) use begin::READ_COMMITTED;
+pub(crate) use failed::Failed;
+pub(crate) use lease::{Lease, OfSqlx, on_connection};
 pub use operation::TxOperation;
 pub use options::{Isolation, TransactOptions};
+#[cfg(feature = "inventory")]
+pub(crate) use scoped::{Pending, Scope, Work, directly, in_transaction};
 pub use transact::{transact, transact_with};
 pub use tx::Tx;

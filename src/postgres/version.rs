@@ -1,4 +1,4 @@
-//! `Version` as BIGINT.
+//! `Version` as a `BIGINT`.
 
 use sqlx::{
     Decode, Encode, Postgres, Type,

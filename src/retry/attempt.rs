@@ -1,9 +1,9 @@
-//! What an operation may know about its try.
+//! What an operation may know about its attempt.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// One try of an operation, as [`with_retry`](crate::with_retry) hands it to the operation.
+/// One attempt of an operation, as [`with_retry`](crate::with_retry) passes it to the operation.
 ///
 /// ```
 /// use optilock::{Attempt, Conflict};
@@ -26,7 +26,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// The first of several attempts, not locking.
+    /// The first of several attempts, without locking.
     pub const FIRST: Self = Self {
         number: 1,
         last: false,
@@ -34,34 +34,34 @@ impl Attempt {
         since: None,
     };
 
-    /// Which attempt it is, from 1.
+    /// Returns the number of this attempt, from 1.
     #[must_use]
     pub const fn number(&self) -> u32 {
         self.number
     }
 
-    /// Whether the policy allows no attempt after this one.
+    /// Returns whether the policy allows no attempt after this one.
     ///
-    /// The deadline may make an earlier attempt the last one; that is not known in advance.
+    /// If the deadline ends the retry earlier, this is `false` for the last attempt.
     #[must_use]
     pub const fn is_last(&self) -> bool {
         self.last
     }
 
-    /// The time since the first attempt started.
+    /// Returns the time since the first attempt started.
     ///
     /// Zero during the first attempt of [`with_retry`](crate::with_retry) and
-    /// [`with_retry_mut`](crate::with_retry_mut), which read the clock only when that attempt has to
-    /// wait or has failed.
+    /// [`with_retry_mut`](crate::with_retry_mut), which read the clock only when that attempt returns
+    /// pending or has failed.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Whether enough conflicts were seen that this attempt should lock what it reads.
+    /// Returns whether this attempt should lock the rows that it reads, after several conflicts.
     ///
-    /// An operation that heeds it (`SELECT .. FOR UPDATE` instead of `SELECT`) waits in the
-    /// database's queue instead of losing once more. See
+    /// A locking attempt (`SELECT .. FOR UPDATE` instead of `SELECT`) waits in the database's queue
+    /// instead of meeting another conflict. See
     /// [`RetryPolicy::with_locking_after`](crate::RetryPolicy::with_locking_after).
     #[must_use]
     pub const fn locking(&self) -> bool {

@@ -1,28 +1,28 @@
-//! How many retries of a busy system all operations together may make.
+//! A limit for the retries of a busy system, shared by operations.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// A token bucket for retries of a busy system, shared by many operations.
 ///
-/// A database that is down answers every attempt with [`Class::Busy`](crate::Class::Busy). With a
-/// policy alone each caller asks it up to 12 times; with a budget the callers together stop
-/// retrying once the bucket is empty, and ask once each. A policy uses it by
+/// A database that is down answers every attempt with [`Class::Busy`](crate::Class::Busy). Without a
+/// budget, each caller makes up to 12 attempts. With a budget, all callers stop retrying once the bucket
+/// is empty, and make one attempt each. Set it by
 /// [`RetryPolicy::with_budget`](crate::RetryPolicy::with_budget).
 ///
 /// The rules are those of the AWS SDKs' standard retry mode (AWS SDKs and Tools Reference Guide,
 /// "Retry behavior"; `RETRY_COST`, `NO_RETRY_INCREMENT` in their sources):
 ///
 /// - a retry after [`Class::Busy`](crate::Class::Busy), or after an unknown outcome, takes its cost
-///   out of the bucket; if that is more than what is left, the retry is not made and the operation
-///   stops with [`StopReason::Budget`](crate::StopReason::Budget);
+///   out of the bucket; if the bucket holds less than that, there is no retry and the operation stops
+///   with [`StopReason::Budget`](crate::StopReason::Budget);
 /// - a retry that succeeds returns its cost, an operation that succeeds without one adds 1 token;
-/// - conflicts are never limited: the system that reports them works.
+/// - conflicts are never limited: a system that reports them is not busy.
 ///
 /// # Default
 ///
 /// | setting | value |
 /// |---|---|
-/// | capacity, which is also what it starts with | 500 tokens |
+/// | capacity, which is also the initial content | 500 tokens |
 /// | cost of a retry | 5 tokens |
 ///
 /// # Example
@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 /// ```
 /// use optilock::{RetryBudget, RetryPolicy};
 ///
-/// // One for each system that can be down.
+/// // One for each system that can fail on its own.
 /// static DATABASE: RetryBudget = RetryBudget::new();
 /// const POLICY: RetryPolicy = RetryPolicy::new().with_budget(&DATABASE);
 ///
@@ -44,7 +44,7 @@ pub struct RetryBudget {
 }
 
 impl RetryBudget {
-    /// The defaults, as listed [above](Self#default).
+    /// Returns a full bucket with the defaults, as listed [above](Self#default).
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -56,7 +56,7 @@ impl RetryBudget {
 
     /// Sets how many tokens the bucket holds, and fills it.
     ///
-    /// Less than the cost of a retry means that no busy system is retried.
+    /// If it is less than the cost of a retry, a busy system is never retried.
     #[must_use]
     pub const fn with_capacity(mut self, tokens: u32) -> Self {
         self.capacity = tokens;
@@ -71,22 +71,22 @@ impl RetryBudget {
         self
     }
 
-    /// Returns how many tokens are left, for a gauge: near zero means that a system is down.
+    /// Returns how many tokens are left, for a gauge. A value near zero means that a system is down.
     #[must_use]
     pub fn available(&self) -> u32 {
         self.tokens.load(Relaxed)
     }
 
-    /// Takes the cost of a retry and returns it, unless there is too little left.
+    /// Takes the cost of a retry and returns it, or returns `None` if the bucket holds less.
     pub(super) fn take(&self) -> Option<u32> {
         let left = |tokens: u32| tokens.checked_sub(self.cost);
         let taken = self.tokens.fetch_update(Relaxed, Relaxed, left);
         taken.is_ok().then_some(self.cost)
     }
 
-    /// An operation succeeded whose last retry took `spent`; zero if it took none.
+    /// Returns `spent`, the cost of the last retry, to the bucket after a success; one token if it is zero.
     pub(super) fn succeeded(&self, spent: u32) {
-        // Full in the usual case: a look, and no write that every core has to hear of.
+        // Usually the bucket is full: then this is a read, without a write to a shared cache line.
         let more = |tokens: u32| {
             let sum = tokens.saturating_add(spent.max(1)).min(self.capacity);
             (sum != tokens).then_some(sum)
@@ -101,7 +101,7 @@ impl Default for RetryBudget {
     }
 }
 
-/// The budget of a policy. Policies are equal when they share one, not when two are equally full.
+/// The budget of a policy. Policies are equal if they share one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shared(pub(super) &'static RetryBudget);
 
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_share_it() {
+    fn threads_share_a_bucket() {
         let budget = RetryBudget::new().with_capacity(1_000);
         let taken: usize = std::thread::scope(|scope| {
             let take = || (0..1_000).filter_map(|_| budget.take()).count();

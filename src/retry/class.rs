@@ -13,16 +13,16 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Class {
-    /// Somebody else won: read again and try again.
+    /// Another writer won: read again and try again.
     Conflict,
-    /// Nothing happened, the system is overloaded or away: try again later.
+    /// Nothing happened, as the system is overloaded or down: try again later.
     Busy {
-        /// How long the system asks to be left alone, if it says so.
+        /// The time after which the system may be asked again, if it states one.
         retry_after: Option<Duration>,
     },
-    /// It may or may not have taken effect: never retried blindly.
+    /// The operation may or may not have taken effect: not retried, unless the policy says so.
     Unknown,
-    /// It would fail again.
+    /// The operation would fail again.
     Permanent,
 }
 
@@ -37,10 +37,10 @@ impl Display for Class {
     }
 }
 
-/// An error that knows its [`Class`].
+/// An error with a [`Class`].
 ///
-/// Implement it for the error of your application. What you are not sure about is
-/// [`Class::Permanent`], or [`Class::Unknown`] if a write may have got through.
+/// Implement it for the error of your application. In case of doubt the class is
+/// [`Class::Permanent`], or [`Class::Unknown`] if a write may have taken effect.
 ///
 /// `Box<dyn Error + Send + Sync>`, and `anyhow::Error` behind the feature `anyhow`, are classified
 /// by the first error in their chain of sources that this crate knows; a chain without one is

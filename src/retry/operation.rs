@@ -4,12 +4,11 @@ use super::attempt::Attempt;
 
 /// An async closure that borrows its context for one attempt: `async |context, attempt| { .. }`.
 ///
-/// Nothing to implement: every async closure is one, unless it is `async move` with captures, or
-/// changes what it captures. What it would capture so belongs into the context; a tuple lends several
-/// things.
+/// Implemented for every async closure, unless it is `async move` with captures or changes what it
+/// captures. Put such values into the context; to lend several values, use a tuple.
 ///
-/// It is `AsyncFnMut` whose future has a name, and so can be shown to be `Send`: under a bare
-/// `AsyncFnMut` a retry could not be spawned as soon as the closure captures a reference.
+/// The trait is `AsyncFnMut` with a named future, so that the future can be shown to be `Send`. With a bare
+/// `AsyncFnMut`, a retry whose closure captures a reference could not be spawned.
 #[diagnostic::on_unimplemented(
     message = "this is not an operation that can run again, once for each attempt",
     label = "not `async |context, ..| {{ .. }}` that only reads its captures",
@@ -25,7 +24,7 @@ pub trait Operation<C, R>:
     type Future: Future<Output = R>;
 }
 
-// Without this rustc says that the closure is no `FnMut`, and none of the above.
+// Without this, rustc reports only that the closure is not `FnMut`.
 #[diagnostic::do_not_recommend]
 impl<F, C, R, Fut> Operation<C, R> for F
 where

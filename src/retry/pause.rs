@@ -4,15 +4,15 @@ use super::class::Class;
 use std::time::Duration;
 use tracing::{Span, debug, debug_span};
 
-/// The time between two attempts.
+/// The delay between two attempts, and its span.
 pub(super) struct Pause {
     pub(super) delay: Duration,
-    /// In which the delay is waited for; none without a delay.
+    /// The span of the delay; none without a delay.
     pub(super) span: Span,
 }
 
 impl Pause {
-    /// The pause after attempt number `attempt` of `label`, which failed by `class`.
+    /// The pause after attempt number `attempt` of `label`, which failed with `class`.
     pub(super) fn new(delay: Duration, label: &'static str, attempt: u32, class: Class) -> Self {
         debug!(target: "optilock::retry", label, attempt, %class, ?delay, "retrying");
         let span = if delay.is_zero() {

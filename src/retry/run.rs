@@ -1,8 +1,8 @@
-//! The books of one retry: how many attempts, how many conflicts, since when.
+//! The state of one retry loop.
 
 use super::{
     attempt::Attempt,
-    backoff::Pace,
+    backoff::Position,
     budget::Shared,
     class::{Class, Classify},
     error::{RetryError, StopReason},
@@ -14,19 +14,20 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument, debug, warn};
 
-/// Built on the hot path: everything that only a failure needs is made by the first failure.
+/// The state of one retry loop. It is built on the hot path: what only a failure needs is created by the
+/// first failure.
 pub(crate) struct Run<'p> {
     policy: &'p RetryPolicy,
     attempt: Attempt,
     conflicts: u32,
-    pace: Option<Pace>,
+    backoff: Option<Position>,
     unsettled: bool,
-    /// What the last retry that cost anything took from the budget.
+    /// The tokens that the last retry with a cost took from the budget.
     spent: u32,
 }
 
 impl<'p> Run<'p> {
-    /// The first attempt, for which no books are kept.
+    /// Returns the first attempt, before there is any state.
     #[inline]
     pub(crate) const fn first(policy: &RetryPolicy) -> Attempt {
         Attempt {
@@ -37,26 +38,27 @@ impl<'p> Run<'p> {
         }
     }
 
-    /// Of an operation that does I/O in any case: time starts now.
+    /// The state of an operation that does I/O in any case: time starts now.
     #[cfg(any(test, feature = "postgres"))]
     pub(crate) fn new(policy: &'p RetryPolicy) -> Self {
         Self::since(policy, Some(Instant::now()))
     }
 
-    /// Of an operation whose first attempt started at `since`; `None` if it has not had to wait.
+    /// The state of an operation whose first attempt started at `since`; `None` if it never returned
+    /// pending.
     pub(super) const fn since(policy: &'p RetryPolicy, since: Option<Instant>) -> Self {
         let first = Self::first(policy);
         Self {
             policy,
             attempt: Attempt { since, ..first },
             conflicts: 0,
-            pace: None,
+            backoff: None,
             unsettled: false,
             spent: 0,
         }
     }
 
-    /// Where the start of the first attempt belongs.
+    /// Returns the place for the start of the first attempt.
     #[inline]
     pub(super) const fn start(&mut self) -> &mut Option<Instant> {
         &mut self.attempt.since
@@ -67,7 +69,7 @@ impl<'p> Run<'p> {
         self.attempt
     }
 
-    /// The first attempt succeeded, for which no books were kept.
+    /// Counts a first attempt that succeeded, for which there is no state.
     #[inline]
     pub(crate) fn succeeded_at_once(policy: &RetryPolicy) {
         if let Some(Shared(budget)) = policy.budget {
@@ -76,7 +78,7 @@ impl<'p> Run<'p> {
         metrics::attempts(policy.label, 1);
     }
 
-    /// The attempt succeeded.
+    /// Counts an attempt that succeeded.
     #[inline]
     pub(crate) fn succeeded(&self) {
         if let Some(Shared(budget)) = self.policy.budget {
@@ -96,12 +98,12 @@ impl<'p> Run<'p> {
         }
     }
 
-    /// The pause before the next attempt, or why there is none.
+    /// Returns the pause before the next attempt, or the error if there is none.
     #[cold]
     pub(super) fn after<E: Classify>(&mut self, error: E) -> Result<Pause, RetryError<E>> {
         let class = error.class();
         let now = Instant::now();
-        // An attempt that never had to wait has taken no time worth a reading of the clock.
+        // An attempt that never returned pending has taken no time worth a reading of the clock.
         let elapsed = now.duration_since(*self.attempt.since.get_or_insert(now));
         match self.decide(class, elapsed) {
             Ok(pause) => Ok(pause),
@@ -115,8 +117,7 @@ impl<'p> Run<'p> {
         }
     }
 
-    /// Waits as long as it takes until the next attempt, and says how long that was, or why there is
-    /// none.
+    /// Waits until the next attempt and returns the delay, or the error if there is no further attempt.
     pub(crate) async fn wait<E: Classify>(&mut self, error: E) -> Result<Duration, RetryError<E>> {
         let Pause { delay, span } = self.after(error)?;
         // tokio rounds up to a millisecond, also from zero.
@@ -158,7 +159,7 @@ impl<'p> Run<'p> {
         let delay = match class {
             Class::Conflict => {
                 self.conflicts += 1;
-                // The attempt that begins to lock waits in the row's queue: no need to wait twice.
+                // The first locking attempt waits in the queue of the row, so it needs no delay.
                 let begins_to_lock = policy.locking_after == Some(self.conflicts);
                 self.attempt.locking |= begins_to_lock;
                 let first = self.attempt.number == 1 && policy.immediate_first_retry;
@@ -168,19 +169,19 @@ impl<'p> Run<'p> {
                     self.back_off()
                 }
             }
-            // Never sooner than the system asks for.
+            // Not before the time that the system asks for.
             Class::Busy { retry_after } => self.back_off().max(retry_after.unwrap_or_default()),
             Class::Unknown | Class::Permanent => self.back_off(),
         };
         match policy.deadline {
-            // At the deadline there is no time left, not even for an attempt without delay.
+            // At the deadline there is no attempt, not even one without delay.
             Some(deadline) if elapsed >= deadline || elapsed.saturating_add(delay) > deadline => {
                 return Err(StopReason::Deadline);
             }
             _ => {}
         }
         match (policy.budget, class) {
-            // The system that reports a conflict works.
+            // A system that reports a conflict is not busy.
             (None, _) | (_, Class::Conflict) => {}
             (Some(Shared(budget)), _) => self.spent = budget.take().ok_or(StopReason::Budget)?,
         }
@@ -188,16 +189,16 @@ impl<'p> Run<'p> {
     }
 
     fn back_off(&mut self) -> Duration {
-        let policy = self.policy;
-        self.pace
-            .get_or_insert_with(|| Pace::new(policy))
-            .next(policy)
+        let delays = &self.policy.delays;
+        self.backoff
+            .get_or_insert_with(|| Position::new(delays))
+            .next(delays)
     }
 
     fn report(&self, class: Class, elapsed: Duration, reason: StopReason) {
         let (label, attempts) = (self.policy.label, self.attempt.number);
         if attempts == 1 && reason == StopReason::Permanent {
-            // The operation's own answer, and no retry was involved: the caller's business.
+            // The operation's own answer, without a retry: reported by the caller, if at all.
             debug!(target: "optilock::retry", label, attempts, ?elapsed, %class, %reason, "failed");
         } else {
             warn!(target: "optilock::retry", label, attempts, ?elapsed, %class, %reason, "gave up");

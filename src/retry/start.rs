@@ -1,4 +1,4 @@
-//! When a retry began.
+//! The start of a retry.
 
 use std::{
     pin::Pin,
@@ -6,9 +6,9 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Runs an attempt and, when it has to wait, reads the clock into `since` unless that is known.
+/// Runs an attempt. When it first returns pending, reads the clock into `since`, unless that is set.
 ///
-/// An attempt that is ready at its first poll costs no reading of the clock.
+/// An attempt that is ready at its first poll does not read the clock.
 pub(super) struct NotesStart<'f, F> {
     pub(super) attempt: Pin<&'f mut F>,
     pub(super) since: &'f mut Option<Instant>,

@@ -1,16 +1,12 @@
-//! The loop, under a paused clock and with errors from a script.
+//! The retry loop under a paused clock, with errors from a script.
 
 use super::*;
 use crate::{Conflict, Version};
-use std::{convert::Infallible, error::Error, time::Duration};
+use std::{error::Error, time::Duration};
 use tokio::time::Instant;
 
 mod budget;
-mod conversions;
-mod costs;
-mod events;
-#[cfg(feature = "metrics")]
-mod recorders;
+mod deadline;
 mod spawned;
 
 /// An error of a script.
@@ -37,7 +33,7 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Delays that can be told in advance: 10, 20, 40 ms and so on.
+/// Delays that are known in advance: 10, 20, 40 ms and so on.
 const PLAIN: RetryPolicy = RetryPolicy::new()
     .with_base_delay(ms(10))
     .with_jitter(Jitter::None)
@@ -87,7 +83,7 @@ async fn stop(policy: &RetryPolicy, script: &[Class]) -> RetryError<Scripted> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn first_retry_is_immediate_then_delays_grow() {
+async fn the_first_retry_is_immediate_and_then_delays_grow() {
     let (played, seen) = play(&PLAIN, &[CONFLICT; 4], Duration::ZERO).await;
     assert_eq!(played.unwrap(), 5);
     assert_eq!(seen.millis(), [0, 0, 10, 30, 70]);
@@ -99,7 +95,7 @@ async fn first_retry_is_immediate_then_delays_grow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn both_forms_do_the_same() {
+async fn both_forms_have_the_same_delays() {
     let start = Instant::now();
     let mut at = Vec::new();
     let played = with_retry(&PLAIN, |attempt| {
@@ -117,7 +113,7 @@ async fn both_forms_do_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn zero_delays_do_not_touch_the_timer() {
+async fn zero_delays_do_not_use_the_timer() {
     let start = Instant::now();
     let policy = PLAIN.with_base_delay(Duration::ZERO);
     let (played, _) = play(&policy, &[CONFLICT; 11], Duration::ZERO).await;
@@ -139,7 +135,7 @@ async fn attempts_run_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn permanent_and_unknown_stop_at_once() {
+async fn permanent_and_unknown_errors_stop_the_retry() {
     let error = stop(&PLAIN, &[Class::Permanent]).await;
     assert_eq!((error.attempts, error.reason), (1, StopReason::Permanent));
     assert_eq!(error.elapsed, Duration::ZERO);
@@ -154,7 +150,7 @@ async fn permanent_and_unknown_stop_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unknown_is_retried_on_demand_with_delay() {
+async fn an_unknown_outcome_is_retried_with_a_delay_if_the_policy_says_so() {
     let policy = PLAIN.with_unknown_retried(true);
     let (played, seen) = play(&policy, &[Class::Unknown; 2], Duration::ZERO).await;
     assert_eq!(played.unwrap(), 3);
@@ -177,8 +173,8 @@ async fn an_unknown_outcome_stays_unknown_until_an_attempt_settles_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn busy_waits_for_as_long_as_it_is_told() {
-    // Without a hint: the usual delays, and never at once.
+async fn a_busy_system_is_retried_after_the_time_that_it_asks_for() {
+    // Without a hint: the usual delays, and always a delay.
     let (_, seen) = play(&PLAIN, &[BUSY; 2], Duration::ZERO).await;
     assert_eq!(seen.millis(), [0, 10, 30]);
     // The hint prolongs a delay, past the maximum too, and never shortens it.
@@ -191,116 +187,14 @@ async fn busy_waits_for_as_long_as_it_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_counts_from_the_start_of_the_first_attempt() {
-    // Attempts end at 1.0, 2.0 and 3.01; the deadline is at 3.0.
-    let start = Instant::now();
-    let (played, seen) = play(&PLAIN, &[CONFLICT; 12], ms(1_000)).await;
-    let error = played.unwrap_err();
-    assert_eq!((error.attempts, error.reason), (3, StopReason::Deadline));
-    assert_eq!(error.elapsed, ms(3_010));
-    assert_eq!(seen.millis(), [0, 1_000, 2_010]);
-    assert_eq!(start.elapsed(), ms(3_010), "no sleep before giving up");
-}
-
-/// "3 seconds in all" took 6.0 s and was reported as 3.0 s.
-#[tokio::test(start_paused = true)]
-async fn an_attempt_that_takes_the_whole_deadline_is_the_only_one() {
-    for class in [CONFLICT, BUSY] {
-        let start = Instant::now();
-        let lent = play(&PLAIN, &[class; 12], ms(3_000)).await.0.unwrap_err();
-        assert_eq!(start.elapsed(), ms(3_000), "with_retry_mut, {class}");
-
-        let start = Instant::now();
-        let captured = with_retry(&PLAIN, async |_| {
-            tokio::time::sleep(ms(3_000)).await;
-            Err::<(), _>(Scripted(class))
-        });
-        let captured = captured.await.unwrap_err();
-        assert_eq!(start.elapsed(), ms(3_000), "with_retry, {class}");
-
-        // As a transaction does it.
-        let start = Instant::now();
-        let mut run = Run::new(&PLAIN);
-        let run = loop {
-            tokio::time::sleep(ms(3_000)).await;
-            if let Err(stopped) = run.wait(Scripted(class)).await {
-                break stopped;
-            }
-        };
-        assert_eq!(start.elapsed(), ms(3_000), "Run, {class}");
-
-        for stopped in [lent, captured, run] {
-            let expected = (1, StopReason::Deadline, ms(3_000));
-            let found = (stopped.attempts, stopped.reason, stopped.elapsed);
-            assert_eq!(found, expected, "{class}");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn every_wait_of_the_first_attempt_counts() {
-    let twice = with_retry(&PLAIN, async |_| {
-        tokio::time::sleep(ms(1_000)).await;
-        tokio::time::sleep(ms(1_000)).await;
-        Err::<(), _>(Scripted(Class::Permanent))
-    });
-    assert_eq!(twice.await.unwrap_err().elapsed, ms(2_000));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_delay_past_the_deadline_is_not_slept() {
-    let policy = PLAIN.with_deadline(Some(ms(500)));
-    let start = Instant::now();
-    let error = stop(&policy, &[busy_for(501)]).await;
-    assert_eq!((error.attempts, error.reason), (1, StopReason::Deadline));
-    assert_eq!(start.elapsed(), Duration::ZERO);
-    // One that ends in time is.
-    assert!(
-        play(&policy, &[busy_for(500)], Duration::ZERO)
-            .await
-            .0
-            .is_ok()
-    );
-
-    let never = PLAIN.with_deadline(Some(Duration::ZERO));
-    assert_eq!(stop(&never, &[CONFLICT]).await.reason, StopReason::Deadline);
-    let endless = PLAIN.with_deadline(None);
-    let (played, seen) = play(&endless, &[busy_for(86_400_000)], Duration::ZERO).await;
-    assert!(played.is_ok());
-    assert_eq!(seen.millis(), [0, 86_400_000]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn absurd_settings_end_by_the_deadline() {
-    let policy = PLAIN
-        .with_base_delay(Duration::MAX)
-        .with_max_delay(Duration::MAX)
-        .with_factor(u32::MAX)
-        .with_max_attempts(u32::MAX);
-    assert_eq!(
-        stop(&policy, &[CONFLICT; 3]).await.reason,
-        StopReason::Deadline
-    );
-    let policy = policy
-        .with_deadline(Some(Duration::MAX))
-        .with_max_attempts(10_000);
-    let policy = policy.with_base_delay(Duration::ZERO);
-    let error = stop(&policy, &[CONFLICT; 10_000]).await;
-    assert_eq!(
-        (error.attempts, error.reason),
-        (10_000, StopReason::Attempts)
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn locks_after_conflicts_and_queues_at_once() {
+async fn attempts_lock_after_conflicts_and_the_first_one_has_no_delay() {
     let two = PLAIN.with_locking_after(Some(2));
     let (_, seen) = play(&two, &[CONFLICT; 4], Duration::ZERO).await;
     assert_eq!(seen.locking(), [false, false, true, true, true]);
     assert_eq!(
         seen.millis(),
         [0, 0, 0, 10, 30],
-        "at once, but only the first locking attempt"
+        "only the first locking attempt has no delay"
     );
 
     // Only conflicts count.
@@ -315,24 +209,6 @@ async fn locks_after_conflicts_and_queues_at_once() {
     assert_eq!(seen.locking(), [true]);
     let (_, seen) = play(&PLAIN, &[CONFLICT; 4], Duration::ZERO).await;
     assert_eq!(seen.locking(), [false; 5]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_attempt_knows_the_time() {
-    let elapsed = with_retry(&PLAIN, async |attempt| {
-        let before = attempt.elapsed();
-        tokio::time::sleep(ms(100)).await;
-        match attempt.number() {
-            3 => Ok((before, attempt.elapsed())),
-            _ => Err(Scripted(CONFLICT)),
-        }
-    });
-    // 100 for the first and the second each, a delay of 10, 100 for the third.
-    assert_eq!(elapsed.await.unwrap(), (ms(210), ms(310)));
-    let run = Run::new(&PLAIN);
-    tokio::time::sleep(ms(100)).await;
-    assert_eq!(run.attempt().elapsed(), ms(100));
-    assert_eq!(Attempt::FIRST.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
@@ -356,7 +232,7 @@ async fn a_retry_around_a_retry_does_not_multiply() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_seed_repeats_a_whole_retry() {
+async fn a_seed_gives_the_same_retry_each_time() {
     let policy = RetryPolicy::new().with_seed(7);
     let (_, one) = play(&policy, &[CONFLICT; 11], Duration::ZERO).await;
     let (_, two) = play(&policy, &[CONFLICT; 11], Duration::ZERO).await;
@@ -366,13 +242,7 @@ async fn a_seed_repeats_a_whole_retry() {
 }
 
 #[tokio::test]
-async fn takes_what_cannot_fail() {
-    let played = with_retry(&PLAIN, async |_| Ok::<_, Infallible>(1));
-    assert_eq!(played.await.unwrap(), 1);
-}
-
-#[tokio::test]
-async fn retries_boxed_errors() {
+async fn boxed_errors_are_retried() {
     let found = Version::FIRST.next().unwrap();
     let played = with_retry(&PLAIN, async |attempt| {
         if attempt.number() == 1 {

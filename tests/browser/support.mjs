@@ -1,4 +1,4 @@
-// Starts the storefront and the browser, opens pages, and asks the API.
+// Starts the storefront and the browser, opens pages, and calls the API.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -13,7 +13,7 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const binary = path.resolve(here, process.env.STOREFRONT || "../../target/release/storefront");
 const screenshots = process.env.SCREENSHOTS;
 
-// A directory with pages to be tried instead of those in the program.
+// A directory with pages that replace those in the program.
 const pages = process.env.PAGES;
 
 const START_MS = 60_000;
@@ -51,9 +51,9 @@ export async function stop() {
 
 function startServer() {
   if (!existsSync(binary)) {
-    throw new Error(`There is no ${binary}: run "cargo build --release --example storefront" first, or set STOREFRONT.`);
+    throw new Error(`no program at ${binary}: run "cargo build --release --bin storefront", or set STOREFRONT`);
   }
-  // Without DATABASE_URL it starts a throwaway database, and removes it when it ends.
+  // Without DATABASE_URL the program starts a throwaway server, and removes it at its end.
   const env = { ...process.env };
   delete env.DATABASE_URL;
   server = spawn(binary, ["--address", "127.0.0.1:0"], { env, stdio: ["ignore", "pipe", "pipe"] });
@@ -64,9 +64,9 @@ function startServer() {
   let log = "";
   server.stderr.on("data", (text) => { log = (log + text).slice(-4000); });
   return new Promise((resolve, reject) => {
-    const fail = (why) => reject(new Error(`The storefront ${why}.\n${log}`));
-    const timer = setTimeout(() => fail(`said no address within ${START_MS / 1000} s`), START_MS);
-    server.once("error", (error) => fail(`cannot be started: ${error.message}`));
+    const fail = (why) => reject(new Error(`the storefront ${why}\n${log}`));
+    const timer = setTimeout(() => fail(`printed no address within ${START_MS / 1000} s`), START_MS);
+    server.once("error", (error) => fail(`did not start: ${error.message}`));
     server.once("exit", (code, signal) => fail(`ended (${code ?? signal})`));
     createInterface(server.stdout).on("line", (line) => {
       const address = line.match(/^shop\s+(http:\S+)\/$/)?.[1];
@@ -77,8 +77,8 @@ function startServer() {
   });
 }
 
-// Ends the server when these tests are gone, whatever ended them: then the
-// pipe is closed, and `cat` ends.
+// Ends the server when this process ends for any reason: the pipe is closed then,
+// and `cat` ends.
 function guardOf(pid) {
   const script = 'cat; kill -TERM "$0"';
   const child = spawn("sh", ["-c", script, String(pid)], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
@@ -103,14 +103,14 @@ function findChromium() {
     const found = directories.map((directory) => path.join(directory, name)).find((file) => existsSync(file));
     if (found) return found;
   }
-  throw new Error("There is no Chromium: install it, or set CHROMIUM to its path.");
+  throw new Error("no Chromium found: install it, or set CHROMIUM to its path");
 }
 
 // --- Sessions ---
 
 const sessions = [];
 
-// A new browser window with nothing remembered. `mayFail` lists the paths
+// Opens a new browser window without any stored state. `mayFail` lists the paths
 // whose loads may fail; any other error on the console fails the test.
 export async function open(where = "/", { as, mayFail = [], ...options } = {}) {
   const context = await browser.newContext({
@@ -146,7 +146,7 @@ export async function open(where = "/", { as, mayFail = [], ...options } = {}) {
   return page;
 }
 
-// What the consoles of all open pages have said since the last call.
+// Returns the errors on the consoles of all open pages since the last call.
 export function consoleErrors() {
   return sessions.flatMap(({ errors }) => errors.splice(0));
 }
@@ -157,7 +157,7 @@ export async function closeAll() {
   assert.deepEqual(errors, [], "errors on the console");
 }
 
-// The headers stay those of the server.
+// Replaces the bodies of the pages, not their headers.
 async function servePages(context) {
   const names = { "/": "index.html", "/dashboard": "dashboard.html" };
   const isPage = (url) => url.pathname in names || url.pathname.startsWith("/assets/");
@@ -168,7 +168,7 @@ async function servePages(context) {
   });
 }
 
-// Full pages, for people to look at. What fades is shown at its end.
+// Takes a picture of the full page, with all animations at their end.
 export async function screenshot(page, name) {
   if (!screenshots) return;
   mkdirSync(screenshots, { recursive: true });
@@ -181,7 +181,7 @@ export function see(locator, state = "visible") {
   return locator.waitFor({ state });
 }
 
-// Asks again until the answer is the right one.
+// Calls `ask` until its answer is right.
 export async function eventually(what, ask, isRight) {
   const end = Date.now() + WAIT_MS;
   for (;;) {
@@ -192,7 +192,7 @@ export async function eventually(what, ask, isRight) {
   }
 }
 
-// A promise, and what resolves it.
+// Returns a promise, and the function that resolves it.
 export function gate() {
   let release;
   const opened = new Promise((resolve) => { release = resolve; });
@@ -204,10 +204,10 @@ export function gate() {
 const API = "/api/marketplace";
 const tokens = { Ana: "demo-ana", Luis: "demo-luis", admin: "demo-admin" };
 
-export async function api(who, method, where, { body, headers } = {}) {
+export async function api(user, method, where, { body, headers } = {}) {
   const response = await fetch(`${origin}${API}${where}`, {
     method,
-    headers: { Authorization: `Bearer ${tokens[who]}`, "Content-Type": "application/json", ...headers },
+    headers: { Authorization: `Bearer ${tokens[user]}`, "Content-Type": "application/json", ...headers },
     body: body && JSON.stringify(body),
   });
   const answer = await response.json();
@@ -236,14 +236,14 @@ export async function setPrice(sku, minor) {
   await api("admin", "PUT", `/products/${sku}`, { body, headers: { "If-Match": etag } });
 }
 
-export async function emptyCart(who) {
-  await api(who, "DELETE", "/cart/items");
+export async function emptyCart(user) {
+  await api(user, "DELETE", "/cart/items");
 }
 
-export async function orderIds(who) {
-  return (await api(who, "GET", "/orders")).answer.map(({ id }) => id);
+export async function orderIds(user) {
+  return (await api(user, "GET", "/orders")).answer.map(({ id }) => id);
 }
 
-export async function order(who, id) {
-  return (await api(who, "GET", `/orders/${id}`)).answer;
+export async function order(user, id) {
+  return (await api(user, "GET", `/orders/${id}`)).answer;
 }

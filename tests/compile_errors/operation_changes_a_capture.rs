@@ -1,4 +1,4 @@
-//! A captured variable can't be lent to each attempt: it belongs into the context.
+//! A closure that changes a captured variable instead of the context.
 
 use optilock::{Conflict, RetryPolicy, with_retry_mut};
 

@@ -1,4 +1,4 @@
-//! An `async move` closure can't lend its captures to each attempt.
+//! An `async move` closure, which cannot lend its captures to each attempt.
 
 use optilock::{Conflict, RetryPolicy, with_retry_mut};
 

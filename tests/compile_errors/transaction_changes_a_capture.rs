@@ -1,4 +1,4 @@
-//! A captured variable that the operation of a transaction changes.
+//! An operation of a transaction that changes a captured variable.
 
 use optilock::{
     RetryPolicy,

@@ -1,3 +1,7 @@
+pub mod backoff;
 pub mod metrics;
+pub mod precondition;
+pub mod retry;
 pub mod serde;
 pub mod spawned;
+pub mod version;

@@ -1,4 +1,4 @@
-//! One binary for all integration tests: a folder per floor of the crate.
+//! All integration tests, in one binary. A folder of tests per floor of the crate; `attacks` crosses the floors.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests")]
 
 mod support;
@@ -9,4 +9,3 @@ mod core;
 mod examples;
 mod inventory;
 mod postgres;
-mod regressions;

@@ -1,12 +1,6 @@
-pub mod bulk;
-pub mod compile_errors;
-pub mod existing_table;
-pub mod host_transaction;
-pub mod modify;
-pub mod pool_return;
-pub mod refusals;
-pub mod row_types;
-pub mod rows;
-pub mod transact;
-pub mod transaction_end;
-pub mod verify;
+pub mod classification;
+pub mod pool;
+mod regressions;
+pub mod repository;
+pub mod row;
+pub mod transaction;

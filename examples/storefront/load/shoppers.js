@@ -1,17 +1,17 @@
 'use strict';
 
-// What the load tests need beside their steps: a shopper of one's own for each virtual user, a key for
-// each attempt to buy, and counters of what came of it. Artillery runs this in one thread or in several.
+// Functions of the load tests: a shopper for each virtual user, a key for each attempt to buy, and counters of
+// the outcomes. Artillery runs them in one thread or in several.
 
 const { randomUUID } = require('node:crypto');
 const os = require('node:os');
 
-// Artillery's own number of threads: a shopper belongs to one of them.
+// The number of Artillery's threads. Each thread has shoppers of its own.
 const threads = Math.max(1, os.cpus().length - 1);
 const thread = Number(process.env.LOCAL_WORKER_ID ?? 1) - 1;
 let shoppers = 0;
 
-/** Of demo-load-1 to demo-load-5000, the next one: `first` is where this test's begin. */
+/** Chooses the next of demo-load-1 to demo-load-5000, beginning with number `first`. */
 async function shopper(context) {
   const first = Number(context.vars.first ?? 1);
   const number = first + ((shoppers++ * threads + (thread % threads)) % (5001 - first));
@@ -19,14 +19,14 @@ async function shopper(context) {
   context.vars.key = randomUUID();
 }
 
-/** Counts the answer of a checkout. Every counter is there, also at 0: `ensure` needs them all. */
+/** Counts the outcome of a checkout. Counters are emitted at 0 too, because `ensure` needs them all. */
 async function count(request, response, context, events) {
   const { statusCode: status } = response;
   let code;
   try {
     code = JSON.parse(response.body).code;
   } catch {
-    // No JSON: the status says enough.
+    // Without JSON the status is enough.
   }
   const refused = status === 400 && code === 'insufficient-stock';
   const known = status === 201 || refused || status === 409;
@@ -38,15 +38,15 @@ async function count(request, response, context, events) {
   events.emit('histogram', 'checkout.ms', response.timings.phases.firstByte);
 }
 
-/** Counts faults of the other requests. */
+/** Counts the failures of other requests. */
 async function watch(request, response, context, events) {
   events.emit('counter', 'answers.5xx', Number(response.statusCode >= 500));
 }
 
-// Those who are at the gate, until the last one has come.
+// The shoppers that wait at the gate.
 let waiting = [];
 
-/** Waits for `crowd` shoppers, so that all of them check out at once. All are in one thread. */
+/** Waits until `crowd` shoppers have arrived, so that all check out at once. All must be in one thread. */
 async function gate(request, context) {
   await new Promise((open) => {
     waiting.push(open);
@@ -57,13 +57,13 @@ async function gate(request, context) {
   });
 }
 
-/** What is missing of `units`, or too much. */
+/** Sets the body to the difference between `units` and the available units. */
 async function missing(request, context) {
   const { stock, reserved, units } = context.vars;
   request.json = { delta: Number(units) - (Number(stock) - Number(reserved)), reason: 'load test' };
 }
 
-/** Whether it is as many already: a change by nothing is refused. */
+/** Skips the request if there is no difference, which the shop would refuse. */
 function differs(context, next) {
   const { stock, reserved, units } = context.vars;
   next(Number(stock) - Number(reserved) !== Number(units));

@@ -1,4 +1,4 @@
-//! What comes in a request, with our own words when it can't be right.
+//! Extractors of what a request brings. Their rejections are problems.
 
 use axum::{
     extract::{
@@ -10,11 +10,11 @@ use axum::{
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::problem::Problem;
+use crate::problem::Problem;
 
-/// A body of JSON: an object. By itself serde takes an array for one as well.
+/// A body that is a JSON object. serde alone would also accept an array for a struct.
 #[derive(Debug)]
-pub struct Json<T>(pub T);
+pub(crate) struct Json<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;
@@ -32,7 +32,7 @@ fn unprocessable(why: String) -> Problem {
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "unprocessable",
-        "The body is not as it should be",
+        "Unexpected fields",
         why,
     )
 }
@@ -40,17 +40,17 @@ fn unprocessable(why: String) -> Problem {
 fn refused(rejection: &JsonRejection) -> Problem {
     let status = rejection.status();
     let (code, title) = match status {
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported-media-type", "JSON, please"),
-        StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "Too large"),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported-media-type", "JSON expected"),
+        StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "Body too large"),
         StatusCode::UNPROCESSABLE_ENTITY => return unprocessable(rejection.body_text()),
         _ => return Problem::invalid(rejection.body_text()),
     };
     Problem::new(status, code, title, rejection.body_text())
 }
 
-/// Parts of the address. What is not of their type is nowhere.
+/// Parameters of the path. If one has the wrong type, the resource does not exist.
 #[derive(Debug)]
-pub struct Path<T>(pub T);
+pub(crate) struct Path<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
     type Rejection = Problem;
@@ -63,9 +63,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     }
 }
 
-/// What follows the question mark.
+/// Parameters of the query.
 #[derive(Debug)]
-pub struct Query<T>(pub T);
+pub(crate) struct Query<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
@@ -78,8 +78,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// The header `Idempotency-Key`, quoted or bare.
-pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+/// Returns the header `Idempotency-Key`, without its quotes if it has any.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };

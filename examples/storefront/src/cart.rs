@@ -1,4 +1,4 @@
-//! What somebody wants, and at which price he saw it.
+//! The endpoints of the cart, which remembers the price that the shopper saw.
 
 use axum::{Json, extract::State};
 use optilock::{
@@ -8,14 +8,14 @@ use optilock::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Shop,
+use crate::{
     body::{self, Path},
     problem::Problem,
+    shop::Shop,
     users::User,
 };
 
-/// A row of the shop's own table.
+/// A row of `storefront.cart_items`.
 #[derive(Debug, sqlx::FromRow)]
 struct Row {
     sku: Sku,
@@ -25,20 +25,20 @@ struct Row {
     version: Option<i64>,
 }
 
-/// Something that is in the cart.
+/// An item of the cart.
 #[derive(Debug)]
-pub struct Item {
-    pub sku: Sku,
-    pub quantity: Quantity,
-    /// As it was when he put it in.
-    pub price: Money,
-    /// Of the product, if he insists that nothing of it changed.
-    pub version: Option<Version>,
+pub(crate) struct Item {
+    pub(crate) sku: Sku,
+    pub(crate) quantity: Quantity,
+    /// The price when the item was put into the cart.
+    pub(crate) price: Money,
+    /// The version of the product that the client expects at the checkout.
+    pub(crate) version: Option<Version>,
 }
 
 impl Item {
-    /// To be bought as it was seen.
-    pub fn line(&self) -> Line {
+    /// Returns the line of a checkout, which fails if price or version have changed.
+    pub(crate) fn line(&self) -> Line {
         let line = Line::new(self.sku.clone(), self.quantity).expecting_price(self.price);
         match self.version {
             Some(version) => line.expecting_version(version),
@@ -47,7 +47,8 @@ impl Item {
     }
 }
 
-pub async fn items(pool: &PgPool, customer: &str) -> Result<Vec<Item>, Problem> {
+/// Returns the items of the customer, the oldest first.
+pub(crate) async fn items(pool: &PgPool, customer: &str) -> Result<Vec<Item>, Problem> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT sku, quantity, price, currency, version FROM storefront.cart_items
          WHERE customer = $1 ORDER BY added_at, sku",
@@ -66,18 +67,18 @@ pub async fn items(pool: &PgPool, customer: &str) -> Result<Vec<Item>, Problem> 
     rows.into_iter().map(item).collect()
 }
 
-/// The cart beside the shelves.
+/// The cart with the current state of its products.
 #[derive(Debug, Serialize)]
-pub struct Cart {
-    items: Vec<Shown>,
-    /// At the prices of today; `null` where there is none, or several currencies.
+pub(crate) struct Cart {
+    items: Vec<CartItem>,
+    /// The sum at current prices. `None` if a product is gone or the currencies differ.
     total: Option<Money>,
-    /// Something is not as it was put in.
+    /// An item's price has changed, or its stock is short.
     changed: bool,
 }
 
 #[derive(Debug, Serialize)]
-struct Shown {
+struct CartItem {
     sku: Sku,
     name: Option<String>,
     quantity: Quantity,
@@ -88,8 +89,8 @@ struct Shown {
     short: bool,
 }
 
-impl Shown {
-    fn beside(item: Item, products: &[Product]) -> Self {
+impl CartItem {
+    fn new(item: Item, products: &[Product]) -> Self {
         let product = products.iter().find(|product| product.sku == item.sku);
         let available = product.map_or(0, Product::available);
         let current_price = product.map(|product| product.price);
@@ -106,13 +107,13 @@ impl Shown {
     }
 }
 
-async fn cart(shop: &Shop, user: &User) -> Result<Json<Cart>, Problem> {
+async fn current_cart(shop: &Shop, user: &User) -> Result<Json<Cart>, Problem> {
     let items = items(&shop.pool, &user.name).await?;
     let skus: Vec<Sku> = items.iter().map(|item| item.sku.clone()).collect();
     let products = shop.inventory.products_of(&skus).await?;
-    let items: Vec<Shown> = items
+    let items: Vec<CartItem> = items
         .into_iter()
-        .map(|item| Shown::beside(item, &products))
+        .map(|item| CartItem::new(item, &products))
         .collect();
     let prices = items
         .iter()
@@ -126,25 +127,25 @@ async fn cart(shop: &Shop, user: &User) -> Result<Json<Cart>, Problem> {
     }))
 }
 
-pub async fn show(State(shop): State<Shop>, user: User) -> Result<Json<Cart>, Problem> {
-    cart(&shop, &user).await
+pub(crate) async fn show(State(shop): State<Shop>, user: User) -> Result<Json<Cart>, Problem> {
+    current_cart(&shop, &user).await
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wanted {
+pub(crate) struct ItemBody {
     sku: Sku,
     quantity: Quantity,
     version: Option<Version>,
 }
 
-/// So many of it from now on, at the price of today. Twice is as good as once.
-pub async fn put(
+/// Sets the quantity of a product, at its current price. Repeating the request changes nothing.
+pub(crate) async fn put(
     State(shop): State<Shop>,
     user: User,
-    body::Json(wanted): body::Json<Wanted>,
+    body::Json(body): body::Json<ItemBody>,
 ) -> Result<Json<Cart>, Problem> {
-    let product = shop.inventory.product(&wanted.sku).await?;
+    let product = shop.inventory.product(&body.sku).await?;
     sqlx::query(
         "INSERT INTO storefront.cart_items (customer, sku, quantity, price, currency, version)
          VALUES ($1, $2, $3, $4, $5, $6)
@@ -152,17 +153,18 @@ pub async fn put(
              price = excluded.price, currency = excluded.currency, version = excluded.version",
     )
     .bind(&user.name)
-    .bind(&wanted.sku)
-    .bind(wanted.quantity.get())
+    .bind(&body.sku)
+    .bind(body.quantity.get())
     .bind(product.price.minor())
     .bind(product.price.currency().as_str())
-    .bind(wanted.version.map(Version::get))
+    .bind(body.version.map(Version::get))
     .execute(&shop.pool)
     .await?;
-    cart(&shop, &user).await
+    current_cart(&shop, &user).await
 }
 
-pub async fn remove(
+/// Removes a product. Succeeds if it is not in the cart.
+pub(crate) async fn remove(
     State(shop): State<Shop>,
     user: User,
     Path(sku): Path<Sku>,
@@ -172,13 +174,13 @@ pub async fn remove(
         .bind(&sku)
         .execute(&shop.pool)
         .await?;
-    cart(&shop, &user).await
+    current_cart(&shop, &user).await
 }
 
-pub async fn clear(State(shop): State<Shop>, user: User) -> Result<Json<Cart>, Problem> {
+pub(crate) async fn clear(State(shop): State<Shop>, user: User) -> Result<Json<Cart>, Problem> {
     sqlx::query("DELETE FROM storefront.cart_items WHERE customer = $1")
         .bind(&user.name)
         .execute(&shop.pool)
         .await?;
-    cart(&shop, &user).await
+    current_cart(&shop, &user).await
 }

@@ -1,4 +1,4 @@
-//! The cart becomes an order, once, however often it is asked for.
+//! The endpoint that turns a cart into an order.
 
 use std::time::Instant;
 
@@ -9,104 +9,43 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use optilock::inventory::{Checkout, Inventory, Order, ReservationId, Sku};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::{
-    Shop, body,
+use crate::{
+    address::Address,
+    body,
     cart::{self, Item},
-    orders::{Delivery, Placed},
-    problem::{FieldError, Problem},
+    deliveries::{Delivery, NewDelivery},
+    placed_order::PlacedOrder,
+    problem::Problem,
+    shop::Shop,
     users::User,
 };
 
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Address {
-    name: String,
-    street: String,
-    city: String,
-    postal_code: String,
-    country: String,
-    phone: Option<String>,
-}
-
-impl Address {
-    /// All that is wrong with it, so that a form can say so at once.
-    fn check(&self) -> Result<(), Problem> {
-        let texts = [
-            ("shipping_address.name", &self.name, 1..=200),
-            ("shipping_address.street", &self.street, 1..=200),
-            ("shipping_address.city", &self.city, 1..=200),
-            ("shipping_address.postal_code", &self.postal_code, 2..=12),
-        ];
-        let phone = self
-            .phone
-            .as_ref()
-            .map(|phone| ("shipping_address.phone", phone, 5..=30));
-        let mut errors = Vec::new();
-        for (field, text, length) in texts.into_iter().chain(phone) {
-            let characters = text.trim().chars().count();
-            if characters == 0 {
-                errors.push(FieldError {
-                    field,
-                    why: "is empty".to_owned(),
-                });
-            } else if !length.contains(&characters) {
-                let why = format!(
-                    "has {characters} characters, not {} to {}",
-                    length.start(),
-                    length.end()
-                );
-                errors.push(FieldError { field, why });
-            } else if text.chars().any(char::is_control) {
-                errors.push(FieldError {
-                    field,
-                    why: "holds a control character".to_owned(),
-                });
-            }
-        }
-        let letters = self.country.bytes().all(|byte| byte.is_ascii_uppercase());
-        if self.country.len() != 2 || !letters {
-            let why = "is not a country code like MX".to_owned();
-            errors.push(FieldError {
-                field: "shipping_address.country",
-                why,
-            });
-        }
-        match errors.is_empty() {
-            true => Ok(()),
-            false => Err(Problem::fields(errors)),
-        }
-    }
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wanted {
+pub(crate) struct CheckoutBody {
     shipping_address: Address,
     reservation: Option<ReservationId>,
 }
 
-pub async fn buy(
+/// Buys the cart. With an `Idempotency-Key`, a repeated request returns the order of the first one.
+pub(crate) async fn buy(
     State(shop): State<Shop>,
     user: User,
     headers: HeaderMap,
-    body::Json(wanted): body::Json<Wanted>,
+    body::Json(body): body::Json<CheckoutBody>,
 ) -> Result<Response, Problem> {
     let key = body::idempotency_key(&headers)?;
-    wanted.shipping_address.check()?;
-    // The cart is read first. A checkout that has ended empties it and leaves its delivery, both at once:
-    // whoever finds an empty cart finds the delivery.
+    let address = &body.shipping_address;
+    address.check()?;
+    // The cart is read before the delivery. A finished checkout empties the cart and writes the delivery in
+    // one statement, so a request that finds an empty cart also finds the delivery.
     let items = cart::items(&shop.pool, &user.name).await?;
     if let Some(key) = &key
-        && let Some(made) = Delivery::by_key(&shop.pool, &user.name, key).await?
+        && let Some(delivery) = Delivery::by_key(&shop.pool, &user.name, key).await?
     {
-        let mut order = shop.inventory.order(made.order_id()).await?;
-        if !items.is_empty() && !same(&items, &order) {
-            return Err(Problem::idempotency_mismatch());
-        }
-        order.replayed = true;
-        return answer(order, made, &wanted.shipping_address);
+        return replay(&shop, delivery, &items, address).await;
     }
     if items.is_empty() {
         return Err(Problem::empty_cart());
@@ -115,48 +54,60 @@ pub async fn buy(
     if let Some(key) = &key {
         request = request.with_idempotency_key(key);
     }
-    if let Some(reservation) = wanted.reservation {
+    if let Some(reservation) = body.reservation {
         request = request.with_reservation(reservation);
     }
-    let began = Instant::now();
-    let bought = shop.inventory.checkout(request).await;
-    shop.pulse.checkout(began.elapsed(), &bought);
-    let order = bought?;
-    // If we die right here, the next request with this key finds the order by it, and comes here again.
-    let skus: Vec<Sku> = items.into_iter().map(|item| item.sku).collect();
-    let address = &wanted.shipping_address;
-    let delivery = Delivery::make(
-        &shop.pool,
-        &user.name,
-        key.as_deref(),
-        &order,
+    let start = Instant::now();
+    let outcome = shop.inventory.checkout(request).await;
+    shop.pulse.record_checkout(start.elapsed(), &outcome);
+    let order = outcome?;
+    // If the program dies here, the next request with this key gets the same order from the inventory and
+    // continues with the delivery.
+    let bought: Vec<Sku> = items.into_iter().map(|item| item.sku).collect();
+    let new = NewDelivery {
+        customer: &user.name,
+        idempotency_key: key.as_deref(),
         address,
-        &skus,
-    )
-    .await?;
-    answer(order, delivery, address)
+        bought: &bought,
+    };
+    let delivery = Delivery::create(&shop.pool, &order, new).await?;
+    respond(order, delivery, address)
 }
 
-/// Whether it is what was bought.
-fn same(items: &[Item], order: &Order) -> bool {
-    let bought = |item: &Item| {
+/// Answers a request whose key already has a delivery.
+async fn replay(
+    shop: &Shop,
+    delivery: Delivery,
+    items: &[Item],
+    address: &Address,
+) -> Result<Response, Problem> {
+    let mut order = shop.inventory.order(delivery.order_id()).await?;
+    if !items.is_empty() && !has_items(&order, items) {
+        return Err(Problem::idempotency_mismatch());
+    }
+    order.replayed = true;
+    respond(order, delivery, address)
+}
+
+/// Returns whether the order has exactly these items.
+fn has_items(order: &Order, items: &[Item]) -> bool {
+    let has = |item: &Item| {
         let mut lines = order.lines.iter();
         lines.any(|line| (&line.sku, line.quantity) == (&item.sku, item.quantity))
     };
-    items.len() == order.lines.len() && items.iter().all(bought)
+    items.len() == order.lines.len() && items.iter().all(has)
 }
 
-fn answer(order: Order, delivery: Delivery, address: &Address) -> Result<Response, Problem> {
+fn respond(order: Order, delivery: Delivery, address: &Address) -> Result<Response, Problem> {
     if delivery.address() != address {
         return Err(Problem::idempotency_mismatch());
     }
     let location = format!("/api/marketplace/orders/{}", order.id);
     let replayed = order.replayed;
-    let placed = Placed::new(order, Some(delivery));
     let response = (
         StatusCode::CREATED,
         [(header::LOCATION, location)],
-        Json(placed),
+        Json(PlacedOrder::new(order, Some(delivery))),
     );
     Ok(if replayed {
         let replayed = HeaderName::from_static("idempotent-replayed");

@@ -1,14 +1,14 @@
-//! The shop's own tables, beside those of the inventory.
+//! The database, and the tables that the shop keeps in it beside those of the inventory.
 
 use optilock::{
     inventory::{Inventory, Money, NewProduct, Page, Sku, Stock},
     sqlx::{self, AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgConnectOptions},
 };
 
-/// The database on a server of yours.
+/// Name of the shop's database.
 pub const NAME: &str = "optilock_storefront";
 
-/// Carts, and where orders go. Money as the inventory has it: minor units and a currency.
+/// Carts and deliveries. Money is stored as in the inventory: minor units and a currency.
 const TABLES: &str = include_str!("tables.sql");
 
 /// SKU, name, price in centavos, stock.
@@ -21,29 +21,26 @@ const GOODS: [(&str, &str, i64, i64); 6] = [
     ("rug", "Wool rug from Teotitlán", 540_000, 1),
 ];
 
-type Error = Box<dyn std::error::Error>;
-
-/// Makes it on this server, unless it is there.
+/// Creates the database unless it already exists.
 ///
 /// # Errors
 ///
-/// Whatever the database says.
-pub async fn make(server: &PgConnectOptions) -> Result<(), sqlx::Error> {
+/// Returns the error of the connection or of a statement.
+pub async fn create(server: &PgConnectOptions) -> Result<(), sqlx::Error> {
     let mut conn = PgConnection::connect_with(server).await?;
-    let there = sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(NAME);
-    if there.fetch_optional(&mut conn).await?.is_none() {
+    let found = sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(NAME);
+    if found.fetch_optional(&mut conn).await?.is_none() {
         let create = AssertSqlSafe(format!("CREATE DATABASE {NAME}"));
         sqlx::raw_sql(create).execute(&mut conn).await?;
     }
     conn.close().await
 }
 
-/// Makes the tables that are missing, and the goods of a shop that has none.
-///
-/// # Errors
-///
-/// Whatever the database says.
-pub async fn prepare(pool: &PgPool, inventory: &impl Inventory) -> Result<(), Error> {
+/// Creates the missing tables. If there are no products, adds those of the example.
+pub(crate) async fn prepare(
+    pool: &PgPool,
+    inventory: &impl Inventory,
+) -> Result<(), Box<dyn std::error::Error>> {
     sqlx::raw_sql(TABLES).execute(pool).await?;
     if inventory.products(Page::first(1)).await?.is_empty() {
         for (sku, name, price, stock) in GOODS {

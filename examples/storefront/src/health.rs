@@ -1,4 +1,4 @@
-//! For load balancers.
+//! The endpoints for load balancers.
 
 use std::time::Duration;
 
@@ -6,29 +6,24 @@ use axum::{extract::State, http::StatusCode};
 use optilock::sqlx;
 use tokio::time::timeout;
 
-use super::{Shop, problem::Problem};
+use crate::{problem::Problem, shop::Shop};
 
-/// The program runs. Restart it if this fails.
-pub async fn alive() -> &'static str {
+/// Answers while the process runs. If this fails, restart the process.
+pub(crate) async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// It can serve: send it requests as long as this succeeds.
-pub async fn ready(State(shop): State<Shop>) -> Result<&'static str, Problem> {
+/// Answers 200 while the shop can serve requests, else 503.
+pub(crate) async fn ready(State(shop): State<Shop>) -> Result<&'static str, Problem> {
     let not_ready = |why| {
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not-ready",
-            "Not ready",
-            why,
-        )
-        .retry_after(Duration::from_secs(1))
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Problem::new(status, "not-ready", "Not ready", why).retry_after(Duration::from_secs(1))
     };
-    if *shop.stopped.borrow() {
-        return Err(not_ready("The shop is closing."));
+    if shop.is_stopping() {
+        return Err(not_ready("The shop is shutting down."));
     }
-    let asked = sqlx::query("SELECT 1").execute(&shop.pool);
-    match timeout(Duration::from_secs(1), asked).await {
+    let ping = sqlx::query("SELECT 1").execute(&shop.pool);
+    match timeout(Duration::from_secs(1), ping).await {
         Ok(Ok(_)) => Ok("ready\n"),
         _ => Err(not_ready("The database does not answer.")),
     }

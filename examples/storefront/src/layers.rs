@@ -1,6 +1,6 @@
-//! What surrounds every handler.
+//! The layers around every handler.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Router,
@@ -9,22 +9,18 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{Shop, problem::Problem, telemetry};
+use crate::{problem::Problem, request_id, shop::Shop, telemetry};
 
-/// No request of the shop needs more.
+/// The largest body, in bytes.
 const BODY: usize = 64 * 1_024;
 
-/// Then the client is told that nobody knows.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-
-/// Requests per second of one user.
-const PER_SECOND: NonZeroU32 = NonZeroU32::new(100).unwrap();
+/// How long a handler may take. After that the outcome of the request is unknown.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 const SECURITY: [(HeaderName, &str); 4] = [
     (
@@ -37,41 +33,10 @@ const SECURITY: [(HeaderName, &str); 4] = [
     (header::REFERRER_POLICY, "same-origin"),
 ];
 
-tokio::task_local! {
-    static REQUEST_ID: Uuid;
-}
-
-/// Of the request that is being answered.
-pub fn request_id() -> Option<String> {
-    REQUEST_ID.try_with(Uuid::to_string).ok()
-}
-
-/// How much one user may ask for.
-#[derive(Debug)]
-pub struct Limits(DefaultKeyedRateLimiter<String>);
-
-impl Limits {
-    pub fn new() -> Self {
-        Self(RateLimiter::keyed(Quota::per_second(PER_SECOND)))
-    }
-
-    pub fn check(&self, user: &str) -> Result<(), Problem> {
-        let clock = governor::clock::DefaultClock::default();
-        self.0
-            .check_key(&user.to_owned())
-            .map_err(|not_until| Problem::too_many_requests(not_until.wait_time_from(clock.now())))
-    }
-
-    /// Forgets who was not here lately.
-    pub fn run_once(&self) {
-        self.0.retain_recent();
-    }
-}
-
-/// The last one is the outermost.
-pub fn around(router: Router<Shop>, shop: Shop) -> Router {
+/// Puts the layers around the routes. The last layer is the outermost.
+pub(crate) fn around(router: Router<Shop>, shop: Shop) -> Router {
     router
-        .layer(middleware::from_fn(within_time))
+        .layer(middleware::from_fn(limit_time))
         .layer(CatchPanicLayer::custom(|_| {
             Problem::internal(&"a handler panicked").into_response()
         }))
@@ -80,31 +45,32 @@ pub fn around(router: Router<Shop>, shop: Shop) -> Router {
         .layer(middleware::from_fn(identify))
         .layer(middleware::from_fn_with_state(
             shop.clone(),
-            close_when_stopped,
+            close_when_stopping,
         ))
         .with_state(shop)
 }
 
-/// Once the shop is closing, clients open no new requests on the connections that they have.
-async fn close_when_stopped(State(shop): State<Shop>, request: Request, next: Next) -> Response {
+/// Closes the client's connection after the response if the shop is shutting down.
+async fn close_when_stopping(State(shop): State<Shop>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    if *shop.stopped.borrow() {
+    if shop.is_stopping() {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }
     response
 }
 
+/// Gives the request an id and a span, and the response its id and the headers of every response.
 async fn identify(request: Request, next: Next) -> Response {
     let id = Uuid::now_v7();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!("request", %id, %method, path);
-    let answered = async {
+    let answer = async {
         let response = next.run(request).await;
         tracing::debug!(status = response.status().as_u16(), "answered");
         response
     };
-    let mut response = REQUEST_ID.scope(id, answered).instrument(span).await;
+    let mut response = request_id::scope(id, answer).instrument(span).await;
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         headers.insert("x-request-id", id);
@@ -118,8 +84,8 @@ async fn identify(request: Request, next: Next) -> Response {
     response
 }
 
-async fn within_time(request: Request, next: Next) -> Response {
-    match timeout(ANSWER_WITHIN, next.run(request)).await {
+async fn limit_time(request: Request, next: Next) -> Response {
+    match timeout(TIME_LIMIT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::unknown_outcome().into_response(),
     }

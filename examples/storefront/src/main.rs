@@ -1,12 +1,14 @@
-//! A small shop on the web: an API, a page for shoppers, a dashboard for whoever runs it.
+//! A small shop on the web: an API, a page for shoppers, a dashboard for the admin.
 //!
-//! `cargo run --release --bin storefront`, and open the address that it prints. It uses the server at
-//! `DATABASE_URL`, in the database `optilock_storefront`, which it makes and keeps; or starts a throwaway
-//! one.
+//! `cargo run --release --bin storefront` prints the address of the shop. It uses the server at
+//! `DATABASE_URL`, in the database `optilock_storefront`, which it creates and keeps. If `DATABASE_URL`
+//! is not set, it starts a throwaway server.
 
 mod options;
+mod server;
+mod signal;
 
-use std::{error::Error, process::ExitCode, time::Duration};
+use std::{error::Error, net::SocketAddr, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use optilock::{inventory::Janitor, postgres::pool_options};
@@ -14,28 +16,18 @@ use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tracing::{info, warn};
 
 use options::Options;
-use storefront::{self as app, App, Shop, database, telemetry, ticks};
-use support::{Durability, Server, Source, signal::interrupted};
+use server::Server;
+use storefront::{App, Shop, database, router, telemetry, ticks};
 
-/// What is still being answered has so long when the program is told to end.
+/// How long running requests may take after the signal to end.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// And then the rest: a statement that waits for somebody else's lock would hold us for as long as that.
+/// How long the rest may take after that: a statement that waits for a lock would block the end.
 const CLOSE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     telemetry::log();
-    let options = Options::parse();
-    // It may block for a while, so it is not done by the runtime.
-    let server = match Server::find_or_start(Durability::Durable) {
-        Ok(server) => server,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
-    match runtime.block_on(run(&options, &server)) {
+    match start(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -44,8 +36,17 @@ fn main() -> ExitCode {
     }
 }
 
+fn start(options: &Options) -> Result<(), Box<dyn Error>> {
+    // Starting a server blocks, so it is not done on a thread of the runtime.
+    let server = Server::find_or_start()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(run(options, &server))
+}
+
 async fn run(options: &Options, server: &Server) -> Result<(), Box<dyn Error>> {
-    database::make(&server.options_of("postgres")).await?;
+    database::create(&server.options_of("postgres"))
+        .await
+        .map_err(|error| format!("no connection to {server}: {error}"))?;
     let pool = pool_options()
         .max_connections(options.connections)
         .connect_with(server.options_of(database::NAME))
@@ -57,16 +58,16 @@ async fn run(options: &Options, server: &Server) -> Result<(), Box<dyn Error>> {
     let ticker = tokio::spawn(ticks::run(shop.clone(), stopped.clone()));
 
     let listener = TcpListener::bind(options.address).await?;
-    say_where(listener.local_addr()?, server);
+    print_addresses(listener.local_addr()?, server);
     let serving =
-        axum::serve(listener, app::router(shop.clone())).with_graceful_shutdown(ended(stopped));
+        axum::serve(listener, router(shop.clone())).with_graceful_shutdown(ended(stopped));
     let serving = tokio::spawn(async move { serving.await });
 
-    interrupted().await;
-    info!("ending: who is here is served");
+    signal::interrupted().await;
+    info!("shutting down: running requests are answered first");
     stop.send_replace(true);
     if timeout(DRAIN, serving).await.is_err() {
-        warn!("not everybody was served within {DRAIN:?}");
+        warn!("requests were still running after {DRAIN:?}");
     }
     let closing = async {
         shop.inventory.shutdown().await;
@@ -77,7 +78,7 @@ async fn run(options: &Options, server: &Server) -> Result<(), Box<dyn Error>> {
     };
     match timeout(CLOSE, closing).await {
         Ok(closed) => closed?,
-        Err(_) => warn!("the database still has something of ours in hand"),
+        Err(_) => warn!("a statement was still running after {CLOSE:?}"),
     }
     Ok(())
 }
@@ -89,19 +90,12 @@ async fn clean_up(shop: Shop, stopped: watch::Receiver<bool>) {
 }
 
 async fn ended(mut stopped: watch::Receiver<bool>) {
-    // An error is the end as well.
+    // An error means that the sender is gone, which ends the program as well.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-fn say_where(address: std::net::SocketAddr, server: &Server) {
+fn print_addresses(address: SocketAddr, server: &Server) {
     println!("shop       http://{address}/");
     println!("dashboard  http://{address}/dashboard");
-    match server.source() {
-        Source::Throwaway => println!("on a throwaway {}; Ctrl-C ends it.", server.version()),
-        Source::Url => println!(
-            "on {}, database {}; Ctrl-C ends it.",
-            server.version(),
-            database::NAME
-        ),
-    }
+    println!("on {server}; Ctrl-C ends it.");
 }

@@ -1,3 +1,5 @@
+//! The options of the command line.
+
 use std::net::SocketAddr;
 
 use clap::Parser;
@@ -5,7 +7,7 @@ use clap::Parser;
 /// A small shop on the web.
 #[derive(Clone, Debug, Parser)]
 pub(crate) struct Options {
-    /// Where to listen.
+    /// Address to listen at.
     #[arg(long, default_value = "127.0.0.1:3000", env = "STOREFRONT_ADDRESS")]
     pub(crate) address: SocketAddr,
     /// Connections to the database: about twice its cores, and a few for the clean-up.

@@ -1,21 +1,21 @@
-//! Errors as clients see them: RFC 9457.
+//! Errors as clients see them: problem details of RFC 9457.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use axum::{
     Json,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use optilock::{Class, Classify, inventory::Error};
+use optilock::inventory::{Error, ErrorKind, InvalidValue};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::layers::request_id;
+use crate::request_id;
 
-/// An answer that is no success. `code` says which one, for ever.
+/// The body of a response that is not a success. Clients decide by `code`, which never changes.
 #[derive(Debug)]
-pub struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     code: &'static str,
     title: &'static str,
@@ -24,15 +24,15 @@ pub struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// One field of a body that can't be right.
+/// A wrong field of a body.
 #[derive(Debug, Serialize)]
-pub struct FieldError {
-    pub field: &'static str,
-    pub why: String,
+pub(crate) struct FieldError {
+    pub(crate) field: &'static str,
+    pub(crate) why: String,
 }
 
 impl Problem {
-    pub fn new(
+    pub(crate) fn new(
         status: StatusCode,
         code: &'static str,
         title: &'static str,
@@ -48,42 +48,43 @@ impl Problem {
         }
     }
 
-    pub fn with(mut self, name: &str, value: impl Serialize) -> Self {
-        let value = serde_json::to_value(value).expect("our own values can be written as JSON");
+    pub(crate) fn with(mut self, name: &str, value: impl Serialize) -> Self {
+        let value =
+            serde_json::to_value(value).expect("a value of the shop that is written as JSON");
         self.more.insert(name.to_owned(), value);
         self
     }
 
-    pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
+    pub(crate) fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((name, value));
         }
         self
     }
 
-    /// In whole seconds, as the header has it: not before that time.
-    pub fn retry_after(self, wait: Duration) -> Self {
+    /// Sets `Retry-After`, rounded up to whole seconds.
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
         let seconds = wait.as_secs_f64().ceil().max(1.0);
         self.with_header(header::RETRY_AFTER, &seconds.to_string())
     }
 
-    pub fn invalid(detail: impl Into<String>) -> Self {
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "invalid",
-            "This can't be right",
+            "Invalid request",
             detail,
         )
     }
 
-    pub fn fields(errors: Vec<FieldError>) -> Self {
+    pub(crate) fn fields(errors: Vec<FieldError>) -> Self {
         let list = errors.iter().map(|it| format!("{} {}", it.field, it.why));
         let detail = list.collect::<Vec<_>>().join("; ");
         Self::invalid(detail).with("errors", errors)
     }
 
-    pub fn empty_cart() -> Self {
-        let detail = "Put something into the cart first.";
+    pub(crate) fn empty_cart() -> Self {
+        let detail = "Add an item to the cart first.";
         Self::new(
             StatusCode::BAD_REQUEST,
             "empty-cart",
@@ -92,38 +93,38 @@ impl Problem {
         )
     }
 
-    pub fn unauthorized() -> Self {
+    pub(crate) fn unauthorized() -> Self {
         let detail = "Send the header Authorization: Bearer <token>.";
         Self::new(
             StatusCode::UNAUTHORIZED,
             "unauthorized",
-            "Who are you?",
+            "Authentication required",
             detail,
         )
         .with_header(header::WWW_AUTHENTICATE, "Bearer")
     }
 
-    pub fn forbidden() -> Self {
-        let detail = "This is for whoever runs the shop.";
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "Not for you", detail)
+    pub(crate) fn forbidden() -> Self {
+        let detail = "Only an admin may send this request.";
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)
     }
 
-    pub fn not_found(detail: impl Into<String>) -> Self {
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
     }
 
-    pub fn method_not_allowed() -> Self {
-        let detail = "There is something at this address, but not by this method.";
+    pub(crate) fn method_not_allowed() -> Self {
+        let detail = "This address does not allow this method.";
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method-not-allowed",
-            "Not by this method",
+            "Method not allowed",
             detail,
         )
     }
 
-    pub fn idempotency_mismatch() -> Self {
-        let detail = "This Idempotency-Key was used before, for something else. Use a new one.";
+    pub(crate) fn idempotency_mismatch() -> Self {
+        let detail = "This Idempotency-Key was used before for another request. Use a new key.";
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency-mismatch",
@@ -132,37 +133,41 @@ impl Problem {
         )
     }
 
-    pub fn too_many_requests(wait: Duration) -> Self {
+    pub(crate) fn too_many_requests(wait: Duration) -> Self {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,
             "too-many-requests",
             "Too many requests",
-            "Slow down, please.",
+            "Wait as long as Retry-After says.",
         )
         .retry_after(wait)
     }
 
-    /// Whatever was asked may have happened.
-    pub fn unknown_outcome() -> Self {
-        let detail = "Nobody knows yet whether it was done. Send the same request again: with the same \
-            Idempotency-Key it is done once.";
+    /// The request may have been executed.
+    pub(crate) fn unknown_outcome() -> Self {
+        let detail = "The outcome is not known yet. Send the same request again: with the same \
+            Idempotency-Key it is executed once.";
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unknown-outcome",
-            "It may have been done",
+            "Unknown outcome",
             detail,
         )
         .retry_after(Duration::from_secs(1))
     }
 
-    /// What went wrong is for the log alone.
-    pub fn internal(error: &dyn std::fmt::Debug) -> Self {
-        tracing::error!(?error, request_id = request_id(), "a request failed");
+    /// Logs the error, and tells the client only the id of the request.
+    pub(crate) fn internal(error: &dyn std::fmt::Debug) -> Self {
+        tracing::error!(
+            ?error,
+            request_id = request_id::current(),
+            "a request failed"
+        );
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
-            "Something is broken here",
-            "It was written down. Tell us the request_id if you ask about it.",
+            "Internal error",
+            "The error was logged under the request_id.",
         )
     }
 }
@@ -174,44 +179,40 @@ impl From<Error> for Problem {
         if status == StatusCode::INTERNAL_SERVER_ERROR {
             return Self::internal(&error);
         }
-        // Whatever it was that did not stop.
-        let mut error = error;
-        while let Error::Exhausted { source, .. } = error {
-            error = *source;
-        }
         let code = error.code();
         let title = match code {
-            "insufficient-stock" => "There is not enough",
+            "insufficient-stock" => "Insufficient stock",
             "price-changed" => "The price has changed",
-            "conflict" => "Somebody else was faster",
+            "conflict" => "Conflict with another request",
             "not-found" => "Not found",
-            "invalid-order-state" | "reservation-closed" => "Too late for that",
+            "product-paused" => "The product is not for sale",
+            "invalid-order-state" | "reservation-closed" => "Not possible in this state",
             "busy" => "Too busy",
             "idempotency-mismatch" => return Self::idempotency_mismatch(),
             "unknown-outcome" => return Self::unknown_outcome(),
-            _ => "This can't be right",
+            _ => "Invalid request",
         };
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            let wait = match error.class() {
-                Class::Busy { retry_after } => retry_after,
-                _ => None,
-            };
-            let detail = "Nothing was done. Try again a little later.";
+            let wait = error.retry_after();
+            let detail = "Nothing was changed. Send the request again after Retry-After.";
             let problem = Self::new(status, code, title, detail);
             return problem.retry_after(wait.unwrap_or(Duration::from_secs(1)));
         }
-        let problem = Self::new(status, code, title, error.to_string());
-        match error {
-            Error::InsufficientStock(short) => problem.with("short", short),
-            Error::PriceChanged {
-                sku,
-                expected,
-                actual,
-            } => problem
-                .with("sku", sku)
-                .with("expected", expected)
-                .with("actual", actual),
-            Error::Conflict(conflict) => problem.with_all(json!(conflict)),
+        // Of several attempts, the last one's error is the one that matters to the client.
+        let detail = match error.exhausted().and(error.source()) {
+            Some(last) => last.to_string(),
+            None => error.to_string(),
+        };
+        let problem = Self::new(status, code, title, detail);
+        if let Some(prices) = error.price_change() {
+            return problem
+                .with("sku", error.sku())
+                .with("expected", prices.expected)
+                .with("actual", prices.actual);
+        }
+        match (error.kind(), error.conflict()) {
+            (ErrorKind::InsufficientStock, _) => problem.with("short", error.shortages()),
+            (_, Some(conflict)) => problem.with_all(json!(conflict)),
             _ => problem,
         }
     }
@@ -226,10 +227,16 @@ impl Problem {
     }
 }
 
-/// Of the shop's own tables.
+/// An error of the shop's own tables, classified like those of the inventory: 503 if the database is busy or
+/// unreachable, else 500.
+impl From<InvalidValue> for Problem {
+    fn from(invalid: InvalidValue) -> Self {
+        Self::from(Error::from(invalid))
+    }
+}
+
 impl From<optilock::sqlx::Error> for Problem {
     fn from(error: optilock::sqlx::Error) -> Self {
-        // As the crate judges it: the database is busy, gone, or we are wrong.
         Self::from(optilock::postgres::Error::from(error))
     }
 }
@@ -248,7 +255,7 @@ impl IntoResponse for Problem {
         body.insert("status".to_owned(), json!(self.status.as_u16()));
         body.insert("detail".to_owned(), json!(self.detail));
         body.insert("code".to_owned(), json!(self.code));
-        body.insert("request_id".to_owned(), json!(request_id()));
+        body.insert("request_id".to_owned(), json!(request_id::current()));
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(

@@ -1,4 +1,4 @@
-//! What is sold.
+//! The endpoints of products.
 
 use axum::{
     Json,
@@ -8,27 +8,27 @@ use axum::{
 };
 use optilock::{
     IfMatch,
-    inventory::{Adjustment, Error, Inventory, Money, Page, Product, Sku},
+    inventory::{Adjustment, ErrorKind, Inventory, Money, Page, Product, Sku},
 };
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{
-    Shop,
+use crate::{
+    auth::Admin,
     body::{self, Path, Query},
+    prize,
     problem::Problem,
-    race,
-    users::Admin,
+    shop::Shop,
 };
 
-/// It changes with whatever is shown: the revision counts changes of name and price, the version all of
-/// them, each sale too.
+/// Returns the ETag, which changes with every shown value: the revision counts changes of name and price, the
+/// version counts all changes, sales included.
 fn etag(product: &Product) -> String {
     format!("\"{}-{}\"", product.revision, product.version)
 }
 
-/// Of the tags in an `If-Match`, the revisions: a sale changes nothing that `PUT` writes, and must not
-/// be in its way.
+/// Parses the revisions of the ETags in an `If-Match`. The versions are ignored: a sale changes nothing that
+/// `PUT` writes, so it must not refuse the `PUT`.
 fn if_match(header: &str) -> Result<IfMatch, Problem> {
     let tags = header.split(',').map(|tag| match tag.split_once('-') {
         Some((revision, _)) => format!("{revision}\""),
@@ -39,8 +39,8 @@ fn if_match(header: &str) -> Result<IfMatch, Problem> {
         .map_err(|_| Problem::invalid("If-Match: the ETag of the product that you changed"))
 }
 
-fn shown(product: Product) -> Response {
-    // A browser may keep it, and asks each time whether it still is so.
+fn respond(product: Product) -> Response {
+    // A browser may keep the response, but must revalidate it.
     let headers = [
         (header::ETAG, etag(&product)),
         (header::CACHE_CONTROL, "no-cache".to_owned()),
@@ -50,64 +50,65 @@ fn shown(product: Product) -> Response {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wanted {
+pub(crate) struct ProductsQuery {
     after: Option<Sku>,
     limit: Option<u32>,
 }
 
-pub async fn list(
+pub(crate) async fn list(
     State(shop): State<Shop>,
-    Query(Wanted { after, limit }): Query<Wanted>,
+    Query(ProductsQuery { after, limit }): Query<ProductsQuery>,
 ) -> Result<Json<Vec<Product>>, Problem> {
     let limit = limit.unwrap_or(50);
     if !(1..=100).contains(&limit) {
         return Err(Problem::invalid("limit: 1 to 100"));
     }
     let mut products = shop.inventory.products(Page { after, limit }).await?;
-    products.retain(|product| !race::is_prize(&product.sku));
+    products.retain(|product| !prize::is_prize(&product.sku));
     Ok(Json(products))
 }
 
-pub async fn one(
+pub(crate) async fn one(
     State(shop): State<Shop>,
     Path(sku): Path<Sku>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let product = shop.inventory.product(&sku).await?;
     let tag = etag(&product);
-    let held = headers.get(header::IF_NONE_MATCH);
-    let held = held
+    let known = headers.get(header::IF_NONE_MATCH);
+    let known = known
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    // Compared weakly, as a proxy that compresses makes a weak one of it.
-    let mut held = held
+    // Compared weakly: a proxy that compresses turns the ETag into a weak one.
+    let mut known = known
         .split(',')
-        .map(|held| held.trim().trim_start_matches("W/"));
-    if held.any(|held| held == tag || held == "*") {
+        .map(|known| known.trim().trim_start_matches("W/"));
+    if known.any(|known| known == tag || known == "*") {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
-    Ok(shown(product))
+    Ok(respond(product))
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Change {
+pub(crate) struct ProductBody {
     name: String,
     price: Money,
 }
 
-pub async fn change(
+/// Changes name and price of the product that the client has read.
+pub(crate) async fn change(
     State(shop): State<Shop>,
     _: Admin,
     Path(sku): Path<Sku>,
     headers: HeaderMap,
-    body::Json(change): body::Json<Change>,
+    body::Json(body): body::Json<ProductBody>,
 ) -> Result<Response, Problem> {
     let Some(header) = headers.get(header::IF_MATCH) else {
         return Err(Problem::new(
             StatusCode::PRECONDITION_REQUIRED,
             "precondition-required",
-            "Which one did you change?",
+            "Precondition required",
             "Read the product first, and send its ETag as If-Match.",
         ));
     };
@@ -116,11 +117,13 @@ pub async fn change(
     if_match
         .check(product.revision)
         .map_err(|_| stale(&product))?;
-    (product.name, product.price) = (change.name, change.price);
-    // At the revision that was just read, and at no other.
+    (product.name, product.price) = (body.name, body.price);
+    // The update fails if the revision is no longer the one read above.
     match shop.inventory.update_product(&product).await {
-        Ok(product) => Ok(shown(product)),
-        Err(Error::Conflict(_)) => Err(stale(&shop.inventory.product(&sku).await?)),
+        Ok(product) => Ok(respond(product)),
+        Err(error) if error.kind() == ErrorKind::Conflict => {
+            Err(stale(&shop.inventory.product(&sku).await?))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -129,8 +132,8 @@ fn stale(current: &Product) -> Problem {
     Problem::new(
         StatusCode::PRECONDITION_FAILED,
         "precondition-failed",
-        "Somebody else changed it",
-        "This is how it is now: look at it, and send its ETag if you still want your change.",
+        "The product has changed",
+        "current is the state now. To change it all the same, send its ETag as If-Match.",
     )
     .with("current", current)
     .with_header(header::ETAG, &etag(current))
@@ -138,25 +141,25 @@ fn stale(current: &Product) -> Problem {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Delivery {
+pub(crate) struct StockAdjustment {
     delta: i64,
     reason: String,
 }
 
-/// A delivery, or a loss. With an Idempotency-Key it is counted once.
-pub async fn adjust(
+/// Adds a delivery to the stock, or removes a loss. A repeated `Idempotency-Key` changes nothing.
+pub(crate) async fn adjust(
     State(shop): State<Shop>,
     _: Admin,
     Path(sku): Path<Sku>,
     headers: HeaderMap,
-    body::Json(delivery): body::Json<Delivery>,
+    body::Json(body): body::Json<StockAdjustment>,
 ) -> Result<Response, Problem> {
-    let mut adjustment = Adjustment::new(sku, delivery.delta, delivery.reason)?;
+    let mut adjustment = Adjustment::new(sku, body.delta, body.reason)?;
     if let Some(key) = body::idempotency_key(&headers)? {
         let id: Uuid = key
             .parse()
             .map_err(|_| Problem::invalid("Idempotency-Key: a UUID"))?;
         adjustment = adjustment.with_id(id);
     }
-    Ok(shown(shop.inventory.adjust_stock(adjustment).await?))
+    Ok(respond(shop.inventory.adjust_stock(adjustment).await?))
 }

@@ -1,4 +1,4 @@
-//! How checkouts went lately, for the dashboard.
+//! Totals and latency of the recent checkouts, for the dashboard.
 
 use std::{
     collections::VecDeque,
@@ -9,79 +9,81 @@ use std::{
 use optilock::inventory::{Error, Order};
 use serde::Serialize;
 
-/// So many seconds are looked back.
+/// How many seconds the latency covers.
 const SECONDS: usize = 10;
 
+/// Counts and times the checkouts of this process.
 #[derive(Debug)]
-pub struct Pulse(Mutex<State>);
+pub(crate) struct Pulse(Mutex<State>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     totals: Totals,
-    /// Milliseconds that checkouts took, in each of the last seconds; this one at the end.
-    took: VecDeque<Vec<f64>>,
+    /// Milliseconds of each checkout in each of the last seconds, the current second at the back.
+    latencies: VecDeque<Vec<f64>>,
 }
 
-/// Since the start of the program.
+/// Counts since the start of the program.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Totals {
-    pub checkouts: u64,
-    pub sold: u64,
-    /// For want of stock.
-    pub refused: u64,
+pub(crate) struct Totals {
+    pub(crate) checkouts: u64,
+    pub(crate) sold: u64,
+    /// Refused for insufficient stock.
+    pub(crate) refused: u64,
 }
 
-/// In milliseconds.
+/// Percentiles in milliseconds. They are `None` without a recent checkout.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Latency {
+pub(crate) struct Latency {
     p50: Option<f64>,
     p99: Option<f64>,
 }
 
 impl Pulse {
-    pub fn new() -> Self {
-        let took = VecDeque::from([Vec::new()]);
-        let totals = Totals::default();
-        Self(Mutex::new(State { totals, took }))
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(State {
+            totals: Totals::default(),
+            latencies: VecDeque::from([Vec::new()]),
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn checkout(&self, took: Duration, answer: &Result<Order, Error>) {
+    pub(crate) fn record_checkout(&self, took: Duration, outcome: &Result<Order, Error>) {
         let mut state = self.state();
         state.totals.checkouts += 1;
-        match answer {
+        match outcome {
             Ok(order) if !order.replayed => state.totals.sold += 1,
             Err(error) if error.is_insufficient_stock() => state.totals.refused += 1,
             _ => {}
         }
-        if let Some(now) = state.took.back_mut() {
-            now.push(took.as_secs_f64() * 1_000.0);
+        if let Some(current) = state.latencies.back_mut() {
+            current.push(took.as_secs_f64() * 1_000.0);
         }
     }
 
-    /// Once a second.
-    pub fn tick(&self) -> (Totals, Latency) {
+    /// Returns the figures, and begins a new second. Must be called once a second.
+    pub(crate) fn tick(&self) -> (Totals, Latency) {
         let mut state = self.state();
-        let mut took: Vec<f64> = state.took.iter().flatten().copied().collect();
-        state.took.push_back(Vec::new());
-        if state.took.len() > SECONDS {
-            state.took.pop_front();
+        let mut latencies: Vec<f64> = state.latencies.iter().flatten().copied().collect();
+        state.latencies.push_back(Vec::new());
+        if state.latencies.len() > SECONDS {
+            state.latencies.pop_front();
         }
         let totals = state.totals;
         drop(state);
-        took.sort_unstable_by(f64::total_cmp);
+        latencies.sort_unstable_by(f64::total_cmp);
         let latency = Latency {
-            p50: percentile(&took, 50),
-            p99: percentile(&took, 99),
+            p50: percentile(&latencies, 50),
+            p99: percentile(&latencies, 99),
         };
         (totals, latency)
     }
 }
 
-/// What so many of a hundred did not exceed.
+/// Returns the value that `percent` of the sorted values do not exceed.
 fn percentile(sorted: &[f64], percent: usize) -> Option<f64> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.checked_sub(1)?).copied()

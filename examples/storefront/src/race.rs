@@ -1,8 +1,8 @@
-//! Everybody wants the same thing, twice: from code as one writes it first, and from the inventory. To be
-//! looked at.
+//! The race of the dashboard: many buyers want the same product, first by naive code, then by the inventory.
 
 use std::{
     convert::Infallible,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,7 +11,7 @@ use axum::{
     response::sse::{Event, KeepAlive, Sse},
 };
 use optilock::{
-    inventory::{BoxError, Checkout, Inventory, Line, Money, NewProduct, Quantity, Sku, Stock},
+    inventory::{BoxError, Checkout, Inventory, Line, Money, NewProduct, Quantity, Stock},
     sqlx::{self, PgPool},
 };
 use serde::{Deserialize, Serialize};
@@ -20,18 +20,11 @@ use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tracing::warn;
 use uuid::Uuid;
 
-use super::{Shop, body, problem::Problem, ticks, users::Admin};
-
-/// What they race for is on no shelf.
-const PRIZE: &str = "race-";
-
-pub fn is_prize(sku: &Sku) -> bool {
-    sku.as_str().starts_with(PRIZE)
-}
+use crate::{auth::Admin, body, prize, problem::Problem, shop::Shop, stream::until_stopped};
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wanted {
+pub(crate) struct RaceBody {
     buyers: Option<u32>,
     units: Option<u32>,
 }
@@ -49,6 +42,7 @@ enum Way {
     Optilock,
 }
 
+/// The outcome of one buyer.
 #[derive(Debug, Serialize)]
 struct Answer {
     way: Way,
@@ -57,6 +51,7 @@ struct Answer {
     ms: f64,
 }
 
+/// The outcome of all buyers of one way.
 #[derive(Debug, Serialize)]
 struct Outcome {
     sold: u32,
@@ -66,51 +61,52 @@ struct Outcome {
 
 type Events = mpsc::Sender<Event>;
 
-pub async fn start(
+/// Runs a race and streams its events. One race runs at a time.
+pub(crate) async fn start(
     State(shop): State<Shop>,
     _: Admin,
-    body::Json(wanted): body::Json<Wanted>,
+    body::Json(body): body::Json<RaceBody>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let race = Race {
-        buyers: wanted.buyers.unwrap_or(50),
-        units: wanted.units.unwrap_or(10),
+        buyers: body.buyers.unwrap_or(50),
+        units: body.units.unwrap_or(10),
     };
     if !(1..=500).contains(&race.buyers) || race.units > race.buyers {
-        return Err(Problem::invalid(
-            "buyers: 1 to 500; units: 0 to as many as buyers",
-        ));
+        return Err(Problem::invalid("buyers: 1 to 500; units: 0 to buyers"));
     }
     let busy = || Problem::too_many_requests(Duration::from_secs(2));
-    shop.races.try_acquire().map_err(|_| busy())?.forget();
-    let (events, told) = mpsc::channel(1_024);
-    let stream = ticks::until_stopped(&shop, ReceiverStream::new(told).map(Ok));
+    let permit = Arc::clone(&shop.races).try_acquire_owned();
+    let permit = permit.map_err(|_| busy())?;
+    let (events, receiver) = mpsc::channel(1_024);
+    let stream = ReceiverStream::new(receiver).map(Ok);
+    let stream = until_stopped(shop.stopped.clone(), stream);
     tokio::spawn(async move {
         if let Err(error) = run(&shop, race, &events).await {
-            warn!(error, "a race was broken off");
+            warn!(error, "a race failed");
         }
-        shop.races.add_permits(1);
+        drop(permit);
     });
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
 }
 
 async fn run(shop: &Shop, race: Race, events: &Events) -> Result<(), BoxError> {
-    tell(events, "begin", &race).await;
+    send(events, "begin", &race).await;
     let naive = naive(&shop.pool, race, events).await?;
     let optilock = optilock(shop, race, events).await?;
     let end = serde_json::json!({ "naive": naive, "optilock": optilock });
-    tell(events, "end", &end).await;
+    send(events, "end", &end).await;
     Ok(())
 }
 
-/// Whoever looked may have gone: the race is run all the same.
-async fn tell(events: &Events, name: &str, data: &impl Serialize) {
+/// Sends an event. If the client has left, the event is dropped and the race goes on.
+async fn send(events: &Events, name: &str, data: &impl Serialize) {
     if let Ok(event) = Event::default().event(name).json_data(data) {
         drop(events.send(event).await);
     }
 }
 
-/// All of them at once; how many were sold one, and how many milliseconds it took.
-async fn crowd<B>(
+/// Runs `buy` for all buyers at once. Returns the number of units sold and the milliseconds taken.
+async fn run_buyers<B>(
     race: Race,
     way: Way,
     events: &Events,
@@ -119,30 +115,30 @@ async fn crowd<B>(
 where
     B: Future<Output = Result<bool, BoxError>> + Send + 'static,
 {
-    let began = Instant::now();
-    let since = || began.elapsed().as_secs_f64() * 1_000.0;
+    let start = Instant::now();
+    let elapsed_ms = || start.elapsed().as_secs_f64() * 1_000.0;
     let mut buyers = JoinSet::new();
     for buyer in 0..race.buyers {
         let bought = buy();
         buyers.spawn(async move { (buyer, bought.await) });
     }
     let mut sold = 0;
-    while let Some(answered) = buyers.join_next().await {
-        let (buyer, bought) = answered?;
+    while let Some(finished) = buyers.join_next().await {
+        let (buyer, bought) = finished?;
         let bought = bought?;
         sold += u32::from(bought);
         let answer = Answer {
             way,
             buyer,
             outcome: if bought { "sold" } else { "refused" },
-            ms: since(),
+            ms: elapsed_ms(),
         };
-        tell(events, "answer", &answer).await;
+        send(events, "answer", &answer).await;
     }
-    Ok((sold, since()))
+    Ok((sold, elapsed_ms()))
 }
 
-/// Look whether there is one; take one. Right, as long as nobody comes in between.
+/// Reads the stock, then takes a unit. This oversells: other buyers read the same stock in between.
 async fn naive(pool: &PgPool, race: Race, events: &Events) -> Result<Outcome, BoxError> {
     let id = Uuid::now_v7();
     sqlx::query("INSERT INTO storefront.naive_stock (id, stock) VALUES ($1, $2)")
@@ -150,7 +146,7 @@ async fn naive(pool: &PgPool, race: Race, events: &Events) -> Result<Outcome, Bo
         .bind(i64::from(race.units))
         .execute(pool)
         .await?;
-    let (sold, took_ms) = crowd(race, Way::Naive, events, || {
+    let (sold, took_ms) = run_buyers(race, Way::Naive, events, || {
         let pool = pool.clone();
         async move {
             let stock: i64 =
@@ -183,16 +179,16 @@ async fn naive(pool: &PgPool, race: Race, events: &Events) -> Result<Outcome, Bo
 
 async fn optilock(shop: &Shop, race: Race, events: &Events) -> Result<Outcome, BoxError> {
     let inventory = &shop.inventory;
-    let sku = Sku::new(format!("{PRIZE}{}", Uuid::now_v7()))?;
+    let sku = prize::new_sku()?;
     let prize = NewProduct::new(sku.clone(), "The prize", Money::new(100, "MXN".parse()?)?);
     let stock = Stock::new(i64::from(race.units))?;
     inventory.add_product(prize.with_stock(stock)).await?;
-    let (sold, took_ms) = crowd(race, Way::Optilock, events, || {
+    let (sold, took_ms) = run_buyers(race, Way::Optilock, events, || {
         let (inventory, sku) = (inventory.clone(), sku.clone());
         async move {
             let request = Checkout::new([Line::new(sku, Quantity::ONE)])?;
             match inventory.checkout(request).await {
-                // So that nobody finds it among the unpaid ones.
+                // Paid at once, so that the clean-up of unpaid orders does not find it.
                 Ok(order) => inventory.mark_paid(order.id).await.map(|_| true),
                 Err(error) if error.is_insufficient_stock() => Ok(false),
                 Err(error) => Err(error),

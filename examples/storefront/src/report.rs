@@ -1,24 +1,26 @@
+//! The endpoint of the report.
+
 use std::time::Duration;
 
 use axum::{Json, extract::State};
 use optilock::inventory::{Inventory, Report};
 use serde::Deserialize;
 
-use super::{Shop, body::Query, problem::Problem, users::Admin};
+use crate::{auth::Admin, body::Query, problem::Problem, shop::Shop};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wanted {
+pub(crate) struct ReportQuery {
     hours: Option<u64>,
 }
 
-/// The five figures and the rows behind them.
-pub async fn report(
+/// Returns the five figures, and the rows behind them.
+pub(crate) async fn report(
     State(shop): State<Shop>,
     _: Admin,
-    Query(wanted): Query<Wanted>,
+    Query(query): Query<ReportQuery>,
 ) -> Result<Json<Report>, Problem> {
-    let hours = wanted.hours.unwrap_or(24);
+    let hours = query.hours.unwrap_or(24);
     if !(1..=168).contains(&hours) {
         return Err(Problem::invalid("hours: 1 to 168"));
     }

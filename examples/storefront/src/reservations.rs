@@ -1,4 +1,4 @@
-//! The cart's goods, held for a while.
+//! The endpoints of reservations, which hold the units of a cart for a while.
 
 use std::time::Duration;
 
@@ -11,19 +11,13 @@ use axum::{
 use optilock::inventory::{Error, Inventory, Reservation, ReservationId, Reserve};
 use serde::Deserialize;
 
-use super::{
-    Shop,
+use crate::{
     body::{self, Path},
     cart,
     problem::Problem,
+    shop::Shop,
     users::User,
 };
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Wanted {
-    seconds: Option<u64>,
-}
 
 fn duration(seconds: u64) -> Result<Duration, Problem> {
     match seconds {
@@ -32,22 +26,32 @@ fn duration(seconds: u64) -> Result<Duration, Problem> {
     }
 }
 
-/// To others it is not there at all.
-async fn own(shop: &Shop, user: &User, id: ReservationId) -> Result<Reservation, Problem> {
-    let held = shop.inventory.reservation(id).await?;
-    if held.customer.as_deref() == Some(&user.name) {
-        return Ok(held);
+/// Returns the user's reservation. To other users it does not exist.
+async fn own_reservation(
+    shop: &Shop,
+    user: &User,
+    id: ReservationId,
+) -> Result<Reservation, Problem> {
+    let reservation = shop.inventory.reservation(id).await?;
+    if reservation.customer.as_deref() == Some(&user.name) {
+        return Ok(reservation);
     }
-    let (entity, id) = ("reservation", id.to_string());
-    Err(Error::NotFound { entity, id }.into())
+    Err(Error::not_found("reservation", id).into())
 }
 
-pub async fn hold(
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReserveBody {
+    seconds: Option<u64>,
+}
+
+/// Reserves the units of the cart, all of them or none.
+pub(crate) async fn reserve(
     State(shop): State<Shop>,
     user: User,
-    body::Json(wanted): body::Json<Wanted>,
+    body::Json(body): body::Json<ReserveBody>,
 ) -> Result<Response, Problem> {
-    let duration = duration(wanted.seconds.unwrap_or(600))?;
+    let duration = duration(body.seconds.unwrap_or(600))?;
     let items = cart::items(&shop.pool, &user.name).await?;
     if items.is_empty() {
         return Err(Problem::empty_cart());
@@ -56,47 +60,49 @@ pub async fn hold(
     let request = Reserve::new(lines)?
         .with_customer(&user.name)
         .for_duration(duration);
-    let held = shop.inventory.reserve(request).await?;
-    let location = format!("/api/marketplace/reservations/{}", held.id);
+    let reservation = shop.inventory.reserve(request).await?;
+    let location = format!("/api/marketplace/reservations/{}", reservation.id);
     Ok((
         StatusCode::CREATED,
         [(header::LOCATION, location)],
-        Json(held),
+        Json(reservation),
     )
         .into_response())
 }
 
-pub async fn one(
+pub(crate) async fn one(
     State(shop): State<Shop>,
     user: User,
     Path(id): Path<ReservationId>,
 ) -> Result<Json<Reservation>, Problem> {
-    Ok(Json(own(&shop, &user, id).await?))
+    Ok(Json(own_reservation(&shop, &user, id).await?))
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Longer {
+pub(crate) struct ExtendBody {
     seconds: u64,
 }
 
-pub async fn extend(
+/// Extends the reservation by the given seconds.
+pub(crate) async fn extend(
     State(shop): State<Shop>,
     user: User,
     Path(id): Path<ReservationId>,
-    body::Json(longer): body::Json<Longer>,
+    body::Json(body): body::Json<ExtendBody>,
 ) -> Result<Json<Reservation>, Problem> {
-    let by = duration(longer.seconds)?;
-    own(&shop, &user, id).await?;
-    Ok(Json(shop.inventory.extend(id, by).await?))
+    let duration = duration(body.seconds)?;
+    own_reservation(&shop, &user, id).await?;
+    Ok(Json(shop.inventory.extend(id, duration).await?))
 }
 
-pub async fn release(
+/// Releases the units of the reservation.
+pub(crate) async fn release(
     State(shop): State<Shop>,
     user: User,
     Path(id): Path<ReservationId>,
 ) -> Result<StatusCode, Problem> {
-    own(&shop, &user, id).await?;
+    own_reservation(&shop, &user, id).await?;
     shop.inventory.release(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,6 +1,6 @@
 CREATE SCHEMA IF NOT EXISTS storefront;
 
--- The price is the one that the shopper saw when he put it in.
+-- price: what the product cost when it was put into the cart.
 CREATE TABLE IF NOT EXISTS storefront.cart_items (
     customer text        NOT NULL,
     sku      text        NOT NULL,
@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS storefront.cart_items (
     PRIMARY KEY (customer, sku)
 );
 
--- Where an order goes, and by which key it was asked for.
+-- The shipping address of an order, and the key of the request that placed it.
 CREATE TABLE IF NOT EXISTS storefront.deliveries (
     order_id        uuid  PRIMARY KEY,
     customer        text  NOT NULL,
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS storefront.deliveries (
 );
 CREATE INDEX IF NOT EXISTS deliveries_of_a_customer ON storefront.deliveries (customer, order_id);
 
--- What the race's naive code sells from.
+-- The stock of the race's naive code.
 CREATE TABLE IF NOT EXISTS storefront.naive_stock (
     id    uuid   PRIMARY KEY,
     stock bigint NOT NULL

@@ -1,4 +1,4 @@
-//! What the shop tells of itself: events to the terminal, figures to Prometheus.
+//! Events for the log, and metrics for Prometheus.
 
 use std::{sync::OnceLock, time::Instant};
 
@@ -15,17 +15,17 @@ use optilock::metrics::{
 };
 use tracing_subscriber::EnvFilter;
 
-pub const REQUESTS: &str = "http_requests_total";
-pub const REQUEST_SECONDS: &str = "http_request_duration_seconds";
-pub const QUEUE_DEPTH: &str = "storefront_queue_depth";
-pub const CONNECTIONS: &str = "storefront_pool_connections";
+pub(crate) const REQUESTS: &str = "http_requests_total";
+pub(crate) const REQUEST_SECONDS: &str = "http_request_duration_seconds";
+pub(crate) const QUEUE_DEPTH: &str = "storefront_queue_depth";
+pub(crate) const CONNECTIONS: &str = "storefront_pool_connections";
 
 const SECONDS: [f64; 12] = [
     0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 ];
 
-/// Events as lines of text; as JSON with `LOG_FORMAT=json`. `RUST_LOG` says how much: with
-/// `storefront=debug` each request, too.
+/// Starts the log on standard error: lines of text, or JSON with `LOG_FORMAT=json`. `RUST_LOG` filters the
+/// events; `storefront=debug` logs every request.
 pub fn log() {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("warn,storefront=info,optilock=info"));
@@ -39,8 +39,8 @@ pub fn log() {
     }
 }
 
-/// The recorder of this process, installed by whoever asks first.
-pub fn metrics() -> &'static PrometheusHandle {
+/// Returns the recorder of this process. The first call installs it.
+pub(crate) fn metrics() -> &'static PrometheusHandle {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
     RECORDER.get_or_init(|| {
         let attempts = &[1.0, 2.0, 3.0, 5.0, 10.0];
@@ -55,7 +55,7 @@ pub fn metrics() -> &'static PrometheusHandle {
             builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)
         });
         let handle = builder.and_then(PrometheusBuilder::install_recorder);
-        let handle = handle.expect("no other recorder was installed");
+        let handle = handle.expect("the only recorder of this process");
         describe();
         handle
     })
@@ -63,11 +63,11 @@ pub fn metrics() -> &'static PrometheusHandle {
 
 fn describe() {
     optilock::metrics::describe();
-    describe_counter!(REQUESTS, "Requests answered");
+    describe_counter!(REQUESTS, "Answered requests");
     describe_histogram!(REQUEST_SECONDS, "Time to answer a request");
-    describe_gauge!(QUEUE_DEPTH, "Checkouts that wait for a batch");
+    describe_gauge!(QUEUE_DEPTH, "Checkouts waiting for a batch");
     describe_gauge!(CONNECTIONS, "Connections to the database");
-    // From the start, so that the first one of each is an increase that an alert can see.
+    // Counters begin at 0: otherwise an alert does not see the first increase.
     for outcome in ["absorbed", "escaped"] {
         counter!(CONFLICTS, "entity" => "checkout", "outcome" => outcome).increment(0);
     }
@@ -80,21 +80,22 @@ fn describe() {
     }
 }
 
-/// Counts and times a request, by its route: an id never becomes a label.
-pub async fn count(request: Request, next: Next) -> Response {
+/// Counts and times a request by its route, so that an id never becomes a label.
+pub(crate) async fn count(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
     let method = request.method().to_string();
-    let began = Instant::now();
+    let start = Instant::now();
     let response = next.run(request).await;
     let status = response.status().as_u16().to_string();
     histogram!(REQUEST_SECONDS, "method" => method.clone(), "route" => route.clone())
-        .record(began.elapsed());
+        .record(start.elapsed());
     counter!(REQUESTS, "method" => method, "route" => route, "status" => status).increment(1);
     response
 }
 
-pub async fn expose() -> Response {
+/// Returns the metrics in the text format of Prometheus.
+pub(crate) async fn expose() -> Response {
     let text = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",

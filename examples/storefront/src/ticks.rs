@@ -1,4 +1,4 @@
-//! Once a second: how the shop is doing, for whoever looks at the dashboard, and for Prometheus.
+//! The state of the shop once a second, for the dashboard and for Prometheus.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -17,20 +17,22 @@ use tokio::{
 use tokio_stream::{Stream, StreamExt, wrappers::WatchStream};
 use tracing::warn;
 
-use super::{
-    Shop,
+use crate::{
+    auth::Admin,
+    prize,
     pulse::{Latency, Totals},
-    race, telemetry,
-    users::Admin,
+    shop::Shop,
+    stream::until_stopped,
+    telemetry,
 };
 
-/// The report reads all orders of its window, so not every second.
+/// Seconds between reports. A report reads all orders of its window, which is too much for every second.
 const REPORT_EVERY: u64 = 5;
 
 #[derive(Debug, Serialize)]
 struct Tick {
     at: DateTime<Utc>,
-    products: Vec<Shelf>,
+    products: Vec<ProductStock>,
     orders_per_second: u64,
     #[serde(flatten)]
     totals: Totals,
@@ -42,7 +44,7 @@ struct Tick {
 }
 
 #[derive(Debug, Serialize)]
-struct Shelf {
+struct ProductStock {
     sku: String,
     name: String,
     stock: i64,
@@ -55,7 +57,7 @@ struct Conflicts {
     escaped: u64,
 }
 
-/// Until the shop is stopped. What can't be read is told by the log and looked at again.
+/// Publishes ticks until the shop is stopped. A failed read is logged and repeated at the next tick.
 pub async fn run(shop: Shop, mut stopped: watch::Receiver<bool>) {
     let mut every_second = interval(Duration::from_secs(1));
     every_second.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -66,45 +68,38 @@ pub async fn run(shop: Shop, mut stopped: watch::Receiver<bool>) {
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
         if number % REPORT_EVERY == 0 {
-            shop.limits.run_once();
+            shop.limits.clean_up();
             match report(&shop).await {
                 Ok(new) => kpis = new,
-                Err(error) => warn!(%error, "no report"),
+                Err(error) => warn!(%error, "the report failed"),
             }
         }
         number += 1;
         match tick(&shop, &kpis, &mut sold).await {
             Ok(tick) => drop(shop.ticks.send_replace(tick)),
-            Err(error) => warn!(%error, "no tick"),
+            Err(error) => warn!(%error, "the tick failed"),
         }
     }
 }
 
 async fn report(shop: &Shop) -> Result<Vec<Kpi>, Error> {
-    let report = shop
-        .inventory
-        .report(Duration::from_secs(24 * 3_600))
-        .await?;
+    let window = Duration::from_secs(24 * 3_600);
+    let report = shop.inventory.report(window).await?;
     optilock::metrics::record(&report);
     Ok(report.kpis.to_vec())
 }
 
 async fn tick(shop: &Shop, kpis: &[Kpi], sold_before: &mut u64) -> Result<Arc<str>, Error> {
-    let (all, idle) = (f64::from(shop.pool.size()), shop.pool.num_idle() as f64);
-    gauge!(telemetry::CONNECTIONS, "state" => "idle").set(idle);
-    gauge!(telemetry::CONNECTIONS, "state" => "busy").set(all - idle);
-    let queue_depth = shop.inventory.queue_depth();
-    gauge!(telemetry::QUEUE_DEPTH).set(queue_depth as f64);
-
+    record_gauges(shop);
     let products = shop.inventory.products(Page::first(50)).await?;
     let for_sale = products
         .into_iter()
-        .filter(|product| !race::is_prize(&product.sku));
+        .filter(|product| !prize::is_prize(&product.sku));
     let stats = shop.inventory.inventory().stats();
     let (totals, latency_ms) = shop.pulse.tick();
     let tick = Tick {
         at: Utc::now(),
-        products: for_sale.take(12).map(Shelf::from).collect(),
+        products: for_sale.take(12).map(ProductStock::from).collect(),
         orders_per_second: totals.sold - *sold_before,
         totals,
         conflicts: Conflicts {
@@ -114,13 +109,20 @@ async fn tick(shop: &Shop, kpis: &[Kpi], sold_before: &mut u64) -> Result<Arc<st
         attempts_mean: (stats.calls > 0).then(|| stats.attempts as f64 / stats.calls as f64),
         latency_ms,
         kpis: kpis.to_vec(),
-        queue_depth,
+        queue_depth: shop.inventory.queue_depth(),
     };
     *sold_before = totals.sold;
     Ok(serde_json::to_string(&tick).unwrap_or_default().into())
 }
 
-impl From<Product> for Shelf {
+fn record_gauges(shop: &Shop) {
+    let (all, idle) = (f64::from(shop.pool.size()), shop.pool.num_idle() as f64);
+    gauge!(telemetry::CONNECTIONS, "state" => "idle").set(idle);
+    gauge!(telemetry::CONNECTIONS, "state" => "busy").set(all - idle);
+    gauge!(telemetry::QUEUE_DEPTH).set(shop.inventory.queue_depth() as f64);
+}
+
+impl From<Product> for ProductStock {
     fn from(product: Product) -> Self {
         Self {
             sku: product.sku.to_string(),
@@ -131,27 +133,13 @@ impl From<Product> for Shelf {
     }
 }
 
-/// The ticks from now on. They end with the shop, which waits for those who are being answered.
-pub async fn events(
+/// Streams the ticks. The stream ends with the shop, whose shutdown waits for running responses.
+pub(crate) async fn events(
     State(shop): State<Shop>,
     _: Admin,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let ticks = WatchStream::new(shop.ticks.subscribe());
     let ticks = ticks.filter(|tick| &**tick != "{}");
     let ticks = ticks.map(|tick| Ok(Event::default().event("tick").data(&*tick)));
-    Sse::new(until_stopped(&shop, ticks)).keep_alive(KeepAlive::default())
-}
-
-/// A stream of events that ends early when the shop does.
-pub fn until_stopped<S: Stream>(shop: &Shop, stream: S) -> impl Stream<Item = S::Item> + use<S> {
-    let stopped = WatchStream::new(shop.stopped.clone()).map(|stopped| match stopped {
-        true => None,
-        false => Some(None),
-    });
-    let stream = stream.map(|item| Some(Some(item)));
-    let stream = stream.chain(tokio_stream::once(None));
-    stopped
-        .merge(stream)
-        .take_while(Option::is_some)
-        .filter_map(Option::flatten)
+    Sse::new(until_stopped(shop.stopped.clone(), ticks)).keep_alive(KeepAlive::default())
 }

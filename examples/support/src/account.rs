@@ -1,8 +1,11 @@
+//! The operating system account of the server.
+
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// The account that the server runs as: ours, or another's when we are root, whom PostgreSQL refuses.
+/// The account that runs the server: that of this process, or another one if this process runs as root, which
+/// PostgreSQL refuses.
 #[derive(Clone, Debug)]
 pub struct Account {
     own: u32,
@@ -10,9 +13,10 @@ pub struct Account {
 }
 
 impl Account {
+    /// Determines the account for this process.
     #[must_use]
     pub fn of_server() -> Self {
-        // Without an answer, take ourselves for nobody special: `initdb` refuses root by itself, with a clear message.
+        // If the id is unknown, assume an ordinary user: `initdb` refuses root with a clear message.
         let own = id(&["-u"]).unwrap_or(u32::MAX);
         let known = || {
             ["postgres", "nobody"]
@@ -25,20 +29,19 @@ impl Account {
         }
     }
 
-    #[must_use]
-    pub fn is_another(&self) -> bool {
+    /// Returns whether the account differs from that of this process.
+    pub(crate) fn is_another(&self) -> bool {
         self.other.is_some()
     }
 
-    /// Whether a file of `owner` could have been written by nobody but us and root.
-    #[must_use]
-    pub fn trusts(&self, owner: u32) -> bool {
+    /// Returns whether only this process's user and root can have written a file of `owner`.
+    pub(crate) fn trusts(&self, owner: u32) -> bool {
         owner == 0 || owner == self.own
     }
 
-    /// A command that runs as this account and knows nothing of our environment: not PGDATA, not our secrets.
-    #[must_use]
-    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    /// Returns a command that runs as this account, without the environment of this process: it must see neither
+    /// PGDATA nor secrets.
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()

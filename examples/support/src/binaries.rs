@@ -1,3 +1,5 @@
+//! The search for PostgreSQL's binaries.
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -5,20 +7,24 @@ use super::Error;
 use super::account::Account;
 use super::environment::Environment;
 
-/// `DROP DATABASE .. WITH (FORCE)` came with it.
+/// The first version with `DROP DATABASE .. WITH (FORCE)`.
 const OLDEST: u32 = 13;
 
-/// A directory with an `initdb` and a `postgres` that run here.
+/// A directory with an `initdb` and a `postgres` that run on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binaries {
+    /// The directory.
     pub directory: PathBuf,
+    /// The major and the minor version.
     pub version: (u32, u32),
 }
 
 impl Binaries {
+    /// Checks the binaries in `directory`.
+    ///
     /// # Errors
-    /// The reason why `directory` does not do, as the end of a sentence about it.
-    pub fn at(directory: &Path, account: &Account) -> Result<Self, String> {
+    /// The reason why they cannot be used, as a relative clause about `directory`.
+    pub(crate) fn at(directory: &Path, account: &Account) -> Result<Self, String> {
         if let Some(name) = ["initdb", "postgres"]
             .iter()
             .find(|name| !directory.join(name).is_file())
@@ -47,21 +53,21 @@ impl Binaries {
                 String::from_utf8_lossy(&output.stderr)
                     .lines()
                     .next()
-                    .unwrap_or("it says nothing")
+                    .unwrap_or("without a message")
             )),
         }
     }
 }
 
-/// The newest on this machine, or those that `OPTILOCK_PG_BIN` asks for.
+/// Finds the newest binaries on this machine, or those in `OPTILOCK_PG_BIN`.
 ///
 /// # Errors
-/// [`Error::SchemaMismatch`] when `OPTILOCK_PG_BIN` cannot be used: an explicit wish is not quietly passed over.
+/// [`Error::UnusableBinaries`] if those in `OPTILOCK_PG_BIN` cannot be used.
 pub fn find(environment: &Environment) -> Result<Option<Binaries>, Error> {
     if let Some(directory) = &environment.pg_bin {
         return Binaries::at(directory, &environment.account)
             .map(Some)
-            .map_err(|reason| Error::SchemaMismatch {
+            .map_err(|reason| Error::UnusableBinaries {
                 directory: directory.display().to_string(),
                 reason,
             });
@@ -90,7 +96,7 @@ fn candidates(environment: &Environment) -> Vec<PathBuf> {
                 .map(|e| e.path().join("bin")),
         );
     }
-    // Files that only look like binaries are weeded out before any is run; one installation often has several names.
+    // Other files are removed before any is executed. One installation often has several paths.
     candidates.retain(|path| path.join("initdb").is_file());
     for path in &mut candidates {
         if let Ok(real) = path.join("initdb").canonicalize() {
@@ -109,7 +115,7 @@ fn configured(pg_config: &Path) -> Option<PathBuf> {
     Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
 }
 
-/// Of "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", "18beta1" or "18.4".
+/// Parses "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", "18beta1" or "18.4".
 fn version(text: &str) -> Option<(u32, u32)> {
     let word = text
         .strip_prefix("postgres (PostgreSQL) ")?

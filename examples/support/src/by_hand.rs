@@ -1,15 +1,15 @@
-//! `SELECT .. FOR UPDATE`: what one writes by hand to sell no more than there is.
+//! A handwritten checkout with `SELECT .. FOR UPDATE`, as the reference of comparisons.
 //!
-//! It writes the same rows into the same tables as the library, with the checks that it needs here and
-//! none that it does not: one line, one unit, no order id or key that was used before.
+//! It writes the same rows as the library, but checks only the stock: it supports one line of one unit, and
+//! neither repeated order ids nor repeated idempotency keys.
 
 use sqlx::{PgPool, types::Uuid};
 
-/// One unit, by a customer with an idempotency key or by nobody; whether there was one.
+/// Buys one unit, optionally with a customer and an idempotency key. Returns whether there was stock.
 ///
 /// # Errors
 ///
-/// Those of the database, conflicts among them.
+/// Errors of the database, including conflicts.
 pub async fn order(
     pool: &PgPool,
     id: Uuid,

@@ -1,3 +1,5 @@
+//! A throwaway cluster and its supervisor.
+
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -8,35 +10,37 @@ use super::account::Account;
 use super::binaries::Binaries;
 use super::{Crash, Durability};
 
-/// The superuser.
-pub const USER: &str = "postgres";
+/// The name of the superuser.
+pub(crate) const USER: &str = "postgres";
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The limit of starting a server.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A socket's path may have 103 bytes on macOS; this leaves room for our directory and `.s.PGSQL.5432`.
-const LONGEST_TEMP: usize = 60;
+/// The path of a socket is limited to 103 bytes on macOS; this leaves room for the directory and `.s.PGSQL.5432`.
+const MAX_TEMP_PATH: usize = 60;
 
-/// Linux keeps this in memory. A database of some 1,000 files is made here in a tenth of the time.
+/// In memory on Linux. Creating a database of about 1,000 files takes a tenth of the time here.
 const MEMORY: &str = "/dev/shm";
 
-/// What must be free there, in KiB: containers often give it 64 MB, and a full one would fail the tests.
-const ROOM: u64 = 2 * 1024 * 1024;
+/// The minimum of free memory in KiB. In containers the limit is often 64 MB, which is too small for the tests.
+const MIN_FREE: u64 = 2 * 1024 * 1024;
 
-/// Takes orders on its stdin. The end of it means that we are gone, by SIGKILL even: then the server and its files go
-/// too. It makes them all itself, so that there is no moment at which one has no guard. The file `down` is
-/// there whenever no server runs; only its waiting parent, a subshell, can know that for certain.
+/// Executes commands from its standard input. At the end of the input, this process has ended, possibly by SIGKILL:
+/// then the supervisor stops the server and removes its files. It creates all files itself, so that they are
+/// supervised at any time. The file `down` exists while no server runs; it is created by the parent of the server,
+/// a subshell.
 const SUPERVISOR: &str = r#"
 dir=$1 bin=$2; shift 2
 umask 077
 mkdir "$dir" || exit
-trap : PIPE # An answer to one who is gone must not end us before the clean-up.
+trap : PIPE # Writing a reply after the process has ended must not end this script before the clean-up.
 stop() {
     until [ -e "$dir/down" ] || kill -"$1" "$(head -n 1 "$dir/data/postmaster.pid")"; do sleep 0.02; done 2>/dev/null
     wait
 }
 : >"$dir/down"
-while read -r order; do
-    case $order in
+while read -r command; do
+    case $command in
     init)
         "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --no-locale --no-sync </dev/null >>"$dir/log" 2>&1
         echo $? ;;
@@ -45,7 +49,7 @@ while read -r order; do
         { "$bin/postgres" -D "$dir/data" -k "$dir" "$@" </dev/null >>"$dir/log" 2>&1; : >"$dir/down"; } >/dev/null &
         echo 0 ;;
     *)
-        stop "$order"
+        stop "$command"
         echo 0 ;;
     esac
 done
@@ -54,18 +58,20 @@ tries=0
 until rm -rf "$dir" || [ $tries -ge 100 ]; do tries=$((tries + 1)); sleep 0.02; done 2>/dev/null
 "#;
 
-/// A running cluster in a directory of its own, reachable by a Unix socket in there and not by network.
+/// A running cluster in a directory of its own. It accepts connections only on a Unix socket in that directory.
 #[derive(Debug)]
 pub struct Cluster {
     directory: PathBuf,
     supervisor: Child,
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    commands: Option<ChildStdin>,
+    replies: BufReader<ChildStdout>,
 }
 
 impl Cluster {
+    /// Creates a cluster and starts its server.
+    ///
     /// # Errors
-    /// What went wrong, with the end of the server's log.
+    /// The failure, with the end of the server's log.
     pub fn start(
         binaries: &Binaries,
         account: &Account,
@@ -80,7 +86,7 @@ impl Cluster {
         for setting in settings(durability) {
             command.arg("-c").arg(setting);
         }
-        // In a group of its own: Ctrl-C is for us, and our end is what the supervisor waits for.
+        // In a process group of its own: Ctrl-C must end this process, not the supervisor.
         command
             .process_group(0)
             .stdin(Stdio::piped())
@@ -89,43 +95,46 @@ impl Cluster {
         let mut supervisor = command
             .spawn()
             .map_err(|error| format!("/bin/sh could not be run ({error})"))?;
-        let orders = supervisor.stdin.take();
-        let answers = BufReader::new(supervisor.stdout.take().expect("it was asked for a pipe"));
+        let commands = supervisor.stdin.take();
+        let replies = BufReader::new(supervisor.stdout.take().expect("stdout is a pipe"));
         let mut cluster = Self {
             directory,
             supervisor,
-            orders,
-            answers,
+            commands,
+            replies,
         };
-        if cluster.order("init")? != "0" {
+        if cluster.execute("init")? != "0" {
             return Err(cluster.failure("initdb failed"));
         }
         cluster.launch()?;
         Ok(cluster)
     }
 
-    /// Where the socket is.
+    /// Returns the directory of the socket.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
+    /// Returns the process id of the server, if it runs.
     #[must_use]
     pub fn postmaster(&self) -> Option<u32> {
         self.pid_file().lines().next()?.parse().ok()
     }
 
+    /// Crashes the server and restarts it.
+    ///
     /// # Errors
-    /// What went wrong, with the end of the server's log.
+    /// The failure, with the end of the server's log.
     pub fn crash_and_restart(&mut self, crash: Crash) -> Result<(), String> {
-        self.order(match crash {
+        self.execute(match crash {
             Crash::Quit => "QUIT",
             Crash::Kill => "KILL",
         })?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + START_TIMEOUT;
         loop {
             match self.launch() {
-                // Backends of a killed postmaster may linger, and a new one refuses to start beside them.
+                // A new postmaster does not start while backends of a killed one are still running.
                 Err(failure) if failure.contains("still in use") && Instant::now() < deadline => {
                     pause()
                 }
@@ -135,10 +144,10 @@ impl Cluster {
     }
 
     fn launch(&mut self) -> Result<(), String> {
-        // What a killed server left says that it is ready.
+        // The pid file of a killed server still has the status "ready".
         let stale = self.postmaster();
-        self.order("start")?;
-        let deadline = Instant::now() + PATIENCE;
+        self.execute("start")?;
+        let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline {
             if self.directory.join("down").exists() {
                 return Err(self.failure("it stopped while starting"));
@@ -153,30 +162,25 @@ impl Cluster {
             }
             pause();
         }
-        Err(self.failure(&format!("it was not ready after {} s", PATIENCE.as_secs())))
+        Err(self.failure(&format!(
+            "it was not ready after {} s",
+            START_TIMEOUT.as_secs()
+        )))
     }
 
     fn pid_file(&self) -> String {
         std::fs::read_to_string(self.directory.join("data/postmaster.pid")).unwrap_or_default()
     }
 
-    fn order(&mut self, order: &str) -> Result<String, String> {
-        let orders = self
-            .orders
-            .as_mut()
-            .expect("only dropping gives the pipe up");
-        let mut answer = String::new();
-        writeln!(orders, "{order}")
-            .and_then(|()| self.answers.read_line(&mut answer))
+    fn execute(&mut self, command: &str) -> Result<String, String> {
+        let commands = self.commands.as_mut().expect("the pipe is open until drop");
+        let mut reply = String::new();
+        writeln!(commands, "{command}")
+            .and_then(|()| self.replies.read_line(&mut reply))
             .ok()
             .filter(|&length| length > 0)
-            .map(|_| answer.trim().to_owned())
-            .ok_or_else(|| {
-                format!(
-                    "nobody looks after {}, if it could be made at all",
-                    self.directory.display()
-                )
-            })
+            .map(|_| reply.trim().to_owned())
+            .ok_or_else(|| format!("the supervisor of {} has ended", self.directory.display()))
     }
 
     fn failure(&self, what: &str) -> String {
@@ -189,7 +193,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.orders = None;
+        self.commands = None;
         let _ = self.supervisor.wait();
     }
 }
@@ -201,10 +205,10 @@ fn pause() {
 fn directory(account: &Account, durability: Durability) -> PathBuf {
     let memory = Path::new(MEMORY);
     let temp = std::env::temp_dir();
-    let temp = if durability == Durability::Fast && free(memory) >= ROOM {
+    let temp = if durability == Durability::Fast && free(memory) >= MIN_FREE {
         memory.to_owned()
-    } else if account.is_another() || temp.as_os_str().len() > LONGEST_TEMP {
-        // Another account may have no way into a temporary directory of ours.
+    } else if account.is_another() || temp.as_os_str().len() > MAX_TEMP_PATH {
+        // Another account may have no access to the temporary directory of this user.
         PathBuf::from("/tmp")
     } else {
         temp
@@ -216,7 +220,7 @@ fn directory(account: &Account, durability: Durability) -> PathBuf {
     ))
 }
 
-/// In KiB.
+/// Returns the free space in KiB.
 fn free(directory: &Path) -> u64 {
     let output = Command::new("df").arg("-Pk").arg(directory).output();
     let text = output
@@ -238,7 +242,7 @@ fn settings(durability: Durability) -> Vec<&'static str> {
     if durability == Durability::Fast {
         // Never synchronous_commit=off: acknowledged commits would be lost when a test crashes the server.
         settings.extend(["fsync=off", "full_page_writes=off", "synchronous_commit=on"]);
-        // It lies in memory.
+        // Limits the use of memory by the data directory.
         settings.push("max_wal_size=256MB");
     }
     settings

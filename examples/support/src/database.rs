@@ -1,3 +1,5 @@
+//! A database of a test, bench or example.
+
 use std::fmt;
 use std::thread;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use sqlx::{AssertSqlSafe, Connection};
 
 use super::{Error, Server};
 
-/// A database that we made, and that goes when this is dropped. [`Database::remove`] does so without blocking.
+/// A database that is dropped with this value, which blocks. [`Database::remove`] does not block.
 pub struct Database {
     name: String,
     url: String,
@@ -31,7 +33,7 @@ impl Database {
                 && name
                     .chars()
                     .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_')),
-            "{prefix} must be short, of lower-case letters, digits and underscores: names are never quoted or cut"
+            "{prefix} must be short, of lower-case letters, digits and underscores: names are neither quoted nor truncated"
         );
         let statement = format!("CREATE DATABASE {name} TEMPLATE {template}");
         execute(&server.options, statement)
@@ -49,28 +51,31 @@ impl Database {
         })
     }
 
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
+    /// Returns the URL, which may contain a password.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
+    /// Returns the connect options.
     #[must_use]
     pub fn options(&self) -> PgConnectOptions {
         self.options.clone()
     }
 
-    /// Drops the database, whoever is connected.
+    /// Drops the database and closes all connections to it.
     ///
     /// # Errors
-    /// [`Error::Database`]; the database is then left where it is.
+    /// [`Error::Database`]; the database then remains.
     pub async fn remove(mut self) -> Result<(), Error> {
         let name = self.name.clone();
-        // Given up only afterwards: when this future is dropped half-way, `Drop` still has its turn.
+        // Cleared only afterwards: if this future is dropped before its end, `Drop` removes the database.
         let Some(maintenance) = self.maintenance.clone() else {
             return Ok(());
         };
@@ -88,14 +93,14 @@ impl Drop for Database {
     fn drop(&mut self) {
         if let Some(maintenance) = self.maintenance.take() {
             let removal = execute(&maintenance, dropping(&self.name));
-            // Best effort: a throwaway server may be gone already, and a test that failed has more to say than we.
+            // Errors are ignored: a throwaway server may have stopped, and a panic may be in progress.
             let _ =
                 blocking(async { tokio::time::timeout(Duration::from_secs(10), removal).await });
         }
     }
 }
 
-/// The name alone: the rest may hold a password.
+/// Shows only the name: the URL may contain a password.
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Database").field(&self.name).finish()
@@ -114,7 +119,7 @@ async fn execute(options: &PgConnectOptions, statement: String) -> Result<(), sq
     connection.close().await
 }
 
-/// Runs `work` to its end from anywhere. The thread is needed because a runtime may not be entered from within another.
+/// Runs `work` to completion. It uses a thread, because a runtime must not be entered from within another.
 pub(super) fn blocking<T: Send>(work: impl Future<Output = T> + Send) -> T {
     thread::scope(|scope| {
         scope
@@ -122,22 +127,23 @@ pub(super) fn blocking<T: Send>(work: impl Future<Output = T> + Send) -> T {
                 tokio::runtime::Builder::new_current_thread()
                     .enable_all()
                     .build()
-                    .expect("a runtime of one thread needs no more than a file descriptor or two")
+                    .expect("a runtime can be built")
                     .block_on(work)
             })
             .join()
-            .expect("the work itself reports its errors as values")
+            .expect("the work does not panic")
     })
 }
 
-/// `url` with another database in it. By hand, since sqlx's options cannot be turned into a URL that holds them all.
+/// Returns `url` with another database. It edits the text, because sqlx's options cannot be converted to a URL
+/// without loss.
 pub(super) fn url_of(url: &str, database: &str) -> String {
     let (address, query) = url.split_once('?').unwrap_or((url, ""));
     let authority = address.find("://").map_or(0, |at| at + 3);
     let path = address[authority..]
         .find('/')
         .map_or(address.len(), |at| authority + at);
-    // A `dbname` in the query would win over the path.
+    // A `dbname` in the query would take precedence over the path.
     let query: Vec<_> = query
         .split('&')
         .filter(|pair| !pair.is_empty() && !pair.starts_with("dbname="))

@@ -1,23 +1,26 @@
+//! The environment of the search for a server.
+
 use std::path::{Path, PathBuf};
 
 #[cfg(unix)]
 use super::account::Account;
 
-/// Everything that the search for a server reads from around it, gathered in one place so that tests can vary it.
+/// All inputs of the search for a server. Tests can vary them.
 #[derive(Clone, Debug)]
 pub struct Environment {
     /// `DATABASE_URL`.
     pub database_url: Option<String>,
-    /// `OPTILOCK_PG_BIN`: these binaries and no others.
+    /// `OPTILOCK_PG_BIN`: the only binaries to use.
     pub pg_bin: Option<PathBuf>,
     /// `PATH`.
     pub path: Vec<PathBuf>,
-    /// Directories in which installations lie, or which are one.
+    /// Directories that are installations or contain some.
     pub installations: Vec<PathBuf>,
     /// False under `OPTILOCK_NO_FETCH`.
     pub may_fetch: bool,
-    /// Where fetched binaries are kept.
+    /// The directory of fetched binaries.
     pub cache: Option<PathBuf>,
+    /// The account that runs the server.
     #[cfg(unix)]
     pub account: Account,
 }
@@ -36,6 +39,7 @@ const INSTALLATIONS: [&str; 10] = [
 ];
 
 impl Environment {
+    /// Reads the environment of this process.
     #[must_use]
     pub fn of_process() -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
@@ -65,7 +69,7 @@ impl Environment {
 fn cache(shared: bool, xdg: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
     let apple = cfg!(target_os = "macos");
     let base = if shared {
-        // The server's account could not reach into root's home.
+        // The account of the server has no access to root's home.
         Some(
             Path::new(if apple {
                 "/Library/Caches"

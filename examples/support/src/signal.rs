@@ -1,6 +1,6 @@
-//! Somebody asks the program to end.
+//! Signals that end the program.
 
-/// Ends when this program is told to, by Ctrl-C or SIGTERM: what it made then goes as at any end.
+/// Completes on SIGINT (Ctrl-C) or SIGTERM, so that the program can remove what it has created.
 pub async fn interrupted() {
     #[cfg(unix)]
     {
@@ -12,7 +12,7 @@ pub async fn interrupted() {
             }
         }
     }
-    // Without a handler the signal ends the program by itself.
+    // If no handler can be installed, the signal ends the program directly.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }

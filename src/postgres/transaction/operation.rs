@@ -2,11 +2,11 @@
 
 /// An async closure that borrows a transaction for one attempt: `async |tx| { .. }`.
 ///
-/// Nothing to implement: every async closure is one, unless it is `async move` with captures or
-/// captures by `&mut`. What it would capture so belongs into the database, or into what it returns.
+/// Implemented for every async closure, unless it is `async move` with captures or captures by `&mut`.
+/// Return such values from the operation instead, or store them in the database.
 ///
-/// It is `AsyncFnMut` whose future has a name, and so can be shown to be `Send`: under a bare
-/// `AsyncFnMut` a transaction could not be spawned as soon as the closure captures a reference.
+/// The trait is `AsyncFnMut` with a named future, so that the future can be shown to be `Send`. With a bare
+/// `AsyncFnMut`, a transaction whose closure captures a reference could not be spawned.
 #[diagnostic::on_unimplemented(
     message = "this is not an operation of a transaction that can run again, once for each attempt",
     label = "not `async |tx| {{ .. }}` that only reads its captures",
@@ -21,7 +21,7 @@ pub trait TxOperation<C, R>:
     type Future: Future<Output = R>;
 }
 
-// Without this the compiler stops at the bound of `FnMut`, and says nothing of the above.
+// Without this, rustc reports only that the closure is not `FnMut`.
 #[diagnostic::do_not_recommend]
 impl<F, C, R, Fut> TxOperation<C, R> for F
 where

@@ -1,16 +1,18 @@
+//! The settings of a transaction.
+
 use std::time::Duration;
 
-use super::attempt::Begin;
+use super::begin::Begin;
 
-/// Isolation level of a transaction, in PostgreSQL's meaning.
+/// The isolation level of a transaction, as PostgreSQL defines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Isolation {
-    /// Each statement sees what was committed before it began. A lost race shows as no row changed.
+    /// Each statement sees what was committed before it began. A guarded write that lost changes no row.
     ReadCommitted,
-    /// Every statement sees the transaction's first snapshot. A lost race is a serialization failure.
+    /// Each statement sees the snapshot of the first one. A write that lost is a serialization failure.
     RepeatableRead,
-    /// As if transactions ran one after the other.
+    /// The transactions have the same effect as if they ran one after the other.
     Serializable,
 }
 
@@ -24,14 +26,14 @@ impl Isolation {
     }
 }
 
-/// How [`transact_with`](super::transact_with) opens its transactions.
+/// The settings of the transactions of [`transact_with`](crate::postgres::transact_with).
 ///
-/// Everything is sent with `BEGIN`, in the same round trip. What is not set stays as the session,
-/// the role or the database have it.
+/// They are sent with `BEGIN`, in the same round trip. A setting that is missing here is that of the
+/// session, the role or the database.
 ///
 /// # Default
 ///
-/// Nothing set: a plain `BEGIN`.
+/// No setting: a plain `BEGIN`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct TransactOptions {
@@ -43,7 +45,7 @@ pub struct TransactOptions {
 }
 
 impl TransactOptions {
-    /// Nothing set: a plain `BEGIN`.
+    /// Returns options without a setting: a plain `BEGIN`.
     pub const fn new() -> Self {
         Self {
             isolation: None,
@@ -54,42 +56,42 @@ impl TransactOptions {
         }
     }
 
-    /// The isolation level.
+    /// Sets the isolation level.
     pub const fn with_isolation(mut self, level: Isolation) -> Self {
         self.isolation = Some(level);
         self
     }
 
-    /// Whether the server refuses writes in it.
+    /// Sets whether the server refuses writes in the transaction.
     pub const fn with_read_only(mut self, yes: bool) -> Self {
         self.read_only = yes;
         self
     }
 
-    /// How long a statement may wait for one lock, to the millisecond, at least 1 ms. The wait ends
-    /// with `55P03`, of class [`Busy`](crate::Class::Busy).
+    /// Sets how long a statement may wait for one lock, in milliseconds, at least 1 ms. The wait ends with
+    /// `55P03`, of class [`Busy`](crate::Class::Busy).
     pub const fn with_lock_timeout(mut self, limit: Duration) -> Self {
         self.lock_timeout = Some(limit);
         self
     }
 
-    /// How long a statement may run, to the millisecond, at least 1 ms. It ends with `57014`, of
-    /// class [`Busy`](crate::Class::Busy); a statement that an administrator cancels sooner is
-    /// [`Permanent`](crate::Class::Permanent), and so is one that the role's own limit ends. It bounds
-    /// neither deferred triggers nor the wait for a synchronous standby at `COMMIT`.
+    /// Sets how long a statement may run, in milliseconds, at least 1 ms. It ends with `57014`, of class
+    /// [`Busy`](crate::Class::Busy). A statement that an administrator cancels earlier is
+    /// [`Permanent`](crate::Class::Permanent), and so is one that the limit of the role ends. The setting
+    /// limits neither deferred triggers nor the wait for a synchronous standby at `COMMIT`.
     pub const fn with_statement_timeout(mut self, limit: Duration) -> Self {
         self.statement_timeout = Some(limit);
         self
     }
 
-    /// How long the transaction may wait for its next statement, to the millisecond, at least 1 ms.
-    /// The server then ends the session, so that a stalled client holds no locks.
+    /// Sets how long the transaction may wait for its next statement, in milliseconds, at least 1 ms. After
+    /// that the server ends the session, so that a stalled client holds no locks.
     pub const fn with_idle_timeout(mut self, limit: Duration) -> Self {
         self.idle_timeout = Some(limit);
         self
     }
 
-    /// How a transaction with these options begins; `sql` is what [`begin_sql`](Self::begin_sql) made.
+    /// Returns how a transaction with these options begins; `sql` is that of [`begin_sql`](Self::begin_sql).
     pub(super) const fn begin<'s>(&self, sql: &'s str) -> Begin<'s> {
         Begin {
             sql,
@@ -99,7 +101,7 @@ impl TransactOptions {
         }
     }
 
-    /// `BEGIN` and its settings, as one simple query.
+    /// Returns `BEGIN` and its settings as one simple query.
     pub(super) fn begin_sql(&self) -> String {
         let mut sql = format!("BEGIN{}", self.isolation.map_or("", Isolation::sql));
         if self.read_only {
@@ -125,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_query_with_every_setting() {
+    fn begin_is_one_query_with_every_setting() {
         assert_eq!(TransactOptions::new(), TransactOptions::default());
         assert_eq!(TransactOptions::new().begin_sql(), "BEGIN");
         let all = TransactOptions::new()

@@ -1,27 +1,28 @@
+//! Transactions of the host, retried as a whole.
+
 use sqlx::PgPool;
 
-use super::{TransactOptions, Tx, TxOperation, attempt::attempt_of_caller};
+use super::{attempt::attempt_of_caller, operation::TxOperation, options::TransactOptions, tx::Tx};
 use crate::{Classify, RetryError, RetryPolicy, retry::Run};
 
-/// Runs `op` in a transaction of its own and commits it; on a conflict or a busy database, runs it
-/// again in a new one.
+/// Runs `op` in a transaction and commits it. After a conflict, or if the database is busy, runs `op` again
+/// in a new transaction.
 ///
-/// Use it whenever several statements must take effect together. `op` gets the transaction, a [`Tx`],
-/// which knows the [`Attempt`](crate::Attempt) and has [savepoints](Tx::savepoint). It may run several
-/// times, so it should change nothing but the database. No connection is held while the policy waits, and
-/// the future may be dropped at any point: before `COMMIT` is sent nothing takes effect; after that the
-/// database decides.
+/// Use it if several statements must take effect together. `op` receives the transaction, a [`Tx`], which
+/// knows the [`Attempt`](crate::Attempt) and has [savepoints](Tx::savepoint). `op` may run several times, so
+/// it should change nothing but the database. No connection is held during a delay. The future may be
+/// dropped at any point: before `COMMIT` is sent nothing takes effect, and after that the database decides.
 ///
-/// The transaction ends in one of three ways, whatever `op` did with the connection: committed as a whole;
-/// rolled back as a whole; or unknown, and then the connection is closed and there is no further attempt.
-/// Before `COMMIT` it is asked whether it is still the transaction that was begun: an operation that sent
-/// a `COMMIT` in SQL is answered with [`StopReason::Unknown`](crate::StopReason::Unknown), one that
-/// swallowed a failed statement's error with that of PostgreSQL (`25P02`), rolled back. This costs a round
-/// trip: four for a transaction of one statement, where sqlx's own needs three. What can't be seen all the
-/// same stands in the [guide](crate::guide::transactions). A policy
-/// [that says so](RetryPolicy::with_unknown_retried) has an unknown outcome tried again.
+/// Whatever `op` does with the connection, the transaction ends in one of three ways: committed as a whole,
+/// rolled back as a whole, or unknown. If it is unknown, the connection is closed and there is no further
+/// attempt, unless the policy [says so](RetryPolicy::with_unknown_retried). Before `COMMIT` the server is
+/// asked whether the open transaction is still the one that was begun. If the operation sent a `COMMIT` in
+/// SQL, the result is [`StopReason::Unknown`](crate::StopReason::Unknown). If it swallowed the error of a
+/// failed statement, the transaction is rolled back with the error of PostgreSQL (`25P02`). The question
+/// costs a round trip: a transaction of one statement takes four, where sqlx's own takes three. The
+/// [guide](crate::guide::transactions) lists what it does not detect.
 ///
-/// An attempt that finds its prepared statements outdated by a change of the schema begins again at once, on
+/// If a change of the schema has outdated the prepared statements, the attempt starts again immediately, on
 /// the same connection.
 ///
 /// ```no_run
@@ -42,15 +43,17 @@ use crate::{Classify, RetryError, RetryPolicy, retry::Run};
 ///
 /// # Errors
 ///
-/// The operation's or the database's last error in a [`RetryError`], which says how many attempts
-/// were made and why it stopped.
+/// The last error of the operation or the database in a [`RetryError`], with the number of attempts and the
+/// reason why the retry stopped.
 ///
-/// [`StopReason::Unknown`](crate::StopReason::Unknown): the connection was lost at `COMMIT`, the operation
-/// ended the transaction itself, or the operation's own error is of class
-/// [`Unknown`](crate::Class::Unknown), such as that of a card that may have been charged. Look before you
-/// try again. An sqlx error of a connection that was lost before `COMMIT` is of class `Unknown` elsewhere;
-/// of this transaction's connection it counts as `Busy`, as nothing was committed: ask the `reason`, or the
-/// class of the [`RetryError`], and not that of the error inside.
+/// [`StopReason::Unknown`](crate::StopReason::Unknown) means that the connection was lost at `COMMIT`, that
+/// the operation ended the transaction itself, or that the operation's own error is of class
+/// [`Unknown`](crate::Class::Unknown), such as that of a card that may have been charged. Check what is
+/// stored before the next attempt.
+///
+/// An sqlx error of a lost connection is of class `Unknown` by itself. If the connection of this transaction
+/// was lost before `COMMIT`, it counts as `Busy`, as nothing was committed. Use the `reason` or the class of
+/// the [`RetryError`], and not the class of the error inside.
 pub async fn transact<T, E, F>(
     pool: &PgPool,
     policy: &RetryPolicy,
@@ -63,7 +66,7 @@ where
     transact_with(pool, policy, &TransactOptions::new(), op).await
 }
 
-/// [`transact`] with an isolation level, timeouts, or read-only.
+/// Runs `op` as [`transact`] does, with an isolation level, timeouts, or read-only.
 ///
 /// ```no_run
 /// use optilock::{RetryPolicy, postgres::{Isolation, TransactOptions, transact_with}};

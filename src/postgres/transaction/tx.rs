@@ -1,49 +1,97 @@
+//! The transaction that an operation works in.
+
 use std::{
     fmt,
     ops::{Deref, DerefMut},
 };
 
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 
-use super::{TxOperation, attempt::Limits};
-use crate::{Attempt, postgres::lease::Fate};
+use super::{
+    begin::{Begin, Limits},
+    lease::{BoxFuture, Fate, Lease},
+    operation::TxOperation,
+};
+use crate::Attempt;
 
-/// A transaction, as [`transact`](super::transact()) lends it to its operation.
+/// A transaction, as [`transact`](crate::postgres::transact()) lends it to its operation.
 ///
-/// It is a [`PgConnection`] to everything that takes one: pass `tx` where a function wants
-/// `&mut PgConnection`, and `&mut **tx` where sqlx wants an executor. A `begin` on it is a savepoint, and
-/// so is [`savepoint`](Self::savepoint), which may be dropped at any point.
+/// It dereferences to [`PgConnection`]: pass `tx` to a function that takes `&mut PgConnection`, and
+/// `&mut **tx` where sqlx expects an executor. A `begin` on it is a savepoint. A
+/// [`savepoint`](Self::savepoint) is one as well, and its future may be dropped at any point.
 ///
-/// The operation does not end it: the transaction is committed when the operation returns `Ok` and rolled
-/// back when it returns `Err`. An operation that ended it all the same (a `COMMIT` in SQL, a `begin` whose
-/// future was dropped) is answered with [`StopReason::Unknown`](crate::StopReason::Unknown).
+/// The operation must not end the transaction: it is committed when the operation returns `Ok`, and rolled
+/// back when it returns `Err`. If the operation ended it (a `COMMIT` in SQL, a `begin` whose future was
+/// dropped), the result is [`StopReason::Unknown`](crate::StopReason::Unknown).
 pub struct Tx<'c> {
     pub(super) inner: Transaction<'c, Postgres>,
-    /// What becomes of the connection.
+    /// What happens to the connection when its lease is dropped.
     pub(super) fate: &'c mut Fate,
     pub(super) attempt: Attempt,
-    /// What marks this transaction on the server; `None` where the crate alone sends statements.
+    /// The mark of this transaction on the server; `None` if only the crate sends statements.
     pub(super) token: Option<String>,
     pub(super) limits: Limits,
-    /// Savepoints that were begun and have not ended. Of one that was dropped, some statements may stand.
+    /// The number of savepoints that were begun and have not ended. If one was dropped, some of its
+    /// statements may be in effect.
     pub(super) savepoints: u32,
-    /// How many savepoints were begun.
+    /// The number of savepoints that were begun.
     pub(super) named: u32,
 }
 
+impl<'c> Tx<'c> {
+    /// Begins a transaction. `BEGIN` and its settings are one round trip.
+    pub(super) fn begin<'f>(
+        lease: &'c mut Lease,
+        begin: Begin<'f>,
+        attempt: Attempt,
+    ) -> BoxFuture<'f, Result<Self, sqlx::Error>>
+    where
+        'c: 'f,
+    {
+        Box::pin(async move {
+            let (conn, fate) = lease.parts();
+            let mut sql = begin.sql.to_owned();
+            let token = begin
+                .proven
+                .then(|| format!("{:016x}", rand::random::<u64>()));
+            if let Some(token) = &token {
+                // In the transaction the second setting is in force, after a COMMIT the first one, and
+                // after a ROLLBACK neither.
+                sql +=
+                    &format!("; SET optilock.tx = 'c{token}'; SET LOCAL optilock.tx = '{token}'");
+            }
+            let limits = begin.limits();
+            // If the future is dropped, a transaction may be open that sqlx does not know of (sqlx issue
+            // 4393).
+            *fate = Fate::Close;
+            let inner = conn.begin_with(AssertSqlSafe(sql)).await?;
+            *fate = Fate::Settle;
+            Ok(Self {
+                inner,
+                fate,
+                attempt,
+                token,
+                limits,
+                savepoints: 0,
+                named: 0,
+            })
+        })
+    }
+}
+
 impl Tx<'_> {
-    /// Which attempt of the operation this is.
+    /// Returns which attempt of the operation this is.
     #[must_use]
     pub const fn attempt(&self) -> Attempt {
         self.attempt
     }
 
-    /// Runs `op` so that its statements can be undone alone: when it fails they are rolled back, and the
-    /// transaction goes on.
+    /// Runs `op` in a savepoint: if it fails, only its statements are rolled back, and the transaction
+    /// continues.
     ///
-    /// Use it for what may fail, such as an insert of a key that may be taken: after a failed statement
-    /// PostgreSQL refuses all others until the savepoint is rolled back. When the future is dropped before
-    /// it ends, the whole transaction ends rolled back, with an error.
+    /// Use it for a statement that may fail, such as an insert of a key that may be taken: after a failed
+    /// statement PostgreSQL refuses all others until the savepoint is rolled back. If the future is dropped
+    /// before it ends, the whole transaction is rolled back and ends with an error.
     ///
     /// ```no_run
     /// use optilock::{RetryPolicy, postgres::transact};
@@ -66,15 +114,15 @@ impl Tx<'_> {
     ///
     /// # Errors
     ///
-    /// The operation's, or the database's: also that of a statement that failed inside while `op` returned
-    /// `Ok` (`25P02`).
+    /// The error of the operation, or that of the database. If a statement failed while `op` returned `Ok`, it
+    /// is `25P02`.
     pub async fn savepoint<T, E, F>(&mut self, mut op: F) -> Result<T, E>
     where
         E: From<sqlx::Error>,
         F: for<'a, 'c> TxOperation<&'a mut Tx<'c>, Result<T, E>>,
     {
-        // In plain SQL: sqlx's own, dropped while it is on its way, would roll back the transaction. Of
-        // a name of its own: one that was dropped inside must not be taken for this one.
+        // In plain SQL: sqlx's own savepoint, dropped while its statement is being sent, would roll back the
+        // transaction. With a name of its own: a savepoint that was dropped inside must not match it.
         self.named += 1;
         let name = format!("optilock_{}", self.named);
         execute(self, format!("SAVEPOINT {name}")).await?;
@@ -83,7 +131,7 @@ impl Tx<'_> {
         let mut result = op(self).await;
         if result.is_ok() {
             if self.savepoints != before + 1 {
-                return result; // one inside was dropped, so the whole transaction will be rolled back
+                return result; // an inner one was dropped, so the whole transaction will be rolled back
             }
             if let Err(error) = execute(self, format!("RELEASE SAVEPOINT {name}")).await {
                 result = Err(error.into());
@@ -92,7 +140,7 @@ impl Tx<'_> {
         if result.is_err() {
             let undo = format!("ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}");
             if execute(self, undo).await.is_err() {
-                return result; // and what is inside may stand: the whole transaction will be rolled back
+                return result; // its statements may be in effect: the whole transaction will be rolled back
             }
         }
         self.savepoints = before;

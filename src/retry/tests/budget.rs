@@ -10,7 +10,7 @@ macro_rules! budget {
     }};
 }
 
-/// A database that is down was asked 12 times by each caller.
+/// Each caller made 12 attempts at a database that was down.
 #[tokio::test(start_paused = true)]
 async fn callers_of_a_system_that_is_down_stop_retrying_together() {
     let (budget, policy) = budget!();
@@ -29,7 +29,7 @@ async fn callers_of_a_system_that_is_down_stop_retrying_together() {
         "gave up after 1 attempt (retry budget exhausted): scripted"
     );
 
-    // It works again: one token for each success, until a retry can be paid.
+    // The system is up again: one token for each success, until a retry is possible.
     for _ in 0..5 {
         let (played, _) = play(&policy, &[], Duration::ZERO).await;
         assert_eq!(played.unwrap(), 1);
@@ -44,10 +44,10 @@ async fn a_retry_that_succeeds_returns_its_cost() {
     let (budget, policy) = budget!();
     let (played, _) = play(&policy, &[BUSY], Duration::ZERO).await;
     assert_eq!((played.unwrap(), budget.available()), (2, 10));
-    // The last one's: the first retry failed.
+    // The cost of the last retry: the first one failed.
     let (played, _) = play(&policy, &[BUSY; 2], Duration::ZERO).await;
     assert_eq!((played.unwrap(), budget.available()), (3, 5));
-    // with_retry does the same.
+    // with_retry behaves in the same way.
     let played = with_retry(&policy, async |_| Ok::<_, Scripted>(()));
     assert!(played.await.is_ok());
     assert_eq!(budget.available(), 6);
@@ -78,7 +78,7 @@ async fn an_unknown_outcome_takes_from_the_budget_and_stays_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_retried_costs_nothing() {
+async fn an_error_that_is_not_retried_costs_nothing() {
     let (budget, policy) = budget!();
     let policy = policy.with_deadline(Some(ms(500)));
     for (script, reason) in [

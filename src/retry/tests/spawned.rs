@@ -1,4 +1,4 @@
-//! The futures are `Send`, also with references captured. Mostly a matter of compiling.
+//! The futures are `Send`, also if the closure captures references. These tests mostly have to compile.
 
 use super::*;
 use std::{
@@ -14,7 +14,7 @@ async fn a_retry_can_be_spawned() {
     let (task_stock, task_policy) = (Arc::clone(&stock), Arc::clone(&policy));
     let task = tokio::spawn(async move {
         let stock = &*task_stock;
-        let who = String::from("mug-7");
+        let sku = String::from("mug-7");
         let sell = async |attempt: Attempt| {
             let mut stock = stock.lock().await;
             tokio::task::yield_now().await;
@@ -22,7 +22,7 @@ async fn a_retry_can_be_spawned() {
                 return Err(Scripted(CONFLICT));
             }
             *stock -= 1;
-            Ok(format!("{who}: {stock}"))
+            Ok(format!("{sku}: {stock}"))
         };
         with_retry(&task_policy, sell).await
     });
@@ -64,7 +64,7 @@ async fn a_retry_that_lends_can_be_spawned() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lends_what_has_no_size() {
+async fn an_unsized_context_is_lent() {
     let mut row = [0_u8; 3];
     let context: &mut [u8] = &mut row;
     let written = with_retry_mut(&PLAIN, context, async |row, _| {

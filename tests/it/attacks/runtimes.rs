@@ -1,18 +1,11 @@
-//! Runtimes beside the test's own.
+//! Runtimes besides the test's own.
 
 use optilock::sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio::runtime::Runtime;
 
-use crate::support::db::pool_options;
+use crate::support::{connect::current_thread, db::pool_options};
 
-fn current_thread() -> Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-/// On a thread of its own, with a runtime and a pool of its own.
+/// Runs `work` on another thread, with a runtime and a pool of its own.
 pub fn on_another_runtime<T: Send>(
     options: PgConnectOptions,
     work: impl FnOnce(&Runtime, PgPool) -> T + Send,

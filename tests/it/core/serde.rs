@@ -1,4 +1,4 @@
-//! What goes over the wire, byte by byte.
+//! The JSON form of values, rows and reports.
 
 use std::time::Duration;
 
@@ -10,27 +10,28 @@ use serde_json::{Value, from_value, json, to_value};
 
 use crate::support::goods::{add, cart, pesos, sku, stock, units};
 
-fn round_trip<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
-    it: T,
-    as_json: Value,
+fn assert_round_trip<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
+    value: T,
+    json: Value,
 ) {
-    assert_eq!(to_value(&it).unwrap(), as_json);
-    assert_eq!(from_value::<T>(as_json).unwrap(), it);
+    assert_eq!(to_value(&value).unwrap(), json);
+    assert_eq!(from_value::<T>(json).unwrap(), value);
 }
 
+/// Returns the error of deserializing a body.
 fn refused<T: DeserializeOwned + std::fmt::Debug>(body: Value) -> String {
     from_value::<T>(body).unwrap_err().to_string()
 }
 
 #[test]
 fn values_are_checked_when_they_are_read() {
-    round_trip(sku("clay-pot"), json!("clay-pot"));
-    round_trip(units(3), json!(3));
-    round_trip(stock(0), json!(0));
-    round_trip("MXN".parse::<Currency>().unwrap(), json!("MXN"));
-    round_trip(pesos(450), json!({ "minor": 450, "currency": "MXN" }));
+    assert_round_trip(sku("clay-pot"), json!("clay-pot"));
+    assert_round_trip(units(3), json!(3));
+    assert_round_trip(stock(0), json!(0));
+    assert_round_trip("MXN".parse::<Currency>().unwrap(), json!("MXN"));
+    assert_round_trip(pesos(450), json!({ "minor": 450, "currency": "MXN" }));
     let id = OrderId::new();
-    round_trip(id, json!(id.to_string()));
+    assert_round_trip(id, json!(id.to_string()));
 
     assert_eq!(refused::<Sku>(json!("")), "sku is empty");
     assert!(refused::<Quantity>(json!(0)).starts_with("quantity 0 is not within"));
@@ -42,7 +43,7 @@ fn values_are_checked_when_they_are_read() {
 }
 
 #[tokio::test]
-async fn rows_and_reports() {
+async fn rows_and_reports_have_a_stable_json_form() {
     let shop = MemoryInventory::new();
     let product = to_value(add(&shop, "pot", 9).await).unwrap();
     assert_eq!(
@@ -64,10 +65,8 @@ async fn rows_and_reports() {
     let held = to_value(shop.reserve(held).await.unwrap()).unwrap();
     assert_eq!(held["holds"][0]["state"], json!("held"));
     let short = shop.checkout(cart(&[("pot", 9)])).await.unwrap_err();
-    let optilock::inventory::Error::InsufficientStock(short) = short else {
-        panic!("{short:?}");
-    };
-    let short = to_value(short).unwrap();
+    assert!(short.is_insufficient_stock(), "{short:?}");
+    let short = to_value(short.shortages()).unwrap();
     assert_eq!(
         short,
         json!([{ "sku": "pot", "requested": 9, "available": 6 }])

@@ -1,5 +1,5 @@
-//! Every public async function in a spawned task, with what it borrows: it compiles, so its future
-//! is `Send`.
+//! Every public async function in a spawned task, together with its borrowed arguments. If this file compiles,
+//! their futures are `Send`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,8 @@ use crate::{
     support::goods::{cart, new_product, sku, stock},
 };
 
-async fn everything(shop: Arc<dyn Inventory>) {
+/// Calls every method of an inventory.
+async fn call_all_methods(shop: Arc<dyn Inventory>) {
     let pot = sku("pot");
     let added = shop.add_product(new_product("pot", 5)).await.unwrap();
     shop.product(&pot).await.unwrap();
@@ -65,7 +66,7 @@ async fn everything(shop: Arc<dyn Inventory>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn inventories() {
+async fn every_inventory_runs_in_a_spawned_task() {
     let db = Db::empty().await;
     let pool = db.pool.clone();
     tokio::spawn(async move { migrate(&pool).await })
@@ -73,29 +74,35 @@ async fn inventories() {
         .unwrap()
         .unwrap();
     let shop = PgInventory::new(db.pool.clone());
-    let combined = BatchedInventory::new(shop.clone(), BatchOptions::new());
+    let batched = BatchedInventory::new(shop.clone(), BatchOptions::new());
     let reader = shop.clone();
     tokio::spawn(async move { reader.movements_since(&FeedPosition::START, 5).await })
         .await
         .unwrap()
         .unwrap();
-    tokio::spawn(everything(Arc::new(shop))).await.unwrap();
+    tokio::spawn(call_all_methods(Arc::new(shop)))
+        .await
+        .unwrap();
     let other = Db::new().await;
     let other = BatchedInventory::new(PgInventory::new(other.pool.clone()), BatchOptions::new());
-    tokio::spawn(everything(Arc::new(other))).await.unwrap();
-    tokio::spawn(async move { combined.shutdown().await })
+    tokio::spawn(call_all_methods(Arc::new(other)))
         .await
         .unwrap();
-    tokio::spawn(everything(Arc::new(MemoryInventory::new())))
+    tokio::spawn(async move { batched.shutdown().await })
         .await
         .unwrap();
-    // An `Arc` of an inventory is one itself.
+    tokio::spawn(call_all_methods(Arc::new(MemoryInventory::new())))
+        .await
+        .unwrap();
+    // An `Arc` of an inventory is an inventory.
     let shared: Arc<dyn Inventory> = Arc::new(MemoryInventory::new());
-    tokio::spawn(everything(Arc::new(shared))).await.unwrap();
+    tokio::spawn(call_all_methods(Arc::new(shared)))
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_in_the_callers_transaction() {
+async fn operations_in_transaction_run_in_a_spawned_task() {
     let db = Db::new().await;
     let shop = PgInventory::new(db.pool.clone());
     let pool = db.pool.clone();
@@ -152,7 +159,7 @@ async fn everything_in_the_callers_transaction() {
 }
 
 #[tokio::test]
-async fn retries() {
+async fn retries_run_in_a_spawned_task() {
     tokio::spawn(async {
         let (policy, text) = (RetryPolicy::new(), String::from("pot"));
         let length = with_retry(&policy, async |_| Ok::<_, Conflict>(text.len()))
@@ -177,7 +184,7 @@ async fn retries() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn versioned_rows() {
+async fn versioned_rows_run_in_a_spawned_task() {
     let bank = Bank::open(PLACES[0]).await;
     let accounts = bank.accounts.clone();
     let pool = bank.pool.clone();
@@ -189,7 +196,7 @@ async fn versioned_rows() {
         let read = accounts.get_at(&1, inserted.version).await?;
         let written = accounts.update(&read).await?;
         let _ = accounts.compare_and_set(&written).await?;
-        // By reference and by value: what it borrows is `Send`, too.
+        // The closure borrows one variable mutably and another one immutably.
         let mut calls = Vec::new();
         let rename = accounts.modify(&policy, &1, |account| {
             calls.push(account.version);
@@ -198,10 +205,10 @@ async fn versioned_rows() {
         });
         let (renamed, ()) = rename.await?;
         assert_eq!(calls.len(), 1);
-        let verdicts = accounts
+        let outcomes = accounts
             .update_all(std::slice::from_ref(&renamed), Bulk::Each)
             .await?;
-        assert!(verdicts[0].is_written());
+        assert!(outcomes[0].is_written());
         let version = accounts.touch(&1, renamed.version.next().unwrap()).await?;
         transact(&pool, &policy, async |tx| {
             accounts.verify_in(tx).await?;

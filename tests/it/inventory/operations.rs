@@ -1,4 +1,4 @@
-//! The guide's questions to the database are asked as they stand there.
+//! The queries of the operations guide, run as they are printed there.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use optilock::{
 };
 
 use crate::{
-    inventory::exactly_once::until_somebody_waits,
+    support::bank::until_waiting,
     support::db::{Db, sql_of},
     support::goods::{add, cart, sku, units},
 };
@@ -16,7 +16,7 @@ use crate::{
 const GUIDE: &str = include_str!("../../../src/guide/operations.md");
 
 #[tokio::test]
-async fn the_guides_questions_have_answers() {
+async fn the_queries_of_the_guide_return_the_documented_rows() {
     let [waits, ledger, holds, orders, hot, paused, restored] = sql_of(GUIDE);
     let db = Db::new().await;
     let shop = PgInventory::new(db.pool.clone());
@@ -25,31 +25,31 @@ async fn the_guides_questions_have_answers() {
     shop.checkout(request).await.unwrap();
     let held = Reserve::new([(sku("clay-pot"), units(3))]).unwrap();
     shop.reserve(held).await.unwrap();
-    let ask = async |question: &'static str| {
-        let answer = sqlx::query(question).fetch_all(&db.pool).await;
-        answer.unwrap()
+    let run = async |query: &'static str| {
+        let rows = sqlx::query(query).fetch_all(&db.pool).await;
+        rows.unwrap()
     };
 
-    let ledger = ask(ledger).await;
+    let ledger = run(ledger).await;
     let kinds: Vec<i16> = ledger.iter().map(|row| row.get("kind")).collect();
     assert_eq!(kinds, [4, 1, 8]);
-    let holds = ask(holds).await;
+    let holds = run(holds).await;
     assert_eq!(holds[0].get::<i64, _>("held"), 3);
     assert!(!holds[0].get::<bool, _>("run_out"));
-    assert_eq!(ask(orders).await[0].get::<i16, _>("status"), 0);
-    assert_eq!(ask(hot).await.len(), 1);
-    assert_eq!(ask(paused).await.len(), 0);
+    assert_eq!(run(orders).await[0].get::<i16, _>("status"), 0);
+    assert_eq!(run(hot).await.len(), 1);
+    assert_eq!(run(paused).await.len(), 0);
     shop.pause(&sku("clay-pot")).await.unwrap();
-    assert_eq!(ask(paused).await.len(), 1);
+    assert_eq!(run(paused).await.len(), 1);
     shop.resume(&sku("clay-pot")).await.unwrap();
 
-    // A reader that had read all of them goes on behind them.
-    ask(restored).await;
+    // A reader that had read all movements continues after them.
+    run(restored).await;
     let position: FeedPosition = "2/0/".parse().unwrap();
     assert!(GUIDE.contains(&format!("the position `{position}`")));
     let product = shop.pause(&sku("clay-pot")).await.unwrap();
     let resumed = shop.resume(&product.sku).await.unwrap();
-    // Transactions of other tests, in other databases of the server, delay it.
+    // Transactions of other tests, in other databases of the server, delay the feed.
     let limit = Instant::now() + Duration::from_secs(60);
     let page = loop {
         let page = shop.movements_since(&position, 9).await.unwrap().movements;
@@ -58,7 +58,7 @@ async fn the_guides_questions_have_answers() {
         }
         assert!(Instant::now() < limit, "{page:?}");
     };
-    let versions: Vec<_> = page.iter().map(|it| it.version).collect();
+    let versions: Vec<_> = page.iter().map(|movement| movement.version).collect();
     assert_eq!(versions, [product.version, resumed.version]);
 
     let mut tx = db.pool.begin().await.unwrap();
@@ -69,8 +69,8 @@ async fn the_guides_questions_have_answers() {
         let shop = shop.clone();
         async move { shop.checkout(cart(&[("clay-pot", 1)])).await }
     });
-    until_somebody_waits(&db).await;
-    let waits = ask(waits).await;
+    until_waiting(&db.pool).await;
+    let waits = run(waits).await;
     assert_eq!(waits[0].get::<&str, _>("state"), "idle in transaction");
     tx.commit().await.unwrap();
     waiting.await.unwrap().unwrap();

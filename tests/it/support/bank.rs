@@ -1,4 +1,4 @@
-//! A host's own table: accounts, whole or in partitions, under each isolation level.
+//! A table of a host: accounts, partitioned or not, under each default isolation level.
 
 use std::{
     sync::Arc,
@@ -8,11 +8,14 @@ use std::{
 use optilock::{
     RetryPolicy, Version,
     postgres::PgRepository,
-    sqlx::{self, AssertSqlSafe, PgPool},
+    sqlx::{self, PgPool},
     versioned_row,
 };
 
-use crate::support::db::{Db, Default};
+use crate::support::{
+    db::{Db, Default, sessions_waiting},
+    triggers::run,
+};
 
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 pub struct Account {
@@ -40,7 +43,7 @@ impl Account {
         }
     }
 
-    /// The same with so much more, at the version that was read.
+    /// Returns a copy with `cents` added, at the version that was read.
     pub fn plus(&self, cents: i64) -> Self {
         Self {
             cents: self.cents + cents,
@@ -59,7 +62,7 @@ const PARTITIONS: &str = " PARTITION BY HASH (id);
     CREATE TABLE bank.accounts_1 PARTITION OF bank.accounts FOR VALUES WITH (MODULUS 3, REMAINDER 1);
     CREATE TABLE bank.accounts_2 PARTITION OF bank.accounts FOR VALUES WITH (MODULUS 3, REMAINDER 2)";
 
-/// Where a scenario takes place.
+/// The database that a scenario runs in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place {
     pub default: Default,
@@ -85,7 +88,7 @@ pub const PLACES: [Place; 4] = {
     ]
 };
 
-/// Many at once on two cores, and aborted as long as they run side by side.
+/// A policy for many concurrent transactions on two cores, which abort each other often.
 pub const PATIENT: RetryPolicy = RetryPolicy::new()
     .with_max_attempts(100)
     .with_deadline(None);
@@ -102,10 +105,7 @@ impl Bank {
     pub async fn open(place: Place) -> Self {
         let db = Db::empty_with(place.default, 16).await;
         let table = format!("{TABLE}{}", if place.partitioned { PARTITIONS } else { "" });
-        sqlx::raw_sql(AssertSqlSafe(table))
-            .execute(&db.pool)
-            .await
-            .unwrap();
+        run(&db.pool, table).await;
         Self {
             place,
             accounts: PgRepository::new(db.pool.clone()),
@@ -128,32 +128,21 @@ impl Bank {
             .unwrap()
     }
 
-    /// Until somebody waits for a lock.
-    pub async fn waits(&self) {
-        until_waiting(&self.pool).await;
-    }
-
     pub async fn run(&self, sql: &'static str) {
-        sqlx::raw_sql(sql).execute(&self.pool).await.unwrap();
+        run(&self.pool, sql).await;
     }
 }
 
-/// Until a session of this database waits for a lock.
+/// Waits until a session of this database waits for a lock, for twenty seconds at most.
 pub async fn until_waiting(pool: &PgPool) {
-    let query = "SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let waiting: i64 = sqlx::query_scalar(query).fetch_one(pool).await.unwrap();
-        if waiting > 0 {
-            return;
-        }
-        assert!(Instant::now() < deadline, "nobody waits for a lock");
+    while sessions_waiting(pool).await == 0 {
+        assert!(Instant::now() < deadline, "no session waits for a lock");
         tokio::task::yield_now().await;
     }
 }
 
-/// The scenario under each isolation level, and on a partitioned table.
+/// Runs a scenario under each default isolation level and on a partitioned table.
 pub async fn everywhere(scenario: impl AsyncFn(&Bank)) {
     for place in PLACES {
         println!("{place:?}");
@@ -161,7 +150,7 @@ pub async fn everywhere(scenario: impl AsyncFn(&Bank)) {
     }
 }
 
-/// In a transaction that begins plainly, and so has the session's isolation level.
+/// Runs a block in a transaction with the session's default isolation level.
 macro_rules! transaction {
     ($bank:expr, $conn:ident => $body:block) => {{
         let mut transaction = $bank.pool.begin().await.unwrap();
@@ -173,7 +162,7 @@ macro_rules! transaction {
 }
 pub(crate) use transaction;
 
-/// The same as a role that may read and update accounts, and whom policies bind.
+/// Runs the same as a role that can read and update accounts and is subject to policies.
 macro_rules! as_clerk {
     ($bank:expr, $conn:ident => $body:block) => {
         $crate::support::db::with_role(&$bank.pool, async |role| {
@@ -195,7 +184,7 @@ macro_rules! as_clerk {
 }
 pub(crate) use as_clerk;
 
-/// Triggers by which an `UPDATE` counts as one of a row, and leaves its version as it was.
+/// Triggers that let an `UPDATE` count a row as updated and keep its old version.
 pub const KEEPERS: [&str; 2] = [
     "CREATE FUNCTION bank.keep() RETURNS trigger LANGUAGE plpgsql AS
          'BEGIN NEW.version := OLD.version; RETURN NEW; END';
@@ -206,5 +195,5 @@ pub const KEEPERS: [&str; 2] = [
          EXECUTE FUNCTION bank.keep()",
 ];
 
-/// A table that inherits from accounts, with ids of its own. A partitioned table can't have one.
+/// A table that inherits from accounts and has its own ids. A partitioned table cannot have one.
 pub const CHILD: &str = "CREATE TABLE bank.child () INHERITS (bank.accounts)";

@@ -1,16 +1,17 @@
-//! A database per test, and its books.
+//! A database per test, and assertions on its state.
 
 use std::sync::OnceLock;
 
 use optilock::{
     inventory::{Inventory, PgInventory},
     postgres::PoolOptions,
-    sqlx::{self, AssertSqlSafe, Executor, PgPool},
+    sqlx::{self, AssertSqlSafe, Executor, PgConnection, PgPool},
 };
 use tokio::sync::OnceCell;
 
 use support::{Durability, Server, Source, database::Database};
 
+/// Returns the server of all tests; starts it if `DATABASE_URL` names none.
 pub fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
@@ -18,7 +19,7 @@ pub fn server() -> &'static Server {
     })
 }
 
-/// The session's default isolation level, as a host may have set it.
+/// A session's default isolation level, as a host can set it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Default {
     ReadCommitted,
@@ -36,7 +37,7 @@ impl Default {
     }
 }
 
-/// A database of one test's own, gone when it is dropped.
+/// A database for one test. Dropping it drops the database.
 #[derive(Debug)]
 pub struct Db {
     pub pool: PgPool,
@@ -44,22 +45,23 @@ pub struct Db {
 }
 
 impl Db {
-    /// With the crate's tables.
+    /// Creates a database with the crate's tables.
     pub async fn new() -> Self {
         Self::with(Default::ReadCommitted, 16).await
     }
 
+    /// Creates the same with a default isolation level and a size of its pool.
     pub async fn with(default: Default, connections: u32) -> Self {
         let database = match server().source() {
             Source::Throwaway => {
                 let template = template().await;
                 server().create_database_from("test", template).await
             }
-            // A template would stay behind on somebody's server.
+            // A template would stay behind on a server that is not the tests' own.
             Source::Url => server().create_database("test").await,
         };
         let db = Self::on(
-            database.expect("a database of our own"),
+            database.expect("a database for the test"),
             default,
             connections,
         )
@@ -68,15 +70,16 @@ impl Db {
         db
     }
 
-    /// Without the crate's tables.
+    /// Creates a database without the crate's tables.
     pub async fn empty() -> Self {
         Self::empty_with(Default::ReadCommitted, 16).await
     }
 
+    /// Creates the same with a default isolation level and a size of its pool.
     pub async fn empty_with(default: Default, connections: u32) -> Self {
         let database = server().create_database("test").await;
         Self::on(
-            database.expect("a database of our own"),
+            database.expect("a database for the test"),
             default,
             connections,
         )
@@ -95,20 +98,20 @@ impl Db {
                     ]),
             )
             .await
-            .expect("a connection to our own database");
+            .expect("a connection to the test's database");
         Self { pool, database }
     }
 }
 
+/// Returns the crate's pool options with a limit of connections and patience for a busy machine.
 pub fn pool_options(connections: u32) -> PoolOptions {
     optilock::postgres::pool_options()
         .max_connections(connections)
-        // Two cores and many tests at once: waiting is no failure here.
+        // Many tests share two cores, so a long wait is no failure.
         .acquire_timeout(std::time::Duration::from_secs(30))
 }
 
-/// A role of the test's own, which may log in by the password `secret`; it and its grants are gone at
-/// the end.
+/// Runs `work` with a new role that can log in with the password `secret`; then drops the role and its grants.
 pub async fn with_role<T>(pool: &PgPool, work: impl AsyncFnOnce(&str) -> T) -> T {
     let role = format!("optilock_role_{:016x}", rand::random::<u64>());
     let run = async |sql: String| pool.execute(AssertSqlSafe(sql)).await.unwrap();
@@ -118,7 +121,7 @@ pub async fn with_role<T>(pool: &PgPool, work: impl AsyncFnOnce(&str) -> T) -> T
     result
 }
 
-/// A database with the crate's tables, to copy from: quicker than migrating each test's own.
+/// Returns a migrated database to copy from. Copying is faster than migrating a database per test.
 async fn template() -> &'static Database {
     static TEMPLATE: OnceCell<Database> = OnceCell::const_new();
     TEMPLATE
@@ -126,7 +129,7 @@ async fn template() -> &'static Database {
             let database = server()
                 .create_database("template")
                 .await
-                .expect("a database of our own");
+                .expect("a database for the test");
             let pool = PgPool::connect_with(database.options())
                 .await
                 .expect("a connection to it");
@@ -137,29 +140,29 @@ async fn template() -> &'static Database {
         .await
 }
 
-/// Every invariant of the shop, and that nothing was left behind on the server.
-pub async fn assert_books(pool: &PgPool) {
-    assert_quiet(pool).await;
+/// Asserts that the audit finds no discrepancy and that no session is left in a transaction or with a lock.
+pub async fn assert_balanced(pool: &PgPool) {
+    assert_idle(pool).await;
     let audit = PgInventory::new(pool.clone()).audit().await;
-    let audit = audit.expect("the books can be read");
+    let audit = audit.expect("the audit can run");
     assert!(audit.is_clean(), "{audit}");
 }
 
-/// Nobody works any more, is left idle in a transaction, or holds a lock.
-pub async fn assert_quiet(pool: &PgPool) {
+/// Asserts that, within ten seconds, no session runs a statement, is in a transaction or holds a lock.
+pub async fn assert_idle(pool: &PgPool) {
     let query = "SELECT count(*) FROM pg_stat_activity a LEFT JOIN pg_locks l ON l.pid = a.pid
              AND (l.locktype = 'advisory' OR l.relation IN (SELECT oid FROM pg_class WHERE relnamespace
                  = to_regnamespace('optilock')))
          WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
              AND (a.state = 'active' AND a.backend_type = 'client backend'
                  OR a.state LIKE 'idle in transaction%' OR l.pid IS NOT NULL)";
-    // What a released connection still has to say travels by itself: ask until it has arrived.
+    // A released connection may still be sending its last messages.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     loop {
         let left: i64 = sqlx::query_scalar(query)
             .fetch_one(pool)
             .await
-            .expect("the server can be asked");
+            .expect("the sessions can be counted");
         if left == 0 {
             return;
         }
@@ -171,16 +174,19 @@ pub async fn assert_quiet(pool: &PgPool) {
     }
 }
 
-/// Asks until it is so, for ten seconds at most.
-pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+/// Waits until a condition holds, for ten seconds at most.
+pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while !is_so().await {
-        assert!(std::time::Instant::now() < deadline, "never so: {what}");
+    while !condition().await {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "it did not come true: {what}"
+        );
         tokio::task::yield_now().await;
     }
 }
 
-/// How many deadlocks the server found in this database.
+/// Returns the number of deadlocks that the server found in this database.
 pub async fn deadlocks(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         .fetch_one(pool)
@@ -188,7 +194,7 @@ pub async fn deadlocks(pool: &PgPool) -> i64 {
         .expect("the statistics can be read")
 }
 
-/// The orders in the database, void ones aside.
+/// Returns the number of orders in the database, without void ones.
 pub async fn order_count(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM optilock.orders WHERE status <> 4")
         .fetch_one(pool)
@@ -196,14 +202,16 @@ pub async fn order_count(pool: &PgPool) -> i64 {
         .expect("orders can be counted")
 }
 
-/// A guide page's blocks of SQL, in order.
+/// Returns the SQL blocks of a guide page, in order.
 pub fn sql_of<const N: usize>(page: &'static str) -> [&'static str; N] {
     let blocks = page.split("```sql\n").skip(1);
     let blocks: Vec<&str> = blocks.filter_map(|it| it.split("```").next()).collect();
-    blocks.try_into().expect("so many blocks of SQL")
+    blocks
+        .try_into()
+        .expect("the page has this number of SQL blocks")
 }
 
-/// Takes the checks of products away, and that of the ledger's stock, as only somebody else could.
+/// Drops the CHECK constraints of products and of the ledger's stock, as only an owner of the tables can.
 pub async fn drop_checks(pool: &PgPool) {
     let drop = "DO $$ DECLARE name text; BEGIN
              FOR name IN SELECT conname FROM pg_constraint
@@ -214,5 +222,37 @@ pub async fn drop_checks(pool: &PgPool) {
     sqlx::raw_sql(drop)
         .execute(pool)
         .await
-        .expect("an owner may");
+        .expect("the owner can drop constraints");
+}
+
+/// Returns the process id of a connection's backend.
+pub async fn backend_pid(conn: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    sqlx::query_scalar("SELECT pg_backend_pid()")
+        .fetch_one(conn)
+        .await
+}
+
+/// Terminates a backend and waits until it is gone.
+pub async fn terminate_backend(pool: &PgPool, pid: i32) {
+    sqlx::query("SELECT pg_terminate_backend($1)")
+        .bind(pid)
+        .execute(pool)
+        .await
+        .unwrap();
+    eventually("the backend has ended", async || {
+        let ended = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)";
+        sqlx::query_scalar(ended)
+            .bind(pid)
+            .fetch_one(pool)
+            .await
+            .unwrap()
+    })
+    .await;
+}
+
+/// Returns the number of sessions of this database that wait for a lock.
+pub async fn sessions_waiting(pool: &PgPool) -> i64 {
+    const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    sqlx::query_scalar(WAITING).fetch_one(pool).await.unwrap()
 }

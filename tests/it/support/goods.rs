@@ -1,4 +1,4 @@
-//! Things to sell.
+//! Products and carts.
 
 use optilock::inventory::{
     Checkout, Inventory, Line, Money, NewProduct, Product, Quantity, Sku, Stock,
@@ -30,7 +30,7 @@ pub async fn add(shop: &dyn Inventory, name: &str, units: i64) -> Product {
         .expect("a product can be added")
 }
 
-/// A cart of so many units of each.
+/// Returns a cart with the given units of each product.
 pub fn cart(lines: &[(&str, i64)]) -> Checkout {
     Checkout::new(
         lines
@@ -43,7 +43,7 @@ pub fn cart(lines: &[(&str, i64)]) -> Checkout {
 pub async fn stock_of(shop: &dyn Inventory, name: &str) -> i64 {
     shop.product(&sku(name))
         .await
-        .expect("the product is there")
+        .expect("the product exists")
         .stock
         .get()
 }

@@ -1,6 +1,6 @@
-// Talks to the server: the bearer token, errors, and event streams.
+// Sends requests to the server: the bearer token, errors, and event streams.
 
-// A lost request must not leave "Processing..." on the screen for ever.
+// After this time a request counts as unanswered.
 const TIMEOUT_MS = 20_000;
 
 let token = null;
@@ -9,8 +9,8 @@ export function signIn(newToken) {
   token = newToken;
 }
 
-// What went wrong, as the server told it (application/problem+json).
-// `code` is the part to decide by; "network" means that no answer came.
+// An error response of the server (application/problem+json). Callers decide by
+// `code`; "network" means that there was no response.
 export class Problem extends Error {
   constructor(status, code, details = {}, retryAfter = 0) {
     super(details.detail ?? details.title ?? code);
@@ -73,12 +73,12 @@ async function send(method, path, { body, headers, signal }) {
 
 async function readJson(response) {
   if (response.status === 204) return null;
-  // A body that breaks off is like no answer: we do not know the outcome.
+  // An incomplete body leaves the outcome unknown, as no response does.
   return response.json().catch(noAnswer);
 }
 
 async function readProblem(response) {
-  // A proxy in between may answer with HTML. Then only the status is known.
+  // A proxy may answer with HTML. Then only the status is known.
   const details = await response.json().catch(() => ({}));
   const retryAfter = Number.parseInt(response.headers.get("Retry-After"), 10) || 0;
   return new Problem(response.status, details.code ?? "unknown", details, retryAfter);

@@ -1,16 +1,16 @@
 // The Idempotency-Key of an attempt to buy.
 //
-// The key makes a retry safe: the server makes one order for one key, however
-// often it is sent. So the key is made once per attempt, and it is kept in
-// sessionStorage: it survives a reload in the middle of a checkout.
+// The key makes a retry safe: the server creates one order for each key. So a key
+// is created once per attempt, and is kept in sessionStorage, where it survives a
+// reload during a checkout.
 //
-// A key is thrown away when its story is over:
-// - the order is there (finish), or the server does not want the key (finish);
-// - the server refused, and then the shopper changed something (changed).
-// While we do not know the outcome, the key stays, whatever the shopper does.
-// Otherwise the shopper might buy twice.
+// A key is deleted:
+// - when the order exists, or the server rejects the key (finish);
+// - when the server refused the order and the shopper then changes something (changed).
+// While the outcome is unknown, the key is kept: with a new one the shopper might
+// buy twice.
 
-// One attempt for each user: a key of Ana must not be sent by Luis.
+// One attempt for each user: a key of one user must not be sent for another.
 const nameFor = (user) => `barro.attempt.${user}`;
 
 // The open attempt: { key, address, outcome: "unknown" | "refused" }, or null.
@@ -18,15 +18,15 @@ export function open(user) {
   return JSON.parse(sessionStorage.getItem(nameFor(user)));
 }
 
-// Call this just before the request is sent. Returns the key to send. The
-// address is kept too, because the key stands for cart and address together.
+// Returns the key to send; must be called just before the request. The address is
+// stored too, because a key belongs to one cart and one address.
 export function begin(user, address) {
   const key = open(user)?.key ?? newKey();
   save(user, { key, address, outcome: "unknown" });
   return key;
 }
 
-// The server surely did not make an order (400 or 409).
+// The server created no order (400 or 409).
 export function refused(user) {
   save(user, { ...open(user), outcome: "refused" });
 }

@@ -1,4 +1,4 @@
-// The cart: its lines, and what has changed since they were put in.
+// The cart: its lines, and the changes since they were put into it.
 
 import { announce, el, find, setText } from "./dom.js";
 import { picture } from "./pictures.js";
@@ -37,7 +37,7 @@ function removeOthers(items) {
     const hadFocus = line.root.contains(document.activeElement);
     line.root.remove();
     lines.delete(sku);
-    // The focus must not fall back to the top of the page.
+    // Otherwise the focus falls back to the top of the page.
     if (hadFocus) find("cart-title").focus();
   }
 }
@@ -66,7 +66,7 @@ function makeLine({ sku, name }, actions) {
   }
 
   function change(wanted) {
-    // An empty or strange input goes back to what the cart says.
+    // An invalid input is reset to the quantity of the cart.
     const valid = Number.isInteger(wanted) && wanted >= 1;
     quantity.value = valid ? wanted : item.quantity;
     less.disabled = quantity.valueAsNumber <= 1;
@@ -74,18 +74,18 @@ function makeLine({ sku, name }, actions) {
   }
 
   function update(newItem) {
-    if (item) tellChange(item, newItem);
+    if (item) announceChange(item, newItem);
     item = newItem;
     quantity.value = item.quantity;
     less.disabled = item.quantity <= 1;
     price.replaceChildren(...priceOf(item));
-    // As in the total, at today's price.
+    // At the current price, like the total.
     setText(sum, money(times(item.current_price ?? item.price, item.quantity)));
     showNotes(item);
   }
 
-  // The notes are built anew only when they differ. Otherwise a poll would
-  // take the focus from a button in them.
+  // The notes are rebuilt only if they differ: otherwise a poll takes the focus
+  // from a button in them.
   let shown = "";
   function showNotes(current) {
     const { price_changed, short, available, current_price } = current;
@@ -137,7 +137,7 @@ function notesOf(item, actions) {
   return notes;
 }
 
-function tellChange(before, now) {
+function announceChange(before, now) {
   if (!before.short && now.short) announce(words.lineNowShort(now.name));
   if (!before.price_changed && now.price_changed) announce(words.lineNewPrice(now.name));
 }

@@ -9,13 +9,13 @@ const RIGHT = 8;
 const TOP = 10;
 const BOTTOM = 24;
 
-// After a gap that long the line is broken: we know nothing about that time.
+// A longer gap between points interrupts the line.
 const GAP_MS = 4000;
 
 // `lines` is [{ className, points: [{ time, value }] }]. The newest time is at
 // the right edge, `seconds` before it is the left edge.
 export function drawLines(chart, { lines, end, seconds }) {
-  // The size is measured, so that the letters stay as large on a phone.
+  // The size is measured, so that the text is as large on a phone.
   const width = Math.max(200, chart.clientWidth);
   const start = end - seconds * 1000;
   const values = lines.flatMap(({ points }) => points.map(({ value }) => value));
@@ -62,14 +62,14 @@ function pathOf(points, x, y) {
   return path;
 }
 
-// The next round number above: 1, 2, 5, 10, 20, 50, ...
+// Rounds up to 1, 2, 5, 10, 20, 50, ...
 function roundUp(value) {
   if (value <= 0) return 1;
   const unit = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 5, 10].find((step) => step * unit >= value) * unit;
 }
 
-// A bar of one product: what is free, and what is reserved.
+// The bar of a product: its available and its reserved units.
 export function makeBar() {
   const free = svg("rect", { class: "bar-free", height: "100%", rx: 3 });
   const reserved = svg("rect", { class: "bar-reserved", height: "100%", rx: 3 });

@@ -24,7 +24,7 @@ export function showForm(visible) {
   form.hidden = !visible;
 }
 
-// The same as a press on the buy button, with all its checks.
+// Does the same as a press on the buy button, including its checks.
 export function submit() {
   form.requestSubmit();
 }
@@ -45,7 +45,7 @@ export function fillAddress(known) {
 
 function address() {
   const entries = fields.map((field) => [field.name, field.value.trim()]);
-  // An empty phone is left out: the server takes no empty one.
+  // An empty phone is omitted: the server refuses an empty text.
   return Object.fromEntries(entries.filter(([, value]) => value !== ""));
 }
 
@@ -62,7 +62,7 @@ function checkFields() {
 function whatIsWrong(field) {
   const { validity, minLength, value } = field;
   const label = words[field.name];
-  // tooShort is known to the browser only after the shopper has typed.
+  // The browser sets tooShort only after the shopper has typed.
   if (validity.valueMissing) return words.fieldMissing(label);
   if (validity.tooShort || (value !== "" && value.length < minLength)) return words.fieldShort(label, minLength);
   return validity.valid ? "" : words.fieldWrong(label);

@@ -8,7 +8,7 @@ import { number, translatePage, words } from "./words.js";
 
 const WINDOW_SECONDS = 120;
 
-// A tick comes each second. After that much silence the connection is dead,
+// A tick arrives each second. After this much silence the connection is dead,
 // even if the browser has not noticed.
 const SILENCE_MS = 6000;
 const MAX_PAUSE_MS = 10_000;
@@ -27,7 +27,7 @@ async function follow() {
   }
 }
 
-// Returns when the stream has ended, for whatever reason.
+// Returns when the stream has ended for any reason.
 async function readTicks(onAlive) {
   const stop = new AbortController();
   let watchdog = setTimeout(() => stop.abort(), SILENCE_MS);
@@ -51,7 +51,7 @@ async function readTicks(onAlive) {
   }
 }
 
-// The demo has no passwords. A real dashboard would ask for one.
+// The demo has no passwords. A dashboard in production must ask for one.
 async function signInAsAdmin() {
   const users = await call("GET", "/api/demo/users");
   signIn(users.find(({ admin }) => admin)?.token);
@@ -127,7 +127,7 @@ function showNumbers(tick) {
 
 const tiles = new Map(); // by kind
 
-// How the value of each kind is written.
+// The formats of the values, by kind.
 const percent = (value) => number(value, { style: "percent", maximumFractionDigits: 1 });
 const formats = {
   "conflict-rate": percent,
@@ -159,7 +159,7 @@ function makeTile(kind) {
     const now = kpi.value === null ? "none" : kpi.alert ? "alert" : "ok";
     root.dataset.state = now;
     setText(value, kpi.value === null ? "\u2013" : format(kpi.value));
-    // A sign and a word: the colour alone would not tell everybody.
+    // A sign and a word, as colour alone is not enough.
     setText(state, { none: words.noData, alert: `\u25b2 ${words.alert}`, ok: `\u2713 ${words.ok}` }[now]);
     setText(limits, `${words.goal}:\u00a0${format(kpi.goal)} \u00b7 ${words.threshold}:\u00a0${format(kpi.threshold)}`);
     if (before && before !== now && now === "alert") announce(words.kpiAlert(name));

@@ -30,13 +30,13 @@ function build(node, attributes, children) {
   return node;
 }
 
-// Changes a text only when it differs, so that a poll without news does
-// not disturb a selection or a screen reader.
+// Changes a text only if it differs, so that a poll without changes does not
+// disturb a selection or a screen reader.
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// Tells a change to a screen reader, without moving the focus.
+// Announces a change to a screen reader, without moving the focus.
 export function announce(text) {
   find("announcer").textContent = text;
 }

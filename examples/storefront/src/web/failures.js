@@ -1,4 +1,4 @@
-// Turns a problem of the API into plain words for the shopper.
+// Turns a problem of the API into sentences for the shopper.
 
 import { money, words } from "./words.js";
 
@@ -34,18 +34,19 @@ export function explain({ code }) {
     "empty-cart": words.emptyCart,
     "unauthorized": words.unauthorized,
     "not-found": words.notFound,
-    "invalid-order-state": words.orderClosed,
+    "invalid-order-state": words.invalidOrderState,
   };
   return [texts[code] ?? words.unexpected];
 }
 
-// May there be an order all the same? Only `busy` says that nothing happened;
-// after any other failure of the server (or of a proxy) we cannot be sure.
+// Returns whether an order may exist all the same. Of the failures of a server
+// or a proxy, only `busy` guarantees that nothing was changed.
 function isUnknown({ status, code }) {
   return status === 0 || (status >= 500 && code !== "busy");
 }
 
-// A retry makes no sense while the address is wrong, or after a 422.
+// Returns whether a retry can help. It cannot while the address is wrong, nor
+// after a 422.
 export function canRetry(problem) {
   return isUnknown(problem) || problem.code === "insufficient-stock" || [409, 429, 503].includes(problem.status);
 }

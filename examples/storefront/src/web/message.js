@@ -1,12 +1,12 @@
-// The message above the cart that says what went wrong, with a Retry button.
+// The message above the cart that explains a failure, with a Retry button.
 
 import { el, find, setText } from "./dom.js";
 import { words } from "./words.js";
 
 let countdown;
 
-// `retry` is the function to call, or null when a retry cannot help.
-// `wait` is the number of seconds for which the server wants no retry.
+// `retry` is the function to call, or null if a retry cannot help.
+// `wait` is the number of seconds until a retry is allowed.
 export function showMessage(texts, { retry = null, wait = 0 } = {}) {
   clearInterval(countdown);
   const box = find("message");
@@ -35,6 +35,6 @@ function retryButton(retry, wait) {
   }
   show();
   if (left > 0) countdown = setInterval(tick, 1000);
-  // The button sits in an alert: the numbers must not be read out one by one.
+  // The button is part of an alert: a screen reader must not read every number.
   return el("div", { "aria-live": "off" }, button);
 }

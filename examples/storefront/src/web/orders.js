@@ -5,7 +5,7 @@ import { money, time, words } from "./words.js";
 
 const NEWEST = 10;
 
-// The end of the id. Its beginning is the time: there neighbours are alike.
+// The end of the id: ids begin with the time, so those of neighbours look alike.
 const shortNumber = ({ id }) => `#${id.slice(-8)}`;
 
 // `act(order, "pay" | "cancel")` is called by the buttons.
@@ -25,7 +25,7 @@ export function showConfirmation(order, act) {
   return title;
 }
 
-// Is the confirmation on the screen the one of this order?
+// Returns whether the visible confirmation is that of the order.
 export function isConfirmed(order) {
   const box = find("confirmation");
   return !box.hidden && box.dataset.order === order.id;

@@ -27,13 +27,13 @@ export function picture(sku, name) {
   const text = `${sku} ${name}`.toLowerCase();
   const { draw } = choose(kinds, text, seed);
   const { colours } = choose(palettes, text, seed);
-  // The name stands beside the picture, so a screen reader can skip it.
+  // The name stands beside the picture, so a screen reader skips the picture.
   return svg("svg", { viewBox: "0 0 200 150", class: "picture", "aria-hidden": "true" },
     svg("ellipse", { cx: 100, cy: 134, rx: 62, ry: 7, class: "picture-shadow" }),
     ...draw(colours, seed));
 }
 
-// By a word in the name or sku, or else by chance, but always the same.
+// Chooses by a word in the name or sku, or else by the hash of the sku.
 function choose(choices, text, seed) {
   const fits = ({ hints }) => hints.some((hint) => text.includes(hint));
   return choices.find(fits) ?? choices[seed % choices.length];

@@ -12,8 +12,8 @@ export function available(product) {
   return Math.max(0, product.stock - product.reserved);
 }
 
-// Cards are kept and only changed in place: a poll must not take away the
-// focus, nor the quantity that somebody is typing.
+// Cards are changed in place: a poll must not take the focus, nor the quantity
+// that the shopper is typing.
 export function showProducts(products, onAdd) {
   const list = find("products");
   for (const product of products) {
@@ -63,7 +63,7 @@ function makeCard({ sku, name }, onAdd) {
     add.setAttribute("aria-label", words.addName(product.name));
     quantity.disabled = left === 0;
     add.disabled = left === 0;
-    tellChange(product.name, before, left);
+    announceChange(product.name, before, left);
     before = left;
   }
 
@@ -75,8 +75,8 @@ function stockText(left) {
   return left <= FEW ? words.onlyLeft(left) : words.inStock(left);
 }
 
-// Only what matters is said aloud. Each single sale would be noise.
-function tellChange(name, before, now) {
+// Only the first and the last piece are announced: every sale would be noise.
+function announceChange(name, before, now) {
   if (before === null) return;
   if (before > 0 && now === 0) announce(words.nowSoldOut(name));
   if (before === 0 && now > 0) announce(words.nowAvailable(name));

@@ -1,4 +1,4 @@
-// The race: many buyers, few pieces. First naive code, then optilock.
+// The race of many buyers for few pieces, by naive code and by optilock.
 
 import { listen } from "./api.js";
 import { el, find, setText } from "./dom.js";
@@ -97,7 +97,7 @@ function showCount(way, text) {
   const count = find(`race-${way}-count`);
   setText(count, text);
   count.dataset.over = race[way].sold > race.units;
-  // The dots are a picture. The count is its text.
+  // The count is the text alternative of the dots.
   find(`race-${way}`).setAttribute("aria-label", `${words[`${way}Title`]}. ${text}`);
 }
 
@@ -105,7 +105,7 @@ function countText(way) {
   const { sold } = race[way];
   const over = sold - race.units;
   const text = words.soldOf(sold, race.units);
-  return over > 0 ? `${text} ${words.apologies(over)}` : text;
+  return over > 0 ? `${text} ${words.oversold(over)}` : text;
 }
 
 function showEnd(end) {

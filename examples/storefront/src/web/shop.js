@@ -1,4 +1,4 @@
-// The shop: keeps what the page knows, and answers what the shopper does.
+// The shop: the state of the page, and the actions of the shopper.
 
 import { call, signIn } from "./api.js";
 import * as attempt from "./attempt.js";
@@ -24,12 +24,12 @@ let changesWaiting = 0;
 const nameOf = (sku) => products.get(sku)?.name ?? cart.items.find((item) => item.sku === sku)?.name ?? sku;
 const quantityInCart = (sku) => cart.items.find((item) => item.sku === sku)?.quantity ?? 0;
 
-// Everything about the cart is done one after the other. So two quick clicks
-// cannot overtake each other, and a change of the shopper waits for its turn.
-let line = Promise.resolve();
-function inTurn(work) {
-  const result = line.then(work);
-  line = result.catch(() => {});
+// Requests about the cart run one after the other: two quick clicks keep their
+// order, and a change of the shopper waits for the requests before it.
+let last = Promise.resolve();
+function inOrder(work) {
+  const result = last.then(work);
+  last = result.catch(() => {});
   return result;
 }
 
@@ -57,17 +57,17 @@ function setProductsNote(text) {
   note.classList.toggle("visually-hidden", text === "");
 }
 
-// Asks only while somebody is looking.
+// Polls only while the page is visible.
 async function poll() {
   if (document.visibilityState === "visible") {
     await refreshProducts();
-    if (cartIsOld()) await inTurn(loadCart).catch(() => {});
+    if (cartIsStale()) await inOrder(loadCart).catch(() => {});
   }
   setTimeout(poll, POLL_MS);
 }
 
-// Has a product of the cart changed since the cart was loaded?
-function cartIsOld() {
+// Returns whether a product of the cart has changed since the cart was loaded.
+function cartIsStale() {
   return cart.items.some((item) => {
     const product = products.get(item.sku);
     if (!product) return false;
@@ -83,25 +83,25 @@ async function loadCart() {
 
 function setCart(newCart) {
   cart = newCart;
-  // The last change shows the cart. An earlier one would put back a number
-  // that the shopper has changed meanwhile.
+  // Only the last change shows the cart. An earlier one would reset a quantity
+  // that the shopper has changed since.
   if (changesWaiting > 0) return;
   showCart(cart, { setQuantity, acceptPrice, take, remove });
-  // After an unknown outcome the cart may be empty because it was bought.
-  // The shopper must still be able to retry.
+  // After an unknown outcome the cart may be empty because it was bought, and
+  // the form is needed for the retry.
   showForm(cart.items.length > 0 || attempt.open(user)?.outcome === "unknown");
 }
 
 function addToCart(sku, quantity) {
-  return changeCart(() => putItem(sku, quantityInCart(sku) + quantity), () => tellLine(sku));
+  return changeCart(() => putItem(sku, quantityInCart(sku) + quantity), () => announceLine(sku));
 }
 
 function setQuantity(sku, quantity) {
-  return changeCart(() => putItem(sku, quantity), () => tellLine(sku));
+  return changeCart(() => putItem(sku, quantity), () => announceLine(sku));
 }
 
 function take({ sku, available: rest }) {
-  return changeCart(() => putItem(sku, rest), () => tellLine(sku));
+  return changeCart(() => putItem(sku, rest), () => announceLine(sku));
 }
 
 function acceptPrice({ sku, quantity }) {
@@ -116,31 +116,31 @@ function remove({ sku, name }) {
 async function putItem(sku, quantity) {
   const before = cart.items.find((item) => item.sku === sku);
   cart = await call("POST", `${API}/cart/items`, { body: { sku, quantity } });
-  tellPrice(before, cart.items.find((item) => item.sku === sku));
+  announcePrice(before, cart.items.find((item) => item.sku === sku));
   return cart;
 }
 
 async function changeCart(send, then) {
   changesWaiting += 1;
   try {
-    const newCart = await inTurn(send).finally(() => { changesWaiting -= 1; });
+    const newCart = await inOrder(send).finally(() => { changesWaiting -= 1; });
     attempt.changed(user);
     hideConfirmation();
     setCart(newCart);
     then();
   } catch (problem) {
     showMessage(explain(problem));
-    setCart(cart); // puts the shown quantity back
+    setCart(cart); // resets the shown quantity
   }
 }
 
-function tellLine(sku) {
+function announceLine(sku) {
   announce(words.cartNow(nameOf(sku), quantityInCart(sku), cart.total ? money(cart.total) : ""));
 }
 
-// Each change of a quantity takes today's price. Tell it when the shopper has
-// not seen that price in the cart yet.
-function tellPrice(before, after) {
+// Each change of a quantity takes the current price. Shows a message if the
+// cart did not show that price before.
+function announcePrice(before, after) {
   if (!before || !after) return;
   const seen = before.current_price ?? before.price;
   if (seen.minor !== after.price.minor) showMessage([words.priceTaken(after.name, money(after.price))]);
@@ -149,13 +149,13 @@ function tellPrice(before, after) {
 // --- Checkout ---
 
 async function buy(address) {
-  // The button is disabled meanwhile. This also stops the Enter key.
+  // The button is disabled as well, but the Enter key submits all the same.
   if (buying) return;
   setBuying(true);
   hideMessage();
   hideConfirmation();
   try {
-    bought(await inTurn(() => sendCheckout(address)));
+    bought(await inOrder(() => sendCheckout(address)));
   } catch (problem) {
     notBought(problem);
   }
@@ -186,13 +186,12 @@ function notBought(problem) {
 function setBuying(now) {
   buying = now;
   setBusy(now);
-  // Nobody changes the cart or the shopper while the order is on its way.
+  // Cart and shopper cannot be changed during a checkout.
   find("cart-items").inert = now;
   find("shop-as").disabled = now;
 }
 
-// The page was reloaded in the middle of a checkout. The stored key makes it
-// safe to ask again, but it is the shopper who decides.
+// Offers a retry after a reload during a checkout. The stored key makes it safe.
 function offerOpenAttempt() {
   const pending = attempt.open(user);
   if (!pending) return;
@@ -212,7 +211,7 @@ async function act(order, what) {
     const body = what === "cancel" ? {} : undefined;
     const now = await call("POST", `${API}/orders/${order.id}/${what}`, { body });
     announce(words.statuses[now.status]);
-    // The button that was pressed goes away, so the focus needs a new place.
+    // The pressed button is removed, so the focus needs a new place.
     const title = isConfirmed(now) ? showConfirmation(now, act) : find("orders-title");
     title.focus();
   } catch (problem) {
@@ -221,10 +220,10 @@ async function act(order, what) {
   await refreshAll();
 }
 
-// What the page shows is only a picture of the server's state. When one part
-// cannot be loaded now, the old one stays until the next time.
+// Loads everything that the page shows. A part that cannot be loaded stays as it
+// is until the next time.
 async function refreshAll() {
-  await Promise.allSettled([refreshProducts(), inTurn(loadCart), inTurn(loadOrders)]);
+  await Promise.allSettled([refreshProducts(), inOrder(loadCart), inOrder(loadOrders)]);
 }
 
 // --- Users ---
@@ -244,7 +243,7 @@ async function shopAs(token) {
   hideMessage();
   hideConfirmation();
   sessionStorage.setItem("barro.user", token);
-  await inTurn(() => {
+  await inOrder(() => {
     user = token;
     signIn(token);
   });

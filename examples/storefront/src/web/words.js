@@ -1,5 +1,5 @@
 // The texts of both pages in English and Spanish, and the formats of numbers,
-// money and times. The language is the first one of the browser that we have.
+// money and times. The language is the browser's first one of these two.
 
 const english = {
   // Both pages
@@ -12,9 +12,9 @@ const english = {
   shopTitle: "Barro: handicrafts from Oaxaca",
   tagline: "Handicrafts from Oaxaca",
   introTitle: "Made by hand, one at a time",
-  introText: "Clay from Atzompa, rugs from Teotitlán, carved figures from Arrazola. When a piece is gone, it is gone: what you can buy here is really on our shelf.",
+  introText: "Clay from Atzompa, rugs from Teotitlán, carved figures from Arrazola. Every piece that you can buy here is in stock.",
   shopAs: "Shop as",
-  footer: "Barro is an example shop. Nothing is shipped and nobody is charged.",
+  footer: "Barro is an example shop. Nothing is shipped, and no payment is taken.",
   menu: "Pages",
 
   // Shop: products
@@ -75,32 +75,32 @@ const english = {
   // Shop: when a checkout fails
   retry: "Retry",
   retryIn: (seconds) => `Retry in ${seconds} s`,
-  lastOneGone: (name) => `Somebody else bought the last one: ${name} is sold out.`,
-  fewLeft: (name, n) => `Somebody else was faster: there ${n === 1 ? "is" : "are"} only ${n} left of ${name}.`,
-  notEnough: "Somebody else was faster: there is not enough left for your cart.",
+  lastOneGone: (name) => `Another shopper bought the last one: ${name} is sold out.`,
+  fewLeft: (name, n) => `Another shopper was faster: only ${n} left of ${name}.`,
+  notEnough: "Another shopper was faster: there is not enough left for your cart.",
   priceMoved: (name, from, to) => `The price of ${name} has changed from ${from} to ${to}.`,
-  conflict: "Somebody else was buying at the same moment.",
-  nothingOrdered: "Nothing was ordered. We marked in your cart what has changed.",
+  conflict: "Another shopper was buying at the same moment.",
+  nothingOrdered: "Nothing was ordered. The changes are marked in your cart.",
   tryAgain: "Nothing was ordered. Please try again.",
-  busy: "The shop is very busy. Nothing was ordered. Your cart is safe.",
-  tooMany: "That was too fast for us. Please wait a moment.",
+  busy: "The shop is very busy. Nothing was ordered. Your cart is unchanged.",
+  tooMany: "Too many requests. Please wait a moment.",
   unknownOutcome: "We do not know yet if your order went through.",
   noAnswer: "The shop did not answer. We do not know yet if your order went through.",
   interrupted: "Your order was on its way when the page was closed. We do not know yet if it went through.",
   retryIsSafe: "Press Retry. You will not buy twice.",
-  mismatch: "An earlier try of yours did go through, with another cart or address.",
+  mismatch: "Your earlier attempt went through, with another cart or address.",
   mismatchNext: "Please look at your orders. To buy this cart too, press the buy button again.",
   invalid: "Please check the marked fields.",
   emptyCart: "Your cart is empty.",
-  unauthorized: "Please choose at the top who you shop as.",
+  unauthorized: "Please choose a shopper at the top.",
   notFound: "This is not available any more.",
-  orderClosed: "This order was already paid or cancelled.",
+  invalidOrderState: "This order was already paid or cancelled.",
   noConnection: "The shop did not answer. Please try again.",
   unexpected: "Something went wrong. Please try again.",
 
   // Shop: orders
   thanks: "Thank you! Your order is placed.",
-  replayed: "Your first try had gone through. You bought only once.",
+  replayed: "Your first attempt went through. You bought only once.",
   orderNumber: "Order number",
   pay: "Pay",
   cancel: "Cancel order",
@@ -116,16 +116,16 @@ const english = {
   // Dashboard
   dashboardTitle: "Barro: dashboard",
   dashboard: "Dashboard",
-  dashboardText: "What happens in the shop, second by second.",
+  dashboardText: "The state of the shop, updated every second.",
   live: "Live",
   connecting: "Connecting...",
   reconnecting: "Reconnecting...",
   kpis: "Goals",
   kpi: {
-    "negative-stock": "Stock below zero",
+    "negative-stock": "Negative stock",
     "conflict-rate": "Conflict rate",
-    "mean-attempts": "Tries per checkout",
-    "checkout-seconds": "Time of a checkout",
+    "mean-attempts": "Mean attempts",
+    "checkout-seconds": "Checkout time",
     "failed-orders": "Failed orders",
   },
   ok: "OK",
@@ -136,45 +136,45 @@ const english = {
   kpiAlert: (kpi) => `Alert: ${kpi}`,
   kpiOk: (kpi) => `OK again: ${kpi}`,
   ordersPerSecond: "Orders per second",
-  latency: "Latency of a checkout",
+  latency: "Checkout latency",
   now: "now",
   minutesAgo: (n) => `${n} min ago`,
   stockNow: "Stock",
   stockOf: (stock, reserved) => (reserved > 0 ? `${stock} (${reserved} reserved)` : `${stock}`),
   conflicts: "Conflicts",
   absorbed: "Absorbed",
-  absorbedText: "solved by a retry, the shopper saw nothing",
+  absorbedText: "resolved by a retry, invisible to the shopper",
   escaped: "Escaped",
   escapedText: "the shopper had to try again",
   queue: "Queue",
-  queueText: "checkouts that wait for a batch",
+  queueText: "checkouts waiting for a batch",
   sinceStart: "Since the start",
   checkouts: "Checkouts",
   sold: "Orders accepted",
   refused: "Refused for stock",
-  attemptsMean: "Tries per checkout",
+  attemptsMean: "Attempts per checkout",
 
   // The race
   race: "The race",
-  raceText: "Many people press the buy button at the same moment, and there are only a few pieces. Who gets one?",
+  raceText: "Many buyers want one of a few pieces at the same moment.",
   buyers: "Buyers",
   units: "Pieces on the shelf",
   raceStart: "Start the race",
   racing: "Racing...",
   raceRange: (low, high) => `A number from ${low} to ${high}, please.`,
   naiveTitle: "Naive code",
-  naiveText: "Reads the stock, then writes it back.",
+  naiveText: "Reads the stock, then takes a piece.",
   optilockTitle: "Optilock",
-  optilockText: "Checks that nobody wrote in between.",
+  optilockText: "Checks and takes the stock in one step.",
   legendSold: "got a piece",
-  legendOver: "paid for a piece that is not there",
-  legendRefused: "was told: sold out",
+  legendOver: "paid for a piece that does not exist",
+  legendRefused: "refused: sold out",
   dotWaiting: (n) => `Buyer ${n}: waiting`,
   dotSold: (n, ms) => `Buyer ${n}: got a piece (${ms} ms)`,
-  dotOver: (n, ms) => `Buyer ${n}: paid for a piece that is not there (${ms} ms)`,
-  dotRefused: (n, ms) => `Buyer ${n}: was told "sold out" (${ms} ms)`,
+  dotOver: (n, ms) => `Buyer ${n}: paid for a piece that does not exist (${ms} ms)`,
+  dotRefused: (n, ms) => `Buyer ${n}: refused, sold out (${ms} ms)`,
   soldOf: (sold, units) => `${sold} sold of ${units}.`,
-  apologies: (n) => (n === 1 ? "1 customer gets an apology." : `${n} customers get an apology.`),
+  oversold: (n) => `${n} oversold.`,
   raceEnd: (naive, optilock) => `Naive code: ${naive} Optilock: ${optilock}`,
   raceBroken: "The race stopped before its end. Please start it again.",
 };
@@ -188,9 +188,9 @@ const spanish = {
   shopTitle: "Barro: artesanías de Oaxaca",
   tagline: "Artesanías de Oaxaca",
   introTitle: "Hecho a mano, pieza por pieza",
-  introText: "Barro de Atzompa, tapetes de Teotitlán, figuras talladas de Arrazola. Cuando una pieza se acaba, se acaba: lo que puede comprar aquí está de verdad en nuestro estante.",
+  introText: "Barro de Atzompa, tapetes de Teotitlán, figuras talladas de Arrazola. Todas las piezas que puede comprar aquí están en existencia.",
   shopAs: "Comprar como",
-  footer: "Barro es una tienda de ejemplo. No se envía nada y no se cobra a nadie.",
+  footer: "Barro es una tienda de ejemplo. No se envía ni se cobra nada.",
   menu: "Páginas",
 
   products: "Nuestras piezas",
@@ -243,31 +243,31 @@ const spanish = {
   fieldMissing: (label) => `Falta este dato: ${label}.`,
   fieldShort: (label, n) => `${label}: al menos ${n} caracteres, por favor.`,
   fieldWrong: (label) => `Revise este dato: ${label}.`,
-  // The server tells its reason in English.
+  // The server sends its reason in English.
   fieldRefused: (label, why) => `Revise este dato: ${label} (${why}).`,
 
   retry: "Reintentar",
   retryIn: (seconds) => `Reintentar en ${seconds} s`,
-  lastOneGone: (name) => `Otra persona compró la última pieza: ${name} está agotado.`,
-  fewLeft: (name, n) => `Otra persona se adelantó: solo ${n === 1 ? "queda" : "quedan"} ${n} de ${name}.`,
-  notEnough: "Otra persona se adelantó: ya no hay suficiente para su carrito.",
+  lastOneGone: (name) => `Otro cliente compró la última pieza: ${name} está agotado.`,
+  fewLeft: (name, n) => `Otro cliente se adelantó: solo ${n === 1 ? "queda" : "quedan"} ${n} de ${name}.`,
+  notEnough: "Otro cliente se adelantó: ya no hay suficiente para su carrito.",
   priceMoved: (name, from, to) => `El precio de ${name} cambió de ${from} a ${to}.`,
-  conflict: "Otra persona compraba en el mismo momento.",
-  nothingOrdered: "No se pidió nada. Marcamos en su carrito lo que cambió.",
+  conflict: "Otro cliente compraba en el mismo momento.",
+  nothingOrdered: "No se pidió nada. Los cambios están marcados en su carrito.",
   tryAgain: "No se pidió nada. Inténtelo otra vez, por favor.",
-  busy: "La tienda está muy ocupada. No se pidió nada. Su carrito está a salvo.",
-  tooMany: "Fue demasiado rápido para nosotros. Espere un momento, por favor.",
+  busy: "La tienda está muy ocupada. No se pidió nada. Su carrito no cambió.",
+  tooMany: "Demasiadas solicitudes. Espere un momento, por favor.",
   unknownOutcome: "Todavía no sabemos si su pedido se hizo.",
   noAnswer: "La tienda no respondió. Todavía no sabemos si su pedido se hizo.",
   interrupted: "Su pedido iba en camino cuando se cerró la página. Todavía no sabemos si se hizo.",
   retryIsSafe: "Pulse Reintentar. No comprará dos veces.",
-  mismatch: "Un intento anterior sí se hizo, con otro carrito u otra dirección.",
+  mismatch: "Su intento anterior sí se hizo, con otro carrito u otra dirección.",
   mismatchNext: "Revise sus pedidos. Para comprar también este carrito, pulse otra vez el botón de comprar.",
   invalid: "Revise los datos marcados, por favor.",
   emptyCart: "Su carrito está vacío.",
-  unauthorized: "Elija arriba quién compra, por favor.",
+  unauthorized: "Elija arriba un cliente, por favor.",
   notFound: "Esto ya no está disponible.",
-  orderClosed: "Este pedido ya se pagó o se canceló.",
+  invalidOrderState: "Este pedido ya se pagó o se canceló.",
   noConnection: "La tienda no respondió. Inténtelo otra vez, por favor.",
   unexpected: "Algo salió mal. Inténtelo otra vez, por favor.",
 
@@ -287,13 +287,13 @@ const spanish = {
 
   dashboardTitle: "Barro: tablero",
   dashboard: "Tablero",
-  dashboardText: "Lo que pasa en la tienda, segundo a segundo.",
+  dashboardText: "El estado de la tienda, actualizado cada segundo.",
   live: "En vivo",
   connecting: "Conectando...",
   reconnecting: "Reconectando...",
   kpis: "Metas",
   kpi: {
-    "negative-stock": "Existencias bajo cero",
+    "negative-stock": "Existencias negativas",
     "conflict-rate": "Tasa de conflictos",
     "mean-attempts": "Intentos por compra",
     "checkout-seconds": "Tiempo de una compra",
@@ -314,7 +314,7 @@ const spanish = {
   stockOf: (stock, reserved) => (reserved > 0 ? `${stock} (${reserved} ${reserved === 1 ? "apartado" : "apartados"})` : `${stock}`),
   conflicts: "Conflictos",
   absorbed: "Absorbidos",
-  absorbedText: "resueltos con un reintento, el cliente no vio nada",
+  absorbedText: "resueltos con un reintento, invisibles para el cliente",
   escaped: "Escapados",
   escapedText: "el cliente tuvo que intentar otra vez",
   queue: "Cola",
@@ -326,25 +326,25 @@ const spanish = {
   attemptsMean: "Intentos por compra",
 
   race: "La carrera",
-  raceText: "Muchas personas pulsan el botón de comprar en el mismo momento, y solo hay unas pocas piezas. ¿Quién se lleva una?",
+  raceText: "Muchos compradores quieren una de pocas piezas en el mismo momento.",
   buyers: "Compradores",
   units: "Piezas en el estante",
   raceStart: "Empezar la carrera",
   racing: "Corriendo...",
   raceRange: (low, high) => `Un número de ${low} a ${high}, por favor.`,
   naiveTitle: "Código ingenuo",
-  naiveText: "Lee las existencias y luego las escribe.",
+  naiveText: "Lee las existencias y luego toma una pieza.",
   optilockTitle: "Optilock",
-  optilockText: "Comprueba que nadie escribió entretanto.",
+  optilockText: "Comprueba y toma las existencias en un solo paso.",
   legendSold: "se llevó una pieza",
   legendOver: "pagó una pieza que no existe",
-  legendRefused: "se le dijo: agotado",
+  legendRefused: "rechazado: agotado",
   dotWaiting: (n) => `Comprador ${n}: espera`,
   dotSold: (n, ms) => `Comprador ${n}: se llevó una pieza (${ms} ms)`,
   dotOver: (n, ms) => `Comprador ${n}: pagó una pieza que no existe (${ms} ms)`,
-  dotRefused: (n, ms) => `Comprador ${n}: se le dijo "agotado" (${ms} ms)`,
+  dotRefused: (n, ms) => `Comprador ${n}: rechazado, agotado (${ms} ms)`,
   soldOf: (sold, units) => `${sold} vendidas de ${units}.`,
-  apologies: (n) => (n === 1 ? "1 cliente recibe una disculpa." : `${n} clientes reciben una disculpa.`),
+  oversold: (n) => `${n} de más.`,
   raceEnd: (naive, optilock) => `Código ingenuo: ${naive} Optilock: ${optilock}`,
   raceBroken: "La carrera se detuvo antes del final. Empiécela otra vez, por favor.",
 };
@@ -352,11 +352,11 @@ const spanish = {
 const languages = { en: english, es: spanish };
 const languageOf = (locale) => locale.slice(0, 2).toLowerCase();
 
-// "es-MX" stays "es-MX": numbers are written differently in Mexico and Spain.
+// The region is kept: Mexico and Spain write numbers differently.
 export const locale = navigator.languages.find((l) => languageOf(l) in languages) ?? "en";
 export const words = languages[languageOf(locale)];
 
-// Fills in each element that has a data-word attribute.
+// Fills each element that has a data-word attribute.
 export function translatePage() {
   document.documentElement.lang = languageOf(locale);
   for (const node of document.querySelectorAll("[data-word]")) {
@@ -369,7 +369,7 @@ export function translatePage() {
 
 export function money({ minor, currency }) {
   const format = new Intl.NumberFormat(locale, { style: "currency", currency });
-  // Yen have no decimals, pesos have two: the format knows.
+  // The format knows how many decimals a currency has: none for yen, two for pesos.
   const digits = format.resolvedOptions().maximumFractionDigits;
   return format.format(minor / 10 ** digits);
 }

@@ -324,7 +324,6 @@ impl<'i, T: Task> Round<'i, T> {
 
     fn count_refused(&mut self, count: u64) {
         self.done.cleanup.refused += count;
-        #[cfg(feature = "metrics")]
         crate::metrics::cleanup_refused(T::WHAT, count);
     }
 }

@@ -1,0 +1,62 @@
+//! The state of the shop.
+
+use std::{error::Error, sync::Arc};
+
+use optilock::{
+    inventory::{BatchOptions, BatchedInventory, PgInventory},
+    sqlx::PgPool,
+};
+use tokio::sync::{Semaphore, watch};
+
+use crate::{database, limits::Limits, pulse::Pulse, telemetry, users::Users};
+
+/// The state that every handler shares.
+pub type Shop = Arc<App>;
+
+/// The inventory of the shop, and what its handlers need beside it.
+#[derive(Debug)]
+pub struct App {
+    /// The products, orders and reservations.
+    pub inventory: BatchedInventory,
+    pub(crate) pool: PgPool,
+    pub(crate) users: Users,
+    pub(crate) limits: Limits,
+    pub(crate) pulse: Pulse,
+    /// The last tick of the dashboard, as JSON.
+    pub(crate) ticks: watch::Sender<Arc<str>>,
+    /// Becomes true when the shop shuts down.
+    pub(crate) stopped: watch::Receiver<bool>,
+    /// One permit: races run one after the other.
+    pub(crate) races: Arc<Semaphore>,
+}
+
+impl App {
+    /// Opens the shop on a migrated database. Creates the shop's own tables, and adds the products of the
+    /// example if there are none.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the statement that failed.
+    pub async fn open(
+        pool: PgPool,
+        stopped: watch::Receiver<bool>,
+    ) -> Result<Shop, Box<dyn Error>> {
+        telemetry::metrics();
+        let inventory = BatchedInventory::new(PgInventory::new(pool.clone()), BatchOptions::new());
+        database::prepare(&pool, &inventory).await?;
+        Ok(Arc::new(Self {
+            inventory,
+            pool,
+            users: Users::demo(),
+            limits: Limits::new(),
+            pulse: Pulse::new(),
+            ticks: watch::Sender::new("{}".into()),
+            stopped,
+            races: Arc::new(Semaphore::new(1)),
+        }))
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopped.borrow()
+    }
+}

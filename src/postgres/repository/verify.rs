@@ -1,0 +1,121 @@
+//! The check of the host's table against its row type.
+
+mod id;
+mod table;
+
+#[cfg(doc)]
+use crate::postgres::ErrorKind;
+use sqlx::{Column as _, Executor, PgConnection, Statement, TypeInfo, postgres::PgTypeInfo};
+
+use super::PgRepository;
+use crate::postgres::{
+    error::Error,
+    row::{PgVersioned, Role},
+};
+use table::check_table;
+
+impl<T: PgVersioned> PgRepository<T> {
+    /// Checks that the table fits its description by [`versioned_row!`](crate::versioned_row), and reports
+    /// everything that does not fit.
+    ///
+    /// Run it at the start of an application and in its tests. It checks that
+    ///
+    /// - the table and its columns exist, and their types can be read and written;
+    /// - the version is a `bigint NOT NULL` without a default below 1;
+    /// - the id is unique and found by its index, and no table inherits from this one other than as a
+    ///   partition;
+    /// - this role may read, insert, update and delete;
+    /// - one row, if there is any, can be read and is found by its id.
+    ///
+    /// It writes nothing and locks no row. It does not detect what triggers do to a write.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::SchemaMismatch`] with all problems.
+    pub async fn verify(&self) -> Result<(), Error> {
+        self.run(async |conn: &mut PgConnection| self.verify_in(conn).await)
+            .await
+    }
+
+    /// Runs [`verify`](Self::verify) on the caller's connection. If it is in a transaction, a problem may
+    /// abort the transaction, as a statement that the database refuses has failed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`verify`](Self::verify).
+    pub async fn verify_in(&self, conn: &mut PgConnection) -> Result<(), Error> {
+        let mut problems = check_table::<T>(conn).await?;
+        if problems.is_empty() {
+            problems = self.types(conn).await?;
+        }
+        if problems.is_empty() {
+            problems.extend(self.sample(conn).await?);
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Error::schema_mismatch::<T>(problems))
+    }
+
+    /// Checks the types by the statement that reads a row, and has the database prepare the others.
+    async fn types(&self, conn: &mut PgConnection) -> Result<Vec<String>, Error> {
+        let mut problems = Vec::new();
+        let prepared = match (&mut *conn).prepare(self.sql.sample.clone()).await {
+            Ok(prepared) => prepared,
+            Err(error) => return Ok(vec![refused("reads", error)?]),
+        };
+        let typed = T::COLUMNS
+            .iter()
+            .filter(|column| matches!(column.role, Role::Id | Role::Version | Role::Written(_)));
+        for (column, rust) in typed.zip(T::types()) {
+            let found = prepared
+                .columns()
+                .iter()
+                .find(|found| found.name() == column.name);
+            if let Some(found) = found
+                && !(rust.reads)(found.type_info())
+            {
+                let (name, found) = (column.name, found.type_info().name());
+                let wanted = (rust.info)();
+                problems.push(format!(
+                    "column {name} is {found}, the field is {}",
+                    wanted.name()
+                ));
+            }
+        }
+        // With the types that will be sent: the connection keeps what it prepares.
+        let types: Vec<PgTypeInfo> = T::types().iter().map(|rust| (rust.info)()).collect();
+        let inserted = &types[usize::from(T::GENERATED_ID)..];
+        for (what, sql, types) in [
+            ("writes", &self.sql.update, &*types),
+            ("writes", &self.sql.insert, inserted),
+            ("deletes", &self.sql.delete, &types[..2]),
+        ] {
+            if problems.is_empty()
+                && let Err(error) = (&mut *conn).prepare_with(sql.clone(), types).await
+            {
+                problems.push(refused(what, error)?);
+            }
+        }
+        if problems.is_empty() {
+            let (column, field) = (prepared.columns()[0].type_info().name(), types[0].name());
+            problems.extend(self.index(conn, column, field).await?);
+        }
+        Ok(problems)
+    }
+}
+
+/// Returns the problem of a statement that the database refuses. As its columns exist, the cause is in
+/// `on_update` or `only`.
+fn refused(what: &str, error: sqlx::Error) -> Result<String, Error> {
+    match error {
+        sqlx::Error::Database(error) => {
+            let why = error.message();
+            Ok(format!("the statement that {what} is refused: {why}"))
+        }
+        sqlx::Error::TypeNotFound { type_name } => Ok(format!(
+            "there is no type {type_name}, or it is in a schema that is neither named nor searched"
+        )),
+        other => Err(Error::before(other)),
+    }
+}

@@ -1,0 +1,123 @@
+//! The check that a row is found by its id, and by an index.
+
+use sqlx::{PgConnection, Row, postgres::PgArguments};
+
+use super::refused;
+use crate::postgres::{
+    error::Error,
+    repository::PgRepository,
+    row::PgVersioned,
+    sql::{explain, quoted_table},
+};
+
+impl<T: PgVersioned> PgRepository<T> {
+    /// Returns the reason why the id's index does not find an id, if there is one. If the types of `column`
+    /// and `field` differ, `=` may compare both as a third type without an index: a `citext` or a `char(n)`
+    /// with a text.
+    pub(super) async fn index(
+        &self,
+        conn: &mut PgConnection,
+        column: &str,
+        field: &str,
+    ) -> Result<Option<String>, Error> {
+        let name = T::COLUMNS[0].name;
+        let why = match plan::<T>(conn).await {
+            Err(error) => return refused("finds", error).map(Some),
+            Ok(plan) if is_indexed(&plan, name) => return Ok(None),
+            Ok(_) if column != field => format!(
+                "it is {column}, and the field is {field}; change the column's type to {field}, or \
+                 have the field's be {column}"
+            ),
+            // If the type's `=` is not LEAKPROOF, a policy is evaluated first: slow, and correct.
+            Ok(_) if self.has_policy(conn).await? => return Ok(None),
+            Ok(_) => "its index has another collation than the column, or search_path lacks the \
+                 operators of its type"
+                .to_owned(),
+        };
+        Ok(Some(format!("no index finds column {name}: {why}")))
+    }
+
+    async fn has_policy(&self, conn: &mut PgConnection) -> Result<bool, Error> {
+        let policy = "SELECT pg_catalog.row_security_active(pg_catalog.to_regclass($1))";
+        let policy = sqlx::query_scalar(policy).bind(quoted_table(T::TABLE));
+        policy.fetch_one(conn).await.map_err(Error::before)
+    }
+
+    /// Returns the problem with a row of the table, if there is any: the row can't be read, or is not found by
+    /// its own id.
+    pub(super) async fn sample(&self, conn: &mut PgConnection) -> Result<Option<String>, Error> {
+        let mut problem = None;
+        // The row may be deleted between the two statements, but hardly three times in a row.
+        for _ in 0..3 {
+            let sample = sqlx::query(self.sql.sample.clone())
+                .fetch_optional(&mut *conn)
+                .await
+                .map_err(Error::before)?;
+            let row = match sample.as_ref().map(T::from_row) {
+                None => return Ok(None),
+                Some(Err(error)) => return Ok(Some(format!("a row can't be read: {error}"))),
+                Some(Ok(row)) => row,
+            };
+            let found = self.find_in(conn, row.id()).await?;
+            if found.is_some_and(|found| found.id() == row.id()) {
+                return Ok(None);
+            }
+            problem = Some(format!(
+                "the row with id {} is not found by that id: the field's type must send what it read",
+                row.id()
+            ));
+        }
+        Ok(problem)
+    }
+}
+
+/// Returns the plan by which the database finds an id.
+async fn plan<T: PgVersioned>(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+    let mut arguments = PgArguments::default();
+    sqlx::Arguments::add(&mut arguments, None::<T::Id>).map_err(sqlx::Error::Encode)?;
+    let settings = "SELECT pg_catalog.pg_typeof($1)::pg_catalog.text,
+        pg_catalog.current_setting('enable_seqscan'), pg_catalog.current_setting('enable_bitmapscan')";
+    let settings = sqlx::query_as_with(settings, arguments).persistent(false);
+    let (id_type, seqscan, bitmapscan): (String, String, String) =
+        settings.fetch_one(&mut *conn).await?;
+    let explain = explain::<T>(&id_type, &seqscan, &bitmapscan);
+    let plan = sqlx::raw_sql(explain).fetch_all(conn).await?;
+    plan.iter().map(|line| line.try_get(0)).collect()
+}
+
+/// Returns whether the plan compares the column by an index, or reads nothing.
+fn is_indexed(plan: &[String], column: &str) -> bool {
+    let is_word = |it: char| it.is_alphanumeric() || it == '_' || it == '$';
+    let shown = column.replace('"', "\"\"");
+    plan.iter().map(|line| line.trim()).any(|line| {
+        line == "One-Time Filter: false"
+            || line.strip_prefix("Index Cond: ").is_some_and(|condition| {
+                condition.match_indices(&shown).any(|(at, found)| {
+                    !condition[..at].ends_with(is_word)
+                        && !condition[at + found.len()..].starts_with(is_word)
+                })
+            })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_indexed;
+
+    #[test]
+    fn only_an_index_condition_on_the_id_counts() {
+        for (line, column, indexed) in [
+            ("  Index Cond: (id = $0)", "id", true),
+            ("  Index Cond: (id = (InitPlan 1).col1)", "id", true),
+            ("Index Cond: ((id)::text = $0)", "id", true),
+            ("Index Cond: (\"Odd \"\"id\"\"\" = $0)", "Odd \"id\"", true),
+            ("  Filter: (id = $0)", "id", false),
+            ("  Index Cond: (tenant_id = 7)", "id", false),
+            ("  Index Cond: (id_2 = 7)", "id", false),
+            ("  ->  Index Scan using id on accounts t", "id", false),
+            ("  One-Time Filter: false", "id", true),
+        ] {
+            assert_eq!(is_indexed(&[line.to_owned()], column), indexed, "{line}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+// A test with a time limit. Each one starts with empty carts and ends with quiet consoles.
+
+import { after, afterEach, before, beforeEach, test } from "node:test";
+
+import { closeAll, emptyCart, start, stop } from "./support.mjs";
+
+before(start, { timeout: 120_000 });
+after(stop, { timeout: 60_000 });
+beforeEach(() => Promise.all([emptyCart("Ana"), emptyCart("Luis")]));
+afterEach(closeAll);
+
+export const scenario = (name, run) => test(name, { timeout: 60_000 }, run);

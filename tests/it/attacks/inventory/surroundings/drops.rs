@@ -1,0 +1,109 @@
+//! 13: the future is dropped at each of its polls.
+
+use std::{pin::pin, time::Duration};
+
+use optilock::sqlx;
+use tokio::time::timeout;
+
+use super::{Answer, Cell, Harness, Variant, balances};
+use crate::support::{db::assert_idle, polling::PollAtMost};
+
+/// Asserts that the pool's connection works and is in no transaction that another caller began.
+async fn assert_clean(harness: &Harness) {
+    sqlx::query("SELECT 1")
+        .execute(&harness.pool)
+        .await
+        .unwrap();
+    assert_idle(&harness.db.pool).await;
+}
+
+/// Returns the answer unless a clean-up found nothing to do: an earlier, dropped clean-up may have done the work.
+pub fn conclusive(answer: &Option<Answer>) -> Option<&Answer> {
+    answer
+        .as_ref()
+        .filter(|it| !matches!(it, Answer::NothingToDo))
+}
+
+/// The future is dropped after each of its polls.
+pub async fn direct(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
+    let own = harness.with_settings(1, &[]).await;
+    own.expect_done(variant, cell).await; // its statements are prepared
+    for polls in 1.. {
+        assert!(polls < 200, "{cell}: it does not end");
+        let cell = format!("{cell} after {polls} polls");
+        let prepared = own.prepare(variant).await;
+        let answer = PollAtMost(pin!(own.attempt(variant, &prepared.fixture, &cell)), polls).await;
+        own.judge(variant, &prepared, conclusive(&answer), &cell)
+            .await;
+        assert_clean(&own).await;
+        if answer.is_some() {
+            break;
+        }
+    }
+    Cell::Passed
+}
+
+/// The future is dropped after each of its polls, in a transaction of the host that then commits.
+pub async fn in_transaction(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
+    let Some(run_in) = variant.operation.run_in else {
+        return Cell::CannotApply("it has no form for a transaction of the host");
+    };
+    let own = harness.with_settings(1, &[]).await;
+    for polls in 1.. {
+        assert!(polls < 200, "{cell}: it does not end");
+        let cell = format!("{cell} after {polls} polls");
+        let prepared = own.prepare(variant).await;
+        let shop = own.shop(variant);
+        let mut tx = own.pool.begin().await.unwrap();
+        let answer = PollAtMost(run_in(&shop, &mut tx, &prepared.fixture), polls).await;
+        let committed = tx.commit().await;
+        let ended = answer.is_some();
+        let answer = answer.map(Answer::of).filter(|_| committed.is_ok());
+        own.judge(variant, &prepared, conclusive(&answer), &cell)
+            .await;
+        balances::assert_balanced(&own.db.pool, &cell).await;
+        assert_clean(&own).await;
+        if ended {
+            assert!(
+                answer.is_some_and(|answer| answer.is_done()),
+                "{cell}: {committed:?}"
+            );
+            break;
+        }
+    }
+    Cell::Passed
+}
+
+/// A timeout drops the future, and a `select!` whose other branch is ready first.
+pub async fn raced(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
+    let own = harness.with_settings(1, &[]).await;
+    own.expect_done(variant, cell).await;
+    let mut late = 0;
+    for turns in [0, 0, 1, 2, 4, 8] {
+        let prepared = own.prepare(variant).await;
+        let winner = async {
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = own.attempt(variant, &prepared.fixture, cell) => Some(answer),
+            () = winner => None,
+        };
+        late += u32::from(answer.is_none());
+        own.judge(variant, &prepared, conclusive(&answer), cell)
+            .await;
+        let prepared = own.prepare(variant).await;
+        let limit = Duration::from_millis(turns);
+        let answer = timeout(limit, own.attempt(variant, &prepared.fixture, cell))
+            .await
+            .ok();
+        late += u32::from(answer.is_none());
+        own.judge(variant, &prepared, conclusive(&answer), cell)
+            .await;
+        assert_clean(&own).await;
+    }
+    assert!(late > 0, "{cell}: it was never late");
+    Cell::Passed
+}

@@ -1,0 +1,126 @@
+//! 5: another session locks a row until the test releases it. 6: the role's timeouts.
+
+use optilock::Class;
+use tokio::time::timeout;
+
+use super::{
+    Answer, Cell, Harness, Prepared, Variant,
+    lock_holder::{
+        HOLDS, LockHolder, LockOutcome, ORDER, PRODUCTS, assert_other_rows_work, run_behind_lock,
+    },
+};
+
+const NO_ROW: Cell = Cell::CannotApply("there is no row that another session could lock");
+const NO_WAIT: Cell = Cell::CannotApply("it does not wait for what the other session locks");
+
+pub async fn of_row(harness: &Harness, variant: &Variant, cell: &str, row: &str) -> Cell {
+    let prepared = harness.prepare(variant).await;
+    let Some(holder) = LockHolder::of(harness, &prepared.fixture, &[row]).await else {
+        return NO_ROW;
+    };
+    if variant.operation.is_cleanup() {
+        return skipped(harness, variant, cell, prepared, holder).await;
+    }
+    let meanwhile = assert_other_rows_work(harness, cell);
+    let outcome =
+        run_behind_lock(harness, variant, &prepared.fixture, cell, holder, meanwhile).await;
+    harness
+        .judge(variant, &prepared, Some(outcome.answer()), cell)
+        .await;
+    assert!(outcome.answer().is_done(), "{cell}: {:?}", outcome.answer());
+    match outcome {
+        LockOutcome::NotBlocked(_) => NO_WAIT,
+        _ => Cell::Passed,
+    }
+}
+
+/// A clean-up skips the locked row and cleans it up the next time.
+async fn skipped(
+    harness: &Harness,
+    variant: &Variant,
+    cell: &str,
+    prepared: Prepared,
+    holder: LockHolder,
+) -> Cell {
+    let other = harness.prepare(variant).await;
+    let work = async {
+        tokio::join!(
+            harness.attempt(variant, &prepared.fixture, cell),
+            assert_other_rows_work(harness, cell)
+        )
+        .0
+    };
+    // More than the clean-up needs on two cores; a known failure keeps its shorter limit.
+    let limit = std::time::Duration::from_secs(2).min(harness.limit);
+    let answer = timeout(limit, work).await;
+    let answer = answer.unwrap_or_else(|_| panic!("{cell}: it waits for the lock"));
+    assert!(
+        answer.is_done(),
+        "{cell}: the other row is not cleaned up: {answer:?}"
+    );
+    let after = variant.operation.after.unwrap();
+    assert_eq!(
+        other.fixture.stored(&harness.db.pool).await,
+        after,
+        "{cell}: the other row"
+    );
+    holder.release().await;
+    if prepared.fixture.stored(&harness.db.pool).await == after {
+        return NO_WAIT;
+    }
+    let answer = harness.attempt(variant, &prepared.fixture, cell).await;
+    harness.judge(variant, &prepared, Some(&answer), cell).await;
+    assert!(answer.is_done(), "{cell}: {answer:?} after the release");
+    Cell::Passed
+}
+
+/// All rows are locked for longer than the role's timeout.
+pub async fn with_timeout(
+    harness: &Harness,
+    variant: &Variant,
+    cell: &str,
+    (setting, limit, code): (&str, &str, &str),
+) -> Cell {
+    let own = harness.with_settings(2, &[(setting, limit)]).await;
+    let prepared = own.prepare(variant).await;
+    let Some(holder) = LockHolder::of(harness, &prepared.fixture, &[ORDER, PRODUCTS, HOLDS]).await
+    else {
+        own.expect_done(variant, cell).await;
+        return NO_ROW;
+    };
+    let never = std::future::pending();
+    let outcome = run_behind_lock(&own, variant, &prepared.fixture, cell, holder, never).await;
+    own.judge(variant, &prepared, Some(outcome.answer()), cell)
+        .await;
+    match outcome {
+        LockOutcome::NotBlocked(_) => NO_WAIT,
+        LockOutcome::GaveUp(answer) if variant.operation.is_cleanup() => {
+            assert!(matches!(answer, Answer::NothingToDo), "{cell}: {answer:?}");
+            own.expect_done(variant, cell).await;
+            Cell::Passed
+        }
+        LockOutcome::GaveUp(answer) => {
+            let class = match code {
+                "busy" => Class::Busy { retry_after: None },
+                _ => Class::Permanent,
+            };
+            assert!(
+                answer.is_refused(code) && answer.class() == Some(class),
+                "{cell}: {answer:?}"
+            );
+            Cell::Passed
+        }
+        LockOutcome::Waited(answer) => panic!("{cell}: the lock was not released, and {answer:?}"),
+    }
+}
+
+/// `idle_in_transaction_session_timeout`.
+pub async fn idle(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
+    let limit = [("idle_in_transaction_session_timeout", "500ms")];
+    harness
+        .with_settings(2, &limit)
+        .await
+        .expect_done(variant, cell)
+        .await;
+    Cell::CannotApply("no code of the host runs in its transaction, so it is never idle")
+}

@@ -1,0 +1,81 @@
+//! 12: the server refuses the login, allows only reads, or accepts no further connection.
+
+use std::time::{Duration, Instant};
+
+use optilock::{Class, sqlx::PgPool};
+
+use super::{Cell, Harness, Variant};
+use crate::support::{
+    db::{pool_options, with_role},
+    triggers::run,
+};
+
+pub async fn wrong_password(_: &Harness, _: &Variant, _: &str) -> Cell {
+    Cell::CannotApply(
+        "the server of the tests trusts every login; a missing role is refused in the same way",
+    )
+}
+
+pub async fn no_role(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
+    let options = harness.db.database.options().username("no such role");
+    let pool = pool_options(2).connect_lazy_with(options);
+    expect_refused_login(harness, variant, cell, pool, "role").await
+}
+
+pub async fn no_database(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
+    let options = harness.db.database.options().database("no such database");
+    let pool = pool_options(2).connect_lazy_with(options);
+    expect_refused_login(harness, variant, cell, pool, "no such database").await
+}
+
+async fn expect_refused_login(
+    harness: &Harness,
+    variant: &Variant,
+    cell: &str,
+    pool: PgPool,
+    reason: &str,
+) -> Cell {
+    let own = harness.through(pool);
+    let start = Instant::now();
+    let answer = own.run(variant, cell).await;
+    let diagnosed = answer.is_refused("database")
+        && answer.class() == Some(Class::Permanent)
+        && answer.text().contains(reason);
+    assert!(diagnosed, "{cell}: {answer:?}");
+    assert!(start.elapsed() < Duration::from_secs(2), "{cell}: late");
+    Cell::Passed
+}
+
+/// As on a replica: a read works; a write is refused and its connection is closed.
+pub async fn read_only(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
+    let setting = [("default_transaction_read_only", "on")];
+    let own = harness.with_settings(2, &setting).await;
+    if !variant.operation.writes() {
+        own.expect_done(variant, cell).await;
+        return Cell::Passed;
+    }
+    let answer = own.run(variant, cell).await;
+    let diagnosed = answer.is_refused("busy") && matches!(answer.class(), Some(Class::Busy { .. }));
+    assert!(diagnosed, "{cell}: {answer:?}");
+    assert_eq!(own.pool.num_idle(), 0, "{cell}: the connection stays");
+    Cell::Passed
+}
+
+/// The server accepts no further connection.
+pub async fn full(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
+    with_role(&harness.db.pool, async |role| {
+        let limit = format!("ALTER ROLE {role} CONNECTION LIMIT 0");
+        run(&harness.db.pool, limit).await;
+        let options = harness.db.database.options();
+        let options = options.username(role).password("secret");
+        let pool = pool_options(2)
+            .acquire_timeout(Duration::from_millis(20))
+            .connect_lazy_with(options);
+        let answer = harness.through(pool).run(variant, cell).await;
+        let diagnosed =
+            answer.is_refused("busy") && matches!(answer.class(), Some(Class::Busy { .. }));
+        assert!(diagnosed, "{cell}: {answer:?}");
+    })
+    .await;
+    Cell::Passed
+}

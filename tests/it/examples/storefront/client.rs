@@ -1,0 +1,134 @@
+//! An open shop, and a client of it.
+
+use std::sync::Arc;
+
+use reqwest::{Method, RequestBuilder, Response, header};
+use serde_json::{Value, json};
+use storefront::{App, Shop, router, ticks};
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::support::db::Db;
+
+pub const ANA: &str = "demo-ana";
+pub const LUIS: &str = "demo-luis";
+pub const ADMIN: &str = "demo-admin";
+
+/// A shop that is open, with the products of the example.
+pub struct OpenShop {
+    pub db: Db,
+    pub shop: Shop,
+    pub stop: watch::Sender<bool>,
+    pub client: Client,
+}
+
+impl OpenShop {
+    pub async fn new() -> Self {
+        let db = Db::new().await;
+        let (stop, stopped) = watch::channel(false);
+        let shop = App::open(db.pool.clone(), stopped.clone()).await.unwrap();
+        let url = serve(&shop).await;
+        tokio::spawn(ticks::run(Arc::clone(&shop), stopped));
+        Self {
+            db,
+            shop,
+            stop,
+            client: Client::new(url),
+        }
+    }
+}
+
+/// Serves the shop at a free port. Returns its URL.
+pub async fn serve(shop: &Shop) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = router(Arc::clone(shop));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl Client {
+    pub fn new(url: String) -> Self {
+        let http = reqwest::Client::new();
+        Self { http, url }
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    pub fn post(&self, path: &str, token: &str, body: &Value) -> RequestBuilder {
+        let request = self.request(Method::POST, path);
+        request.bearer_auth(token).json(body)
+    }
+
+    pub async fn put_into_cart(&self, token: &str, sku: &str, quantity: i64) -> Value {
+        let item = json!({ "sku": sku, "quantity": quantity });
+        let put = self.post("/api/marketplace/cart/items", token, &item);
+        body(put, 200).await
+    }
+
+    /// Changes a product, whatever its state is.
+    pub async fn change_product(&self, sku: &str, change: &Value) {
+        let put = self.request(Method::PUT, &format!("/api/marketplace/products/{sku}"));
+        let put = put.bearer_auth(ADMIN).header(header::IF_MATCH, "*");
+        body(put.json(change), 200).await;
+    }
+
+    pub fn checkout(&self, token: &str, key: &str) -> RequestBuilder {
+        let checkout = self.post("/api/marketplace/checkout", token, &address());
+        checkout.header("Idempotency-Key", key)
+    }
+
+    pub async fn stock(&self, sku: &str) -> i64 {
+        let path = format!("/api/marketplace/products/{sku}");
+        let product = body(self.get(&path), 200).await;
+        product["stock"].as_i64().unwrap()
+    }
+}
+
+pub fn address() -> Value {
+    json!({ "shipping_address": {
+        "name": "Ana", "street": "Reforma 1", "city": "Oaxaca", "postal_code": "68000", "country": "MX"
+    } })
+}
+
+/// Sends the request. Returns the JSON of the response, which must be a problem unless it is a success.
+pub async fn body(request: RequestBuilder, status: u16) -> Value {
+    body_of(request.send().await.unwrap(), status).await
+}
+
+pub async fn body_of(response: Response, status: u16) -> Value {
+    let media_type = response.headers()[header::CONTENT_TYPE].clone();
+    let (found, id) = (
+        response.status(),
+        response.headers()["x-request-id"].clone(),
+    );
+    let text = response.text().await.unwrap();
+    assert_eq!(found.as_u16(), status, "{text}");
+    let body: Value = serde_json::from_str(&text).unwrap();
+    if found.is_success() {
+        assert_eq!(media_type, "application/json");
+    } else {
+        assert_eq!(media_type, "application/problem+json");
+        assert_eq!(body["status"], json!(status));
+        assert_eq!(body["request_id"], json!(id.to_str().unwrap()));
+    }
+    body
+}
+
+pub async fn problem(request: RequestBuilder, status: u16, code: &str) -> Value {
+    let problem = body(request, status).await;
+    assert_eq!(problem["code"], code, "{problem}");
+    assert_eq!(problem["type"], json!(format!("/problems/{code}")));
+    problem
+}

@@ -1,0 +1,3 @@
+//! Stock for display.
+
+mod stock;

@@ -1,0 +1,3 @@
+//! Values, requests and their validation.
+
+mod bad_input;

@@ -1,0 +1,5 @@
+//! Orders after their checkout.
+
+pub mod life;
+mod races;
+mod steps;

@@ -1,0 +1,6 @@
+//! Products: adjustments, held stock, pauses, versions.
+
+mod adjustments;
+mod held_stock;
+mod last_version;
+mod pause;

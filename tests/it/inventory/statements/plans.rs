@@ -1,0 +1,75 @@
+//! The plans of clean-ups, which run every minute and read no whole table.
+
+use std::time::Duration;
+
+use optilock::{
+    inventory::{Inventory, PgInventory, Reserve, statements},
+    sqlx::{self, Executor, PgPool, SqlSafeStr},
+};
+
+use crate::{
+    support::db::{Db, Default},
+    support::goods::{add, cart, sku, units},
+};
+
+/// Returns how many scans of the index and how many sequential scans of its table were counted.
+async fn scans(pool: &PgPool, index: &str) -> (i64, i64) {
+    // The pool has one connection, so this flushes all its statistics.
+    let flush = "SELECT pg_stat_force_next_flush()";
+    sqlx::query(flush).execute(pool).await.unwrap();
+    let scans = "SELECT i.idx_scan, t.seq_scan FROM pg_stat_user_indexes i
+        JOIN pg_stat_user_tables t ON t.relid = i.relid WHERE i.indexrelname = $1";
+    let scans = sqlx::query_as(scans).bind(index).fetch_one(pool);
+    scans.await.unwrap()
+}
+
+#[tokio::test]
+async fn clean_ups_use_their_indexes() {
+    let db = Db::with(Default::ReadCommitted, 1).await;
+    let shop = PgInventory::new(db.pool.clone());
+    add(&shop, "pot", 100).await;
+    // Rows as after a year: nearly all orders are paid and nearly all holds ended.
+    sqlx::raw_sql(
+        "INSERT INTO optilock.orders (id, status, total, currency)
+             SELECT gen_random_uuid(), 2, 0, 'MXN' FROM generate_series(1, 20000);
+         INSERT INTO optilock.holds (reservation_id, sku, quantity, held, state, expires_at)
+             SELECT gen_random_uuid(), 'pot', 1, 1, 3, now() - interval '1 day' FROM generate_series(1, 20000);
+         ANALYZE optilock.orders; ANALYZE optilock.holds",
+    )
+    .execute(&db.pool)
+    .await
+    .unwrap();
+    for _ in 0..3 {
+        shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+        let held = Reserve::new([(sku("pot"), units(1))]).unwrap();
+        let held = held.for_duration(Duration::from_micros(1));
+        shop.reserve(held).await.unwrap();
+    }
+    let orders = scans(&db.pool, "orders_unpaid").await;
+    let holds = scans(&db.pool, "holds_due").await;
+    let cancelled = shop.cleanup_failed_orders(Duration::ZERO).await.unwrap();
+    assert_eq!(cancelled.orders, 3);
+    let expired = shop.cleanup_reservations().await.unwrap();
+    assert_eq!(expired.holds, 3);
+    let after = scans(&db.pool, "orders_unpaid").await;
+    assert!(
+        after.0 > orders.0,
+        "the index was not used: {orders:?}, {after:?}"
+    );
+    assert_eq!(after.1, orders.1, "the whole table of orders was read");
+    let after = scans(&db.pool, "holds_due").await;
+    assert!(
+        after.0 > holds.0,
+        "the index was not used: {holds:?}, {after:?}"
+    );
+    assert_eq!(after.1, holds.1, "the whole table of holds was read");
+}
+
+#[tokio::test]
+async fn every_statement_can_be_prepared() {
+    let db = Db::with(Default::ReadCommitted, 1).await;
+    for (name, text) in statements() {
+        let prepared = db.pool.prepare(text.into_sql_str()).await;
+        assert!(prepared.is_ok(), "{name}: {:?}", prepared.err());
+    }
+}

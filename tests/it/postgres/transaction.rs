@@ -1,0 +1,9 @@
+//! Transactions, whole attempts retried.
+
+mod counter;
+mod ending;
+mod host;
+mod lost_connection;
+mod options;
+mod retries;
+mod transact;
