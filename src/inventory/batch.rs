@@ -90,8 +90,9 @@ impl BatchedInventory {
         let answer = match self.queue.admit(&request) {
             Admission::Closed => Err(Error::busy(None)),
             Admission::Full { retry_after } => Err(Error::busy(Some(retry_after))),
+            // Boxed, so that a request in the queue costs no more than it needs there.
             Admission::Direct(_direct) => {
-                inventory.sale(&request).exactly_once(&clock, false).await
+                Box::pin(inventory.sale(&request).exactly_once(&clock, false)).await
             }
             Admission::Queued(answer) => {
                 let answer = match answer.await {
@@ -107,10 +108,7 @@ impl BatchedInventory {
                         answer
                     }
                     Answer::Bypass { in_doubt } => {
-                        inventory
-                            .sale(&request)
-                            .exactly_once(&clock, in_doubt)
-                            .await
+                        Box::pin(inventory.sale(&request).exactly_once(&clock, in_doubt)).await
                     }
                 }
             }

@@ -21,6 +21,6 @@ pub(crate) use lease::{Lease, OfSqlx, on_connection};
 pub use operation::TxOperation;
 pub use options::{Isolation, TransactOptions};
 #[cfg(feature = "inventory")]
-pub(crate) use scoped::{Pending, Scope, Work, directly, in_transaction};
+pub(crate) use scoped::{Pending, Scope, Slot, Work, directly, in_transaction};
 pub use transact::{transact, transact_with};
 pub use tx::Tx;

@@ -12,7 +12,7 @@ use crate::{
     inventory::model::{Error, ErrorKind},
     metrics,
     postgres::{
-        Begin, Failed, Lease, Pending, READ_COMMITTED, Scope, Work, directly, in_transaction,
+        Begin, Failed, Lease, Pending, READ_COMMITTED, Scope, Slot, Work, directly, in_transaction,
     },
     retry::Run,
 };
@@ -74,6 +74,21 @@ impl Executor {
         state: S,
         op: Attempted<'_, 'a, S, T>,
     ) -> Result<T, Error> {
+        let slot = Slot::new();
+        self.attempts(label, state, &|call, attempt, _| {
+            let value = op(call, attempt, PhantomData);
+            Box::pin(async { slot.keep(value.await) })
+        })
+        .await?;
+        Ok(slot.take())
+    }
+
+    async fn attempts<'a, S: Send>(
+        &self,
+        label: &'static str,
+        state: S,
+        op: Attempted<'_, 'a, S, ()>,
+    ) -> Result<(), Error> {
         let policy = self
             .policy
             .clone()
@@ -84,10 +99,10 @@ impl Executor {
         loop {
             let attempt = run.attempt();
             let failed = match op(&mut call, attempt, PhantomData).await {
-                Ok(value) => {
+                Ok(()) => {
                     run.succeeded();
                     self.stats.succeeded(attempt.number(), call.conflicts);
-                    return Ok(value);
+                    return Ok(());
                 }
                 Err(failed) => failed,
             };
