@@ -28,27 +28,12 @@
 //! The share of escaped conflicts should be near zero, and the mean number of attempts below 1.5. If it is
 //! higher, a row is contended: its operation should lock, or become one statement.
 
-#[cfg(not(feature = "metrics"))]
-mod ignored;
+mod facade;
 #[cfg(feature = "metrics")]
 mod keys;
 #[cfg(feature = "metrics")]
 mod names;
-#[cfg(feature = "metrics")]
-mod recorded;
 
-#[cfg(not(feature = "metrics"))]
-use ignored as facade;
+pub(crate) use facade::*;
 #[cfg(feature = "metrics")]
-use recorded as facade;
-
-#[cfg(feature = "postgres")]
-pub(crate) use facade::Timer;
-pub(crate) use facade::{attempts, conflict, unknown_outcome};
-#[cfg(feature = "inventory")]
-pub(crate) use facade::{cleaned, cleanup_failed, cleanup_refused};
-#[cfg(feature = "metrics")]
-pub use names::{
-    ATTEMPTS, CLEANED, CLEANUP_FAILURES, CLEANUP_REFUSED, CONFLICTS, Figures, KPI,
-    TRANSACTION_SECONDS, UNKNOWN_OUTCOMES, describe, record,
-};
+pub use names::*;
