@@ -30,7 +30,7 @@ pub mod cache;
 #[cfg(feature = "metrics")]
 mod figures;
 mod janitor;
-mod layer;
+pub mod layer;
 mod memory;
 mod model;
 mod postgres;
@@ -42,7 +42,6 @@ pub use api::Inventory;
 pub use batch::BATCH;
 pub use batch::{BatchOptions, BatchedInventory};
 pub use janitor::Janitor;
-pub use layer::Layer;
 pub use memory::MemoryInventory;
 pub use model::{
     Adjustment, Audit, BestSeller, BoxError, Checkout, Cleaned, Cleanup, ContendedProduct,

@@ -26,15 +26,18 @@ macro_rules! forward {
         /// [`BatchedInventory`](super::BatchedInventory) and [`CachedStock`](super::cache::CachedStock) are
         /// layers, and so are a `&`, a `Box` and an `Arc` of an inventory.
         ///
+        /// Its methods have the names of the inventory's: implement the trait by its path, as here, and don't
+        /// import it where an inventory is called.
+        ///
         /// ```
         /// use async_trait::async_trait;
-        /// use optilock::inventory::{Checkout, Error, Inventory, Layer, MemoryInventory, Order};
+        /// use optilock::inventory::{Checkout, Error, Inventory, MemoryInventory, Order, layer};
         ///
         /// /// Refuses checkouts of more than three products.
         /// struct SmallCarts<I>(I);
         ///
         /// #[async_trait]
-        /// impl<I: Inventory> Layer for SmallCarts<I> {
+        /// impl<I: Inventory> layer::Layer for SmallCarts<I> {
         ///     type Behind = I;
         ///
         ///     fn behind(&self) -> &I {
@@ -49,10 +52,10 @@ macro_rules! forward {
         ///     }
         /// }
         ///
-        /// fn shop() -> impl Inventory {
-        ///     SmallCarts(MemoryInventory::new())
-        /// }
-        /// # shop();
+        /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+        /// let shop = SmallCarts(MemoryInventory::new());
+        /// assert!(shop.audit().await.unwrap().is_clean());
+        /// # }
         /// ```
         #[async_trait]
         pub trait Layer: Send + Sync {
@@ -68,6 +71,26 @@ macro_rules! forward {
                     self.behind().$name($($argument),*).await
                 }
             )*
+
+            /// See [`Inventory::mark_paid`]: by this layer's [`step`](Self::step).
+            async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
+                Layer::step(self, OrderStep::mark_paid(id)).await
+            }
+
+            /// See [`Inventory::mark_payment_failed`]: by this layer's [`step`](Self::step).
+            async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
+                Layer::step(self, OrderStep::mark_payment_failed(id)).await
+            }
+
+            /// See [`Inventory::cancel`]: by this layer's [`step`](Self::step).
+            async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
+                Layer::step(self, OrderStep::cancel(id, reason)).await
+            }
+
+            /// See [`Inventory::revive`]: by this layer's [`step`](Self::step).
+            async fn revive(&self, id: OrderId) -> Result<Order, Error> {
+                Layer::step(self, OrderStep::revive(id)).await
+            }
         }
 
         #[async_trait]
@@ -77,6 +100,22 @@ macro_rules! forward {
                     Layer::$name(self $(, $argument)*).await
                 }
             )*
+
+            async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
+                Layer::mark_paid(self, id).await
+            }
+
+            async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
+                Layer::mark_payment_failed(self, id).await
+            }
+
+            async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
+                Layer::cancel(self, id, reason).await
+            }
+
+            async fn revive(&self, id: OrderId) -> Result<Order, Error> {
+                Layer::revive(self, id).await
+            }
         }
     };
 }
@@ -110,26 +149,34 @@ forward! {
     audit() -> Audit;
 }
 
-impl<I: Inventory + ?Sized> Layer for &I {
-    type Behind = I;
+/// A pointer calls each method of the inventory that it points to, those with a default included.
+macro_rules! pointers {
+    ($($pointer:ty),*) => {$(
+        #[async_trait]
+        impl<I: Inventory + ?Sized> Layer for $pointer {
+            type Behind = I;
 
-    fn behind(&self) -> &I {
-        self
-    }
+            fn behind(&self) -> &I {
+                self
+            }
+
+            async fn mark_paid(&self, id: OrderId) -> Result<Order, Error> {
+                self.behind().mark_paid(id).await
+            }
+
+            async fn mark_payment_failed(&self, id: OrderId) -> Result<Order, Error> {
+                self.behind().mark_payment_failed(id).await
+            }
+
+            async fn cancel(&self, id: OrderId, reason: &str) -> Result<Order, Error> {
+                self.behind().cancel(id, reason).await
+            }
+
+            async fn revive(&self, id: OrderId) -> Result<Order, Error> {
+                self.behind().revive(id).await
+            }
+        }
+    )*};
 }
 
-impl<I: Inventory + ?Sized> Layer for Box<I> {
-    type Behind = I;
-
-    fn behind(&self) -> &I {
-        self
-    }
-}
-
-impl<I: Inventory + ?Sized> Layer for Arc<I> {
-    type Behind = I;
-
-    fn behind(&self) -> &I {
-        self
-    }
-}
+pointers!(&I, Box<I>, Arc<I>);

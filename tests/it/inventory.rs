@@ -5,6 +5,7 @@ mod cleanup;
 mod contract;
 mod dropped;
 mod hook;
+mod layer;
 mod ledger;
 mod migrate;
 mod model;

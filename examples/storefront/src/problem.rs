@@ -227,14 +227,14 @@ impl Problem {
     }
 }
 
-/// An error of the shop's own tables, classified like those of the inventory: 503 if the database is busy or
-/// unreachable, else 500.
 impl From<InvalidValue> for Problem {
     fn from(invalid: InvalidValue) -> Self {
         Self::from(Error::from(invalid))
     }
 }
 
+/// An error of the shop's own tables, classified like those of the inventory: 503 if the database is busy or
+/// unreachable, else 500.
 impl From<optilock::sqlx::Error> for Problem {
     fn from(error: optilock::sqlx::Error) -> Self {
         Self::from(optilock::postgres::Error::from(error))

@@ -250,8 +250,8 @@ impl Error {
         }
     }
 
-    /// Returns what the operation failed for (`product`, `order`, ..), for an [`ErrorKind::Conflict`],
-    /// [`NotFound`](ErrorKind::NotFound), [`AlreadyExists`](ErrorKind::AlreadyExists),
+    /// Returns what the operation failed for (`product`, `order`, ..), if it failed for one kind of thing, as with
+    /// an [`ErrorKind::Conflict`], [`NotFound`](ErrorKind::NotFound), [`AlreadyExists`](ErrorKind::AlreadyExists),
     /// [`Suppressed`](ErrorKind::Suppressed) or [`IdempotencyMismatch`](ErrorKind::IdempotencyMismatch).
     #[must_use]
     pub fn entity(&self) -> Option<&'static str> {
@@ -266,7 +266,7 @@ impl Error {
         }
     }
 
-    /// Returns the id of what [`entity`](Self::entity) names.
+    /// Returns the id of what [`entity`](Self::entity) names, if it is one thing.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         match self.root() {
@@ -304,12 +304,17 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         match self.root() {
             Repr::Busy { retry_after, .. } => *retry_after,
+            Repr::Hook { source, .. } => match source.class() {
+                Class::Busy { retry_after } => retry_after,
+                _ => None,
+            },
             _ => None,
         }
     }
 
     /// Returns the retries before this error, if it was returned because every attempt that the policy allows
-    /// has failed.
+    /// has failed. An error of the kind [`Unknown`](ErrorKind::Unknown) may have none, whatever the number of
+    /// attempts.
     #[must_use]
     pub fn exhausted(&self) -> Option<Exhausted> {
         match self.repr() {
@@ -319,6 +324,7 @@ impl Error {
                 reason,
                 ..
             } => Some(Exhausted::new(*attempts, *elapsed, *reason)),
+            Repr::Unknown(source) => source.exhausted(),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! Conversion of sqlx's errors to the inventory's: the one place of the inventory that reads them.
 
-use std::{fmt::Display, io};
+use std::fmt::Display;
 
 use crate::{
     Class, Classify, RetryError,
@@ -109,12 +109,10 @@ impl From<postgres::Error> for Error {
                 source: Some(source),
             }
             .into(),
-            Row::Unknown(source) => {
-                let source = source
-                    .downcast()
-                    .map_or_else(|other| sqlx::Error::Io(io::Error::other(other)), |it| *it);
-                Self::from(Repr::Database(source)).into_unknown()
-            }
+            Row::Unknown(source) => match source.downcast() {
+                Ok(source) => Self::from(Repr::Database(*source)).into_unknown(),
+                Err(other) => Self::from(Repr::Row(Row::Unknown(other).into())).into_unknown(),
+            },
             Row::Database(source) => Self::before(source),
             other => Repr::Row(other.into()).into(),
         }

@@ -27,7 +27,8 @@ pub enum ErrorKind {
     SchemaMismatch,
     /// The database was overloaded, away, or no longer takes writes. Nothing happened: try again later.
     Busy,
-    /// The connection was lost while the write may have taken effect: read the row before another attempt.
+    /// The write may have taken effect, as the connection was lost or the written row could not be read: read the
+    /// row before another attempt.
     Unknown,
     /// The database refused for a reason that another attempt meets again.
     Database,
@@ -35,7 +36,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All kinds.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: &'static [Self] = &[
         Self::Conflict,
         Self::Serialization,
         Self::NotFound,

@@ -68,14 +68,14 @@ impl TransactOptions {
         self
     }
 
-    /// Sets how long a statement may wait for one lock, in milliseconds, at least 1 ms. The wait ends with
+    /// Sets how long a statement may wait for one lock, to the millisecond, at least 1 ms. The wait ends with
     /// `55P03`, of class [`Busy`](crate::Class::Busy).
     pub const fn with_lock_timeout(mut self, limit: Duration) -> Self {
         self.lock_timeout = Some(limit);
         self
     }
 
-    /// Sets how long a statement may run, in milliseconds, at least 1 ms. It ends with `57014`, of class
+    /// Sets how long a statement may run, to the millisecond, at least 1 ms. It ends with `57014`, of class
     /// [`Busy`](crate::Class::Busy). A statement that an administrator cancels earlier is
     /// [`Permanent`](crate::Class::Permanent), and so is one that the limit of the role ends. The setting
     /// limits neither deferred triggers nor the wait for a synchronous standby at `COMMIT`.
@@ -84,7 +84,7 @@ impl TransactOptions {
         self
     }
 
-    /// Sets how long the transaction may wait for its next statement, in milliseconds, at least 1 ms. After
+    /// Sets how long the transaction may wait for its next statement, to the millisecond, at least 1 ms. After
     /// that the server ends the session, so that a stalled client holds no locks.
     pub const fn with_idle_timeout(mut self, limit: Duration) -> Self {
         self.idle_timeout = Some(limit);

@@ -12,9 +12,9 @@ pub enum ErrorKind {
     /// The database aborted the transaction in favour of another one. The current version is unknown: read
     /// again in a new transaction.
     Serialization,
-    /// The product, order or reservation does not exist, or the product is retired.
+    /// The product, order, reservation or row does not exist, or the product is retired.
     NotFound,
-    /// The SKU is in use.
+    /// The SKU, or the key of a row, is in use.
     AlreadyExists,
     /// Fewer units are available than requested: see [`Error::shortages`](super::Error::shortages).
     InsufficientStock,
@@ -28,7 +28,7 @@ pub enum ErrorKind {
     StockHeld,
     /// The sale of the product is [paused](crate::inventory::Inventory::pause).
     ProductPaused,
-    /// A trigger or a row-level policy on the crate's tables swallowed a part of the write, or changed it.
+    /// A trigger or a row-level policy swallowed a part of the write, or changed it.
     /// Nothing is stored.
     Suppressed,
     /// The request itself can't be right.
@@ -68,7 +68,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All kinds.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: &'static [Self] = &[
         Self::Conflict,
         Self::Serialization,
         Self::NotFound,
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn both_floors_give_a_kind_the_same_code_and_status() {
-        for kind in postgres::ErrorKind::ALL {
+        for &kind in postgres::ErrorKind::ALL {
             let same = ErrorKind::from(kind);
             assert_eq!(same.code(), kind.code());
             assert_eq!(same.http_status(), kind.http_status(), "{kind:?}");
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn only_conflicts_share_a_code() {
-        let mut codes: Vec<_> = ErrorKind::ALL.into_iter().map(ErrorKind::code).collect();
+        let mut codes: Vec<_> = ErrorKind::ALL.iter().map(|kind| kind.code()).collect();
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), ErrorKind::ALL.len() - 1);

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The error of a host's own hook. Its [class](crate::Classify) is looked up through its sources: after a conflict
-/// the sale is attempted again, any other error refuses it.
+/// or a busy system the sale is attempted again, any other error refuses it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Errors returned by an inventory.
