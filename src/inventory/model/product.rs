@@ -176,7 +176,7 @@ pub(crate) fn check_text(what: &'static str, text: &str) -> Result<(), Error> {
         ));
     }
     if text.chars().any(char::is_control) {
-        return Err(Error::invalid(what, "contains a control character"));
+        return Err(Error::invalid(what, "holds a control character"));
     }
     Ok(())
 }

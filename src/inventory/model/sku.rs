@@ -44,7 +44,7 @@ impl Sku {
         if text.chars().any(char::is_control) {
             return Err(InvalidValue::new(
                 "sku",
-                format!("{text:?} contains a control character"),
+                format!("{text:?} holds a control character"),
             ));
         }
         if text.trim().len() != text.len() {
