@@ -342,7 +342,7 @@ impl From<RetryError<Self>> for Error {
 }
 
 /// The same, of a transaction whose operation's errors are sqlx's. A connection that was lost before
-/// `COMMIT` is [`Busy`](Self::Busy): nothing happened.
+/// `COMMIT` is [`Busy`](ErrorKind::Busy): nothing happened.
 impl From<RetryError<sqlx::Error>> for Error {
     fn from(gave_up: RetryError<sqlx::Error>) -> Self {
         match gave_up.try_into_inner() {
