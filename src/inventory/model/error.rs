@@ -365,3 +365,6 @@ impl From<RetryError<Self>> for Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

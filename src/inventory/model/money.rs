@@ -122,7 +122,7 @@ impl Money {
     }
 }
 
-/// Formats with two decimals, which suits most currencies; a host with other currencies formats by itself.
+/// Formats with two decimals, which suits most currencies; a host with other currencies formats the amount.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.minor < 0 { "-" } else { "" };

@@ -50,7 +50,7 @@ impl Report {
     /// The age at which an order is listed as unpaid: 30 minutes.
     pub const UNPAID_AFTER: Duration = Duration::from_secs(30 * 60);
     /// The highest version of a product that is not listed as contended.
-    pub const CONTENDED_ABOVE: Version = Version::new(100).expect("a constant above 0");
+    pub const CONTENDED_ABOVE: Version = Version::new(100).expect("a constant above 0"); // evaluated by the compiler
 
     /// Returns the figures above their alert threshold.
     pub fn alerts(&self) -> impl Iterator<Item = &Kpi> {

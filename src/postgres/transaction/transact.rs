@@ -51,7 +51,7 @@ use crate::{Classify, RetryError, RetryPolicy, retry::Run};
 /// [`Unknown`](crate::Class::Unknown), such as that of a card that may have been charged. Check what is
 /// stored before the next attempt.
 ///
-/// An sqlx error of a lost connection is of class `Unknown` by itself. If the connection of this transaction
+/// An sqlx error of a lost connection has the class `Unknown`. If the connection of this transaction
 /// was lost before `COMMIT`, it counts as `Busy`, as nothing was committed. Use the `reason` or the class of
 /// the [`RetryError`], and not the class of the error inside.
 pub async fn transact<T, E, F>(
