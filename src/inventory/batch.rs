@@ -2,6 +2,8 @@
 
 mod attempt;
 mod cancellations;
+#[allow(dead_code)]
+mod job;
 mod options;
 mod plan;
 mod queue;

@@ -17,6 +17,8 @@ pub(crate) use attempt::attempt;
 pub(crate) use begin::Begin;
 pub(crate) use begin::READ_COMMITTED;
 pub(crate) use failed::Failed;
+#[cfg(feature = "inventory")]
+pub(crate) use lease::BoxFuture;
 pub(crate) use lease::{Lease, OfSqlx, on_connection};
 pub use operation::TxOperation;
 pub use options::{Isolation, TransactOptions};
