@@ -57,6 +57,15 @@ impl Version {
         }
     }
 
+    /// Returns the version after this number of changes, or `None` after [`i64::MAX`].
+    #[cfg(feature = "inventory")]
+    pub(crate) const fn plus(self, changes: i64) -> Option<Self> {
+        match self.get().checked_add(changes) {
+            Some(value) => Self::new(value),
+            None => None,
+        }
+    }
+
     /// Returns this version as a strong entity tag (RFC 9110, section 8.8.3), for the `ETag` header.
     ///
     /// ```

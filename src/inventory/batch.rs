@@ -2,11 +2,12 @@
 
 mod attempt;
 mod cancellations;
-#[allow(dead_code)]
 mod job;
 mod options;
 mod plan;
 mod queue;
+#[allow(dead_code)]
+mod stock;
 mod worker;
 mod write;
 

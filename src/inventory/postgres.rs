@@ -10,7 +10,7 @@ mod ledger;
 mod migrate;
 pub(crate) mod orders;
 mod products;
-mod reservations;
+pub(crate) mod reservations;
 pub(crate) mod row;
 pub(crate) mod sql;
 mod stats;
@@ -335,7 +335,7 @@ impl Inventory for PgInventory {
     }
 
     async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
-        reserve::exactly_once(&self.executor, &request).await
+        reserve::exactly_once(&self.executor, &request, false).await
     }
 
     async fn reservation(&self, id: ReservationId) -> Result<Reservation, Error> {
@@ -345,12 +345,12 @@ impl Inventory for PgInventory {
 
     async fn extend(&self, id: ReservationId, by: Duration) -> Result<Reservation, Error> {
         let work: Work<'_, '_, _> = &|conn, _| Box::pin(reservations::extend(conn, id, by));
-        reservations::step(&self.executor, "extend", work).await
+        reservations::step(&self.executor, "extend", false, work).await
     }
 
     async fn release(&self, id: ReservationId) -> Result<(), Error> {
         let work: Work<'_, '_, _> = &|conn, _| Box::pin(reservations::release(conn, id));
-        reservations::step(&self.executor, "release", work).await
+        reservations::step(&self.executor, "release", false, work).await
     }
 
     async fn cleanup_reservations(&self) -> Result<Cleanup, Error> {

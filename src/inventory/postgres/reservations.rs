@@ -3,7 +3,7 @@
 mod counts;
 pub(crate) mod expiry;
 pub(crate) mod reserve;
-mod row;
+pub(crate) mod row;
 
 use std::time::Duration;
 
@@ -17,15 +17,19 @@ use crate::{
 
 /// Makes a step of a reservation. A repeated step has the same answer, so an unknown outcome is retried. In a
 /// state in which no such step begins, an attempt that is still running is refused as well, and a reservation
-/// that arrives late expires.
+/// that arrives late expires. `in_doubt`: an earlier attempt had an unknown outcome.
 pub(crate) async fn step<'a, T: Send + Sync>(
     executor: &Executor,
     label: &'static str,
+    in_doubt: bool,
     work: Work<'_, 'a, Result<T, Error>>,
 ) -> Result<T, Error> {
     executor
         .run(label, (), &|call, attempt, _| {
             Box::pin(async move {
+                if in_doubt && attempt.number() == 1 {
+                    call.doubt();
+                }
                 let result = executor.attempt(attempt, work).await;
                 if let Err(refused) = &result {
                     call.refused(&refused.error);

@@ -19,15 +19,19 @@ use crate::{
     },
 };
 
-/// Reserves once per id or key.
+/// Reserves once per id or key. `in_doubt`: an earlier attempt had an unknown outcome.
 pub(crate) async fn exactly_once(
     executor: &Executor,
     request: &Reserve,
+    in_doubt: bool,
 ) -> Result<Reservation, Error> {
     request.check()?;
     executor
         .run("reserve", (), &|call, attempt, _| {
             Box::pin(async move {
+                if in_doubt && attempt.number() == 1 {
+                    call.doubt();
+                }
                 let result = expiry::attempt(executor, call.since, attempt, request).await;
                 if let Err(refused) = &result {
                     call.refused(&refused.error);

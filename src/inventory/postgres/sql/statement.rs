@@ -14,7 +14,8 @@ pub(crate) struct Statement {
 
 /// Defines constants with the texts of statements, and `ALL` with all of them. The text of a statement is that
 /// of its file without the comments, as `pg_stat_activity` keeps only the first kilobyte of a query. A variant
-/// replaces slots of the file; a slot that the file does not have is an error of the compiler.
+/// replaces slots of the file; a slot that the file does not have is an error of the compiler. A slot that ends
+/// with `{ */` is a part of the file: it extends to the next `/* } */`.
 macro_rules! statements {
     ($(
         $(#[$meta:meta])*
@@ -70,7 +71,7 @@ pub(crate) const fn render<const N: usize>(
             if let Some(slot) = slot_at(source, at, slots) {
                 found |= 1 << slot;
                 out.push_all(slots[slot].1.as_bytes());
-                at += slots[slot].0.len();
+                at = slot_end(source, at, slots[slot].0.as_bytes());
                 continue;
             }
             if let Some(end) = comment_end(source, at) {
@@ -136,6 +137,20 @@ const fn slot_at(source: &[u8], at: usize, slots: &[(&str, &str)]) -> Option<usi
         slot += 1;
     }
     None
+}
+
+/// Returns where the slot that begins here ends.
+const fn slot_end(source: &[u8], at: usize, slot: &[u8]) -> usize {
+    let end = at + slot.len();
+    if !starts_with(source, end - 4, b"{ */") {
+        return end;
+    }
+    let mut end = end;
+    while !starts_with(source, end, b"/* } */") {
+        assert!(end < source.len(), "a part of a statement does not end");
+        end += 1;
+    }
+    end + b"/* } */".len()
 }
 
 /// Returns where a comment that begins here ends: before its newline if it begins with `--`.
@@ -205,6 +220,19 @@ mod tests {
         assert_eq!(
             rendered(source, &slots),
             "SELECT b  , b   + 1 FROM t SKIP LOCKED"
+        );
+    }
+
+    #[test]
+    fn a_part_is_replaced_as_a_whole() {
+        let source = "SELECT a /* more { */, b, 'c' /* } */ FROM t /* more { */, u /* } */ WHERE x";
+        assert_eq!(
+            rendered(source, &[]),
+            "SELECT a  , b, 'c'   FROM t  , u   WHERE x"
+        );
+        assert_eq!(
+            rendered(source, &[("/* more { */", "")]),
+            "SELECT a  FROM t  WHERE x"
         );
     }
 

@@ -1,0 +1,70 @@
+//! The requests that change stock, and their answers.
+
+use std::time::Duration;
+
+use crate::inventory::{
+    batch::job::Keys,
+    model::{Checkout, Order, OrderStep, Reservation, ReservationId, Reserve, ReturnRequest},
+    postgres::orders::doubt::Doubt,
+};
+
+/// A request that changes the stock or the reserved units of products.
+#[derive(Debug)]
+pub(in crate::inventory::batch) enum Request {
+    Checkout(Checkout),
+    Reserve(Reserve),
+    Extend { id: ReservationId, by: Duration },
+    Release(ReservationId),
+    Cancel(OrderStep, Doubt),
+    Return(ReturnRequest, Doubt),
+}
+
+/// The answer to an accepted request.
+#[derive(Debug)]
+pub(in crate::inventory::batch) enum Answer {
+    Order(Order),
+    Reservation(Reservation),
+    Released,
+}
+
+impl Request {
+    /// Returns what the request contends for, as far as it is known before it is read. The products of a
+    /// cancellation and of a changed reservation are not.
+    pub(super) fn keys(&self) -> Keys {
+        let product = |sku: &_| Keys::key("product", sku);
+        let reservation = |id: ReservationId| Keys::key("reservation", id.uuid());
+        match self {
+            Self::Checkout(request) => {
+                let products = request.lines.iter().map(|line| product(&line.sku));
+                let used = request.reservation.map(reservation);
+                products.chain(used).collect()
+            }
+            Self::Reserve(request) => request.lines.iter().map(|(sku, _)| product(sku)).collect(),
+            Self::Extend { id, .. } | Self::Release(id) => [reservation(*id)].into_iter().collect(),
+            Self::Cancel(step, _) => [Keys::key("order", step.id.uuid())].into_iter().collect(),
+            Self::Return(request, _) => {
+                let products = request.lines.iter().map(|(sku, _)| product(sku));
+                let order = Keys::key("order", request.order.uuid());
+                products.chain([order]).collect()
+            }
+        }
+    }
+
+    /// Returns the number of lines.
+    pub(super) const fn weight(&self) -> usize {
+        match self {
+            Self::Checkout(request) => request.lines.len(),
+            Self::Reserve(request) => request.lines.len(),
+            Self::Return(request, _) => request.lines.len(),
+            Self::Extend { .. } | Self::Release(_) | Self::Cancel(..) => 1,
+        }
+    }
+
+    /// Returns the version guard of a change of an order.
+    pub(super) const fn doubt(&self) -> Option<&Doubt> {
+        match self {
+            Self::Cancel(_, doubt) | Self::Return(_, doubt) => Some(doubt),
+            _ => None,
+        }
+    }
+}
