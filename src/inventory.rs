@@ -54,7 +54,7 @@ pub use model::{
 #[doc(hidden)]
 pub use postgres::SELL_ONE;
 pub use postgres::{
-    Accepted, Change, MigrateError, OnAccepted, PgInventory, Stats, Strategy, migrate,
+    Accepted, Change, MigrateError, OnAccepted, PgInventory, Refusals, Stats, Strategy, migrate,
 };
 #[doc(hidden)]
 pub use statements::statements;

@@ -39,7 +39,7 @@ use crate::{RetryPolicy, Version, postgres::Work};
 use checkout::Sale;
 use cleanup::{Holds, Keys, Orders, clean_up};
 use executor::Executor;
-pub use hook::{Accepted, Change, OnAccepted};
+pub use hook::{Accepted, Change, OnAccepted, Refusals};
 use ledger::{audit, feed, movements, report};
 pub use migrate::{MigrateError, migrate};
 use orders::{doubt::Doubt, returns};

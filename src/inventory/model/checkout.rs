@@ -1,7 +1,9 @@
+use std::any::Any;
+
 #[cfg(doc)]
 use super::ErrorKind;
 use super::{
-    Error, Line, Money, Order, OrderId, Product, ReservationId, Shortage, line,
+    Error, Line, Money, Order, OrderId, Product, ReservationId, Shortage, context::Context, line,
     order_status::OrderStatus, product::check_optional,
 };
 use crate::{Version, Versioned};
@@ -31,6 +33,7 @@ pub struct Checkout {
     pub(crate) key: Option<String>,
     pub(crate) reservation: Option<ReservationId>,
     pub(crate) lines: Vec<Line>,
+    pub(crate) context: Context,
 }
 
 impl Checkout {
@@ -51,6 +54,7 @@ impl Checkout {
             key: None,
             reservation: None,
             lines: line::merge("checkout", lines)?,
+            context: Context::default(),
         })
     }
 
@@ -104,6 +108,31 @@ impl Checkout {
     #[must_use]
     pub const fn with_order_id(mut self, id: OrderId) -> Self {
         self.id = id;
+        self
+    }
+
+    /// Sets a value of the host's that the hook receives by
+    /// [`Accepted::context`](crate::inventory::Accepted::context): its cart, its delivery address. A second value
+    /// replaces the first.
+    ///
+    /// The value is not part of the request. It is neither compared nor stored, clones share it, and the `Debug`
+    /// text shows only whether there is one. A replayed order calls no hook, so its value is not used. An
+    /// inventory without a [hook](crate::inventory::PgInventory::with_hook), such as
+    /// [`MemoryInventory`](crate::inventory::MemoryInventory), does not use it.
+    ///
+    /// ```
+    /// use optilock::inventory::{Checkout, Line, Quantity, Sku};
+    ///
+    /// struct Address(String);
+    ///
+    /// let cart = Checkout::new([Line::new(Sku::new("clay-pot")?, Quantity::ONE)])?;
+    /// let sent = cart.clone().with_context(Address("Calle 7".to_owned()));
+    /// assert_eq!(sent, cart); // the same request
+    /// # Ok::<(), optilock::inventory::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_context<T: Any + Send + Sync>(mut self, value: T) -> Self {
+        self.context = Context::of(value);
         self
     }
 

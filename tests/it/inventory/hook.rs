@@ -1,8 +1,10 @@
 //! The hook of a host, which runs in the transaction of each accepted checkout.
 
 mod accepted;
+mod context;
 mod delivery;
 mod dropped;
 mod host_transaction;
+mod many;
 mod outbox;
 mod refused;

@@ -110,7 +110,7 @@ pub(super) async fn accept(
             row.try_get("new_reserved")?,
         ));
     }
-    let accepted = Accepted::new(order, changes);
+    let accepted = Accepted::of(order, changes, &request.context);
     hook.call(conn, &accepted).await?;
     Ok(accepted.order)
 }
