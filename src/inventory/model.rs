@@ -4,6 +4,7 @@ pub(crate) mod adjustment;
 pub(crate) mod audit;
 pub(crate) mod checkout;
 pub(crate) mod cleanup;
+pub(crate) mod context;
 pub(crate) mod error;
 pub(crate) mod feed;
 pub(crate) mod hold;

@@ -1,25 +1,21 @@
 //! The job of requests that change stock: one statement writes many of them, also of different kinds.
 
+mod answers;
 mod attempt;
+mod batch;
 mod changes;
 mod known;
 mod plan;
 mod read;
 pub(super) mod request;
 pub(super) mod sql;
+mod trace;
 mod write;
 
-use std::{
-    ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-};
+use std::sync::{Arc, atomic::AtomicBool};
 
-use super::job::{Direct, Job, Keys, Verdict, Written};
+use super::job::{Direct, Job, Keys, Written};
 use crate::{
-    Class,
     inventory::{
         model::Error,
         postgres::{
@@ -28,10 +24,10 @@ use crate::{
             reservations::{self, reserve},
         },
     },
-    postgres::{BoxFuture, Lease, OfSqlx, Work},
+    postgres::{BoxFuture, Lease, Work},
 };
 
-use attempt::FailedBatch;
+use batch::Batch;
 use known::Memory;
 use request::{Answer, Request};
 
@@ -135,93 +131,5 @@ impl Stock {
                 made.map(Answer::Order)
             }
         }
-    }
-}
-
-/// A batch while it is written.
-struct Batch<'a> {
-    stock: &'a Stock,
-    requests: Vec<&'a Request>,
-    verdicts: Vec<Option<Verdict<Answer>>>,
-    blocked: bool,
-}
-
-impl<'a> Batch<'a> {
-    fn new(stock: &'a Stock, requests: &'a [Arc<Request>]) -> Self {
-        Self {
-            stock,
-            requests: requests.iter().map(|request| &**request).collect(),
-            verdicts: requests.iter().map(|_| None).collect(),
-            blocked: false,
-        }
-    }
-
-    /// Writes all requests by one statement. If the database refuses their data, by two statements of half of
-    /// them, and so on: a request that is refused fails alone.
-    async fn write(mut self, conn: &mut Option<Lease>) -> Written<Answer> {
-        let mut parts = vec![0..self.requests.len()];
-        while let Some(part) = parts.pop() {
-            if let Some(middle) = self.write_part(conn, part.clone()).await {
-                parts.extend([middle..part.end, part.start..middle]);
-            }
-        }
-        let verdicts = self.verdicts.into_iter();
-        let undecided = || Verdict::Bypass { in_doubt: false };
-        Written {
-            verdicts: verdicts.map(|it| it.unwrap_or_else(undecided)).collect(),
-            blocked: self.blocked,
-        }
-    }
-
-    /// Writes a part of the requests. Returns where to divide it if their data was refused.
-    async fn write_part(&mut self, conn: &mut Option<Lease>, part: Range<usize>) -> Option<usize> {
-        let requests = &self.requests[part.clone()];
-        // Two attempts are planned from known facts; the third one locks the rows.
-        for number in 1..=3 {
-            let answers = if number < 3 {
-                let careful = number > 1 || self.stock.careful.load(Relaxed);
-                attempt::planned(self.stock, conn, requests, careful).await
-            } else {
-                *conn = None;
-                attempt::locked(self.stock, requests).await
-            };
-            match answers {
-                Ok(Some(answers)) => {
-                    for (index, answer) in answers {
-                        self.verdicts[part.start + index] = Some(Verdict::Final(Ok(answer)));
-                    }
-                    return None;
-                }
-                Ok(None) => {}
-                Err(FailedBatch { error, sent }) => {
-                    if let Some(mut lease) = conn.take() {
-                        lease.recover(error.error.refusal()).await;
-                    }
-                    match error.class {
-                        // Most likely an id or a key that is taken, and more of them may follow.
-                        Class::Conflict => self.stock.careful.store(true, Relaxed),
-                        Class::Unknown => {
-                            for index in sent {
-                                let doubt = self.requests[part.start + index].doubt();
-                                doubt.into_iter().for_each(orders::doubt::Doubt::lose);
-                                let in_doubt = Verdict::Bypass { in_doubt: true };
-                                self.verdicts[part.start + index] = Some(in_doubt);
-                            }
-                            return None;
-                        }
-                        _ if error.error.is_lock_timeout() => {
-                            self.blocked = true;
-                            self.verdicts[part].fill_with(|| Some(Verdict::Again));
-                            return None;
-                        }
-                        Class::Permanent if part.len() > 1 && error.error.is_refused_row() => {
-                            return Some(part.start + part.len() / 2);
-                        }
-                        _ => return None,
-                    }
-                }
-            }
-        }
-        None
     }
 }

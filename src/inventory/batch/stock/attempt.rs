@@ -2,53 +2,83 @@
 
 use std::{collections::HashSet, sync::atomic::Ordering::Relaxed};
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
     Stock,
-    known::{Held, Known},
+    answers::{Answers, accepted, answers, facts_after},
+    known::Known,
     plan::{self, Outcome, Plan},
     read,
-    request::{Answer, Request},
+    request::Request,
+    trace::Trace,
     write::{self, Sent},
 };
 use crate::{
     Attempt, Class, Classify,
-    inventory::model::{Error, Hold, HoldState, Order, OrderLine, Reservation, Reserve},
+    inventory::{
+        model::Error,
+        postgres::{hook::BatchAnswer, orders::doubt::Doubt},
+    },
     postgres::{Failed, Lease, Work},
 };
 
-/// The answers to the requests that a batch made, each with the index of its request.
-pub(super) type Answers = Vec<(usize, Answer)>;
-
-/// The error of a batch, and the indexes of the requests that were sent.
-pub(super) struct FailedBatch {
-    pub(super) error: Failed<Error>,
-    pub(super) sent: Vec<usize>,
-}
-
-impl From<Error> for FailedBatch {
-    /// Converts an error from before anything was sent.
-    fn from(error: Error) -> Self {
-        let (error, sent) = (Failed::before_commit(error), Vec::new());
-        Self { error, sent }
-    }
-}
-
-/// Plans the batch from known facts and sends it. Returns `None` if a row has changed since.
+/// Plans the batch from known facts and sends it: in a transaction if the hook of the host runs with it. Returns
+/// `None` if a row has changed since.
 pub(super) async fn planned(
     stock: &Stock,
     conn: &mut Option<Lease>,
     requests: &[&Request],
     careful: bool,
-) -> Result<Option<Answers>, FailedBatch> {
-    let mut known = stock.memory.of(requests);
-    let conn = match conn {
+    trace: &Trace,
+) -> Result<Option<Answers>, Failed<Error>> {
+    let executor = stock.inventory.executor();
+    let lease = match conn {
         Some(conn) => conn,
-        None => conn.insert(stock.inventory.executor().acquire().await?),
+        None => conn.insert(executor.acquire().await?),
     };
+    let sells = |request: &&Request| matches!(request, Request::Checkout(_));
+    if stock.inventory.hook().is_some() && requests.iter().any(sells) {
+        let work: Work<'_, '_, _> =
+            &|conn, _| Box::pin(from_memory(stock, conn, requests, careful, trace));
+        let written = executor.locking_attempt_on(lease, Attempt::FIRST, work);
+        return written.await;
+    }
+    let written = from_memory(stock, lease, requests, careful, trace).await;
+    written.map_err(|error| {
+        let class = error.class();
+        Failed::new(error, class)
+    })
+}
+
+/// Locks the rows, plans the batch and writes it, in one transaction.
+pub(super) async fn locked(
+    stock: &Stock,
+    requests: &[&Request],
+    trace: &Trace,
+) -> Result<Option<Answers>, Failed<Error>> {
+    let work: Work<'_, '_, Result<Option<Answers>, Error>> = &|conn, _| {
+        Box::pin(async move {
+            let known = read::locked(conn, requests).await?;
+            let taken = read::taken(conn, requests).await?;
+            let plan = plan_of(requests, &known, &taken);
+            send(stock, conn, requests, &plan, trace).await
+        })
+    };
+    let executor = stock.inventory.executor();
+    executor.locking_attempt(Attempt::FIRST, work).await
+}
+
+async fn from_memory(
+    stock: &Stock,
+    conn: &mut PgConnection,
+    requests: &[&Request],
+    careful: bool,
+    trace: &Trace,
+) -> Result<Option<Answers>, Error> {
+    let mut known = stock.memory.of(requests);
     read::missing(conn, requests, &mut known).await?;
     let taken = if careful {
         read::taken(conn, requests).await?
@@ -58,40 +88,13 @@ pub(super) async fn planned(
     let plan = plan_of(requests, &known, &taken);
     // As if it were written: the next batch is planned before this one has its answer.
     stock.memory.learn(plan.after.clone());
-    let refused = indexes_without(&plan, requests.len());
-    stock.memory.forget(refused.map(|index| requests[index]));
-    let written = send(stock, conn, requests, &plan).await;
-    if careful && matches!(written, Ok(Some(_))) && taken.is_empty() {
+    let rejected = indexes_without(&plan, requests.len());
+    stock.memory.forget(rejected.map(|index| requests[index]));
+    let written = send(stock, conn, requests, &plan, trace).await;
+    if careful && taken.is_empty() && matches!(written, Ok(Some(_))) {
         stock.careful.store(false, Relaxed);
     }
-    written.map_err(|error| {
-        let class = error.class();
-        FailedBatch {
-            error: Failed::new(error, class),
-            sent: sent(&plan),
-        }
-    })
-}
-
-/// Locks the rows, plans the batch and writes it, in one transaction.
-pub(super) async fn locked(
-    stock: &Stock,
-    requests: &[&Request],
-) -> Result<Option<Answers>, FailedBatch> {
-    let work: Work<'_, '_, Result<Option<Answers>, Error>> = &|conn, _| {
-        Box::pin(async move {
-            let known = read::locked(conn, requests).await?;
-            let taken = read::taken(conn, requests).await?;
-            let plan = plan_of(requests, &known, &taken);
-            send(stock, conn, requests, &plan).await
-        })
-    };
-    let executor = stock.inventory.executor();
-    let written = executor.locking_attempt(Attempt::FIRST, work).await;
-    written.map_err(|error| FailedBatch {
-        error,
-        sent: (0..requests.len()).collect(),
-    })
+    written
 }
 
 /// Plans the requests whose ids and keys are not taken.
@@ -110,45 +113,66 @@ async fn send(
     conn: &mut PgConnection,
     requests: &[&Request],
     plan: &Plan<'_>,
+    trace: &Trace,
 ) -> Result<Option<Answers>, Error> {
-    let doubts = || {
-        let accepted = plan.accepted.iter();
-        accepted.filter_map(|it| Some((requests[it.index].doubt()?, &it.outcome)))
-    };
     if plan.changes.is_empty() {
         return Ok(Some(answers(plan, DateTime::UNIX_EPOCH)));
     }
-    for (doubt, outcome) in doubts() {
-        if let Outcome::Changed { before, .. } = outcome {
+    for it in &plan.accepted {
+        if let Outcome::Changed { before, .. } = &it.outcome
+            && let Some(doubt) = requests[it.index].doubt()
+        {
             doubt.send(*before);
         }
     }
-    let result = write::write(conn, &plan.changes).await;
-    if !matches!(&result, Err(error) if error.class() == Class::Unknown) {
-        for (doubt, _) in doubts() {
-            doubt.begin();
-        }
+    trace.send(sent(plan));
+    let written = written(stock, conn, plan, trace).await;
+    if !matches!(&written, Err(error) if error.class() == Class::Unknown) {
+        let doubts = plan.accepted.iter();
+        let doubts = doubts.filter_map(|it| requests[it.index].doubt());
+        doubts.for_each(Doubt::begin);
     }
-    match result {
-        Ok(Sent::Written { at, before }) => {
-            stock.memory.learn(facts_after(plan, before, at));
-            Ok(Some(answers(plan, at)))
-        }
-        Ok(Sent::Stale(before)) => {
-            forget(stock, requests, plan);
-            stock.memory.learn(before);
-            Ok(None)
-        }
-        Err(error) => {
-            forget(stock, requests, plan);
-            Err(error)
-        }
+    if !matches!(written, Ok(Some(_))) {
+        let planned = plan.accepted.iter();
+        stock.memory.forget(planned.map(|it| requests[it.index]));
     }
+    written
 }
 
-fn forget(stock: &Stock, requests: &[&Request], plan: &Plan<'_>) {
-    let planned = plan.accepted.iter();
-    stock.memory.forget(planned.map(|it| requests[it.index]));
+/// Sends the changes and asks the hook. After an error the transaction is rolled back, if there is one.
+async fn written(
+    stock: &Stock,
+    conn: &mut PgConnection,
+    plan: &Plan<'_>,
+    trace: &Trace,
+) -> Result<Option<Answers>, Error> {
+    let written = match write::write(conn, &plan.changes).await? {
+        Sent::Written(written) => written,
+        Sent::Stale(before) => {
+            stock.memory.learn(before);
+            return Ok(None);
+        }
+    };
+    let answers = answers(plan, written.at);
+    let hook = stock.inventory.hook();
+    if hook.is_some() {
+        let (asked, accepted) = accepted(plan, &answers, &written);
+        let answer = match &*accepted {
+            [] => BatchAnswer::Accepted,
+            _ => hook.call_many(conn, &accepted).await,
+        };
+        let error = match &answer {
+            BatchAnswer::Accepted => None,
+            BatchAnswer::TakenOut(_) => Some(Error::busy(None)),
+            BatchAnswer::Failed(failed) => Some(failed.error_of(accepted[0].order.id)),
+        };
+        if let Some(error) = error {
+            trace.refuse(answer, asked);
+            return Err(error);
+        }
+    }
+    stock.memory.learn(facts_after(plan, written));
+    Ok(Some(answers))
 }
 
 /// Returns the indexes of the requests that were sent.
@@ -161,86 +185,4 @@ fn sent(plan: &Plan<'_>) -> Vec<usize> {
 fn indexes_without(plan: &Plan<'_>, requests: usize) -> impl Iterator<Item = usize> {
     let accepted: HashSet<usize> = plan.accepted.iter().map(|it| it.index).collect();
     (0..requests).filter(move |index| !accepted.contains(index))
-}
-
-/// Returns the facts of the rows after the batch.
-fn facts_after(plan: &Plan<'_>, before: Known, at: DateTime<Utc>) -> Known {
-    let mut after = before;
-    for (sku, change) in &plan.changes.products {
-        if let Some(facts) = after.products.get_mut(*sku) {
-            facts.available += change.stock - change.reserved;
-            match facts.version.plus(change.changes) {
-                Some(version) => facts.version = version,
-                None => drop(after.products.remove(*sku)),
-            }
-        }
-    }
-    for (id, held) in &plan.after.reservations {
-        let mut held = held.clone();
-        extend(&mut held.reservation, plan, at);
-        held.as_of = at;
-        after.reservations.insert(*id, held);
-    }
-    for request in &plan.changes.reservations {
-        let held = Held {
-            reservation: made(request, at),
-            remaining: request.lines.iter().map(|(_, units)| units.get()).sum(),
-            as_of: at,
-        };
-        after.reservations.insert(request.id, held);
-    }
-    after
-}
-
-/// Moves the expiry of the holds that the batch extended.
-fn extend(reservation: &mut Reservation, plan: &Plan<'_>, at: DateTime<Utc>) {
-    for hold in &mut reservation.holds {
-        let changed = plan.changes.changed_holds.get(&(&hold.sku, reservation.id));
-        if let Some(change) = changed
-            && !change.extension.is_zero()
-        {
-            hold.expires_at = hold.expires_at.max(at + change.extension);
-        }
-    }
-}
-
-fn made(request: &Reserve, at: DateTime<Utc>) -> Reservation {
-    let holds = request.lines.iter();
-    let holds = holds.map(|(sku, units)| Hold::new(sku.clone(), *units, at + request.duration));
-    let mut reservation = Reservation::new(request.id, holds.collect(), at);
-    reservation.customer.clone_from(&request.customer);
-    reservation
-}
-
-fn answers(plan: &Plan<'_>, at: DateTime<Utc>) -> Answers {
-    let accepted = plan.accepted.iter();
-    let answered = accepted.filter_map(|it| Some((it.index, answer(&it.outcome, plan, at)?)));
-    answered.collect()
-}
-
-fn answer(outcome: &Outcome<'_>, plan: &Plan<'_>, at: DateTime<Utc>) -> Option<Answer> {
-    Some(match outcome {
-        Outcome::Sold { request, prices } => {
-            let lines = request.lines.iter().zip(prices);
-            let lines =
-                lines.map(|(line, price)| OrderLine::new(line.sku.clone(), line.quantity, *price));
-            // `None` for a total that is too large, which the plan has excluded.
-            let mut order = Order::new(request.id, lines.collect(), at)?;
-            order.customer.clone_from(&request.customer);
-            Answer::Order(order)
-        }
-        Outcome::Reserved(request) => Answer::Reservation(made(request, at)),
-        Outcome::Extended(held) => {
-            let mut reservation = held.reservation.clone();
-            extend(&mut reservation, plan, at);
-            for hold in &mut reservation.holds {
-                if hold.state == HoldState::Held && hold.expires_at <= at {
-                    hold.state = HoldState::Expired;
-                }
-            }
-            Answer::Reservation(reservation)
-        }
-        Outcome::Released => Answer::Released,
-        Outcome::Changed { after, .. } | Outcome::Replayed(after) => Answer::Order(after.clone()),
-    })
 }

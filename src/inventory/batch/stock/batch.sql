@@ -221,7 +221,7 @@ sums AS MATERIALIZED (
         pg_catalog.sum(pg_catalog.uuid_hash(m.order_id))
             /* mixed { */ FILTER (WHERE m.kind = 1 /* sale */) /* } */ AS sold_by
     FROM moved m)
-SELECT k.sku, k.stock - k.reserved AS available, CASE WHEN NOT k.retired THEN k.version END AS version,
+SELECT k.sku, k.stock, k.stock - k.reserved AS available, CASE WHEN NOT k.retired THEN k.version END AS version,
     k.price, k.currency, k.paused, pg_catalog.statement_timestamp() AS created_at,
     v.ok AND CASE
         WHEN NOT v.ok THEN false

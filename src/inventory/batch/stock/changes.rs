@@ -88,6 +88,8 @@ pub(super) struct Movement<'a> {
     pub(super) number: i64,
     /// The change of the stock up to and including this one.
     pub(super) stock: i64,
+    /// The change of the reserved units up to and including this one.
+    pub(super) reserved: i64,
     pub(super) order: Option<OrderId>,
     pub(super) reservation: Option<ReservationId>,
     pub(super) reason: Option<&'a str>,

@@ -193,13 +193,14 @@ impl<'a> Planner<'a> {
         change.changes += 1;
         change.stock += by.stock;
         change.reserved += by.reserved;
-        let (number, stock) = (change.changes, change.stock);
+        let (number, stock, reserved) = (change.changes, change.stock, change.reserved);
         self.changes.movements.push(Movement {
             sku: by.sku,
             kind: by.kind,
             delta: by.stock,
             number,
             stock,
+            reserved,
             order: by.order,
             reservation: by.reservation,
             reason: by.reason,

@@ -1,5 +1,7 @@
 //! Sends the changes of a batch as one statement.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Row};
 
@@ -15,14 +17,19 @@ use crate::{
 /// The result of a batch.
 pub(super) enum Sent {
     /// Every request of the plan is written.
-    Written {
-        /// The time of the statement, by the database's clock.
-        at: DateTime<Utc>,
-        /// The facts of the products before the batch, under their locks.
-        before: Known,
-    },
+    Written(Written),
     /// A row differs from the plan, and nothing is written.
     Stale(Known),
+}
+
+/// What the statement of a batch returned.
+pub(super) struct Written {
+    /// The time of the statement, by the database's clock.
+    pub(super) at: DateTime<Utc>,
+    /// The facts of the products before the batch, under their locks.
+    pub(super) before: Known,
+    /// The products' units on hand before the batch.
+    pub(super) stock: HashMap<Sku, i64>,
 }
 
 /// Sends the changes.
@@ -267,7 +274,12 @@ pub(super) async fn write(conn: &mut PgConnection, changes: &Changes<'_>) -> Res
     match rows.first() {
         Some(first) if first.try_get("ok")? => {
             let Time(at) = first.try_get("created_at")?;
-            Ok(Sent::Written { at, before })
+            let stock = rows.iter().filter_map(|row| {
+                let sku = row.try_get::<Option<Sku>, _>("sku").transpose()?;
+                Some(sku.and_then(|sku| Ok((sku, row.try_get("stock")?))))
+            });
+            let stock = stock.collect::<Result<_, sqlx::Error>>()?;
+            Ok(Sent::Written(Written { at, before, stock }))
         }
         _ => Ok(Sent::Stale(before)),
     }

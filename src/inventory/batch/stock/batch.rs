@@ -1,0 +1,196 @@
+//! A batch while it is written: its attempts, and what becomes of the requests that it could not make.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use super::{
+    Stock, attempt,
+    request::{Answer, Request},
+    trace::Trace,
+};
+use crate::{
+    Class, Classify,
+    inventory::{
+        batch::job::{Verdict, Written},
+        model::Error,
+        postgres::hook::{BatchAnswer, FailedCall, TakenOut},
+    },
+    postgres::{Failed, Lease, OfSqlx},
+};
+
+/// How often a part of a batch is written once more without the checkouts that the hook refused, before it is
+/// divided.
+const REFUSALS: u32 = 3;
+
+/// A batch while it is written.
+pub(super) struct Batch<'a> {
+    stock: &'a Stock,
+    requests: Vec<&'a Request>,
+    verdicts: Vec<Option<Verdict<Answer>>>,
+    blocked: bool,
+}
+
+/// Indexes of requests that are written together.
+type Part = Vec<usize>;
+
+/// How a part of a batch goes on after an attempt.
+enum Next {
+    Done,
+    /// Another attempt.
+    Again,
+    /// Half of the requests each.
+    Divide,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(stock: &'a Stock, requests: &'a [Arc<Request>]) -> Self {
+        Self {
+            stock,
+            requests: requests.iter().map(|request| &**request).collect(),
+            verdicts: requests.iter().map(|_| None).collect(),
+            blocked: false,
+        }
+    }
+
+    /// Writes all requests by one statement. If the database or the hook refuses some of them, by two statements
+    /// of half of them, and so on: a request that is refused fails alone.
+    pub(super) async fn write(mut self, conn: &mut Option<Lease>) -> Written<Answer> {
+        let mut parts: Vec<Part> = vec![(0..self.requests.len()).collect()];
+        while let Some(part) = parts.pop() {
+            if let Some(mut first) = self.write_part(conn, part).await {
+                let second = first.split_off(first.len() / 2);
+                parts.extend([second, first]);
+            }
+        }
+        let verdicts = self.verdicts.into_iter();
+        let undecided = || Verdict::Bypass { in_doubt: false };
+        Written {
+            verdicts: verdicts.map(|it| it.unwrap_or_else(undecided)).collect(),
+            blocked: self.blocked,
+        }
+    }
+
+    /// Writes a part of the requests. Returns what is left to divide.
+    async fn write_part(&mut self, conn: &mut Option<Lease>, mut part: Part) -> Option<Part> {
+        let (mut number, mut refusals) = (1, 0);
+        // Two attempts are planned from known facts; the third one locks the rows.
+        while number <= 3 && !part.is_empty() {
+            let requests: Vec<&Request> = part.iter().map(|index| self.requests[*index]).collect();
+            let trace = Trace::default();
+            let written = if number < 3 {
+                let careful = number > 1 || self.stock.careful.load(Relaxed);
+                attempt::planned(self.stock, conn, &requests, careful, &trace).await
+            } else {
+                *conn = None;
+                attempt::locked(self.stock, &requests, &trace).await
+            };
+            let failed = match written {
+                Ok(Some(answers)) => {
+                    for (index, answer) in answers {
+                        self.verdicts[part[index]] = Some(Verdict::Final(Ok(answer)));
+                    }
+                    return None;
+                }
+                Ok(None) => {
+                    number += 1;
+                    continue;
+                }
+                Err(failed) => failed,
+            };
+            if let Some((answer, asked)) = trace.hook() {
+                let asked: Vec<usize> = asked.into_iter().map(|index| part[index]).collect();
+                match answer {
+                    BatchAnswer::TakenOut(refused) => {
+                        let refused = self.take_out(refused, &asked);
+                        part.retain(|index| !refused.contains(index));
+                        refusals += 1;
+                        if refusals >= REFUSALS && part.len() > 1 {
+                            return Some(part);
+                        }
+                        continue;
+                    }
+                    BatchAnswer::Failed(failed) => self.fail(&failed, &asked),
+                    BatchAnswer::Accepted => {}
+                }
+                return None;
+            }
+            match self.after(conn, &part, failed, &trace).await {
+                Next::Again => number += 1,
+                Next::Divide => return Some(part),
+                Next::Done => return None,
+            }
+        }
+        None
+    }
+
+    /// Decides how a part goes on after an error of the database.
+    async fn after(
+        &mut self,
+        conn: &mut Option<Lease>,
+        part: &[usize],
+        failed: Failed<Error>,
+        trace: &Trace,
+    ) -> Next {
+        let error = &failed.error;
+        if let Some(mut lease) = conn.take()
+            && lease.recover(error.refusal()).await
+        {
+            // It has prepared its statements again, after a change of the schema.
+            *conn = Some(lease);
+            return Next::Again;
+        }
+        match failed.class {
+            Class::Conflict => {
+                // Most likely an id or a key that is taken, and more of them may follow.
+                self.stock.careful.store(true, Relaxed);
+                Next::Again
+            }
+            Class::Unknown => {
+                for index in trace.sent().into_iter().map(|index| part[index]) {
+                    if let Some(doubt) = self.requests[index].doubt() {
+                        doubt.lose();
+                    }
+                    self.verdicts[index] = Some(Verdict::Bypass { in_doubt: true });
+                }
+                Next::Done
+            }
+            _ if error.is_lock_timeout() => {
+                self.blocked = true;
+                for index in part {
+                    self.verdicts[*index] = Some(Verdict::Again);
+                }
+                Next::Done
+            }
+            Class::Permanent if part.len() > 1 && error.is_refused_row() => Next::Divide,
+            _ => Next::Done,
+        }
+    }
+
+    /// Answers the checkouts that the hook refused, and returns their indexes.
+    fn take_out(&mut self, refused: Vec<TakenOut>, asked: &[usize]) -> Vec<usize> {
+        let mut indexes = Vec::with_capacity(refused.len());
+        for TakenOut { index, error } in refused {
+            let index = asked[index];
+            indexes.push(index);
+            self.verdicts[index] = Some(match error.class() {
+                Class::Permanent => Verdict::Final(Err(error)),
+                // Attempted again, as without a batch.
+                _ => Verdict::Bypass { in_doubt: false },
+            });
+        }
+        indexes
+    }
+
+    /// Answers the checkouts of a call of the hook that failed with an unknown outcome. After another error they
+    /// run one by one.
+    fn fail(&mut self, failed: &FailedCall, asked: &[usize]) {
+        if failed.class() != Class::Unknown {
+            return;
+        }
+        for index in asked {
+            if let Request::Checkout(request) = self.requests[*index] {
+                let error = failed.error_of(request.id);
+                self.verdicts[*index] = Some(Verdict::Final(Err(error)));
+            }
+        }
+    }
+}
