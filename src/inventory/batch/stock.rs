@@ -7,6 +7,7 @@ mod changes;
 mod known;
 mod plan;
 mod read;
+mod refuse;
 pub(super) mod request;
 pub(super) mod sql;
 mod trace;

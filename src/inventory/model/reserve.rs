@@ -3,7 +3,8 @@ use std::time::Duration;
 #[cfg(doc)]
 use super::ErrorKind;
 use super::{
-    Error, Quantity, Reservation, ReservationId, Sku, line::merge_units, product::check_optional,
+    Error, Quantity, Reservation, ReservationId, Shortage, Sku, checkout::Facts, line::merge_units,
+    product::check_optional,
 };
 
 /// A request to hold units for a buyer during the payment: all lines or none, for a limited time.
@@ -103,6 +104,35 @@ impl Reserve {
         check_duration(self.duration)
     }
 
+    /// Judges the request by what is `found` of its products, one per line: returns whether it has to wait until
+    /// expired holds are ended, or why it is refused. The one place where a reservation is judged.
+    ///
+    /// The first reason of this order is returned: a missing product, a paused one, every short line.
+    pub(crate) fn judge(&self, found: &[Option<Available>]) -> Result<bool, Error> {
+        let mut known = Vec::with_capacity(self.lines.len());
+        for (line, found) in self.lines.iter().zip(found) {
+            known.push((line, found.ok_or_else(|| Error::no_product(&line.0))?));
+        }
+        for ((sku, _), found) in &known {
+            if found.paused {
+                return Err(Error::product_paused(sku.clone()));
+            }
+        }
+        let (mut short, mut behind) = (Vec::new(), false);
+        for ((sku, quantity), found) in known {
+            let obtainable = found.units + found.expired;
+            behind |= found.units < quantity.get();
+            if obtainable < quantity.get() {
+                short.push(Shortage::new(sku.clone(), *quantity, obtainable));
+            }
+        }
+        if short.is_empty() {
+            Ok(behind)
+        } else {
+            Err(Error::insufficient_stock(short))
+        }
+    }
+
     /// Returns the answer when the id or the key is taken: the existing reservation, if the same request
     /// created it.
     pub(crate) fn replay(&self, mut stored: Reservation) -> Result<Reservation, Error> {
@@ -118,6 +148,25 @@ impl Reserve {
         }
         stored.replayed = true;
         Ok(stored)
+    }
+}
+
+/// What a reservation can take of a product.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Available {
+    pub(crate) units: i64,
+    /// Units in expired holds that were not ended yet.
+    pub(crate) expired: i64,
+    pub(crate) paused: bool,
+}
+
+impl From<&Facts> for Available {
+    fn from(facts: &Facts) -> Self {
+        Self {
+            units: facts.available,
+            expired: facts.expired,
+            paused: facts.paused,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::{
-    Stock, attempt,
+    Stock, attempt, refuse,
     request::{Answer, Request},
     trace::Trace,
 };
@@ -61,11 +61,36 @@ impl<'a> Batch<'a> {
                 parts.extend([second, first]);
             }
         }
+        self.refuse(conn).await;
         let verdicts = self.verdicts.into_iter();
         let undecided = || Verdict::Bypass { in_doubt: false };
         Written {
             verdicts: verdicts.map(|it| it.unwrap_or_else(undecided)).collect(),
             blocked: self.blocked,
+        }
+    }
+
+    /// Answers the requests that can't be made. What is still undecided bypasses the queue.
+    async fn refuse(&mut self, conn: &mut Option<Lease>) {
+        let may_be_refused =
+            |request| matches!(request, &Request::Checkout(_) | &Request::Reserve(_));
+        let open = 0..self.requests.len();
+        let open = open.filter(|index| self.verdicts[*index].is_none());
+        let open: Vec<usize> = open
+            .filter(|index| may_be_refused(self.requests[*index]))
+            .collect();
+        let (Some(lease), false) = (conn.as_mut(), open.is_empty()) else {
+            return;
+        };
+        let requests: Vec<&Request> = open.iter().map(|index| self.requests[*index]).collect();
+        match refuse::refused(lease, &requests).await {
+            Ok(refused) => {
+                for (index, error) in refused {
+                    self.verdicts[open[index]] = Some(Verdict::Final(Err(error)));
+                }
+            }
+            // The plain statements of the inventory find out why.
+            Err(_) => *conn = None,
         }
     }
 

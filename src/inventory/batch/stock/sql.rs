@@ -16,5 +16,6 @@ statements! {
     pub(super) const PRODUCTS = "products.sql";
     pub(super) const RESERVATIONS = "reservations.sql";
     pub(super) const TAKEN = "taken.sql";
+    pub(super) const AVAILABLE = "available.sql";
     pub(super) const LOCK = "lock.sql";
 }

@@ -9,13 +9,8 @@ use super::{
 use crate::{
     RetryPolicy,
     inventory::{
-        model::{Error, Quantity, Reservation, Reserve, Shortage, Sku},
-        postgres::{
-            executor::Executor,
-            orders::micros,
-            row::{impossible, wrote},
-            sql,
-        },
+        model::{Error, Reservation, Reserve, Sku, reserve::Available},
+        postgres::{executor::Executor, orders::micros, row::wrote, sql},
     },
 };
 
@@ -82,7 +77,7 @@ impl Request for Reserve {
         if let Some(stored) = known(conn, self).await? {
             return self.replay(stored).map(Piece::Done);
         }
-        if judge(&rows)? {
+        if self.judge(&found(&rows)?)? {
             Ok(Piece::Behind(expiry))
         } else {
             let (entity, id) = (Reservation::ENTITY, self.id);
@@ -120,33 +115,17 @@ async fn known(conn: &mut PgConnection, request: &Reserve) -> Result<Option<Rese
     super::row::reservation(&rows.map_err(Error::before)?)
 }
 
-/// Returns whether a line is available only when expired holds are ended, or why not all lines are available.
-fn judge(rows: &[PgRow]) -> Result<bool, Error> {
-    let mut known = Vec::with_capacity(rows.len());
-    for row in rows {
-        let (sku, asked): (Sku, i64) = (row.try_get("sku")?, row.try_get("quantity")?);
-        let Some(available) = row.try_get::<Option<i64>, _>("available")? else {
-            return Err(Error::no_product(&sku));
+/// Returns what was found of the product of each line; `None` for a missing one.
+fn found(rows: &[PgRow]) -> Result<Vec<Option<Available>>, Error> {
+    let found = rows.iter().map(|row| {
+        let Some(units) = row.try_get("available")? else {
+            return Ok(None);
         };
-        known.push((row, sku, asked, available));
-    }
-    for (row, sku, ..) in &known {
-        if row.try_get("paused")? {
-            return Err(Error::product_paused(sku.clone()));
-        }
-    }
-    let (mut short, mut behind) = (Vec::new(), false);
-    for (row, sku, asked, available) in known {
-        let obtainable = available + row.try_get::<i64, _>("expired")?;
-        behind |= available < asked;
-        if obtainable < asked {
-            let asked = Quantity::new(asked).map_err(impossible)?;
-            short.push(Shortage::new(sku, asked, obtainable));
-        }
-    }
-    if short.is_empty() {
-        Ok(behind)
-    } else {
-        Err(Error::insufficient_stock(short))
-    }
+        Ok(Some(Available {
+            units,
+            expired: row.try_get("expired")?,
+            paused: row.try_get("paused")?,
+        }))
+    });
+    found.collect()
 }
