@@ -5,14 +5,19 @@ use std::time::Duration;
 use optilock::{
     Version,
     inventory::{
-        Adjustment, Checkout, Line, NewProduct, Page, Product, ReservationId, Reserve,
-        ReturnRequest,
+        Adjustment, BatchOptions, BatchedInventory, Checkout, Line, NewProduct, Page, PgInventory,
+        Product, ReservationId, Reserve, ReturnRequest,
     },
 };
 use uuid::Uuid;
 
 use super::fixture::{Fixture, Setup};
 use crate::support::goods::{pesos, stock, units};
+
+/// Returns an inventory that writes every request by the statements of batches.
+pub fn batched(shop: &PgInventory) -> BatchedInventory {
+    BatchedInventory::new(shop.clone(), BatchOptions::new().always())
+}
 
 /// Returns the pot of the setup, as it was read at this version.
 pub fn pot(fixture: &Fixture, version: i64) -> Product {

@@ -12,7 +12,7 @@ use super::{
         },
         Status::{Cancelled, Failed, Paid, Pending},
     },
-    requests::{adjustment, age, at, back, cart, keyed, longest, new, page, pot, reserve},
+    requests::{adjustment, age, at, back, batched, cart, keyed, longest, new, page, pot, reserve},
 };
 use crate::support::goods::stock;
 
@@ -181,4 +181,33 @@ pub const OPERATIONS: &[Operation] = operations! {
     audit "" @ Reserved => unchanged,
         |shop, _fixture| done(shop.audit().await),
         in |shop, tx, _fixture| done(shop.audit_in(tx).await);
+    checkout "batched" @ Stocked
+        => "mug 9-0 [8:10 1:-1], order 0 v1 key [mug:1 pot:2], pot 8-0 [8:10 1:-2]",
+        |shop, fixture| done(batched(shop).checkout(keyed(fixture)).await);
+    checkout "batched, from a reservation" @ Reserved
+        => "hold mug:1 0 s1, hold pot:2 0 s1, mug 9-0 [8:10 4:0 1:-1], order 0 v1 [mug:1 pot:2], pot 8-0 [8:10 4:0 1:-2]",
+        |shop, fixture| done(batched(shop).checkout(cart(fixture, 2, 1).with_reservation(fixture.reservation)).await);
+    checkout "batched, past expired holds" @ ExpiredHolds
+        => "mug 10-0 [8:10 4:0 4:0], order 0 v1 [pot:2], pot 8-0 [8:10 4:0 4:0 1:-2]",
+        |shop, fixture| done(batched(shop).checkout(cart(fixture, 2, 0)).await);
+    mark_paid "batched" @ Ordered(Pending) => "mug 9-0 [8:10 1:-1], order 2 v2 key [mug:1 pot:2], pot 8-0 [8:10 1:-2]",
+        |shop, fixture| done(batched(shop).mark_paid(fixture.order).await);
+    mark_payment_failed "batched" @ Ordered(Pending)
+        => "mug 9-0 [8:10 1:-1], order 1 v2 key [mug:1 pot:2], pot 8-0 [8:10 1:-2]",
+        |shop, fixture| done(batched(shop).mark_payment_failed(fixture.order).await);
+    cancel "batched" @ Ordered(Failed)
+        => "mug 10-0 [8:10 1:-1 2:1], order 3 v2 key [mug:1 pot:2], pot 10-0 [8:10 1:-2 2:2]",
+        |shop, fixture| done(batched(shop).cancel(fixture.order, "late").await);
+    return_items "batched" @ Ordered(Paid)
+        => "mug 9-0 [8:10 1:-1], order 2 v2 key [mug:1 pot:2-1], pot 9-0 [8:10 1:-2 11:1], return 1",
+        |shop, fixture| done(batched(shop).return_items(back(fixture)).await);
+    reserve "batched" @ Stocked
+        => "hold mug:1 1 s0, hold pot:2 2 s0, mug 10-1 [8:10 4:0], pot 10-2 [8:10 4:0]",
+        |shop, fixture| done(batched(shop).reserve(reserve(fixture)).await);
+    extend "batched" @ Reserved
+        => "hold mug:1 1 s0 long, hold pot:2 2 s0 long, mug 10-1 [8:10 4:0], pot 10-2 [8:10 4:0]",
+        |shop, fixture| done(batched(shop).extend(fixture.reservation, longest(fixture, 7_200)).await);
+    release "batched" @ Reserved
+        => "hold mug:1 1 s2, hold pot:2 2 s2, mug 10-0 [8:10 4:0 10:0], pot 10-0 [8:10 4:0 10:0]",
+        |shop, fixture| done(batched(shop).release(fixture.reservation).await);
 };
