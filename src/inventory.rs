@@ -48,8 +48,8 @@ pub use model::{
     Currency, Discrepancy, DiscrepancyKind, Error, ErrorKind, Exhausted, FeedPosition, Hold,
     HoldState, InvalidValue, Kpi, KpiKind, Line, Money, Movement, MovementFeed, MovementKind,
     NegativeStock, NewProduct, Order, OrderFilter, OrderId, OrderLine, OrderStatus, OrderStep,
-    Page, PriceChange, Product, Quantity, Report, Reservation, ReservationId, Reserve,
-    ReturnRequest, Shortage, Sku, Stock, UnpaidOrder,
+    OutboxEntry, OutboxFeed, OutboxPosition, Page, PriceChange, Product, Quantity, Report,
+    Reservation, ReservationId, Reserve, ReturnRequest, Shortage, Sku, Stock, UnpaidOrder,
 };
 #[doc(hidden)]
 pub use postgres::SELL_ONE;

@@ -36,7 +36,8 @@ use store::Store;
 /// An [`Inventory`] in memory, with the same answers as [`PgInventory`](crate::inventory::PgInventory).
 ///
 /// For tests and demonstrations of host applications: its data ends with the process. One lock guards it, so
-/// operations never conflict.
+/// operations never conflict. Hooks and the outbox belong to a database: it has neither, and ignores the
+/// [context](Checkout::with_context) of a checkout.
 #[derive(Debug, Default)]
 pub struct MemoryInventory {
     store: Mutex<Store>,

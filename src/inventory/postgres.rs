@@ -9,6 +9,7 @@ mod in_transaction;
 mod ledger;
 mod migrate;
 pub(crate) mod orders;
+mod outbox;
 mod products;
 pub(crate) mod reservations;
 pub(crate) mod row;
@@ -40,6 +41,7 @@ use checkout::Sale;
 use cleanup::{Holds, Keys, Orders, clean_up};
 use executor::Executor;
 pub use hook::{Accepted, Change, OnAccepted, Refusals};
+use hook::{Effects, Hook};
 use ledger::{audit, feed, movements, report};
 pub use migrate::{MigrateError, migrate};
 use orders::{doubt::Doubt, returns};
@@ -85,7 +87,7 @@ pub use strategy::Strategy;
 pub struct PgInventory {
     executor: Executor,
     strategy: Strategy,
-    hook: hook::Hook,
+    effects: Effects,
     cleanup_rate_limit: Option<u32>,
     traffic: Arc<Traffic>,
 }
@@ -100,7 +102,7 @@ impl PgInventory {
         Self {
             executor: Executor::new(pool),
             strategy: Strategy::default(),
-            hook: hook::Hook::default(),
+            effects: Effects::default(),
             cleanup_rate_limit: Some(20_000),
             traffic: Arc::default(),
         }
@@ -134,8 +136,39 @@ impl PgInventory {
     /// Sets a hook that runs for every accepted checkout, in its transaction; also for
     /// [`checkout_in`](Self::checkout_in). A sale then takes several round trips.
     pub fn with_hook(mut self, hook: Arc<dyn OnAccepted>) -> Self {
-        self.hook = hook::Hook(Some(hook));
+        self.effects.hook = Hook(Some(hook));
         self.executor.prove_transactions();
+        self
+    }
+
+    /// Writes every accepted checkout into the outbox, from which [`outbox_since`](Self::outbox_since) reads it; also
+    /// those by [`checkout_in`](Self::checkout_in). Off by default.
+    ///
+    /// The entry is written by the statement of the sale, which takes one insert more and no further round trip:
+    /// it is stored if and only if the order is. A replayed order has the entry of its first checkout. No other step
+    /// of an order writes one: neither payment nor cancellation, expiry, [`revive`] or a return.
+    ///
+    /// Every entry stays until [`acknowledge_outbox`](Self::acknowledge_outbox) deletes it, and every process that
+    /// sells has to be set to the same. The tables are those of migration 4; a role that does not own them needs
+    /// `INSERT` and `SELECT` on `optilock.outbox` to sell, and also `UPDATE` and `DELETE` to acknowledge.
+    ///
+    /// ```no_run
+    /// use optilock::inventory::{Error, OutboxPosition, PgInventory};
+    ///
+    /// # async fn doc(pool: sqlx::PgPool) -> Result<(), Error> {
+    /// let shop = PgInventory::new(pool).with_outbox();
+    /// // .. checkouts, and in a task of its own:
+    /// let page = shop.outbox_since(&OutboxPosition::START, 100).await?;
+    /// for entry in &page.entries {
+    ///     println!("order {} of {}", entry.order.id, entry.order.total); // .. publish it ..
+    /// }
+    /// shop.acknowledge_outbox(&page.next).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// [`revive`]: crate::inventory::Inventory::revive
+    pub const fn with_outbox(mut self) -> Self {
+        self.effects.outbox = true;
         self
     }
 
@@ -183,8 +216,9 @@ impl PgInventory {
         &self.executor
     }
 
-    pub(crate) const fn hook(&self) -> &hook::Hook {
-        &self.hook
+    /// Returns the effects of its checkouts, under the name by which batches ask whether there are any.
+    pub(crate) const fn hook(&self) -> &Effects {
+        &self.effects
     }
 
     pub(crate) fn traffic(&self) -> &Traffic {
@@ -195,7 +229,7 @@ impl PgInventory {
         Sale {
             executor: &self.executor,
             strategy: self.strategy,
-            hook: &self.hook,
+            effects: &self.effects,
             request,
         }
     }

@@ -11,6 +11,7 @@ mod migrate;
 mod model;
 mod operations;
 pub mod orders;
+mod outbox;
 mod products;
 mod regressions;
 pub mod reservations;

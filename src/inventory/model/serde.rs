@@ -5,7 +5,9 @@ use serde::{
     de::{Error as _, Unexpected},
 };
 
-use super::{Currency, FeedPosition, Money, OrderId, Quantity, ReservationId, Sku, Stock};
+use super::{
+    Currency, FeedPosition, Money, OrderId, OutboxPosition, Quantity, ReservationId, Sku, Stock,
+};
 
 /// Implements serialization as text.
 macro_rules! text {
@@ -27,7 +29,7 @@ macro_rules! text {
     )*};
 }
 
-text! { Sku Currency OrderId ReservationId FeedPosition }
+text! { Sku Currency OrderId ReservationId FeedPosition OutboxPosition }
 
 /// Implements serialization as a number.
 macro_rules! number {

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::{
     executor::Call,
-    hook::Hook,
+    hook::Effects,
     orders,
     reservations::expiry::{self, Expiry},
 };
@@ -113,11 +113,11 @@ impl Sale<'_> {
 /// Makes a checkout in the caller's transaction, which commits it.
 pub(crate) async fn in_transaction(
     conn: &mut PgConnection,
-    hook: &Hook,
+    effects: &Effects,
     policy: &RetryPolicy,
     request: &Checkout,
 ) -> Result<Order, Error> {
     let since = Instant::now();
-    let first = decided::decide(conn, hook, request, Expiry::new()).await?;
-    expiry::until_decided(conn, policy, since, first, &Decision { hook, request }).await
+    let first = decided::decide(conn, effects, request, Expiry::new()).await?;
+    expiry::until_decided(conn, policy, since, first, &Decision { effects, request }).await
 }

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod batch_answer;
+mod effects;
 mod refusals;
 mod unfinished_sale;
 
@@ -17,6 +18,7 @@ use crate::inventory::model::{BoxError, Error};
 pub use accepted::{Accepted, Change};
 #[allow(unused_imports, reason = "for batches")]
 pub(crate) use batch_answer::{BatchAnswer, FailedCall, TakenOut};
+pub(crate) use effects::Effects;
 pub use refusals::Refusals;
 pub(crate) use unfinished_sale::UnfinishedSale;
 

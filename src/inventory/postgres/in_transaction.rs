@@ -180,13 +180,13 @@ impl PgInventory {
         request: &Checkout,
     ) -> Result<Order, Error> {
         request.check()?;
-        if !self.hook.is_some() {
-            return checkout::in_transaction(conn, &self.hook, self.executor.policy(), request)
+        if !self.effects.hook.is_some() {
+            return checkout::in_transaction(conn, &self.effects, self.executor.policy(), request)
                 .await;
         }
         let sale = UnfinishedSale::begin(conn, request.id).await?;
         let sold =
-            checkout::in_transaction(conn, &self.hook, self.executor.policy(), request).await;
+            checkout::in_transaction(conn, &self.effects, self.executor.policy(), request).await;
         let ended = match &sold {
             Ok(_) => sale.finish(conn).await,
             Err(_) => sale.undo(conn).await,

@@ -35,6 +35,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "pauses and feed",
         include_str!("../../../migrations/0003_pauses_and_feed.sql"),
     ),
+    (
+        4,
+        "outbox",
+        include_str!("../../../migrations/0004_outbox.sql"),
+    ),
 ];
 
 /// Errors returned by [`migrate`].

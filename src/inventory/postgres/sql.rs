@@ -17,7 +17,8 @@
 //!
 //! Locks are taken in one order: existing orders, by id; the reservation; products by SKU, retired ones
 //! included; the holds of those products, by SKU and reservation. Rows that the request itself inserts come
-//! after the products.
+//! after the products. Entries of the outbox, by transaction and order, are locked by the statement that deletes
+//! them, and by no other.
 //!
 //! A number of an order's status, a hold's state or a movement's kind is followed by a comment with its name.
 
@@ -25,16 +26,18 @@ pub(crate) mod checkout;
 pub(crate) mod cleanup;
 pub(crate) mod ledger;
 pub(crate) mod orders;
+pub(crate) mod outbox;
 pub(crate) mod products;
 pub(crate) mod reservations;
 pub(crate) mod statement;
 
 /// The statements of this folder, by module.
-pub(crate) const ALL: [(&str, &[statement::Statement]); 6] = [
+pub(crate) const ALL: [(&str, &[statement::Statement]); 7] = [
     ("checkout", checkout::ALL),
     ("cleanup", cleanup::ALL),
     ("ledger", ledger::ALL),
     ("orders", orders::ALL),
+    ("outbox", outbox::ALL),
     ("products", products::ALL),
     ("reservations", reservations::ALL),
 ];

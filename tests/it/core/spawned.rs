@@ -7,8 +7,8 @@ use optilock::{
     Conflict, RetryPolicy, Version,
     inventory::{
         Adjustment, BatchOptions, BatchedInventory, Error, FeedPosition, Inventory,
-        MemoryInventory, OrderFilter, OrderId, OrderStep, Page, PgInventory, Quantity, Reserve,
-        ReturnRequest,
+        MemoryInventory, OrderFilter, OrderId, OrderStep, OutboxPosition, Page, PgInventory,
+        Quantity, Reserve, ReturnRequest,
     },
     migrate,
     postgres::{self, Bulk, TransactOptions, transact, transact_with},
@@ -80,6 +80,14 @@ async fn every_inventory_runs_in_a_spawned_task() {
         .await
         .unwrap()
         .unwrap();
+    let reader = shop.clone().with_outbox();
+    tokio::spawn(async move {
+        let page = reader.outbox_since(&OutboxPosition::START, 5).await?;
+        reader.acknowledge_outbox(&page.next).await
+    })
+    .await
+    .unwrap()
+    .unwrap();
     tokio::spawn(call_all_methods(Arc::new(shop)))
         .await
         .unwrap();
@@ -141,6 +149,8 @@ async fn operations_in_transaction_run_in_a_spawned_task() {
             shop.release_in(tx, held).await?;
             shop.movements_in(tx, &pot, &Page::first(5)).await?;
             shop.movements_since_in(tx, &FeedPosition::START, 5).await?;
+            let page = shop.outbox_since_in(tx, &OutboxPosition::START, 5).await?;
+            shop.acknowledge_outbox_in(tx, &page.next).await?;
             shop.audit_in(tx).await?;
             shop.retire_product_in(tx, &pot, Version::new(version.get() + 7).unwrap())
                 .await

@@ -6,5 +6,5 @@ mod delivery;
 mod dropped;
 mod host_transaction;
 mod many;
-mod outbox;
+pub mod outbox;
 mod refused;

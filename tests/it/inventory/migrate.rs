@@ -10,7 +10,7 @@ use optilock::{
 use tokio::task::JoinSet;
 
 use crate::{
-    support::db::{Db, assert_balanced, pool_options},
+    support::db::{Db, assert_balanced, order_count, pool_options},
     support::goods::{add, cart},
 };
 
@@ -59,6 +59,42 @@ async fn a_database_of_an_older_version_is_migrated() {
     let sales: i64 = sqlx::query_scalar(sales).fetch_one(&db.pool).await.unwrap();
     assert_eq!(sales, 0);
     assert_usable(&db).await;
+}
+
+/// The database is at the migration before the outbox, and processes of that version sell meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_outbox_is_added_to_a_database_with_orders() {
+    let db = Db::new().await;
+    let downgrade = "DROP TABLE optilock.outbox;
+        DELETE FROM optilock._sqlx_migrations WHERE version = 4";
+    sqlx::raw_sql(downgrade).execute(&db.pool).await.unwrap();
+    let plain = PgInventory::new(db.pool.clone());
+    let shop = plain.clone().with_outbox();
+    add(&plain, "mug", 9).await;
+    add(&plain, "pot", 9).await;
+    plain.checkout(cart(&[("pot", 1)])).await.unwrap();
+    for request in [cart(&[("pot", 1)]), cart(&[("mug", 1), ("pot", 1)])] {
+        let refused = shop.checkout(request).await.unwrap_err();
+        let source = std::error::Error::source(&refused).unwrap().to_string();
+        assert!(source.contains("optilock.outbox"), "{source}");
+    }
+    // A transaction that sells while the migration runs is not waited for.
+    let mut open = db.pool.begin().await.unwrap();
+    let request = cart(&[("mug", 1), ("pot", 1)]);
+    plain.checkout_in(&mut open, &request).await.unwrap();
+    migrate(&db.pool).await.unwrap();
+    open.commit().await.unwrap();
+    // Orders from before have no entry.
+    plain.checkout(cart(&[("pot", 1)])).await.unwrap();
+    let order = shop.checkout(cart(&[("mug", 1)])).await.unwrap();
+    let entries: Vec<sqlx::types::Uuid> =
+        sqlx::query_scalar("SELECT order_id FROM optilock.outbox")
+            .fetch_all(&db.pool)
+            .await
+            .unwrap();
+    assert_eq!(entries, [order.id.uuid()]);
+    assert_eq!(order_count(&db.pool).await, 4);
+    assert_balanced(&db.pool).await;
 }
 
 /// The migrator of the host keeps its own history table.

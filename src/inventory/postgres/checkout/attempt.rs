@@ -48,27 +48,31 @@ impl Sale<'_> {
         let Self {
             executor,
             strategy,
-            hook,
+            effects,
             request,
         } = self;
         let way = self.way(call, attempt);
         // Facts of a lost race are fresh only if no delay followed.
         let known = call.state.facts.take().filter(|_| attempt.number() == 2);
         let (known, carried) = (known.as_deref(), call.state.expiry.as_ref());
-        let decision = &Decision { hook, request };
+        let decision = &Decision { effects, request };
         let work: Work<'_, '_, _> = &|conn, _| {
             Box::pin(async move {
                 let before = carried.cloned().unwrap_or_else(Expiry::new);
                 let attempted = match way {
-                    Way::Guarded => guarded::sell(conn, hook, request).await?.into(),
-                    Way::Compared => compared::sell(conn, hook, request, known).await?,
-                    Way::Together => decided::decide(conn, hook, request, before).await?.into(),
+                    Way::Guarded => guarded::sell(conn, effects, request).await?.into(),
+                    Way::Compared => compared::sell(conn, effects, request, known).await?,
+                    Way::Together => decided::decide(conn, effects, request, before)
+                        .await?
+                        .into(),
                     Way::Locked => {
                         let looks = request.reservation.is_none() && carried.is_none();
                         if looks && strategy == Strategy::Pessimistic {
                             decided::judge_locked(conn, request).await?;
                         }
-                        decided::decide(conn, hook, request, before).await?.into()
+                        decided::decide(conn, effects, request, before)
+                            .await?
+                            .into()
                     }
                 };
                 match attempted {
@@ -81,7 +85,7 @@ impl Sale<'_> {
             })
         };
         let mut lease = executor.acquire().await?;
-        let attempted = if way == Way::Locked || hook.is_some() {
+        let attempted = if way == Way::Locked || effects.hook.is_some() {
             executor
                 .locking_attempt_on(&mut lease, attempt, work)
                 .await?

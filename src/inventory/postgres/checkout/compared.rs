@@ -12,13 +12,13 @@ use crate::{
     Conflict, Version, Versioned,
     inventory::{
         model::{Checkout, Error, Order, Product, checkout::Facts},
-        postgres::{hook::Hook, orders, reservations::expiry::Expiry},
+        postgres::{hook::Effects, orders, reservations::expiry::Expiry},
     },
 };
 
 pub(super) async fn sell(
     conn: &mut PgConnection,
-    hook: &Hook,
+    effects: &Effects,
     request: &Checkout,
     known: Option<&[Option<Facts>]>,
 ) -> Result<Attempted, Error> {
@@ -27,7 +27,7 @@ pub(super) async fn sell(
         None => {
             let (read, taken) = facts::glance(conn, request).await?;
             if taken {
-                return replay(conn, hook, request).await;
+                return replay(conn, effects, request).await;
             }
             read
         }
@@ -35,28 +35,30 @@ pub(super) async fn sell(
     if request.judge(&read).is_err() {
         // Unless holds have expired, or the order exists.
         let (all, taken) = facts::all(conn, request).await?;
-        let piece = guarded::refused_or_behind(conn, hook, request, &all, taken).await?;
+        let piece = guarded::refused_or_behind(conn, effects, request, &all, taken).await?;
         return Ok(piece.into());
     }
     let versions = read.iter().map(|facts| facts.map(|facts| facts.version));
     let found = if let [_] = request.lines.as_slice() {
         let version = versions.into_iter().next().flatten();
-        let sold = sell::one(request, version).fetch_all(&mut *conn).await;
+        let sold = sell::one(effects, request, version)
+            .fetch_all(&mut *conn)
+            .await;
         let sold = sold.map_err(|error| Error::of_several(error, Order::ENTITY, request.id))?;
         if !sold.is_empty() {
-            return sell::accept(conn, hook, request, &sold)
+            return sell::accept(conn, effects, request, &sold)
                 .await
                 .map(Attempted::Made);
         }
         let (found, taken) = facts::glance(conn, request).await?;
         if taken {
-            return replay(conn, hook, request).await;
+            return replay(conn, effects, request).await;
         }
         found
     } else {
         let versions = versions.map(|version| version.map(Version::get));
-        let rows = sell::many(conn, request, &versions.collect::<Vec<_>>()).await?;
-        if let Some(order) = sell::made(conn, hook, request, &rows).await? {
+        let rows = sell::many(conn, effects, request, &versions.collect::<Vec<_>>()).await?;
+        if let Some(order) = sell::made(conn, effects, request, &rows).await? {
             return Ok(Attempted::Made(order));
         }
         if let Some(stored) = orders::known(conn, request).await? {
@@ -98,13 +100,13 @@ pub(super) async fn sell(
 
 async fn replay(
     conn: &mut PgConnection,
-    hook: &Hook,
+    effects: &Effects,
     request: &Checkout,
 ) -> Result<Attempted, Error> {
     match orders::known(conn, request).await? {
         Some(stored) => request.replay(stored).map(Attempted::Made),
         // The key was forgotten in between.
-        None => decided::decide(conn, hook, request, Expiry::new())
+        None => decided::decide(conn, effects, request, Expiry::new())
             .await
             .map(Attempted::from),
     }

@@ -8,7 +8,7 @@ use crate::{
     inventory::{
         model::{Checkout, Error, Order},
         postgres::{
-            hook::Hook,
+            hook::Effects,
             orders, reservations,
             reservations::expiry::{Expiry, Piece},
             sql,
@@ -19,7 +19,7 @@ use crate::{
 /// Checks the reservation of the checkout, and decides.
 pub(super) async fn decide(
     conn: &mut PgConnection,
-    hook: &Hook,
+    effects: &Effects,
     request: &Checkout,
     expiry: Expiry,
 ) -> Result<Piece<Order>, Error> {
@@ -32,7 +32,7 @@ pub(super) async fn decide(
             return unless_known(conn, request, refusal).await;
         }
     }
-    behind(conn, hook, request, expiry).await
+    behind(conn, effects, request, expiry).await
 }
 
 /// Returns the refusal, unless another call of this request created the order in between.
@@ -50,7 +50,7 @@ async fn unless_known(
 /// Decides, or returns that the request needs units of expired holds.
 pub(super) async fn behind(
     conn: &mut PgConnection,
-    hook: &Hook,
+    effects: &Effects,
     request: &Checkout,
     expiry: Expiry,
 ) -> Result<Piece<Order>, Error> {
@@ -58,8 +58,8 @@ pub(super) async fn behind(
         let version = line.version.map(Version::get);
         version.map(|version| version + expiry.raised(&line.sku))
     });
-    let rows = sell::many(conn, request, &expected.collect::<Vec<_>>()).await?;
-    if let Some(order) = sell::made(conn, hook, request, &rows).await? {
+    let rows = sell::many(conn, effects, request, &expected.collect::<Vec<_>>()).await?;
+    if let Some(order) = sell::made(conn, effects, request, &rows).await? {
         return Ok(Piece::Done(order));
     }
     // A second look in a later snapshot: another call of this request may have taken the last unit.

@@ -4,14 +4,14 @@ use super::decided;
 use crate::inventory::{
     model::{Checkout, Error, Order, ReservationId},
     postgres::{
-        hook::Hook,
+        hook::Effects,
         reservations::expiry::{Expiry, Needed, Piece, Request},
     },
 };
 
 /// A checkout whose preconditions hold, except that it needs units of expired holds.
 pub(super) struct Decision<'a> {
-    pub(super) hook: &'a Hook,
+    pub(super) effects: &'a Effects,
     pub(super) request: &'a Checkout,
 }
 
@@ -33,6 +33,6 @@ impl Request for Decision<'_> {
     }
 
     async fn decide(&self, conn: &mut PgConnection, expiry: Expiry) -> Result<Piece<Order>, Error> {
-        decided::behind(conn, self.hook, self.request, expiry).await
+        decided::behind(conn, self.effects, self.request, expiry).await
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     inventory::{
         model::{Checkout, Error, Order, checkout::Facts},
         postgres::{
-            hook::Hook,
+            hook::Effects,
             reservations::expiry::{Expiry, Piece},
         },
     },
@@ -17,25 +17,27 @@ use crate::{
 
 pub(super) async fn sell(
     conn: &mut PgConnection,
-    hook: &Hook,
+    effects: &Effects,
     request: &Checkout,
 ) -> Result<Piece<Order>, Error> {
     let line = &request.lines[0]; // a checkout has at least one line
-    let sold = sell::one(request, line.version).fetch_all(&mut *conn).await;
+    let sold = sell::one(effects, request, line.version)
+        .fetch_all(&mut *conn)
+        .await;
     let sold = sold.map_err(|error| Error::of_several(error, Order::ENTITY, request.id))?;
     if !sold.is_empty() {
-        return sell::accept(conn, hook, request, &sold)
+        return sell::accept(conn, effects, request, &sold)
             .await
             .map(Piece::Done);
     }
     let (facts, taken) = facts::all(conn, request).await?;
-    refused_or_behind(conn, hook, request, &facts, taken).await
+    refused_or_behind(conn, effects, request, &facts, taken).await
 }
 
 /// Decides after a statement that wrote nothing, by facts that were read since.
 pub(super) async fn refused_or_behind(
     conn: &mut PgConnection,
-    hook: &Hook,
+    effects: &Effects,
     request: &Checkout,
     facts: &[Option<Facts>],
     taken: bool,
@@ -47,5 +49,5 @@ pub(super) async fn refused_or_behind(
         }
     }
     // The stock came back between the two statements, or the order exists: decide under the lock.
-    decided::decide(conn, hook, request, Expiry::new()).await
+    decided::decide(conn, effects, request, Expiry::new()).await
 }

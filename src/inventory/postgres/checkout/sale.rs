@@ -1,6 +1,6 @@
 use crate::inventory::{
     model::Checkout,
-    postgres::{executor::Executor, hook::Hook, strategy::Strategy},
+    postgres::{executor::Executor, hook::Effects, strategy::Strategy},
 };
 
 /// A checkout with the settings of its inventory.
@@ -8,6 +8,6 @@ use crate::inventory::{
 pub(crate) struct Sale<'a> {
     pub(crate) executor: &'a Executor,
     pub(crate) strategy: Strategy,
-    pub(crate) hook: &'a Hook,
+    pub(crate) effects: &'a Effects,
     pub(crate) request: &'a Checkout,
 }

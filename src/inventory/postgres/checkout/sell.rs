@@ -12,7 +12,7 @@ use crate::{
     inventory::{
         model::{Checkout, Error, Order, OrderLine},
         postgres::{
-            hook::{Accepted, Change, Hook},
+            hook::{Accepted, Change, Effects},
             row::{money, wrote},
             sql,
             types::Time,
@@ -22,12 +22,17 @@ use crate::{
 
 /// Returns the statement that sells the only line of `request`, if its product is at `version`. It returns no row
 /// if it sells nothing.
-pub(super) fn one(
-    request: &Checkout,
+pub(super) fn one<'a>(
+    effects: &Effects,
+    request: &'a Checkout,
     version: Option<Version>,
-) -> Query<'_, Postgres, PgArguments> {
+) -> Query<'a, Postgres, PgArguments> {
     let line = &request.lines[0]; // a checkout has at least one line
-    sqlx::query(sql::checkout::SELL_ONE)
+    let sell = match effects.outbox {
+        true => sql::checkout::SELL_ONE_OUTBOX,
+        false => sql::checkout::SELL_ONE,
+    };
+    sqlx::query(sell)
         .bind(line.sku.as_str())
         .bind(line.quantity.get())
         .bind(version)
@@ -43,6 +48,7 @@ pub(super) fn one(
 /// found.
 pub(super) async fn many(
     conn: &mut PgConnection,
+    effects: &Effects,
     request: &Checkout,
     versions: &[Option<i64>],
 ) -> Result<Vec<PgRow>, Error> {
@@ -54,9 +60,11 @@ pub(super) async fn many(
     let currencies: Vec<Option<String>> = lines
         .map(|line| line.price.map(|price| price.currency().to_string()))
         .collect();
-    let sell = match request.reservation {
-        Some(_) => sql::checkout::SELL_HELD,
-        None => sql::checkout::SELL_MANY,
+    let sell = match (request.reservation, effects.outbox) {
+        (None, false) => sql::checkout::SELL_MANY,
+        (None, true) => sql::checkout::SELL_MANY_OUTBOX,
+        (Some(_), false) => sql::checkout::SELL_HELD,
+        (Some(_), true) => sql::checkout::SELL_HELD_OUTBOX,
     };
     let sell = sqlx::query(sell)
         .bind(skus(request))
@@ -78,12 +86,12 @@ pub(super) async fn many(
 /// Returns the order that [`many`] created, if it did.
 pub(super) async fn made(
     conn: &mut PgConnection,
-    hook: &Hook,
+    effects: &Effects,
     request: &Checkout,
     rows: &[PgRow],
 ) -> Result<Option<Order>, Error> {
     if wrote(rows)? {
-        accept(conn, hook, request, rows).await.map(Some)
+        accept(conn, effects, request, rows).await.map(Some)
     } else {
         Ok(None)
     }
@@ -92,12 +100,12 @@ pub(super) async fn made(
 /// Returns the order of a new sale after the host's hook has run.
 pub(super) async fn accept(
     conn: &mut PgConnection,
-    hook: &Hook,
+    effects: &Effects,
     request: &Checkout,
     rows: &[PgRow],
 ) -> Result<Order, Error> {
     let order = order(request, rows)?;
-    if !hook.is_some() {
+    if !effects.hook.is_some() {
         return Ok(order);
     }
     let mut changes = Vec::with_capacity(rows.len());
@@ -111,7 +119,7 @@ pub(super) async fn accept(
         ));
     }
     let accepted = Accepted::of(order, changes, &request.context);
-    hook.call(conn, &accepted).await?;
+    effects.hook.call(conn, &accepted).await?;
     Ok(accepted.order)
 }
 

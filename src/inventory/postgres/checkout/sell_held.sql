@@ -1,6 +1,6 @@
 -- Sells several lines from a reservation, all or none.
 --
--- $1 to $8 and the answer as in sell_many.sql, $9 reservation.
+-- $1 to $8, the answer and the slots as in sell_many.sql, $9 reservation.
 --
 -- The row of the reservation is locked first: the second of two checkouts from it must see what the first
 -- one took. The units of a hold are sold once, whether or not the hold has expired. Columns of `judged`:
@@ -82,7 +82,7 @@ ledger AS (
     INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id, reservation_id, moved_at)
     SELECT p.sku, p.version, 1 /* sale */::smallint, - t.quantity, p.stock, o.id, $9::uuid, p.updated_at
     FROM new_order o, changed p JOIN target t ON t.sku = p.sku
-    RETURNING sku, version, kind, delta, stock_after, order_id)
+    RETURNING sku, version, kind, delta, stock_after, order_id) /* outbox: none */
 SELECT j.sku, j.stock - j.reserved + j.live AS available, j.unexpired AS held, j.live, j.version, j.price,
     j.currency, j.paused, t.version AS new_version, t.stock AS new_stock, t.reserved AS new_reserved,
     pg_catalog.statement_timestamp() AS created_at,
@@ -143,6 +143,7 @@ SELECT j.sku, j.stock - j.reserved + j.live AS available, j.unexpired AS held, j
                     WHERE m.kind = 1 /* sale */ AND m.order_id = $6::uuid
                 ) = (SELECT pg_catalog.count(*) FROM target)
             ) IS NOT TRUE THEN ('optilock.suppressed.movements ' || j.quantity::text)::boolean
+            /* outbox stored: not asked */
             ELSE true
         END
         ELSE false

@@ -7,6 +7,8 @@
 -- insert was suppressed.
 --
 -- sell_held.sql is the same for a checkout from a reservation.
+--
+-- Slots of the variant that also writes the outbox: `outbox`, `outbox stored`.
 WITH requested AS MATERIALIZED (
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[])
         AS requested (sku, quantity, version, price, currency)),
@@ -55,7 +57,7 @@ ledger AS (
     INSERT INTO optilock.movements (sku, version, kind, delta, stock_after, order_id, reservation_id, moved_at)
     SELECT p.sku, p.version, 1 /* sale */::smallint, - t.quantity, p.stock, o.id, NULL::uuid, p.updated_at
     FROM new_order o, changed p JOIN target t ON t.sku = p.sku
-    RETURNING sku, version, kind, delta, stock_after, order_id)
+    RETURNING sku, version, kind, delta, stock_after, order_id) /* outbox: none */
 SELECT j.sku, j.stock - j.reserved + j.live AS available, j.unexpired AS held, j.live, j.version, j.price,
     j.currency, j.paused, t.version AS new_version, t.stock AS new_stock, t.reserved AS new_reserved,
     pg_catalog.statement_timestamp() AS created_at,
@@ -97,6 +99,7 @@ SELECT j.sku, j.stock - j.reserved + j.live AS available, j.unexpired AS held, j
                     WHERE m.kind = 1 /* sale */ AND m.order_id = $6::uuid
                 ) = (SELECT pg_catalog.count(*) FROM target)
             ) IS NOT TRUE THEN ('optilock.suppressed.movements ' || j.quantity::text)::boolean
+            /* outbox stored: not asked */
             ELSE true
         END
         ELSE false

@@ -12,6 +12,8 @@
 -- much as the assertion of the other statements, which takes a tenth of the statement's time. The
 -- statement has no subqueries: a transaction that waited for the row would set up each of them again
 -- while it holds the lock.
+--
+-- Slots of the variant that also writes the outbox: `outbox`, `outbox stored`, `movements stored`, `with outbox`.
 WITH changed AS (
     UPDATE optilock.products p
     SET stock = p.stock - $2::bigint, version = p.version + 1,
@@ -43,12 +45,12 @@ ledger AS (
     FROM new_lines l, changed p
     WHERE l.order_id = $7::uuid AND l.sku = p.sku AND l.quantity = $2::bigint AND l.price = p.price
         AND l.returned = 0
-    RETURNING sku, version, kind, delta, stock_after, order_id)
+    RETURNING sku, version, kind, delta, stock_after, order_id) /* outbox: none */
 SELECT p.price, p.currency, p.version AS new_version, p.stock AS new_stock, p.reserved AS new_reserved,
     pg_catalog.statement_timestamp() AS created_at,
     CASE
         WHEN m.sku = p.sku AND m.version = p.version AND m.delta = - $2::bigint AND m.stock_after = p.stock
-            AND m.kind = 1 /* sale */ AND m.order_id = $7::uuid THEN true
+            AND m.kind = 1 /* sale */ AND m.order_id = $7::uuid /* outbox stored: not asked */ THEN true
         ELSE ('optilock.suppressed.' || CASE
             WHEN (p.as_expected) IS NOT TRUE THEN 'products'
             WHEN (
@@ -60,7 +62,8 @@ SELECT p.price, p.currency, p.version AS new_version, p.stock AS new_stock, p.re
                 l.order_id = $7::uuid AND l.sku = p.sku AND l.quantity = $2::bigint AND l.price = p.price
                 AND l.returned = 0
             ) IS NOT TRUE THEN 'order_lines'
-            ELSE 'movements'
+            /* movements stored: the rest */ ELSE 'movements'
         END || ' ' || p.version::text)::boolean
     END AS stored
-FROM changed p LEFT JOIN new_order o ON true LEFT JOIN new_lines l ON true LEFT JOIN ledger m ON true;
+FROM changed p LEFT JOIN new_order o ON true LEFT JOIN new_lines l ON true /* with outbox: none */
+LEFT JOIN ledger m ON true;

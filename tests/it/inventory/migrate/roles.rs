@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use optilock::{
-    inventory::{Inventory, MigrateError, PgInventory},
+    Class, Classify,
+    inventory::{Error, Inventory, MigrateError, OutboxPosition, PgInventory},
     migrate,
     sqlx::{self, AssertSqlSafe, Connection, Executor, PgConnection},
 };
@@ -85,6 +86,49 @@ async fn a_role_without_ddl_privileges_can_use_the_inventory() {
                 .unwrap_err()
                 .is_insufficient_stock()
         );
+    })
+    .await;
+}
+
+/// The outbox needs privileges of its own, and the error names what is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_without_privileges_on_the_outbox_gets_an_error_that_names_it() {
+    let db = Db::new().await;
+    as_role(&db, async |pool, role| {
+        let grant = async |grant: &str| {
+            let grant = AssertSqlSafe(format!("GRANT {grant} TO {role}"));
+            db.pool.execute(grant).await.unwrap();
+        };
+        grant("USAGE ON SCHEMA optilock").await;
+        grant("SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA optilock").await;
+        let revoke = AssertSqlSafe(format!("REVOKE ALL ON optilock.outbox FROM {role}"));
+        db.pool.execute(revoke).await.unwrap();
+        let plain = PgInventory::new(pool.clone());
+        let shop = plain.clone().with_outbox();
+        add(&shop, "mug", 9).await;
+        add(&shop, "pot", 9).await;
+        let assert_named = |error: Error| {
+            assert_eq!((error.code(), error.http_status()), ("database", 500));
+            assert_eq!(error.class(), Class::Permanent);
+            assert!(error.to_string().contains("lacks a privilege"), "{error}");
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(source.contains("outbox"), "{source}");
+        };
+        for request in [cart(&[("pot", 1)]), cart(&[("mug", 1), ("pot", 1)])] {
+            assert_named(shop.checkout(request).await.unwrap_err());
+        }
+        plain.checkout(cart(&[("pot", 1)])).await.unwrap();
+        let start = OutboxPosition::START;
+        assert_named(shop.outbox_since(&start, 9).await.unwrap_err());
+        grant("SELECT, INSERT ON optilock.outbox").await;
+        shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+        shop.checkout(cart(&[("mug", 1), ("pot", 1)]))
+            .await
+            .unwrap();
+        shop.outbox_since(&start, 9).await.unwrap();
+        assert_named(shop.acknowledge_outbox(&start).await.unwrap_err());
+        grant("UPDATE, DELETE ON optilock.outbox").await;
+        shop.acknowledge_outbox(&start).await.unwrap();
     })
     .await;
 }

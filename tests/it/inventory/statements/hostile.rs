@@ -12,7 +12,9 @@ mod versioned_rows;
 use std::sync::Arc;
 
 use optilock::{
-    inventory::{BatchOptions, BatchedInventory, FeedPosition, Inventory, PgInventory},
+    inventory::{
+        BatchOptions, BatchedInventory, FeedPosition, Inventory, OutboxPosition, PgInventory,
+    },
     migrate,
     sqlx::{self, PgPool},
 };
@@ -61,6 +63,11 @@ async fn no_hostile_code_is_called() {
         }
         let hooked = shop.clone().with_hook(Arc::new(IdleHook));
         run_all("hook", &hooked, &direct, &db.pool, &mut failures).await;
+        for strategy in STRATEGIES {
+            let shop = shop.clone().with_strategy(strategy).with_outbox();
+            let label = format!("{strategy:?} with the outbox");
+            run_all(&label, &shop, &direct, &db.pool, &mut failures).await;
+        }
         for (label, options) in [
             ("BatchedInventory", BatchOptions::new()),
             ("batches", BatchOptions::new().always()),
@@ -72,6 +79,10 @@ async fn no_hostile_code_is_called() {
         add(&direct, "pot", 50).await;
         let feed = shop.movements_since(&FeedPosition::START, 10).await;
         failures.note("feed", feed);
+        let outbox = shop.outbox_since(&OutboxPosition::START, 10).await;
+        failures.note("outbox", outbox);
+        let acknowledged = shop.acknowledge_outbox(&OutboxPosition::START).await;
+        failures.note("acknowledge", acknowledged);
         let mut transaction = pool.begin().await.unwrap();
         let hooked = hooked
             .checkout_in(&mut transaction, &cart(&[("pot", 1)]))

@@ -56,8 +56,8 @@ pub enum Operation {
 
 use Operation::{Batch, Expiring, Extend, FromReservation, Many, One, Release};
 
-/// Returns the table, the event and the fault of each write of an operation.
-pub fn writes(operation: Operation) -> Vec<(&'static str, &'static str, Fault)> {
+/// Returns the table, the event and the fault of each write of an operation, with or without the outbox.
+pub fn writes(operation: Operation, outbox: bool) -> Vec<(&'static str, &'static str, Fault)> {
     use Fault::{Altered, Swallowed};
     let mut all = Vec::new();
     let mut add = |table, event, alterations: &[&'static str]| {
@@ -92,6 +92,10 @@ pub fn writes(operation: Operation) -> Vec<(&'static str, &'static str, Fault)> 
         );
         add("order_lines", "INSERT", &["price = 7", "quantity = 7"]);
     }
+    if sells && outbox {
+        let alterations = ["transaction_id = 7", "order_id = gen_random_uuid()"];
+        add("outbox", "INSERT", &alterations);
+    }
     match operation {
         Operation::Reserve => {
             add("reservations", "INSERT", &["remaining = 7"]);
@@ -118,7 +122,7 @@ pub async fn stored(pool: &PgPool) -> String {
         (SELECT string_agg(h::text, ' ' ORDER BY h) FROM optilock.holds h),
         (SELECT string_agg(r::text, ' ' ORDER BY id) FROM optilock.reservations r),
         (SELECT count(*) FROM optilock.orders WHERE status <> 4), (SELECT count(*) FROM optilock.order_lines),
-        (SELECT count(*) FROM optilock.movements))";
+        (SELECT count(*) FROM optilock.movements), (SELECT count(*) FROM optilock.outbox))";
     sqlx::query_scalar(all).fetch_one(pool).await.unwrap()
 }
 

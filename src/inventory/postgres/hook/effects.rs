@@ -1,0 +1,16 @@
+use super::Hook;
+
+/// What an accepted checkout does besides writing its order, its lines and its movements.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) hook: Hook,
+    /// Whether the statement of the sale also writes an entry of the outbox.
+    pub(crate) outbox: bool,
+}
+
+impl Effects {
+    /// Returns whether there are any: a statement that knows none of them must not make the sale.
+    pub(crate) const fn is_some(&self) -> bool {
+        self.hook.is_some() || self.outbox
+    }
+}
