@@ -216,8 +216,8 @@ impl PgInventory {
         &self.executor
     }
 
-    /// Returns the effects of its checkouts, under the name by which batches ask whether there are any.
-    pub(crate) const fn hook(&self) -> &Effects {
+    /// Returns the effects of its checkouts.
+    pub(crate) const fn effects(&self) -> &Effects {
         &self.effects
     }
 

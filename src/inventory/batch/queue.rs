@@ -113,7 +113,7 @@ impl Queue {
         }
         // A batch has neither reservations nor hooks.
         let must_bypass = request.reservation.is_some()
-            || self.inventory.hook().is_some()
+            || self.inventory.effects().is_some()
             || state.direct_until.is_some_and(|end| Instant::now() < end);
         let uncontended = || {
             let room = state.queued.is_empty() && state.direct.len() < Self::MAX_DIRECT;

@@ -40,7 +40,7 @@ pub(super) async fn planned(
         None => conn.insert(executor.acquire().await?),
     };
     let sells = |request: &&Request| matches!(request, Request::Checkout(_));
-    if stock.inventory.hook().is_some() && requests.iter().any(sells) {
+    if stock.inventory.effects().hook.is_some() && requests.iter().any(sells) {
         let work: Work<'_, '_, _> =
             &|conn, _| Box::pin(from_memory(stock, conn, requests, careful, trace));
         let written = executor.locking_attempt_on(lease, Attempt::FIRST, work);
@@ -146,7 +146,8 @@ async fn written(
     plan: &Plan<'_>,
     trace: &Trace,
 ) -> Result<Option<Answers>, Error> {
-    let written = match write::write(conn, &plan.changes).await? {
+    let effects = stock.inventory.effects();
+    let written = match write::write(conn, &plan.changes, effects.outbox).await? {
         Sent::Written(written) => written,
         Sent::Stale(before) => {
             stock.memory.learn(before);
@@ -154,7 +155,7 @@ async fn written(
         }
     };
     let answers = answers(plan, written.at);
-    let hook = stock.inventory.hook();
+    let hook = &effects.hook;
     if hook.is_some() {
         let (asked, accepted) = accepted(plan, &answers, &written);
         let answer = match &*accepted {

@@ -20,6 +20,8 @@
 -- $48 units; return requests $49 ids, $50 orders, $51 arrays of SKUs and $52 of quantities as texts,
 -- $53 reasons.
 --
+-- Slots of the variants that also write the outbox: `outbox`, `outbox stored`.
+--
 -- Returns one row per product with its facts under the lock, before the batch, or one row without a product.
 -- `ok` tells whether the batch was written.
 --
@@ -287,6 +289,7 @@ SELECT k.sku, k.stock, k.stock - k.reserved AS available, CASE WHEN NOT k.retire
                     (SELECT (movements, deltas, versions, stocks, skus, orders) FROM sums)
                 FROM ledger m)
         ) IS NOT TRUE THEN ('optilock.suppressed.movements ' || v.transaction_id::text)::boolean
+        /* outbox stored: not asked */
         ELSE true
     END AS ok
 FROM verified v LEFT JOIN locked k ON true;

@@ -33,7 +33,11 @@ pub(super) struct Written {
 }
 
 /// Sends the changes.
-pub(super) async fn write(conn: &mut PgConnection, changes: &Changes<'_>) -> Result<Sent, Error> {
+pub(super) async fn write(
+    conn: &mut PgConnection,
+    changes: &Changes<'_>,
+    outbox: bool,
+) -> Result<Sent, Error> {
     let mixed = changes.is_mixed();
     let products = changes.products.values();
     let prices = || products.clone().map(|it| it.price);
@@ -41,7 +45,7 @@ pub(super) async fn write(conn: &mut PgConnection, changes: &Changes<'_>) -> Res
     orders.sort_by(|a, b| a.insert_order().cmp(&b.insert_order()));
     let requests = || orders.iter().map(|order| order.request);
     let movements = &changes.movements;
-    let query = sqlx::query(if mixed { sql::MIXED } else { sql::SALES })
+    let query = sqlx::query(sql::batch(mixed, outbox))
         .bind(
             changes
                 .products
