@@ -65,6 +65,11 @@ const DISCREPANCIES: &str = "
     WHERE r.remaining <> (SELECT coalesce(sum(h.held), 0) FROM optilock.holds h
         WHERE h.reservation_id = r.id AND h.state IN (0, 3))
     UNION ALL
+    SELECT 'entry without an order: ' || e.order_id FROM optilock.outbox e
+    WHERE NOT EXISTS (SELECT FROM optilock.orders o WHERE o.id = e.order_id AND o.status <> 4)
+    UNION ALL
+    SELECT 'order with two entries: ' || order_id FROM optilock.outbox GROUP BY order_id HAVING count(*) > 1
+    UNION ALL
     SELECT 'unfinished sale: ' || order_id FROM optilock.unfinished_sales";
 
 /// Returns what does not balance.
@@ -91,6 +96,6 @@ pub async fn assert_balanced(pool: &PgPool, cell: &str) {
 pub async fn clear(pool: &PgPool) {
     const CLEAR: &str =
         "TRUNCATE optilock.products, optilock.orders, optilock.order_lines, optilock.holds,
-        optilock.movements, optilock.reservations, optilock.returns";
+        optilock.movements, optilock.reservations, optilock.returns, optilock.outbox";
     sqlx::raw_sql(CLEAR).execute(pool).await.unwrap();
 }

@@ -24,6 +24,8 @@ pub enum Setup {
     Paused,
     /// An order of two pots and a mug, an hour old, in this state.
     Ordered(Status),
+    /// The same order, unpaid, with its entry in the outbox.
+    Announced,
     /// A cancelled order of two pots and a mug; two expired reservations hold everything.
     CancelledBehindExpiredHolds,
     /// A reservation of two pots and a mug, for twenty minutes.
@@ -105,6 +107,10 @@ impl Fixture {
         let mut rows = Rows::of(self.number);
         match self.setup {
             Setup::Ordered(status) => rows.add_order(self.order.uuid(), status),
+            Setup::Announced => {
+                rows.add_order(self.order.uuid(), Status::Pending);
+                rows.add_entry(self.order.uuid());
+            }
             Setup::CancelledBehindExpiredHolds => {
                 rows.add_order(self.order.uuid(), Status::Cancelled);
                 self.add_expired_holds(&mut rows);

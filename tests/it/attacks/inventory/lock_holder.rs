@@ -22,10 +22,12 @@ pub const PRODUCTS: &str =
 pub const ORDER: &str = "SELECT FROM optilock.orders WHERE id = $2 AND $1 IS NOT NULL FOR UPDATE";
 pub const HOLDS: &str =
     "SELECT FROM optilock.holds WHERE sku = ANY ($1) AND $2 IS NOT NULL FOR UPDATE";
+pub const ENTRY: &str =
+    "SELECT FROM optilock.outbox WHERE order_id = $2 AND $1 IS NOT NULL FOR UPDATE";
 /// Locks every table, for readers too.
 const TABLES: &str =
     "LOCK TABLE optilock.products, optilock.orders, optilock.order_lines, optilock.holds,
-    optilock.movements, optilock.reservations, optilock.returns IN ACCESS EXCLUSIVE MODE";
+    optilock.movements, optilock.reservations, optilock.returns, optilock.outbox IN ACCESS EXCLUSIVE MODE";
 
 pub struct LockHolder(Transaction<'static, Postgres>);
 

@@ -38,7 +38,7 @@ pub enum OnRepeat {
 }
 
 pub struct Operation {
-    /// The method of the trait.
+    /// The method of the trait, or of `PgInventory`.
     pub method: &'static str,
     /// What is special about this row; empty for the plain one.
     pub scenario: &'static str,
@@ -54,6 +54,11 @@ pub struct Operation {
 impl Operation {
     pub fn is_cleanup(&self) -> bool {
         self.method.starts_with("cleanup_")
+    }
+
+    /// Returns whether it changes the rows of other operations' fixtures, too.
+    pub fn changes_other_rows(&self) -> bool {
+        self.is_cleanup() || self.method == "acknowledge_outbox"
     }
 
     pub const fn writes(&self) -> bool {

@@ -23,7 +23,7 @@ use super::{
     Answer, Cell, Fixture, Harness, LIMIT, POLICY, Prepared, Surrounding, Variant, balances,
     fixture, lock_holder, matrix, operations,
 };
-use lock_holder::{HOLDS, ORDER, PRODUCTS};
+use lock_holder::{ENTRY, HOLDS, ORDER, PRODUCTS};
 
 const NO_PRODUCT: Cell = Cell::CannotApply("there is no product yet");
 
@@ -85,6 +85,9 @@ surroundings! {
         "2 returns INSERT null": triggers::tampering(("returns", "INSERT", "null")),
         "2 returns INSERT altered": triggers::tampering(("returns", "INSERT", "altered")),
         "2 returns UPDATE null": triggers::tampering(("returns", "UPDATE", "null")),
+        "2 outbox INSERT null": triggers::tampering(("outbox", "INSERT", "null")),
+        "2 outbox INSERT altered": triggers::tampering(("outbox", "INSERT", "altered")),
+        "2 outbox DELETE null": triggers::tampering(("outbox", "DELETE", "null")),
     }
     row_policies {
         "3 products INSERT": policies::hiding(("products", "INSERT")),
@@ -101,16 +104,19 @@ surroundings! {
         "3 reservations UPDATE": policies::hiding(("reservations", "UPDATE")),
         "3 returns INSERT": policies::hiding(("returns", "INSERT")),
         "3 returns UPDATE": policies::hiding(("returns", "UPDATE")),
+        "3 outbox INSERT": policies::hiding(("outbox", "INSERT")),
+        "3 outbox DELETE": policies::hiding(("outbox", "DELETE")),
     }
     host_refusals {
         "4 one product": refusals::of_one(&[("products", "sku"), ("movements", "sku"), ("holds", "sku")]),
         "4 one customer": refusals::of_one(&[("orders", "customer"), ("reservations", "customer")]),
-        "4 one order": refusals::of_one(&[("orders", "id"), ("order_lines", "order_id"), ("returns", "order_id")]),
+        "4 one order": refusals::of_one(&[("orders", "id"), ("order_lines", "order_id"), ("returns", "order_id"), ("outbox", "order_id")]),
     }
     row_locks {
         "5 product locked": locks::of_row(PRODUCTS),
         "5 order locked": locks::of_row(ORDER),
         "5 hold locked": locks::of_row(HOLDS),
+        "5 entry locked": locks::of_row(ENTRY),
         "6 lock_timeout": locks::with_timeout(("lock_timeout", "60ms", "busy")),
         "6 statement_timeout": locks::with_timeout(("statement_timeout", "150ms", "database")),
         "6 idle_in_transaction_session_timeout": locks::idle,

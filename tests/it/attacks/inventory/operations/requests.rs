@@ -5,8 +5,8 @@ use std::time::Duration;
 use optilock::{
     Version,
     inventory::{
-        Adjustment, BatchOptions, BatchedInventory, Checkout, Line, NewProduct, Page, PgInventory,
-        Product, ReservationId, Reserve, ReturnRequest,
+        Adjustment, BatchOptions, BatchedInventory, Checkout, Line, NewProduct, OutboxPosition,
+        Page, PgInventory, Product, ReservationId, Reserve, ReturnRequest,
     },
 };
 use uuid::Uuid;
@@ -30,8 +30,12 @@ pub fn at(version: i64) -> Version {
     Version::new(version).unwrap()
 }
 
+pub const fn limit(fixture: &Fixture) -> u32 {
+    if fixture.extreme { u32::MAX } else { 10 }
+}
+
 pub const fn page<K>(fixture: &Fixture) -> Page<K> {
-    Page::first(if fixture.extreme { u32::MAX } else { 10 })
+    Page::first(limit(fixture))
 }
 
 pub fn age(fixture: &Fixture) -> Duration {
@@ -98,4 +102,9 @@ pub fn back(fixture: &Fixture) -> ReturnRequest {
 
 pub fn new(fixture: &Fixture) -> NewProduct {
     NewProduct::new(fixture.pot(), "A pot", pesos(1_000)).with_stock(stock(10))
+}
+
+/// Returns the position of the order's entry of the setup.
+pub fn entry(fixture: &Fixture) -> OutboxPosition {
+    format!("1/{}", fixture.order).parse().unwrap()
 }

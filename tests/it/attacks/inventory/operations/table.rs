@@ -1,18 +1,23 @@
-//! The table of operations: a row for every method of `Inventory`, and one for each scenario of it with
-//! statements of its own.
+//! The table of operations: a row for every method of `Inventory` and of the outbox, and one for each scenario of it
+//! with statements of its own.
 
-use optilock::inventory::{Adjustment, Error, Inventory, OrderFilter, OrderStatus, OrderStep};
+use optilock::inventory::{
+    Adjustment, Error, Inventory, OrderFilter, OrderStatus, OrderStep, OutboxPosition,
+};
 
 use super::{
     Completion, OnRepeat, Operation,
     fixture::{
         Setup::{
-            CancelledBehindExpiredHolds, Empty, ExpiredHolds, ExpiredReservation, Ordered, Paused,
-            Reserved, Retired, Stocked,
+            Announced, CancelledBehindExpiredHolds, Empty, ExpiredHolds, ExpiredReservation,
+            Ordered, Paused, Reserved, Retired, Stocked,
         },
         Status::{Cancelled, Failed, Paid, Pending},
     },
-    requests::{adjustment, age, at, back, batched, cart, keyed, longest, new, page, pot, reserve},
+    requests::{
+        adjustment, age, at, back, batched, cart, entry, keyed, limit, longest, new, page, pot,
+        reserve,
+    },
 };
 use crate::support::goods::stock;
 
@@ -114,6 +119,17 @@ pub const OPERATIONS: &[Operation] = operations! {
         => "mug 10-0 [8:10 4:0 4:0], order 0 v1 [pot:2], pot 8-0 [8:10 4:0 4:0 1:-2]",
         |shop, fixture| done(shop.checkout(cart(fixture, 2, 0)).await),
         in |shop, tx, fixture| done(shop.checkout_in(tx, &cart(fixture, 2, 0)).await);
+    checkout "with the outbox" (by_strategy) @ Stocked => "entry, mug 10-0 [8:10], order 0 v1 [pot:2], pot 8-0 [8:10 1:-2]",
+        |shop, fixture| done(shop.clone().with_outbox().checkout(cart(fixture, 2, 0)).await),
+        in |shop, tx, fixture| done(shop.clone().with_outbox().checkout_in(tx, &cart(fixture, 2, 0)).await);
+    checkout "two lines with the outbox" @ Stocked
+        => "entry, mug 9-0 [8:10 1:-1], order 0 v1 [mug:1 pot:2], pot 8-0 [8:10 1:-2]",
+        |shop, fixture| done(shop.clone().with_outbox().checkout(cart(fixture, 2, 1)).await),
+        in |shop, tx, fixture| done(shop.clone().with_outbox().checkout_in(tx, &cart(fixture, 2, 1)).await);
+    checkout "from a reservation with the outbox" @ Reserved
+        => "entry, hold mug:1 0 s1, hold pot:2 0 s1, mug 9-0 [8:10 4:0 1:-1], order 0 v1 [mug:1 pot:2], pot 8-0 [8:10 4:0 1:-2]",
+        |shop, fixture| done(shop.clone().with_outbox().checkout(cart(fixture, 2, 1).with_reservation(fixture.reservation)).await),
+        in |shop, tx, fixture| done(shop.clone().with_outbox().checkout_in(tx, &cart(fixture, 2, 1).with_reservation(fixture.reservation)).await);
     order "" @ Ordered(Pending) => unchanged,
         |shop, fixture| done(shop.order(fixture.order).await),
         in |shop, tx, fixture| done(shop.order_in(tx, fixture.order).await);
@@ -175,6 +191,12 @@ pub const OPERATIONS: &[Operation] = operations! {
     movements "" @ Stocked => unchanged,
         |shop, fixture| done(shop.movements(&fixture.pot(), page(fixture)).await.inspect(|found| assert!(!found.is_empty()))),
         in |shop, tx, fixture| done(shop.movements_in(tx, &fixture.pot(), &page(fixture)).await);
+    outbox_since "" @ Announced => unchanged,
+        |shop, fixture| done(shop.outbox_since(&OutboxPosition::START, limit(fixture)).await.inspect(|found| assert!(!found.entries.is_empty()))),
+        in |shop, tx, fixture| done(shop.outbox_since_in(tx, &OutboxPosition::START, limit(fixture)).await);
+    acknowledge_outbox "" @ Announced => "mug 9-0 [8:10 1:-1], order 0 v1 key [mug:1 pot:2], pot 8-0 [8:10 1:-2]",
+        |shop, fixture| done(shop.acknowledge_outbox(&entry(fixture)).await),
+        in |shop, tx, fixture| done(shop.acknowledge_outbox_in(tx, &entry(fixture)).await);
     report "" @ Ordered(Pending) => unchanged,
         |shop, fixture| done(shop.report(age(fixture)).await),
         in |shop, tx, fixture| done(shop.report_in(tx, age(fixture)).await);

@@ -87,7 +87,8 @@ async fn shape(fixture: &Fixture, pool: &PgPool) -> String {
         (SELECT string_agg(concat_ws(' ', status, version, idempotency_key), ', ') FROM optilock.orders
             WHERE id = $2),
         (SELECT string_agg(concat_ws(' ', split_part(sku, ' ', 1), held, state, expires_at), ', ' ORDER BY sku)
-            FROM optilock.holds WHERE sku = ANY ($1) AND quantity > 1))";
+            FROM optilock.holds WHERE sku = ANY ($1) AND quantity > 1),
+        (SELECT count(*) || ' entries' FROM optilock.outbox WHERE order_id = $2))";
     sqlx::query_scalar(SHAPE)
         .bind(fixture.skus())
         .bind(fixture.order.uuid())
@@ -148,7 +149,7 @@ pub async fn orders(harness: &Harness, variant: &Variant, cell: &str, orders: (i
         "checkout" | "report" | "audit" | "return_items"
     ) || matches!(
         operation.setup,
-        Setup::Ordered(_) | Setup::CancelledBehindExpiredHolds
+        Setup::Ordered(_) | Setup::Announced | Setup::CancelledBehindExpiredHolds
     ) || operation.is_cleanup();
     if !reads_orders {
         return Cell::CannotApply("it reads no orders");

@@ -38,10 +38,10 @@ async fn every_operation_while_the_postmaster_is_killed() {
         limit: Duration::from_secs(30),
         ..harness
     });
-    // A clean-up changes the rows of other operations, so each runs alone.
-    let (cleanups, others): (Vec<Variant>, Vec<Variant>) =
-        Variant::all().partition(|variant| variant.operation.is_cleanup());
-    let rounds = cleanups.into_iter().map(|cleanup| vec![cleanup]);
+    // Each that changes the rows of other operations runs alone.
+    let (alone, others): (Vec<Variant>, Vec<Variant>) =
+        Variant::all().partition(|variant| variant.operation.changes_other_rows());
+    let rounds = alone.into_iter().map(|variant| vec![variant]);
     for variants in rounds.chain([others]) {
         kill_under(&harness, &mut server, &variants).await;
     }

@@ -6,7 +6,8 @@ use tokio::time::timeout;
 use super::{
     Answer, Cell, Harness, Prepared, Variant,
     lock_holder::{
-        HOLDS, LockHolder, LockOutcome, ORDER, PRODUCTS, assert_other_rows_work, run_behind_lock,
+        ENTRY, HOLDS, LockHolder, LockOutcome, ORDER, PRODUCTS, assert_other_rows_work,
+        run_behind_lock,
     },
 };
 
@@ -83,7 +84,8 @@ pub async fn with_timeout(
 ) -> Cell {
     let own = harness.with_settings(2, &[(setting, limit)]).await;
     let prepared = own.prepare(variant).await;
-    let Some(holder) = LockHolder::of(harness, &prepared.fixture, &[ORDER, PRODUCTS, HOLDS]).await
+    let Some(holder) =
+        LockHolder::of(harness, &prepared.fixture, &[ORDER, PRODUCTS, HOLDS, ENTRY]).await
     else {
         own.expect_done(variant, cell).await;
         return NO_ROW;

@@ -141,6 +141,7 @@ pub async fn pages_and_durations(harness: &Harness, variant: &Variant, cell: &st
         "products",
         "orders",
         "movements",
+        "outbox_since",
         "report",
         "extend",
         "reserve",

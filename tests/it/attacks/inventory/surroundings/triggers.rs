@@ -36,6 +36,7 @@ const FUNCTIONS: &str = "
             WHEN 'movements' THEN NEW.delta := NEW.delta + 1;
             WHEN 'reservations' THEN NEW.id := gen_random_uuid();
             WHEN 'returns' THEN NEW.quantities := ARRAY[99];
+            WHEN 'outbox' THEN NEW.order_id := gen_random_uuid();
         END CASE;
         RETURN NEW;
     END $$ LANGUAGE plpgsql;";

@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 use super::{Cell, Harness, Variant, balances};
 use crate::support::triggers::run;
 
-pub const TABLES: [&str; 7] = [
+pub const TABLES: [&str; 8] = [
     "products",
     "orders",
     "order_lines",
@@ -16,6 +16,7 @@ pub const TABLES: [&str; 7] = [
     "movements",
     "reservations",
     "returns",
+    "outbox",
 ];
 
 pub const NOT_WRITTEN: Cell = Cell::CannotApply("it does not write that table in that way");
@@ -28,12 +29,15 @@ async fn footprint(variant: &Variant) -> &'static BTreeSet<(String, String)> {
         let harness = Harness::new().await;
         let mut sql = "CREATE TABLE public.footprint (relation text, event text);
             CREATE FUNCTION public.footprint() RETURNS trigger AS $$
-            BEGIN INSERT INTO public.footprint VALUES (TG_TABLE_NAME, TG_OP); RETURN NEW; END
+            BEGIN
+                INSERT INTO public.footprint VALUES (TG_TABLE_NAME, TG_OP);
+                RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+            END
             $$ LANGUAGE plpgsql;"
             .to_owned();
         for table in TABLES {
             sql += &format!(
-                "CREATE TRIGGER footprint BEFORE INSERT OR UPDATE ON optilock.{table}
+                "CREATE TRIGGER footprint BEFORE INSERT OR UPDATE OR DELETE ON optilock.{table}
                     FOR EACH ROW EXECUTE FUNCTION public.footprint();"
             );
         }
