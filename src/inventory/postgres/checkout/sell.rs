@@ -14,7 +14,10 @@ use crate::{
         postgres::{
             hook::{Accepted, Change, Hook},
             row::{money, wrote},
-            sql,
+            sql::{
+                checkout,
+                column::{self, Forms},
+            },
             types::Time,
         },
     },
@@ -27,7 +30,7 @@ pub(super) fn one(
     version: Option<Version>,
 ) -> Query<'_, Postgres, PgArguments> {
     let line = &request.lines[0]; // a checkout has at least one line
-    sqlx::query(sql::checkout::SELL_ONE)
+    sqlx::query(checkout::SELL_ONE)
         .bind(line.sku.as_str())
         .bind(line.quantity.get())
         .bind(version)
@@ -44,7 +47,7 @@ pub(super) fn one(
 pub(super) async fn many(
     conn: &mut PgConnection,
     request: &Checkout,
-    versions: &[Option<i64>],
+    versions: Vec<Option<i64>>,
 ) -> Result<Vec<PgRow>, Error> {
     let lines = request.lines.iter();
     let prices: Vec<Option<i64>> = lines
@@ -54,16 +57,22 @@ pub(super) async fn many(
     let currencies: Vec<Option<String>> = lines
         .map(|line| line.price.map(|price| price.currency().to_string()))
         .collect();
-    let sell = match request.reservation {
-        Some(_) => sql::checkout::SELL_HELD,
-        None => sql::checkout::SELL_MANY,
+    let forms = match request.reservation {
+        Some(_) => Forms {
+            one: checkout::SELL_ONE_HELD,
+            several: checkout::SELL_HELD,
+        },
+        None => Forms {
+            one: checkout::SELL_ONE_LOCKED,
+            several: checkout::SELL_MANY,
+        },
     };
-    let sell = sqlx::query(sell)
-        .bind(skus(request))
-        .bind(units(request))
-        .bind(versions)
-        .bind(prices)
-        .bind(currencies)
+    let sell = forms.query(request.lines.len());
+    let sell = column::bind(sell, skus(request));
+    let sell = column::bind(sell, units(request));
+    let sell = column::bind(sell, versions);
+    let sell = column::bind(sell, prices);
+    let sell = column::bind(sell, currencies)
         .bind(request.id.uuid())
         .bind(request.customer.as_deref())
         .bind(request.key.as_deref());
