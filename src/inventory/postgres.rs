@@ -172,6 +172,36 @@ impl PgInventory {
         self
     }
 
+    /// Keeps connections from one operation to the next, over all clones of this inventory: an operation that
+    /// follows within 2 ms does not wait for the pool, which pings each connection on its return. Under load, this
+    /// saves a round trip per operation; see `cargo bench --bench checkout`.
+    ///
+    /// A connection returns to the pool after 16 operations, after 2 ms without one, after an operation that
+    /// failed, when an operation waits for the pool, and when the pool is closed. So other users of the pool wait
+    /// for 16 operations at most. The host's `before_acquire` and `after_release` and the ping of
+    /// `test_before_acquire` run once for up to 16 operations: do not use it if such a hook has to run for each
+    /// operation.
+    ///
+    /// With a [hook](Self::with_hook), which may change the session, no connection is kept.
+    ///
+    /// # Default
+    ///
+    /// Every operation takes its connection out of the pool and returns it.
+    ///
+    /// ```no_run
+    /// use optilock::inventory::PgInventory;
+    ///
+    /// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = optilock::postgres::pool_options().connect("postgres://localhost/shop").await?;
+    /// let shop = PgInventory::new(pool).with_connection_reuse();
+    /// # let _ = shop;
+    /// # Ok(()) }
+    /// ```
+    pub fn with_connection_reuse(mut self) -> Self {
+        self.executor.reuse_connections();
+        self
+    }
+
     /// Returns counts of the calls so far, over all clones of this inventory in this process.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -4,6 +4,8 @@ mod attempt;
 mod begin;
 mod ending;
 mod failed;
+#[cfg(feature = "inventory")]
+mod in_progress;
 mod lease;
 mod operation;
 mod options;
@@ -18,6 +20,7 @@ pub(crate) use begin::Begin;
 pub(crate) use begin::READ_COMMITTED;
 pub(crate) use failed::Failed;
 #[cfg(feature = "inventory")]
+pub(crate) use in_progress::InProgress;
 pub(crate) use lease::BoxFuture;
 pub(crate) use lease::{Lease, OfSqlx, on_connection};
 pub use operation::TxOperation;

@@ -2,6 +2,7 @@ mod bugs;
 mod cache;
 mod checkout;
 mod cleanup;
+mod connection_reuse;
 mod contract;
 mod dropped;
 mod hook;

@@ -1,6 +1,7 @@
 //! Runs the attempts of every operation. Owns the pool, the policy and the counters.
 
 mod call;
+mod reuse;
 
 use std::{marker::PhantomData, sync::Arc};
 
@@ -18,6 +19,7 @@ use crate::{
 };
 
 pub(crate) use call::Call;
+use reuse::Reuse;
 
 /// One attempt of an operation.
 pub(crate) type Attempted<'f, 'a, S, T> = &'f (
@@ -37,6 +39,7 @@ pub(crate) struct Executor {
     stats: Arc<Counters>,
     /// Whether code of the host's runs in the transactions, so that their ends must be proven.
     proven: bool,
+    reuse: Option<Arc<Reuse>>,
 }
 
 impl Executor {
@@ -46,6 +49,7 @@ impl Executor {
             policy: RetryPolicy::new(),
             stats: Arc::default(),
             proven: false,
+            reuse: None,
         }
     }
 
@@ -55,6 +59,11 @@ impl Executor {
 
     pub(crate) const fn prove_transactions(&mut self) {
         self.proven = true;
+    }
+
+    /// Keeps connections from one operation to the next.
+    pub(crate) fn reuse_connections(&mut self) {
+        self.reuse = Some(Arc::default());
     }
 
     pub(crate) const fn policy(&self) -> &RetryPolicy {
@@ -202,15 +211,16 @@ impl Executor {
         work: Work<'_, 'a, Result<T, Error>>,
     ) -> Result<T, Failed<Error>> {
         let mut lease = self.acquire().await?;
-        self.locking_attempt_on(&mut lease, attempt, work).await
+        let value = self.locking_attempt_on(&mut lease, attempt, work).await?;
+        self.release(lease);
+        Ok(value)
     }
 
     async fn direct_attempt<'a, T: Send + Sync>(
         &self,
         work: Work<'_, 'a, Result<T, Error>>,
     ) -> Result<T, Failed<Error>> {
-        let mut lease = self.acquire().await?;
-        Ok(directly(&mut lease, work).await?)
+        Ok(self.ask(work).await?)
     }
 
     /// Makes one attempt in a transaction at READ COMMITTED, for any default of the session, on a connection of
@@ -238,12 +248,27 @@ impl Executor {
         work: Work<'_, 'a, Result<T, Error>>,
     ) -> Result<T, Error> {
         let mut lease = self.acquire().await?;
-        directly(&mut lease, work).await
+        let value = directly(&mut lease, work).await?;
+        self.release(lease);
+        Ok(value)
     }
 
     /// Acquires a connection for one attempt.
     pub(crate) async fn acquire(&self) -> Result<Lease, Error> {
-        Lease::acquire(&self.pool).await.map_err(Error::before)
+        let lease = match &self.reuse {
+            Some(reuse) => reuse.acquire(&self.pool).await,
+            None => Lease::acquire(&self.pool).await,
+        };
+        lease.map_err(Error::before)
+    }
+
+    /// Ends the use of a connection whose last statement succeeded. Any other connection is dropped instead.
+    pub(crate) fn release(&self, lease: Lease) {
+        match &self.reuse {
+            // A hook of the host's may have changed the session.
+            Some(reuse) if !self.proven => reuse.keep(&self.pool, lease),
+            _ => drop(lease),
+        }
     }
 
     /// Returns the connection of a batch to the pool if another caller waits for one. Kept, it makes the next

@@ -9,7 +9,14 @@ use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, Row};
 
-use super::{executor::Executor, orders::micros, sql};
+use super::{
+    executor::Executor,
+    orders::micros,
+    sql::{
+        self,
+        column::{self, Forms},
+    },
+};
 use crate::{
     inventory::model::{Checkout, Error, Reservation, ReservationId, Sku, reserve::check_duration},
     postgres::Work,
@@ -99,15 +106,17 @@ pub(crate) async fn admit(conn: &mut PgConnection, request: &Checkout) -> Result
 /// than `units` needs.
 pub(crate) async fn expired(
     conn: &mut PgConnection,
-    skus: &[&Sku],
-    units: &[i64],
+    skus: Vec<&Sku>,
+    units: Vec<i64>,
     except: Option<ReservationId>,
 ) -> Result<Vec<i64>, Error> {
-    sqlx::query_scalar(sql::checkout::EXPIRED)
-        .bind(skus)
-        .bind(units)
-        .bind(except.map(ReservationId::uuid))
-        .fetch_all(conn)
-        .await
-        .map_err(Error::before)
+    let forms = Forms {
+        one: sql::checkout::EXPIRED_ONE,
+        several: sql::checkout::EXPIRED,
+    };
+    let read = column::bind(forms.query(skus.len()), skus);
+    let read = column::bind(read, units).bind(except.map(ReservationId::uuid));
+    let rows = read.fetch_all(conn).await.map_err(Error::before)?;
+    let expired = rows.iter().map(|row| Ok(row.try_get("expired")?));
+    expired.collect()
 }

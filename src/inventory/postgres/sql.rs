@@ -24,6 +24,7 @@
 
 pub(crate) mod checkout;
 pub(crate) mod cleanup;
+pub(crate) mod column;
 pub(crate) mod ledger;
 pub(crate) mod orders;
 pub(crate) mod outbox;

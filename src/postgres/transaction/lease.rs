@@ -11,6 +11,8 @@ use std::{
 use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::{runtime, time::timeout};
 
+#[cfg(feature = "inventory")]
+use super::in_progress::InProgress;
 use super::operation::TxOperation;
 use crate::postgres::classify::{is_read_only, is_stale_plan};
 
@@ -30,6 +32,12 @@ pub(crate) struct Lease {
     conn: Option<PoolConnection<Postgres>>,
     fate: Fate,
     refreshed: bool,
+    /// The number of operations that have used the connection since it left the pool.
+    #[cfg(feature = "inventory")]
+    uses: u32,
+    /// Ends when the connection is back in the pool, or closed.
+    #[cfg(feature = "inventory")]
+    returning: Option<InProgress>,
     /// The runtime that drives the connection. The one in which it is dropped may have stopped.
     runtime: Option<runtime::Handle>,
 }
@@ -68,6 +76,10 @@ impl Lease {
                 conn: Some(pool.acquire().await?),
                 fate: Fate::Settle,
                 refreshed: false,
+                #[cfg(feature = "inventory")]
+                uses: 0,
+                #[cfg(feature = "inventory")]
+                returning: None,
                 runtime: runtime::Handle::try_current().ok(),
             })
         })
@@ -112,6 +124,34 @@ impl Lease {
     }
 }
 
+#[cfg(feature = "inventory")]
+impl Lease {
+    /// Counts an operation that has ended. Returns whether another one may use the connection, which then has
+    /// had less than `limit` of them: it is between two statements, and a runtime drives it.
+    pub(crate) fn is_reusable(&mut self, limit: u32) -> bool {
+        self.uses += 1;
+        self.uses < limit
+            && self.fate == Fate::Return
+            && self.runtime.is_some()
+            && !self.is_in_transaction()
+    }
+
+    /// Makes the lease as one that was just acquired.
+    pub(crate) const fn begin_again(&mut self) {
+        (self.fate, self.refreshed) = (Fate::Settle, false);
+    }
+
+    /// Returns the connection to the pool, and holds `returning` until it is there.
+    pub(crate) fn give_back(mut self, returning: InProgress) {
+        self.returning = Some(returning);
+    }
+
+    /// Closes the connection.
+    pub(crate) fn close(mut self) {
+        self.fate = Fate::Close;
+    }
+}
+
 /// Runs `op` on a connection of the pool, outside of a transaction: each of its statements commits
 /// directly.
 pub(crate) async fn on_connection<T, E, F>(pool: &PgPool, mut op: F) -> Result<T, E>
@@ -145,12 +185,16 @@ impl DerefMut for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(conn) = self.conn.take() else { return };
+        #[cfg(feature = "inventory")]
+        let returning = self.returning.take();
+        #[cfg(not(feature = "inventory"))]
+        let returning = ();
         let usable = self.fate != Fate::Close && !conn.is_in_transaction();
         // A task that is spawned while a runtime unwinds is dropped immediately, and without a runtime
         // nothing can be spawned.
         let spawns = !thread::panicking() && runtime::Handle::try_current().is_ok();
         match self.runtime.take().filter(|_| spawns) {
-            Some(runtime) if usable => give_back(conn, &runtime, self.fate),
+            Some(runtime) if usable => give_back(conn, &runtime, self.fate, returning),
             Some(runtime) => close(conn, &runtime),
             None => close_now(conn),
         }
@@ -158,7 +202,12 @@ impl Drop for Lease {
 }
 
 /// Returns the connection to the pool by a task with a limit.
-fn give_back(mut conn: PoolConnection<Postgres>, runtime: &runtime::Handle, fate: Fate) {
+fn give_back(
+    mut conn: PoolConnection<Postgres>,
+    runtime: &runtime::Handle,
+    fate: Fate,
+    returning: impl Send + 'static,
+) {
     if fate == Fate::Settle {
         // Sends a queued ROLLBACK immediately: a runtime on one thread may not run again. The task reads the
         // answer.
@@ -168,7 +217,10 @@ fn give_back(mut conn: PoolConnection<Postgres>, runtime: &runtime::Handle, fate
     // Dropping the connection does the same by a task without a limit. The method is public and hidden in
     // sqlx 0.9.
     let returned = conn.return_to_pool();
-    runtime.spawn(async move { timeout(RETURN_LIMIT, returned).await.is_ok() });
+    runtime.spawn(async move {
+        let _ended = timeout(RETURN_LIMIT, returned).await;
+        drop(returning);
+    });
 }
 
 /// Closes the connection, with a message to the server if that works within the limit.

@@ -93,8 +93,12 @@ impl Sale<'_> {
             directly(&mut lease, work).await?
         };
         match attempted {
-            Attempted::Made(order) => Ok(order),
+            Attempted::Made(order) => {
+                executor.release(lease);
+                Ok(order)
+            }
             Attempted::Lost { conflict, facts } => {
+                executor.release(lease);
                 call.state.facts = Some(facts);
                 Err(Failed::new(conflict.into(), Class::Conflict))
             }

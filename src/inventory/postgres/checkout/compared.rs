@@ -57,7 +57,7 @@ pub(super) async fn sell(
         found
     } else {
         let versions = versions.map(|version| version.map(Version::get));
-        let rows = sell::many(conn, effects, request, &versions.collect::<Vec<_>>()).await?;
+        let rows = sell::many(conn, effects, request, versions.collect()).await?;
         if let Some(order) = sell::made(conn, effects, request, &rows).await? {
             return Ok(Attempted::Made(order));
         }

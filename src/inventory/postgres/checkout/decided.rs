@@ -11,7 +11,10 @@ use crate::{
             hook::Effects,
             orders, reservations,
             reservations::expiry::{Expiry, Piece},
-            sql,
+            sql::{
+                checkout,
+                column::{self, Forms},
+            },
         },
     },
 };
@@ -58,7 +61,7 @@ pub(super) async fn behind(
         let version = line.version.map(Version::get);
         version.map(|version| version + expiry.raised(&line.sku))
     });
-    let rows = sell::many(conn, effects, request, &expected.collect::<Vec<_>>()).await?;
+    let rows = sell::many(conn, effects, request, expected.collect()).await?;
     if let Some(order) = sell::made(conn, effects, request, &rows).await? {
         return Ok(Piece::Done(order));
     }
@@ -92,7 +95,7 @@ pub(super) async fn behind(
         return Ok(Piece::Behind(expiry));
     }
     let (skus, units) = (facts::skus(request), facts::units(request));
-    let expired = reservations::expired(conn, &skus, &units, request.reservation).await?;
+    let expired = reservations::expired(conn, skus, units, request.reservation).await?;
     for (facts, expired) in facts.iter_mut().zip(expired) {
         if let Some(facts) = facts {
             facts.expired = expired;
@@ -104,10 +107,12 @@ pub(super) async fn behind(
 
 /// Locks the products in a statement of their own, as a `SELECT .. FOR UPDATE` does, and judges.
 pub(super) async fn judge_locked(conn: &mut PgConnection, request: &Checkout) -> Result<(), Error> {
-    let rows = sqlx::query(sql::checkout::LOCK)
-        .bind(facts::skus(request))
-        .fetch_all(&mut *conn)
-        .await?;
+    let forms = Forms {
+        one: checkout::LOCK_ONE,
+        several: checkout::LOCK,
+    };
+    let lock = column::bind(forms.query(request.lines.len()), facts::skus(request));
+    let rows = lock.fetch_all(&mut *conn).await?;
     let mut rows = rows.iter().peekable();
     let mut locked = Vec::with_capacity(request.lines.len());
     for line in &request.lines {

@@ -6,7 +6,14 @@ use crate::{
     Version,
     inventory::{
         model::{Checkout, Error, Sku, checkout::Facts},
-        postgres::{reservations::expiry::Expiry, row::money, sql},
+        postgres::{
+            reservations::expiry::Expiry,
+            row::money,
+            sql::{
+                checkout,
+                column::{self, Forms},
+            },
+        },
     },
 };
 
@@ -32,9 +39,12 @@ pub(super) async fn glance(
         }
         return Ok((facts, taken));
     }
-    let read = sqlx::query(sql::checkout::GLANCE)
-        .bind(skus(request))
-        .bind(request.id.uuid());
+    let forms = Forms {
+        one: checkout::GLANCE_ONE,
+        several: checkout::GLANCE,
+    };
+    let read = forms.query(request.lines.len());
+    let read = column::bind(read, skus(request)).bind(request.id.uuid());
     let rows = read.fetch_all(conn).await.map_err(Error::before)?;
     Ok((of(&rows)?, taken(&rows)?))
 }
@@ -48,12 +58,16 @@ pub(super) async fn all(
     conn: &mut PgConnection,
     request: &Checkout,
 ) -> Result<(Vec<Option<Facts>>, bool), Error> {
-    let read = sqlx::query(sql::checkout::FACTS)
-        .bind(skus(request))
+    let forms = Forms {
+        one: checkout::FACTS_ONE,
+        several: checkout::FACTS,
+    };
+    let read = forms.query(request.lines.len());
+    let read = column::bind(read, skus(request))
         .bind(request.customer.as_deref())
         .bind(request.key.as_deref())
-        .bind(request.id.uuid())
-        .bind(units(request));
+        .bind(request.id.uuid());
+    let read = column::bind(read, units(request));
     let rows = read.fetch_all(conn).await.map_err(Error::before)?;
     let mut facts = of(&rows)?;
     for (facts, row) in facts.iter_mut().zip(&rows) {

@@ -14,7 +14,10 @@ use crate::{
         postgres::{
             hook::{Accepted, Change, Effects},
             row::{money, wrote},
-            sql,
+            sql::{
+                checkout,
+                column::{self, Forms},
+            },
             types::Time,
         },
     },
@@ -29,8 +32,8 @@ pub(super) fn one<'a>(
 ) -> Query<'a, Postgres, PgArguments> {
     let line = &request.lines[0]; // a checkout has at least one line
     let sell = match effects.outbox {
-        true => sql::checkout::SELL_ONE_OUTBOX,
-        false => sql::checkout::SELL_ONE,
+        true => checkout::SELL_ONE_OUTBOX,
+        false => checkout::SELL_ONE,
     };
     sqlx::query(sell)
         .bind(line.sku.as_str())
@@ -50,7 +53,7 @@ pub(super) async fn many(
     conn: &mut PgConnection,
     effects: &Effects,
     request: &Checkout,
-    versions: &[Option<i64>],
+    versions: Vec<Option<i64>>,
 ) -> Result<Vec<PgRow>, Error> {
     let lines = request.lines.iter();
     let prices: Vec<Option<i64>> = lines
@@ -60,18 +63,30 @@ pub(super) async fn many(
     let currencies: Vec<Option<String>> = lines
         .map(|line| line.price.map(|price| price.currency().to_string()))
         .collect();
-    let sell = match (request.reservation, effects.outbox) {
-        (None, false) => sql::checkout::SELL_MANY,
-        (None, true) => sql::checkout::SELL_MANY_OUTBOX,
-        (Some(_), false) => sql::checkout::SELL_HELD,
-        (Some(_), true) => sql::checkout::SELL_HELD_OUTBOX,
+    let forms = match (request.reservation, effects.outbox) {
+        (None, false) => Forms {
+            one: checkout::SELL_ONE_LOCKED,
+            several: checkout::SELL_MANY,
+        },
+        (None, true) => Forms {
+            one: checkout::SELL_ONE_LOCKED_OUTBOX,
+            several: checkout::SELL_MANY_OUTBOX,
+        },
+        (Some(_), false) => Forms {
+            one: checkout::SELL_ONE_HELD,
+            several: checkout::SELL_HELD,
+        },
+        (Some(_), true) => Forms {
+            one: checkout::SELL_ONE_HELD_OUTBOX,
+            several: checkout::SELL_HELD_OUTBOX,
+        },
     };
-    let sell = sqlx::query(sell)
-        .bind(skus(request))
-        .bind(units(request))
-        .bind(versions)
-        .bind(prices)
-        .bind(currencies)
+    let sell = forms.query(request.lines.len());
+    let sell = column::bind(sell, skus(request));
+    let sell = column::bind(sell, units(request));
+    let sell = column::bind(sell, versions);
+    let sell = column::bind(sell, prices);
+    let sell = column::bind(sell, currencies)
         .bind(request.id.uuid())
         .bind(request.customer.as_deref())
         .bind(request.key.as_deref());

@@ -108,10 +108,12 @@ pub(crate) async fn attempt<R: Request>(
     } else {
         directly(&mut lease, work).await?
     };
-    in_pieces(
+    let answer = in_pieces(
         executor, &mut lease, attempt, since, first, request, &mut None,
     )
-    .await
+    .await?;
+    executor.release(lease);
+    Ok(answer)
 }
 
 /// Continues in transactions after the first piece. `carried`: the holds that they ended, after their commit.

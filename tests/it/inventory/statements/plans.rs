@@ -1,9 +1,10 @@
-//! The plans of clean-ups, which run every minute and read no whole table.
+//! The plans of clean-ups, which run every minute and read no whole table; and of checkouts of one line, whose
+//! statements are planned once per connection.
 
 use std::time::Duration;
 
 use optilock::{
-    inventory::{Inventory, PgInventory, Reserve, statements},
+    inventory::{Inventory, PgInventory, Reserve, Strategy, statements},
     sqlx::{self, Executor, PgPool, SqlSafeStr},
 };
 
@@ -63,6 +64,46 @@ async fn clean_ups_use_their_indexes() {
         "the index was not used: {holds:?}, {after:?}"
     );
     assert_eq!(after.1, holds.1, "the whole table of holds was read");
+}
+
+/// PostgreSQL keeps a plan for all values of the parameters from the sixth execution on, if it seems to cost no
+/// more than plans for the values.
+#[tokio::test]
+async fn checkouts_of_one_line_are_planned_once() {
+    const TIMES: i64 = 8;
+    let db = Db::with(Default::ReadCommitted, 1).await;
+    let shop = PgInventory::new(db.pool.clone());
+    add(&shop, "pot", 100).await;
+    for strategy in [
+        Strategy::Guarded,
+        Strategy::Optimistic,
+        Strategy::Pessimistic,
+    ] {
+        let shop = shop.clone().with_strategy(strategy);
+        for number in 0..TIMES {
+            shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+            let keyed = cart(&[("pot", 1)]).with_idempotency_key(format!("{strategy:?} {number}"));
+            shop.checkout(keyed).await.unwrap();
+            let too_many = shop.checkout(cart(&[("pot", 1_000)])).await;
+            assert!(too_many.unwrap_err().is_insufficient_stock());
+            let held = shop.reserve(Reserve::new([(sku("pot"), units(1))]).unwrap());
+            let held = cart(&[("pot", 1)]).with_reservation(held.await.unwrap().id);
+            shop.checkout(held).await.unwrap();
+        }
+    }
+    let plans = "SELECT statement, generic_plans FROM pg_prepared_statements
+        WHERE strpos(statement, '$1::text') > 0 AND strpos(statement, '$1::text[]') = 0 
+            AND generic_plans + custom_plans >= $1";
+    let plans: Vec<(String, i64)> = sqlx::query_as(plans)
+        .bind(TIMES)
+        .fetch_all(&db.pool)
+        .await
+        .unwrap();
+    for (statement, generic) in &plans {
+        assert!(*generic > 0, "planned each time: {statement}");
+    }
+    // sell_one, sell_many, sell_held, glance, facts, expired and lock.
+    assert_eq!(plans.len(), 7, "{plans:?}");
 }
 
 #[tokio::test]
