@@ -1,42 +1,65 @@
-//! Comparison with pgbench, PostgreSQL's own client in C, executing the statement of `guarded`.
+//! pgbench, PostgreSQL's own client in C, executing the statement of `guarded`.
 
-use std::{fs, process::Command, time::Duration};
+use std::{
+    fs,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use optilock::inventory::SELL_ONE;
-use support::table::{Cell, Table};
 
-use crate::{bench::Bench, buyers, median};
+use super::{guarded::PRODUCTS, turn::Turn};
 
-/// Prints the table of `guarded` and pgbench, if pgbench is installed. Both take turns.
-pub(crate) fn compare(bench: &Bench, rounds: usize, seconds: u64) {
-    let (mut pgbench_rates, mut guarded_rates, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        let Some(pgbench) = orders_per_second(bench.database.url(), seconds) else {
-            println!("pgbench is not installed: no comparison.");
-            return;
-        };
-        let guarded = buyers::buy_over_32_connections(bench, Duration::from_secs(seconds));
-        pgbench_rates.push(pgbench);
-        guarded_rates.push(guarded);
-        ratios.push(guarded / pgbench);
-    }
-    let mut table = Table::new(["32 connections, 1,000 products", "orders/s", "ratio"]);
-    for (name, rates, ratio) in [
-        ("pgbench, the same statement", pgbench_rates, 1.0),
-        ("guarded", guarded_rates, median(ratios)),
-    ] {
-        table.add_row([
-            Cell::new(name),
-            Cell::number(format!("{:.0}", median(rates))),
-            Cell::number(format!("{ratio:.2}")),
-        ]);
-    }
-    println!("{table}");
+pub(super) fn is_installed() -> bool {
+    let version = Command::new("pgbench").arg("--version").output();
+    version.is_ok_and(|output| output.status.success())
 }
 
-/// Runs pgbench over 32 connections and 1,000 products. Returns the orders per second, or `None` if pgbench
-/// is not installed.
-fn orders_per_second(url: &str, seconds: u64) -> Option<f64> {
+/// Returns the name of a product that the script sells.
+pub(super) fn sku(number: u64) -> String {
+    format!("other-{number}")
+}
+
+/// Runs pgbench over 32 connections, for a second at least. Its mean latency stands for both percentiles.
+///
+/// # Panics
+///
+/// With what pgbench wrote, if it fails.
+pub(super) fn turn(url: &str, window: Duration) -> Turn {
+    let script = std::env::temp_dir().join(format!("optilock-pgbench-{}", std::process::id()));
+    fs::write(&script, statement()).expect("a temporary file can be written");
+    let seconds = window.as_secs_f64().ceil().max(1.0);
+    let start = Instant::now();
+    let output = Command::new("pgbench")
+        .args(["-n", "-M", "prepared", "-c", "32", "-j", "2", "-T"])
+        .arg(seconds.to_string())
+        .arg("-f")
+        .arg(&script)
+        .arg(url)
+        .output();
+    drop(fs::remove_file(&script));
+    let output = output.expect("pgbench can be started");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let figure = |name: &str| -> Option<f64> {
+        let line = stdout.lines().find_map(|line| line.strip_prefix(name));
+        line?.split(' ').next()?.parse().ok()
+    };
+    let (Some(rate), Some(latency)) = (figure("tps = "), figure("latency average = ")) else {
+        panic!("pgbench: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    // The rate leaves the time of connecting out.
+    let done = (rate * start.elapsed().as_secs_f64()) as u64;
+    let latency = Duration::from_secs_f64(latency / 1_000.0);
+    Turn {
+        done,
+        elapsed: Duration::from_secs_f64(done as f64 / rate),
+        p50: latency,
+        p99: latency,
+    }
+}
+
+/// The statement with values instead of parameters.
+fn statement() -> String {
     // Ids ordered by time, as in the library: random ids would make the index more expensive.
     let id = "(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0')
         || substr(md5(random()::text), 1, 20))::uuid";
@@ -49,38 +72,12 @@ fn orders_per_second(url: &str, seconds: u64) -> Option<f64> {
         ("$5", "NULL::text"),
         ("$6", "9223372036854775807"),
         ("$7", "(SELECT id FROM new_id)"),
-        ("$8", "NULL::text"),
+        ("$8", "'buyer'::text"),
         ("$9", "NULL::text"),
     ] {
         statement = statement.replace(parameter, value);
     }
     let new_id = format!("WITH new_id AS MATERIALIZED (SELECT {id} AS id), changed AS (");
     statement = statement.replacen("WITH changed AS (", &new_id, 1);
-    let script = std::env::temp_dir().join(format!("optilock-pgbench-{}", std::process::id()));
-    fs::write(&script, format!("\\set n random(0, 999)\n{statement};\n")).ok()?;
-    let output = Command::new("pgbench")
-        .args([
-            "-n",
-            "-M",
-            "prepared",
-            "-c",
-            "32",
-            "-j",
-            "2",
-            "-T",
-            &seconds.to_string(),
-        ])
-        .arg("-f")
-        .arg(&script)
-        .arg(url)
-        .output();
-    drop(fs::remove_file(&script));
-    let output = output.ok()?;
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let rate = stdout.lines().find_map(|line| line.strip_prefix("tps = "));
-    let rate = rate.and_then(|rate| rate.split(' ').next()?.parse().ok());
-    if rate.is_none() {
-        eprintln!("pgbench: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    rate
+    format!("\\set n random(0, {})\n{statement};\n", PRODUCTS - 1)
 }
