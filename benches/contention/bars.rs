@@ -38,14 +38,14 @@ pub(crate) fn run(server: &Server, options: &Options) -> Vec<Step> {
     for &bar in options.bars() {
         let bench = Bench::open(server, bar.name());
         let mut add = |(comparison, bars)| {
-            steps.push(funnel::step(bar.name(), &comparison));
+            steps.push(funnel::step(bar, &comparison));
             vec![bars]
         };
         let tables = match bar {
             Bar::Checkout => add(checkout::measure(&bench, options)),
             Bar::Reserve => add(reserve::measure(&bench, options)),
-            Bar::Sale => add(sale::measure(&bench, options)),
             Bar::Pay => add(pay::measure(&bench, options)),
+            Bar::Sale => add(sale::measure(&bench, options)),
             Bar::Processes => vec![processes::measure(&bench, options)],
             Bar::OneCaller => vec![one_caller::measure(&bench, options)],
             Bar::Guarded => guarded::measure(&bench, options).into_iter().collect(),

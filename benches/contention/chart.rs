@@ -22,7 +22,8 @@ type Drawn = Result<(), Box<dyn Error>>;
 const SIZE: (u32, u32) = (760, 820);
 /// Where the second part begins.
 const STEPS_AT: u32 = 420;
-const LOWEST: f64 = 100.0;
+/// Whole sales by hand are few.
+const LOWEST: f64 = 10.0;
 
 const BY_HAND: RGBColor = RGBColor(110, 110, 110);
 const ONE_BY_ONE: RGBColor = RGBColor(31, 119, 180);
@@ -59,7 +60,7 @@ fn draw_buyers(area: &Area<'_>, measured: &[Measured]) -> Drawn {
         .y_label_area_size(60)
         .build_cartesian_2d(
             (1.0..256.0).log_scale().base(2.0),
-            (LOWEST..100_000.0).log_scale(),
+            (100.0..100_000.0).log_scale(),
         )?;
     let whole = |number: &f64| format!("{number:.0}");
     chart

@@ -5,8 +5,8 @@
 pub(crate) enum Bar {
     Checkout,
     Reserve,
-    Sale,
     Pay,
+    Sale,
     Processes,
     OneCaller,
     Guarded,
@@ -18,8 +18,8 @@ impl Bar {
     pub(crate) const ALL: [Self; 9] = [
         Self::Checkout,
         Self::Reserve,
-        Self::Sale,
         Self::Pay,
+        Self::Sale,
         Self::Processes,
         Self::OneCaller,
         Self::Guarded,
@@ -32,8 +32,8 @@ impl Bar {
         match self {
             Self::Checkout => "checkout",
             Self::Reserve => "reserve",
-            Self::Sale => "sale",
             Self::Pay => "pay",
+            Self::Sale => "sale",
             Self::Processes => "processes",
             Self::OneCaller => "one_caller",
             Self::Guarded => "guarded",

@@ -1,6 +1,7 @@
 //! The steps of a sale, as the chart shows them.
 
 use super::{
+    bar::Bar,
     bench::{BATCHED, BY_HAND, ONE_BY_ONE},
     comparison::Comparison,
 };
@@ -17,9 +18,12 @@ pub(crate) struct Step {
 }
 
 /// Returns the rates of one step.
-pub(super) fn step(name: &'static str, comparison: &Comparison) -> Step {
+pub(super) fn step(bar: Bar, comparison: &Comparison) -> Step {
     Step {
-        name,
+        name: match bar {
+            Bar::Sale => "reserve, buy, pay",
+            other => other.name(),
+        },
         rates: WAYS.map(|way| comparison.rate(way)),
     }
 }
