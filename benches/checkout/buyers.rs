@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use optilock::inventory::Inventory;
@@ -40,29 +40,4 @@ pub(crate) async fn buy_during(bench: &Bench, work: impl Future<Output = f64>) -
     done.store(true, Relaxed);
     buyers.join_all().await;
     (rate, result)
-}
-
-/// Buys over 32 connections. Returns the orders per second.
-pub(crate) fn buy_over_32_connections(bench: &Bench, length: Duration) -> f64 {
-    let orders = Arc::new(AtomicU64::new(0));
-    let start = Instant::now();
-    bench.runtime.block_on(async {
-        let mut buyers = JoinSet::new();
-        for buyer in 0..32 {
-            let (inventory, orders) = (bench.inventory.clone(), Arc::clone(&orders));
-            buyers.spawn(async move {
-                let mut random: u64 = buyer;
-                while start.elapsed() < length {
-                    random = random
-                        .wrapping_mul(6_364_136_223_846_793_005)
-                        .wrapping_add(1);
-                    let order = inventory.checkout(cart([random >> 33])).await;
-                    order.expect("there is stock");
-                    orders.fetch_add(1, Relaxed);
-                }
-            });
-        }
-        buyers.join_all().await;
-    });
-    orders.load(Relaxed) as f64 / start.elapsed().as_secs_f64()
 }

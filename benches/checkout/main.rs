@@ -1,5 +1,5 @@
-//! The cost of checkouts: by lines per cart, by size of the catalogue, and compared with pgbench; of
-//! reservations and cancellations; and of the clean-up of unpaid orders, with and without concurrent
+//! The cost of checkouts: by lines per cart, by size of the catalogue; of reservations and
+//! cancellations; and of the clean-up of unpaid orders, with and without concurrent
 //! checkouts of other products.
 //!
 //! `cargo bench --bench checkout` ends with tables; `-- tables` prints only the tables. The server is
@@ -10,7 +10,6 @@ mod buyers;
 mod cancellation;
 mod cleanup;
 mod cost;
-mod pgbench;
 mod unpaid;
 
 use criterion::Criterion;
@@ -31,12 +30,10 @@ fn main() {
         println!("{}", server.version());
         if has_flag("--test") {
             cleanup::compare(&bench, 1, 2_000);
-            pgbench::compare(&bench, 1, 1);
             cancellation::compare(&bench, 1, 256);
             cost::compare(&bench, 1, 10, 1_000);
         } else {
             cleanup::compare(&bench, 5, 100_000);
-            pgbench::compare(&bench, 5, 4);
             cancellation::compare(&bench, 5, 2_000);
             cost::compare(&bench, 5, 400, 1_000_000);
         }

@@ -3,21 +3,19 @@
 //! All methods write the same rows, including ledger and idempotency keys, over 32 connections: with one
 //! connection per buyer, a server of 2 cores would spend its time on context switches.
 
-mod batch_statement;
 mod bench;
 mod method;
 mod round_trips;
 mod shop;
 mod table;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::Criterion;
 use support::Server;
 
-use self::bench::{Bench, End};
+use self::bench::Bench;
 pub(crate) use self::method::Method;
-use crate::median;
 
 const BUYERS: [u64; 6] = [1, 2, 8, 32, 128, 256];
 const PRODUCTS: [u64; 3] = [1, 10, 1_000];
@@ -49,20 +47,6 @@ pub(crate) fn run(
             let rows = measured.iter().filter(|row| row.products == products);
             println!("{}", table::of(products, rows));
         }
-        let mut statement: Vec<f64> = Vec::new();
-        let mut batched: Vec<f64> = Vec::new();
-        for _ in 0..rounds {
-            let batches = if only_a_test { 1 } else { 100 };
-            statement.push(batch_statement::orders_per_second(&bench, batches));
-            let end = End::At(Instant::now() + turn * 3);
-            batched.push(bench.turn(Method::Batched, 256, 1, end));
-        }
-        let (statement, batched) = (median(&mut statement), median(&mut batched));
-        println!(
-            "The statement of a batch, 256 orders each, over one connection: {statement:.0} orders/s. \
-             `batched`, 256 buyers: {batched:.0} orders/s, ratio {:.2}.",
-            batched / statement
-        );
         println!("{}", round_trips::table(&bench, rounds.min(3), turn * 3));
     }
     bench.close();

@@ -1,2 +1,3 @@
+pub mod by_hand;
 pub mod storefront;
 pub mod throwaway;

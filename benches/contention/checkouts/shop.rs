@@ -1,19 +1,17 @@
 //! The inventories behind all methods, over one pool.
 
-use std::time::Duration;
-
 use optilock::{
     inventory::{
         BatchOptions, BatchedInventory, Checkout, Inventory, Line, OrderId, PgInventory, Quantity,
         Sku, Strategy,
     },
-    postgres::pool_options,
     sqlx::{PgPool, postgres::PgConnectOptions},
 };
 use support::by_hand;
 use uuid::Uuid;
 
 use super::method::Method;
+use crate::pool::{self, CONNECTIONS};
 
 pub(super) struct Shop {
     pub(super) pool: PgPool,
@@ -23,13 +21,7 @@ pub(super) struct Shop {
 
 impl Shop {
     pub(super) async fn open(options: PgConnectOptions) -> Self {
-        let pool = pool_options()
-            .max_connections(32)
-            .min_connections(32)
-            .acquire_timeout(Duration::from_secs(60))
-            .connect_with(options)
-            .await
-            .expect("the database accepts connections");
+        let pool = pool::open(options, CONNECTIONS).await;
         let inventory = PgInventory::new(pool.clone());
         Self {
             pool,

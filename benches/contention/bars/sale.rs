@@ -1,0 +1,22 @@
+//! Whole sales of one product: reserve, buy from the reservation, pay.
+
+use super::{
+    bench::{BATCHED, BY_HAND, Bench, ONE_BY_ONE},
+    comparison::Comparison,
+    options::Options,
+    table::Bars,
+};
+
+const TITLE: &str = "256 buyers reserve, buy, pay one product: sales";
+
+pub(super) fn measure(bench: &Bench, options: &Options) -> (Comparison, Bars) {
+    let candidates = bench.candidates(bench.sellers(), 256, async |seller, sku| {
+        seller.sell(&sku).await;
+        1
+    });
+    let comparison = Comparison::measure(options, TITLE, candidates);
+    let mut bars = Bars::new(TITLE);
+    bars.ratio(&comparison, BATCHED, BY_HAND, Some(15.0));
+    bars.ratio(&comparison, BATCHED, ONE_BY_ONE, None);
+    (comparison, bars)
+}
