@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn keys_are_sorted_and_unique() {
         let keys = |keys: &[u64]| keys.iter().copied().collect::<Keys>();
-        assert_eq!(keys(&[]).as_slice(), []);
+        assert_eq!(keys(&[]).as_slice(), [0_u64; 0]);
         assert_eq!(keys(&[7]).as_slice(), [7]);
         assert_eq!(keys(&[9, 7, 9, 8]).as_slice(), [7, 8, 9]);
         assert_eq!(Keys::key("product", "pot"), Keys::key("product", "pot"));

@@ -8,6 +8,8 @@
 mod batches;
 mod direct;
 mod event;
+#[cfg(test)]
+mod explored;
 mod limits;
 mod requests;
 #[cfg(test)]
@@ -94,7 +96,7 @@ impl Machine {
             Event::Close => self.closed = true,
             Event::Abandon => self.abandon(out),
         }
-        if self.closed && self.is_idle() && self.worker.is_none() {
+        if self.closed && self.is_idle() {
             out.push(Action::Idle);
         }
         actions
@@ -153,12 +155,13 @@ impl Machine {
         self.call_worker(out);
     }
 
-    /// Wakes the worker if it may start a batch, or starts one.
+    /// Wakes the worker if it may start a batch or has nothing left to do. Starts one if there is none.
     fn call_worker(&mut self, out: &mut Actions) {
         if self.waiting.is_empty() {
-            return;
-        }
-        if self.worker.is_none() {
+            if self.worker.is_some() && self.running.is_empty() {
+                out.push(Action::Wake);
+            }
+        } else if self.worker.is_none() {
             out.push(Action::Spawn(self.new_worker()));
         } else if self.may_start() {
             out.push(Action::Wake);
@@ -189,6 +192,7 @@ impl Machine {
         }
         if queued || was_sent {
             out.push(Action::Forget(ticket));
+            self.call_worker(out);
         }
     }
 
@@ -231,6 +235,7 @@ impl Machine {
         for (ticket, Bypassing { in_doubt, .. }) in mem::take(&mut self.bypassing) {
             out.push(Action::Refuse { ticket, in_doubt });
         }
+        self.call_worker(out);
     }
 
     /// Returns the number of connections in use.

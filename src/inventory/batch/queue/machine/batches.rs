@@ -144,7 +144,7 @@ impl Machine {
         Action::Start { batch, tickets }
     }
 
-    fn oldest(&self) -> Option<Ticket> {
+    pub(super) fn oldest(&self) -> Option<Ticket> {
         let parked = self.running.iter().map(|running| &running.parked);
         let queued = parked.chain([&self.waiting]);
         queued.filter_map(|it| it.keys().next().copied()).min()
