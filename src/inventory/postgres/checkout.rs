@@ -43,11 +43,7 @@ pub(crate) const LABEL: &str = "checkout";
 impl Sale<'_> {
     /// Makes the attempts of a checkout, and settles unknown outcomes. `in_doubt`: an earlier attempt had an
     /// unknown outcome.
-    pub(crate) async fn exactly_once(
-        self,
-        clock: &Clock<'_>,
-        in_doubt: bool,
-    ) -> Result<Order, Error> {
+    pub(crate) async fn exactly_once(self, clock: &Clock, in_doubt: bool) -> Result<Order, Error> {
         let executor = self.executor;
         executor
             .run(LABEL, State::default(), &|call, attempt, _| {
@@ -77,12 +73,6 @@ impl Sale<'_> {
                 })
             })
             .await
-    }
-
-    /// Makes only the first attempt of a checkout.
-    pub(crate) async fn once(self) -> Result<Order, Failed<Error>> {
-        let mut call = Call::new(State::default());
-        self.attempt(&mut call, Attempt::FIRST).await
     }
 
     async fn stored(self) -> Result<Option<Order>, Error> {
