@@ -1,123 +1,126 @@
-//! Batching of checkouts and of cancellations: one statement writes many of them.
+//! Requests that wait for the same rows, written together: one statement makes many of them.
 
-mod attempt;
-mod cancellations;
 mod job;
 mod options;
-mod plan;
 mod queue;
-#[allow(dead_code)]
+mod shutdown;
 mod stock;
-mod worker;
-mod write;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 
 #[cfg(doc)]
 use super::model::ErrorKind;
 use super::{
     api::Inventory,
     layer::Layer,
-    model::{Checkout, Error, Order, OrderStep},
-    postgres::{PgInventory, checkout},
+    model::{
+        Checkout, Error, Order, OrderStep, Reservation, ReservationId, Reserve, ReturnRequest,
+        reserve::check_duration,
+    },
+    postgres::{PgInventory, orders::doubt::Doubt},
 };
 
-use cancellations::Cancellations;
 pub use options::BatchOptions;
-use queue::{Admission, Answer, Queue};
-pub(crate) use write::ALL as STATEMENTS;
+use queue::Queue;
+pub use shutdown::ShutdownTimedOut;
+pub(crate) use stock::sql::ALL as STATEMENTS;
 #[doc(hidden)]
-pub use write::BATCH;
+pub use stock::sql::SALES as BATCH;
+use stock::{
+    Stock,
+    request::{Answer, Request},
+};
 
-/// A [`PgInventory`] that batches concurrent checkouts of the same products.
+/// A [`PgInventory`] that batches concurrent requests for the same products.
 ///
-/// Checkouts that would wait for the same row locks are queued and written by one statement, each with its
-/// own order, its own ledger row and its own answer: one lock and one disk flush for the whole batch. A batch
+/// Requests that would wait for the same row locks are queued and written by one statement, each with its
+/// own rows, its own ledger row and its own answer: one lock and one disk flush for the whole batch. A batch
 /// consists of the requests that arrived while the previous one was written, so no request waits for a batch
-/// to fill. An uncontended checkout bypasses the queue. Cancellations are batched in the same way; every other
-/// call goes to the inventory behind. For the design and its limits see
-/// [`flash_sales`](crate::guide::flash_sales).
+/// to fill. An uncontended request bypasses the queue.
 ///
-/// Cheap to clone; clones share the queue. Checkouts need a tokio runtime with its timer enabled.
+/// Batched are checkouts, also from a reservation; `reserve`, `extend` and `release`; cancellations; and
+/// `return_items`, of all kinds in one batch. Every other call goes to the inventory behind. For the design and its
+/// limits see [`flash_sales`](crate::guide::flash_sales).
+///
+/// Cheap to clone; clones share the queue. Batched requests need a tokio runtime with its timer enabled.
 ///
 /// ```no_run
 /// use optilock::inventory::{BatchOptions, BatchedInventory, PgInventory};
+/// use std::time::Duration;
 ///
 /// # async fn doc(pool: sqlx::PgPool) {
 /// let shop = BatchedInventory::new(PgInventory::new(pool), BatchOptions::new());
 /// // .. an `Inventory` like any other, until the process ends ..
-/// shop.shutdown().await;
+/// shop.shutdown(Duration::from_secs(20)).await.unwrap();
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct BatchedInventory {
-    queue: Arc<Queue>,
-    cancellations: Arc<Cancellations>,
+    stock: Arc<Queue<Stock>>,
 }
 
 impl BatchedInventory {
-    /// Creates an inventory that batches the checkouts and cancellations of `inventory`.
+    /// The number of queues, each with its share of the pool.
+    const LANES: u32 = 2;
+
+    /// Creates an inventory that batches the requests to `inventory`.
+    ///
+    /// Batches and the requests that bypass them use at most all connections of the pool but one.
     pub fn new(inventory: PgInventory, options: BatchOptions) -> Self {
+        let executor = inventory.executor().clone();
+        let stock = Stock::new(inventory);
         Self {
-            cancellations: Arc::new(Cancellations::new(inventory.clone(), options)),
-            queue: Arc::new(Queue::new(inventory, options, worker::spawn)),
+            stock: Arc::new(Queue::new(stock, &executor, options, Self::LANES)),
         }
     }
 
     /// Returns the inventory behind.
     pub fn inventory(&self) -> &PgInventory {
-        &self.queue.inventory
+        &self.stock.job.inventory
     }
 
-    /// Returns the number of checkouts that are queued for a batch.
+    /// Returns the number of requests that are queued for a batch.
     #[must_use]
     pub fn queue_depth(&self) -> usize {
-        self.queue.depth()
+        self.stock.depth()
     }
 
-    /// Drains the queue and rejects new checkouts with [`ErrorKind::Busy`]. Returns when every request that was
-    /// admitted has its answer.
-    pub async fn shutdown(&self) {
-        self.queue.close().await;
-        self.cancellations.idle().await;
+    /// Rejects new requests with [`ErrorKind::Busy`], and returns when every one that was admitted has its answer:
+    /// queued, in a batch, or made directly. Calls that are never batched, such as reads, are not rejected.
+    ///
+    /// Call it before the pool is closed. A second call waits as well.
+    ///
+    /// # Errors
+    ///
+    /// [`ShutdownTimedOut`] when some have no answer after `limit`. What is still queued is answered then: with
+    /// [`ErrorKind::Busy`], or with an unknown outcome if a batch with it was lost.
+    pub async fn shutdown(&self, limit: Duration) -> Result<(), ShutdownTimedOut> {
+        self.stock.close();
+        if timeout(limit, self.stock.idle()).await.is_ok() {
+            return Ok(());
+        }
+        match self.stock.abandon() {
+            0 => Ok(()),
+            unanswered => Err(ShutdownTimedOut { unanswered, limit }),
+        }
     }
 
-    async fn sell(&self, request: Checkout) -> Result<Order, Error> {
-        let inventory = &self.queue.inventory;
-        request.check()?;
-        let clock = inventory.traffic().clock();
-        let request = Arc::new(request);
-        let answer = match self.queue.admit(&request) {
-            Admission::Closed => Err(Error::busy(None)),
-            Admission::Full { retry_after } => Err(Error::busy(Some(retry_after))),
-            // Boxed, so that a request in the queue costs no more than it needs there.
-            Admission::Direct(_direct) => {
-                Box::pin(inventory.sale(&request).exactly_once(&clock, false)).await
-            }
-            Admission::Queued(answer) => {
-                let answer = match answer.await {
-                    Ok(answer) => answer,
-                    // The worker ended early, and may have sent the request before.
-                    Err(_) => Answer::Bypass { in_doubt: true },
-                };
-                match answer {
-                    Answer::Final(answer) => {
-                        inventory
-                            .executor()
-                            .count_batched(checkout::LABEL, answer.as_ref().err());
-                        answer
-                    }
-                    Answer::Bypass { in_doubt } => {
-                        Box::pin(inventory.sale(&request).exactly_once(&clock, in_doubt)).await
-                    }
-                }
-            }
-        };
-        clock.stop(&answer);
-        answer
+    async fn order(&self, request: Request) -> Result<Order, Error> {
+        match self.stock.submit(&Arc::new(request)).await? {
+            Answer::Order(order) => Ok(order),
+            other => unreachable!("{other:?} answers no request for an order"),
+        }
+    }
+
+    async fn held(&self, request: Request) -> Result<Reservation, Error> {
+        match self.stock.submit(&Arc::new(request)).await? {
+            Answer::Reservation(reservation) => Ok(reservation),
+            other => unreachable!("{other:?} answers no request for a reservation"),
+        }
     }
 }
 
@@ -130,13 +133,39 @@ impl Layer for BatchedInventory {
     }
 
     async fn checkout(&self, request: Checkout) -> Result<Order, Error> {
-        self.sell(request).await
+        request.check()?;
+        let clock = Arc::new(self.inventory().traffic().clock());
+        let answer = self
+            .order(Request::Checkout(request, Arc::clone(&clock)))
+            .await;
+        clock.stop(&answer);
+        answer
     }
 
     async fn step(&self, step: OrderStep) -> Result<Order, Error> {
-        match step.reason() {
-            Some(_) => self.cancellations.step(step).await,
-            None => self.inventory().step(step).await,
+        if step.reason().is_none() {
+            return self.inventory().step(step).await;
         }
+        step.check()?;
+        self.order(Request::Cancel(step, Doubt::default())).await
+    }
+
+    async fn return_items(&self, request: ReturnRequest) -> Result<Order, Error> {
+        self.order(Request::Return(request, Doubt::default())).await
+    }
+
+    async fn reserve(&self, request: Reserve) -> Result<Reservation, Error> {
+        request.check()?;
+        self.held(Request::Reserve(request)).await
+    }
+
+    async fn extend(&self, id: ReservationId, by: Duration) -> Result<Reservation, Error> {
+        check_duration(by)?;
+        self.held(Request::Extend { id, by }).await
+    }
+
+    async fn release(&self, id: ReservationId) -> Result<(), Error> {
+        let request = Arc::new(Request::Release(id));
+        self.stock.submit(&request).await.map(drop)
     }
 }

@@ -251,7 +251,7 @@ impl PgInventory {
         &self.effects
     }
 
-    pub(crate) fn traffic(&self) -> &Traffic {
+    pub(crate) const fn traffic(&self) -> &Arc<Traffic> {
         &self.traffic
     }
 

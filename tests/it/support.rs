@@ -12,3 +12,6 @@ pub mod race;
 pub mod stored;
 pub mod strategies;
 pub mod triggers;
+
+/// The limit of a shutdown at the end of a test.
+pub const DRAIN: std::time::Duration = std::time::Duration::from_secs(30);

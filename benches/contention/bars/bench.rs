@@ -127,7 +127,10 @@ impl Bench {
             database,
         } = self;
         runtime.block_on(async {
-            batched.shutdown().await;
+            batched
+                .shutdown(Duration::from_secs(30))
+                .await
+                .expect("every request has its answer");
             let audit = plain.audit().await.expect("the audit completes");
             assert!(audit.is_clean(), "{audit}");
             pool.close().await;

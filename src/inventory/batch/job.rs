@@ -13,7 +13,7 @@ use crate::{
 /// The work of one queue: how its requests are written together, and how one is made directly.
 ///
 /// A request is answered once: by a batch, or directly if it is uncontended or if a batch could not decide it.
-pub(super) trait Job: Send + Sync + 'static {
+pub(crate) trait Job: Send + Sync + 'static {
     type Request: Send + Sync + 'static;
     type Answer: Send + 'static;
 
@@ -51,17 +51,17 @@ pub(super) trait Job: Send + Sync + 'static {
 
 /// What a batch did.
 #[derive(Debug)]
-pub(super) struct Written<A> {
+pub(crate) struct Written<A> {
     /// One per request, in the order of the requests.
-    pub(super) verdicts: Vec<Verdict<A>>,
+    pub(crate) verdicts: Vec<Verdict<A>>,
     /// A lock was not obtained in time (SQLSTATE 55P03). Until a batch of the same keys ends without it, they
     /// are not batched with others.
-    pub(super) blocked: bool,
+    pub(crate) blocked: bool,
 }
 
 /// What a batch did with one of its requests.
 #[derive(Debug)]
-pub(super) enum Verdict<A> {
+pub(crate) enum Verdict<A> {
     /// The answer to the caller.
     Final(Result<A, Error>),
     /// The batch did not decide the request: it has to go direct.
@@ -76,17 +76,17 @@ pub(super) enum Verdict<A> {
 
 /// How a direct request is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Direct {
+pub(crate) struct Direct {
     /// A batch with the request may have taken effect, or may still.
-    pub(super) in_doubt: bool,
+    pub(crate) in_doubt: bool,
     /// Attempts wait for locks as long as batches do. An uncontended request waits as long as without a queue.
-    pub(super) lock_limit: bool,
+    pub(crate) lock_limit: bool,
 }
 
 /// What a request contends for, as hashes of products, orders or reservations. Two requests with the same hash
 /// contend, even if it is by collision: they are never written by two batches at the same time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Keys(Repr);
+pub(crate) struct Keys(Repr);
 
 /// Most requests have one key, which needs no allocation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -98,7 +98,7 @@ enum Repr {
 impl Keys {
     /// Returns the hash of one thing that requests contend for. `entity` tells an order from a reservation of
     /// the same id.
-    pub(super) fn key(entity: &str, id: impl Hash) -> u64 {
+    pub(crate) fn key(entity: &str, id: impl Hash) -> u64 {
         let mut hasher = DefaultHasher::new();
         entity.hash(&mut hasher);
         id.hash(&mut hasher);
@@ -106,7 +106,7 @@ impl Keys {
     }
 
     /// Returns the keys in ascending order, each once.
-    pub(super) const fn as_slice(&self) -> &[u64] {
+    pub(crate) const fn as_slice(&self) -> &[u64] {
         match &self.0 {
             Repr::One(one) => one,
             Repr::Many(many) => many,
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn keys_are_sorted_and_unique() {
         let keys = |keys: &[u64]| keys.iter().copied().collect::<Keys>();
-        assert_eq!(keys(&[]).as_slice(), []);
+        assert_eq!(keys(&[]).as_slice(), [0_u64; 0]);
         assert_eq!(keys(&[7]).as_slice(), [7]);
         assert_eq!(keys(&[9, 7, 9, 8]).as_slice(), [7, 8, 9]);
         assert_eq!(Keys::key("product", "pot"), Keys::key("product", "pot"));

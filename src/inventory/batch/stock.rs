@@ -21,6 +21,8 @@ use crate::{
         model::Error,
         postgres::{
             PgInventory,
+            checkout::Sale,
+            executor::Executor,
             orders::{self, returns},
             reservations::{self, reserve},
         },
@@ -36,6 +38,8 @@ use request::{Answer, Request};
 #[derive(Debug)]
 pub(super) struct Stock {
     pub(super) inventory: PgInventory,
+    /// Its attempts wait for locks as long as batches do.
+    limited: Executor,
     /// The facts of the last answers of the database.
     memory: Memory,
     /// The last batch contained an id or a key that already exists.
@@ -45,6 +49,7 @@ pub(super) struct Stock {
 impl Stock {
     pub(super) fn new(inventory: PgInventory) -> Self {
         Self {
+            limited: inventory.executor().limited(),
             inventory,
             memory: Memory::default(),
             careful: AtomicBool::new(false),
@@ -93,15 +98,16 @@ impl Job for Stock {
 impl Stock {
     /// Makes one request by the statements of the inventory behind.
     async fn make(&self, request: &Request, how: Direct) -> Result<Answer, Error> {
-        let inventory = &self.inventory;
-        let executor = inventory.executor();
+        let executor = match how.lock_limit {
+            true => &self.limited,
+            false => self.inventory.executor(),
+        };
         match request {
-            Request::Checkout(request) => {
-                let clock = inventory.traffic().clock();
-                let sold = inventory.sale(request).exactly_once(&clock, how.in_doubt);
-                let answer = sold.await;
-                clock.stop(&answer);
-                answer.map(Answer::Order)
+            Request::Checkout(request, clock) => {
+                let sale = self.inventory.sale(request);
+                let sale = Sale { executor, ..sale };
+                let sold = sale.exactly_once(clock, how.in_doubt).await;
+                sold.map(Answer::Order)
             }
             Request::Reserve(request) => {
                 let reserved = reserve::exactly_once(executor, request, how.in_doubt).await;

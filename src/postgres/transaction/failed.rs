@@ -1,7 +1,6 @@
 //! An error with the class that its phase gives it.
 
 #[cfg(feature = "inventory")]
-use crate::postgres::classify::{Phase, Situation};
 use crate::{Class, Classify, postgres::classify::Judgement};
 
 /// An error with the class that it has in its phase, which may differ from its own class.
@@ -30,17 +29,6 @@ impl<E> Failed<E> {
             class,
             stale_plan,
         }
-    }
-
-    /// Returns the error of an operation inside a transaction whose `COMMIT` was never sent: if its
-    /// connection was lost, nothing was committed.
-    #[cfg(feature = "inventory")]
-    pub(crate) fn before_commit(error: E) -> Self
-    where
-        E: Classify,
-    {
-        let judgement = Situation::of(Phase::Before).judge(&error);
-        Self::judged(error, judgement)
     }
 }
 

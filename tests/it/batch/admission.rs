@@ -6,8 +6,8 @@ use optilock::inventory::{BatchedInventory, ErrorKind, Inventory, PgInventory};
 use tokio::time::timeout;
 
 use super::{
-    OPTIONS, always_batched, batched, one_pot, sell_and_hold, spawn_checkout, spawn_checkouts,
-    until_queued,
+    DRAIN, OPTIONS, always_batched, batched, one_pot, sell_and_hold, spawn_checkout,
+    spawn_checkouts, until_queued,
 };
 use crate::support::{
     bank::until_waiting,
@@ -36,7 +36,7 @@ async fn a_future_dropped_before_its_batch_starts_has_no_effect() {
     for answer in waiting {
         answer.await.unwrap().unwrap();
     }
-    shop.shutdown().await;
+    shop.shutdown(DRAIN).await.unwrap();
     assert_eq!(order_count(&db.pool).await, 1 + 1 + 5);
     assert_balanced(&db.pool).await;
 }

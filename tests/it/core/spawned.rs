@@ -96,8 +96,9 @@ async fn every_inventory_runs_in_a_spawned_task() {
     tokio::spawn(call_all_methods(Arc::new(other)))
         .await
         .unwrap();
-    tokio::spawn(async move { batched.shutdown().await })
+    tokio::spawn(async move { batched.shutdown(Duration::from_secs(30)).await })
         .await
+        .unwrap()
         .unwrap();
     tokio::spawn(call_all_methods(Arc::new(MemoryInventory::new())))
         .await

@@ -17,6 +17,7 @@ use optilock::{
     },
 };
 
+use crate::support::DRAIN;
 use crate::{
     inventory::{orders, reservations},
     support::db::{Db, Default, assert_balanced},
@@ -80,7 +81,7 @@ macro_rules! batched {
             let db = Db::with(Default::$default, 4).await;
             let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), $options);
             fulfil(&shop).await;
-            shop.shutdown().await;
+            shop.shutdown(DRAIN).await.unwrap();
             assert_balanced(&db.pool).await;
         }
     )*};

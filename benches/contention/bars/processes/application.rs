@@ -131,7 +131,10 @@ pub(crate) fn serve() -> bool {
         answer(&format!("{} {}", turn.done, micros.join(" ")));
     }
     runtime.block_on(async {
-        queue.shutdown().await;
+        queue
+            .shutdown(Duration::from_secs(30))
+            .await
+            .expect("every request has its answer");
         pool.close().await;
     });
     true

@@ -39,7 +39,7 @@ pub(super) async fn planned(
         Some(conn) => conn,
         None => conn.insert(executor.acquire().await?),
     };
-    let sells = |request: &&Request| matches!(request, Request::Checkout(_));
+    let sells = |request: &&Request| matches!(request, Request::Checkout(..));
     if stock.inventory.effects().hook.is_some() && requests.iter().any(sells) {
         let work: Work<'_, '_, _> =
             &|conn, _| Box::pin(from_memory(stock, conn, requests, careful, trace));
@@ -100,7 +100,7 @@ async fn from_memory(
 /// Plans the requests whose ids and keys are not taken.
 fn plan_of<'a>(requests: &[&'a Request], known: &'a Known, taken: &HashSet<Uuid>) -> Plan<'a> {
     let is_new = |request: &Request| match request {
-        Request::Checkout(request) => !taken.contains(&request.id.uuid()),
+        Request::Checkout(request, _) => !taken.contains(&request.id.uuid()),
         Request::Reserve(request) => !taken.contains(&request.id.uuid()),
         Request::Return(request, _) => !taken.contains(&request.id),
         Request::Cancel(..) | Request::Extend { .. } | Request::Release(_) => true,

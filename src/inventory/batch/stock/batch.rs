@@ -62,10 +62,19 @@ impl<'a> Batch<'a> {
             }
         }
         self.refuse(conn).await;
-        let verdicts = self.verdicts.into_iter();
         let undecided = || Verdict::Bypass { in_doubt: false };
+        for (request, verdict) in self.requests.iter().zip(&self.verdicts) {
+            if let Some(Verdict::Final(answer)) = verdict {
+                let executor = self.stock.inventory.executor();
+                executor.count_batched(request.label(), answer.as_ref().err());
+            }
+        }
         Written {
-            verdicts: verdicts.map(|it| it.unwrap_or_else(undecided)).collect(),
+            verdicts: self
+                .verdicts
+                .into_iter()
+                .map(|it| it.unwrap_or_else(undecided))
+                .collect(),
             blocked: self.blocked,
         }
     }
@@ -73,7 +82,7 @@ impl<'a> Batch<'a> {
     /// Answers the requests that can't be made. What is still undecided bypasses the queue.
     async fn refuse(&mut self, conn: &mut Option<Lease>) {
         let may_be_refused =
-            |request| matches!(request, &Request::Checkout(_) | &Request::Reserve(_));
+            |request| matches!(request, &Request::Checkout(..) | &Request::Reserve(_));
         let open = 0..self.requests.len();
         let open = open.filter(|index| self.verdicts[*index].is_none());
         let open: Vec<usize> = open
@@ -212,7 +221,7 @@ impl<'a> Batch<'a> {
             return;
         }
         for index in asked {
-            if let Request::Checkout(request) = self.requests[*index] {
+            if let Request::Checkout(request, _) = self.requests[*index] {
                 let error = failed.error_of(request.id);
                 self.verdicts[*index] = Some(Verdict::Final(Err(error)));
             }

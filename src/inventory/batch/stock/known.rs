@@ -93,7 +93,7 @@ impl Memory {
 /// Returns the products that the request names.
 pub(super) fn skus(request: &Request) -> Box<dyn Iterator<Item = &Sku> + Send + '_> {
     match request {
-        Request::Checkout(request) => Box::new(request.lines.iter().map(|line| &line.sku)),
+        Request::Checkout(request, _) => Box::new(request.lines.iter().map(|line| &line.sku)),
         Request::Reserve(request) => Box::new(request.lines.iter().map(|(sku, _)| sku)),
         // Units that come back need no facts of their product.
         Request::Return(..)
@@ -106,7 +106,7 @@ pub(super) fn skus(request: &Request) -> Box<dyn Iterator<Item = &Sku> + Send + 
 /// Returns the reservation that the request uses or changes.
 pub(super) const fn reservation(request: &Request) -> Option<ReservationId> {
     match request {
-        Request::Checkout(request) => request.reservation,
+        Request::Checkout(request, _) => request.reservation,
         Request::Extend { id, .. } | Request::Release(id) => Some(*id),
         Request::Reserve(_) | Request::Cancel(..) | Request::Return(..) => None,
     }

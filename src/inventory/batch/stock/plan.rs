@@ -126,7 +126,7 @@ impl<'a> Planner<'a> {
 
     fn judge(&mut self, request: &'a Request) -> Option<Outcome<'a>> {
         match request {
-            Request::Checkout(request) => self.checkout(request),
+            Request::Checkout(request, _) => self.checkout(request),
             Request::Reserve(request) => self.reserve(request),
             Request::Extend { id, by } => self.extend(*id, *by),
             Request::Release(id) => self.release(*id),

@@ -84,7 +84,7 @@ pub(super) async fn taken(
         (Keys::default(), Keys::default(), Vec::new());
     for request in requests {
         match request {
-            Request::Checkout(it) => orders.push(it.id.uuid(), &it.customer, &it.key),
+            Request::Checkout(it, _) => orders.push(it.id.uuid(), &it.customer, &it.key),
             Request::Reserve(it) => reservations.push(it.id.uuid(), &it.customer, &it.key),
             Request::Return(it, _) => returns.push(it.id),
             Request::Cancel(..) | Request::Extend { .. } | Request::Release(_) => {}

@@ -24,7 +24,7 @@ pub(super) async fn refused(
     };
     for request in requests {
         match request {
-            Request::Checkout(it) => it
+            Request::Checkout(it, _) => it
                 .lines
                 .iter()
                 .for_each(|line| want(&line.sku, line.quantity.get())),
@@ -54,7 +54,9 @@ pub(super) async fn refused(
     let taken = read::taken(conn, requests).await?;
     let refused = requests.iter().enumerate().filter_map(|(index, request)| {
         let error = match request {
-            Request::Checkout(it) if it.reservation.is_none() && !taken.contains(&it.id.uuid()) => {
+            Request::Checkout(it, _)
+                if it.reservation.is_none() && !taken.contains(&it.id.uuid()) =>
+            {
                 let facts = it.lines.iter().map(|line| found.get(&line.sku).copied());
                 it.judge(&facts.collect::<Vec<_>>()).err()
             }

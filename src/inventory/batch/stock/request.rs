@@ -1,19 +1,24 @@
 //! The requests that change stock, and their answers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::inventory::{
     batch::job::Keys,
     model::{Checkout, Order, OrderStep, Reservation, ReservationId, Reserve, ReturnRequest},
-    postgres::orders::doubt::Doubt,
+    postgres::{checkout, orders::doubt::Doubt},
+    traffic::Clock,
 };
 
 /// A request that changes the stock or the reserved units of products.
 #[derive(Debug)]
 pub(in crate::inventory::batch) enum Request {
-    Checkout(Checkout),
+    /// With the measurement of it.
+    Checkout(Checkout, Arc<Clock>),
     Reserve(Reserve),
-    Extend { id: ReservationId, by: Duration },
+    Extend {
+        id: ReservationId,
+        by: Duration,
+    },
     Release(ReservationId),
     Cancel(OrderStep, Doubt),
     Return(ReturnRequest, Doubt),
@@ -34,7 +39,7 @@ impl Request {
         let product = |sku: &_| Keys::key("product", sku);
         let reservation = |id: ReservationId| Keys::key("reservation", id.uuid());
         match self {
-            Self::Checkout(request) => {
+            Self::Checkout(request, _) => {
                 let products = request.lines.iter().map(|line| product(&line.sku));
                 let used = request.reservation.map(reservation);
                 products.chain(used).collect()
@@ -53,10 +58,22 @@ impl Request {
     /// Returns the number of lines.
     pub(super) const fn weight(&self) -> usize {
         match self {
-            Self::Checkout(request) => request.lines.len(),
+            Self::Checkout(request, _) => request.lines.len(),
             Self::Reserve(request) => request.lines.len(),
             Self::Return(request, _) => request.lines.len(),
             Self::Extend { .. } | Self::Release(_) | Self::Cancel(..) => 1,
+        }
+    }
+
+    /// Returns the name of the request in events and metrics.
+    pub(super) const fn label(&self) -> &'static str {
+        match self {
+            Self::Checkout(..) => checkout::LABEL,
+            Self::Reserve(_) => "reserve",
+            Self::Extend { .. } => "extend",
+            Self::Release(_) => "release",
+            Self::Cancel(step, _) => step.label(),
+            Self::Return(..) => "return items",
         }
     }
 

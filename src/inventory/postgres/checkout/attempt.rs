@@ -85,7 +85,7 @@ impl Sale<'_> {
             })
         };
         let mut lease = executor.acquire().await?;
-        let attempted = if way == Way::Locked || effects.hook.is_some() {
+        let attempted = if way == Way::Locked || effects.hook.is_some() || executor.is_limited() {
             executor
                 .locking_attempt_on(&mut lease, attempt, work)
                 .await?

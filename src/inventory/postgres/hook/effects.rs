@@ -7,10 +7,3 @@ pub(crate) struct Effects {
     /// Whether the statement of the sale also writes an entry of the outbox.
     pub(crate) outbox: bool,
 }
-
-impl Effects {
-    /// Returns whether there are any: a statement that knows none of them must not make the sale.
-    pub(crate) const fn is_some(&self) -> bool {
-        self.hook.is_some() || self.outbox
-    }
-}

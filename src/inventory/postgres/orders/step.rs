@@ -1,7 +1,5 @@
 //! Steps of orders. Each function is one attempt on one connection, and commits nothing.
 
-use std::collections::HashSet;
-
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -111,25 +109,6 @@ async fn cancel(
         .await
         .map_err(|error| Error::of_several(error, Order::ENTITY, id))?;
     Ok(!cancelled.try_get::<Vec<Uuid>, _>("cancelled")?.is_empty())
-}
-
-/// Cancels those of these orders that are unpaid and at these versions, each for its reason. No order may occur
-/// twice.
-pub(crate) async fn cancel_many(
-    conn: &mut PgConnection,
-    ids: &[Uuid],
-    versions: &[Option<Version>],
-    reasons: &[&str],
-) -> Result<HashSet<Uuid>, Error> {
-    let cancelled = sqlx::query(sql::orders::CANCEL_MANY)
-        .bind(ids)
-        .bind(versions)
-        .bind(reasons)
-        .fetch_one(conn)
-        .await
-        .map_err(|error| Error::of_several(error, Order::ENTITY, "of a batch"))?;
-    let cancelled: Vec<Uuid> = cancelled.try_get("cancelled")?;
-    Ok(cancelled.into_iter().collect())
 }
 
 async fn revive(

@@ -12,11 +12,4 @@ super::statement::statements! {
     pub(crate) const RETURNED = "../orders/returned.sql";
     pub(crate) const VOID = "../orders/void.sql";
     pub(crate) const CANCEL = "../orders/cancel.sql";
-
-    /// [`CANCEL`] for a batch of cancellations: each wait for a lock ends after half a second, as in a batch
-    /// of checkouts.
-    pub(crate) const CANCEL_MANY = "../orders/cancel.sql" {
-        "/* condition */" =>
-            "AND (SELECT pg_catalog.set_config('lock_timeout', '500ms', true)) IS NOT NULL",
-    };
 }

@@ -8,6 +8,7 @@ use optilock::{
 };
 
 use super::OneConnection;
+use crate::support::DRAIN;
 use crate::{support::goods::cart, support::strategies::STRATEGIES};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +41,7 @@ async fn a_dropped_batched_checkout_leaves_a_clean_connection() {
         Box::pin(async { batched.checkout(request).await.map(drop).unwrap() })
     })
     .await;
-    batched.shutdown().await;
+    batched.shutdown(DRAIN).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

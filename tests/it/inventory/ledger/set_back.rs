@@ -8,6 +8,7 @@ use optilock::{
     },
 };
 
+use crate::support::DRAIN;
 use crate::{
     support::db::{Db, assert_balanced},
     support::goods::{add, cart, sku, stock, units},
@@ -40,7 +41,7 @@ async fn refusals(inner: &PgInventory, subjects: Subjects) -> Vec<(&'static str,
         "batch",
         batches.checkout(cart(&[("pot", 1)])).await.unwrap_err(),
     ));
-    batches.shutdown().await;
+    batches.shutdown(DRAIN).await.unwrap();
     let pot = sku("pot");
     let more = Adjustment::new(pot.clone(), 1, "delivery").unwrap();
     refused.push(("adjust", inner.adjust_stock(more).await.unwrap_err()));

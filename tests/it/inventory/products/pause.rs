@@ -14,6 +14,7 @@ use optilock::{
 
 use rules::{buy_reserved_units, fulfil, pause_and_resume, refuse_sales};
 
+use crate::support::DRAIN;
 use crate::{
     support::db::{Db, Default, assert_balanced},
     support::goods::{add, sku},
@@ -56,7 +57,7 @@ async fn a_pause_holds_in_batches() {
         let db = Db::with(Default::ReadCommitted, 4).await;
         let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), options);
         fulfil(&shop).await;
-        shop.shutdown().await;
+        shop.shutdown(DRAIN).await.unwrap();
         assert_balanced(&db.pool).await;
     }
 }

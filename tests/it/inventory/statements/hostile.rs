@@ -23,6 +23,7 @@ use failures::Failures;
 use planted::among_hostile_code;
 use trial::Trial;
 
+use crate::support::DRAIN;
 use crate::{
     support::goods::{add, cart},
     support::idle_hook::IdleHook,
@@ -74,7 +75,7 @@ async fn no_hostile_code_is_called() {
         ] {
             let shop = BatchedInventory::new(shop.clone(), options);
             run_all(label, &shop, &direct, &db.pool, &mut failures).await;
-            shop.shutdown().await;
+            shop.shutdown(DRAIN).await.unwrap();
         }
         add(&direct, "pot", 50).await;
         let feed = shop.movements_since(&FeedPosition::START, 10).await;

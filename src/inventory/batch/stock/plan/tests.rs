@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::DateTime;
 
@@ -12,6 +12,7 @@ use crate::{
             ReturnRequest,
         },
         postgres::orders::doubt::Doubt,
+        traffic::Traffic,
     },
 };
 
@@ -31,6 +32,10 @@ fn cart(lines: &[(&str, i64)]) -> Checkout {
     let lines = lines.iter();
     let lines = lines.map(|(name, quantity)| Line::new(sku(name), units(*quantity)));
     Checkout::new(lines).unwrap()
+}
+
+fn buy(request: Checkout) -> Request {
+    Request::Checkout(request, Arc::new(Arc::new(Traffic::default()).clock()))
 }
 
 fn known(products: &[(&str, i64)]) -> Known {
@@ -101,7 +106,7 @@ fn a_request_is_judged_by_what_the_requests_before_it_leave() {
         cart(&[("vase", 1)]),
         cart(&[("pot", 1)]),
     ]
-    .map(Request::Checkout);
+    .map(buy);
     let plan = plan_of(&requests, &known);
     assert_eq!(accepted(&plan), [0, 2, 5]);
     let pot = change(&plan, "pot");
@@ -128,7 +133,7 @@ fn an_expected_version_is_compared_in_order_of_arrival_and_pins_the_first_versio
         expecting(2),
         expecting(3),
     ]
-    .map(Request::Checkout);
+    .map(buy);
     let plan = plan_of(&requests, &known);
     assert_eq!(accepted(&plan), [0, 1, 3]);
     assert_eq!(change(&plan, "pot").pinned, Some(Version::FIRST));
@@ -150,11 +155,11 @@ fn of_two_requests_with_one_id_or_one_key_the_first_is_accepted() {
     };
     let first = cart(&[("pot", 1)]);
     let requests = [
-        Request::Checkout(first.clone()),
-        Request::Checkout(first),
-        Request::Checkout(keyed("ana")),
-        Request::Checkout(keyed("ana")),
-        Request::Checkout(keyed("eva")),
+        buy(first.clone()),
+        buy(first),
+        buy(keyed("ana")),
+        buy(keyed("ana")),
+        buy(keyed("eva")),
         Request::Reserve(reserve("ana")),
         Request::Reserve(reserve("ana")),
     ];
@@ -171,7 +176,7 @@ fn reserved_units_cannot_be_sold_and_released_ones_can() {
         Request::Reserve(reserve()),
         Request::Release(held),
         Request::Release(held),
-        Request::Checkout(cart(&[("pot", 2)])),
+        buy(cart(&[("pot", 2)])),
     ];
     let plan = plan_of(&requests, &known);
     assert_eq!(accepted(&plan), [0, 2, 4]);
@@ -193,8 +198,8 @@ fn reserved_units_cannot_be_sold_and_released_ones_can() {
 fn a_checkout_takes_the_units_of_its_reservation_first() {
     let mut known = known(&[("pot", 1)]);
     let held = hold(&mut known, "pot", 3, HoldState::Held);
-    let buy = |quantity| Request::Checkout(cart(&[("pot", quantity)]).with_reservation(held));
-    let requests = [buy(2), buy(2), buy(1)];
+    let from = |quantity| buy(cart(&[("pot", quantity)]).with_reservation(held));
+    let requests = [from(2), from(2), from(1)];
     let plan = plan_of(&requests, &known);
     // The second one takes one unit that is held and one that is free; nothing is left for the third.
     assert_eq!(accepted(&plan), [0, 1]);
@@ -217,9 +222,7 @@ fn a_checkout_takes_the_units_of_its_reservation_first() {
 fn units_of_an_ended_hold_are_taken_from_free_stock() {
     let mut known = known(&[("pot", 2)]);
     let held = hold(&mut known, "pot", 2, HoldState::Expired);
-    let requests = [Request::Checkout(
-        cart(&[("pot", 2)]).with_reservation(held),
-    )];
+    let requests = [buy(cart(&[("pot", 2)]).with_reservation(held))];
     let plan = plan_of(&requests, &known);
     let pot = change(&plan, "pot");
     assert_eq!((pot.units, pot.stock, pot.reserved), (2, -2, 0));
@@ -233,11 +236,11 @@ fn a_reservation_of_another_customer_is_not_used() {
     let held = hold(&mut known, "pot", 2, HoldState::Held);
     let reservation = known.reservations.get_mut(&held).unwrap();
     reservation.reservation.customer = Some("ana".to_owned());
-    let buy = |customer: &str| {
+    let by = |customer: &str| {
         let cart = cart(&[("pot", 1)]).with_customer(customer);
-        Request::Checkout(cart.with_reservation(held))
+        buy(cart.with_reservation(held))
     };
-    let requests = [buy("eva"), buy("ana")];
+    let requests = [by("eva"), by("ana")];
     assert_eq!(accepted(&plan_of(&requests, &known)), [1]);
 }
 
@@ -271,14 +274,14 @@ fn units_of_a_cancelled_order_and_of_a_return_can_be_sold() {
     let cancel = |id| Request::Cancel(OrderStep::cancel(id, "late"), Doubt::default());
     let back = ReturnRequest::new(paid, [(sku("pot"), units(1))], "broken").unwrap();
     let requests = [
-        Request::Checkout(cart(&[("pot", 1)])),
+        buy(cart(&[("pot", 1)])),
         cancel(unpaid),
         cancel(unpaid),
         cancel(paid),
         cancel(cancelled),
         Request::Return(back.clone(), Doubt::default()),
         Request::Return(back, Doubt::default()),
-        Request::Checkout(cart(&[("pot", 3)])),
+        buy(cart(&[("pot", 3)])),
     ];
     let plan = plan_of(&requests, &known);
     assert_eq!(accepted(&plan), [1, 4, 5, 7]);
