@@ -24,8 +24,6 @@ use crate::support::{
     goods::{cart, sku},
 };
 
-use crate::support::DRAIN;
-
 const OPTIONS: BatchOptions = BatchOptions::new();
 
 const ISOLATION_LEVELS: [Default; 3] = [

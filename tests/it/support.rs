@@ -13,5 +13,7 @@ pub mod stored;
 pub mod strategies;
 pub mod triggers;
 
-/// The limit of a shutdown at the end of a test.
-pub const DRAIN: std::time::Duration = std::time::Duration::from_secs(30);
+use std::time::Duration;
+
+/// Longer than any batch takes.
+pub const SHUTDOWN: Duration = Duration::from_secs(20);

@@ -70,8 +70,8 @@ async fn run(options: &Options, server: &Server) -> Result<(), Box<dyn Error>> {
         warn!("requests were still running after {DRAIN:?}");
     }
     let closing = async {
-        if let Err(unanswered) = shop.inventory.shutdown(DRAIN).await {
-            warn!("{unanswered}");
+        if let Err(timed_out) = shop.inventory.shutdown(DRAIN).await {
+            warn!("{timed_out}");
         }
         janitor.await?;
         ticker.await?;

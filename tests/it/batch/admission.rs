@@ -6,10 +6,11 @@ use optilock::inventory::{BatchedInventory, ErrorKind, Inventory, PgInventory};
 use tokio::time::timeout;
 
 use super::{
-    DRAIN, OPTIONS, always_batched, batched, one_pot, sell_and_hold, spawn_checkout,
-    spawn_checkouts, until_queued,
+    OPTIONS, always_batched, batched, one_pot, sell_and_hold, spawn_checkout, spawn_checkouts,
+    until_queued,
 };
 use crate::support::{
+    SHUTDOWN,
     bank::until_waiting,
     connect::current_thread,
     db::{Db, Default, assert_balanced, order_count},
@@ -36,7 +37,7 @@ async fn a_future_dropped_before_its_batch_starts_has_no_effect() {
     for answer in waiting {
         answer.await.unwrap().unwrap();
     }
-    shop.shutdown(DRAIN).await.unwrap();
+    shop.shutdown(SHUTDOWN).await.unwrap();
     assert_eq!(order_count(&db.pool).await, 1 + 1 + 5);
     assert_balanced(&db.pool).await;
 }

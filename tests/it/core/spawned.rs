@@ -7,8 +7,8 @@ use optilock::{
     Conflict, RetryPolicy, Version,
     inventory::{
         Adjustment, BatchOptions, BatchedInventory, Error, FeedPosition, Inventory,
-        MemoryInventory, OrderFilter, OrderId, OrderStep, OutboxPosition, Page, PgInventory,
-        Quantity, Reserve, ReturnRequest,
+        MemoryInventory, OrderFilter, OrderId, OrderStep, Page, PgInventory, Quantity, Reserve,
+        ReturnRequest,
     },
     migrate,
     postgres::{self, Bulk, TransactOptions, transact, transact_with},
@@ -16,9 +16,12 @@ use optilock::{
 };
 
 use crate::{
-    support::bank::{Account, Bank, PLACES},
     support::db::Db,
     support::goods::{cart, new_product, sku, stock},
+    support::{
+        SHUTDOWN,
+        bank::{Account, Bank, PLACES},
+    },
 };
 
 /// Calls every method of an inventory.
@@ -80,14 +83,6 @@ async fn every_inventory_runs_in_a_spawned_task() {
         .await
         .unwrap()
         .unwrap();
-    let reader = shop.clone().with_outbox();
-    tokio::spawn(async move {
-        let page = reader.outbox_since(&OutboxPosition::START, 5).await?;
-        reader.acknowledge_outbox(&page.next).await
-    })
-    .await
-    .unwrap()
-    .unwrap();
     tokio::spawn(call_all_methods(Arc::new(shop)))
         .await
         .unwrap();
@@ -96,7 +91,7 @@ async fn every_inventory_runs_in_a_spawned_task() {
     tokio::spawn(call_all_methods(Arc::new(other)))
         .await
         .unwrap();
-    tokio::spawn(async move { batched.shutdown(Duration::from_secs(30)).await })
+    tokio::spawn(async move { batched.shutdown(SHUTDOWN).await })
         .await
         .unwrap()
         .unwrap();
@@ -150,8 +145,6 @@ async fn operations_in_transaction_run_in_a_spawned_task() {
             shop.release_in(tx, held).await?;
             shop.movements_in(tx, &pot, &Page::first(5)).await?;
             shop.movements_since_in(tx, &FeedPosition::START, 5).await?;
-            let page = shop.outbox_since_in(tx, &OutboxPosition::START, 5).await?;
-            shop.acknowledge_outbox_in(tx, &page.next).await?;
             shop.audit_in(tx).await?;
             shop.retire_product_in(tx, &pot, Version::new(version.get() + 7).unwrap())
                 .await

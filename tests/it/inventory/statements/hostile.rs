@@ -12,9 +12,7 @@ mod versioned_rows;
 use std::sync::Arc;
 
 use optilock::{
-    inventory::{
-        BatchOptions, BatchedInventory, FeedPosition, Inventory, OutboxPosition, PgInventory,
-    },
+    inventory::{BatchOptions, BatchedInventory, FeedPosition, Inventory, PgInventory},
     migrate,
     sqlx::{self, PgPool},
 };
@@ -23,11 +21,13 @@ use failures::Failures;
 use planted::among_hostile_code;
 use trial::Trial;
 
-use crate::support::DRAIN;
 use crate::{
-    support::goods::{add, cart},
     support::idle_hook::IdleHook,
     support::strategies::STRATEGIES,
+    support::{
+        SHUTDOWN,
+        goods::{add, cart},
+    },
 };
 
 /// Runs every operation of the inventory, with what makes it send further statements.
@@ -64,26 +64,17 @@ async fn no_hostile_code_is_called() {
         }
         let hooked = shop.clone().with_hook(Arc::new(IdleHook));
         run_all("hook", &hooked, &direct, &db.pool, &mut failures).await;
-        for strategy in STRATEGIES {
-            let shop = shop.clone().with_strategy(strategy).with_outbox();
-            let label = format!("{strategy:?} with the outbox");
-            run_all(&label, &shop, &direct, &db.pool, &mut failures).await;
-        }
         for (label, options) in [
             ("BatchedInventory", BatchOptions::new()),
             ("batches", BatchOptions::new().always()),
         ] {
             let shop = BatchedInventory::new(shop.clone(), options);
             run_all(label, &shop, &direct, &db.pool, &mut failures).await;
-            shop.shutdown(DRAIN).await.unwrap();
+            shop.shutdown(SHUTDOWN).await.unwrap();
         }
         add(&direct, "pot", 50).await;
         let feed = shop.movements_since(&FeedPosition::START, 10).await;
         failures.note("feed", feed);
-        let outbox = shop.outbox_since(&OutboxPosition::START, 10).await;
-        failures.note("outbox", outbox);
-        let acknowledged = shop.acknowledge_outbox(&OutboxPosition::START).await;
-        failures.note("acknowledge", acknowledged);
         let mut transaction = pool.begin().await.unwrap();
         let hooked = hooked
             .checkout_in(&mut transaction, &cart(&[("pot", 1)]))

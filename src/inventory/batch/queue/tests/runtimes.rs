@@ -32,7 +32,7 @@ async fn hang(queue: &Arc<Queue<Scripted>>) -> JoinHandle<Result<Made, Error>> {
 
 /// Two requests of another runtime wait for a worker that ends as `end` says. They are answered, and the next
 /// request starts another worker.
-fn outlives(end: impl FnOnce(Runtime, &Arc<Queue<Scripted>>)) {
+fn outlives(end: impl FnOnce(Runtime, &Arc<Queue<Scripted>>)) -> Arc<Queue<Scripted>> {
     let first = current_thread();
     let other = Builder::new_multi_thread()
         .worker_threads(1)
@@ -58,21 +58,19 @@ fn outlives(end: impl FnOnce(Runtime, &Arc<Queue<Scripted>>)) {
         let next = submit(&queue, 1, Do::Answer);
         let made = timeout(Duration::from_secs(10), next).await.unwrap();
         assert_eq!(made.unwrap().unwrap(), Made::InBatch { size: 1 });
-        queue.close();
-        timeout(Duration::from_secs(10), queue.idle())
-            .await
-            .unwrap();
     });
+    queue
 }
 
 #[test]
 fn callers_of_another_runtime_outlive_that_of_the_worker() {
-    outlives(|runtime, _| drop(runtime));
+    let queue = outlives(|runtime, _| drop(runtime));
+    assert!(queue.shared().machine.is_idle());
 }
 
 #[test]
 fn callers_of_another_runtime_outlive_one_that_unwinds() {
-    outlives(|runtime, queue| {
+    let queue = outlives(|runtime, queue| {
         let panics = AssertUnwindSafe(|| {
             // Moved in, so that it is dropped while the thread unwinds.
             let runtime = runtime;
@@ -84,15 +82,18 @@ fn callers_of_another_runtime_outlive_one_that_unwinds() {
         });
         catch_unwind(panics).unwrap_err();
     });
+    assert!(queue.shared().machine.is_idle());
 }
 
 #[test]
 fn callers_of_another_runtime_replace_a_worker_that_stands_still() {
     let mut still = None;
-    outlives(|runtime, _| still = Some(runtime));
-    // It wakes, after another worker has taken its place.
-    let runtime = still.unwrap();
-    runtime.block_on(tokio::task::yield_now());
+    let queue = outlives(|runtime, _| still = Some(runtime));
+    // The request of the lost batch has a slot. Its runtime wakes, and another worker has taken the place of its
+    // own.
+    assert_eq!(queue.shared().machine.unanswered(), 1);
+    queue.close();
+    still.unwrap().block_on(queue.idle());
 }
 
 /// The task that has the direct slot is never polled again.
@@ -105,8 +106,8 @@ fn a_direct_request_that_stands_still_loses_its_slot() {
     };
     // Two requests of one key have all of its slots.
     let still = first.block_on(async {
-        let still = [(); 2].map(|()| submit(&queue, 1, Do::Bypass));
-        until(|| queue.shared().granted.len() == 2).await;
+        let still = [(); 2].map(|()| submit(&queue, 1, Do::Wait));
+        until(|| queue.job.direct() == 2).await;
         still
     });
     let made = other.block_on(async {
