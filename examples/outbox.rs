@@ -1,5 +1,6 @@
-//! Low-stock events in the transaction of the sale: a hook writes them to an outbox table of the
-//! application, and a relay sends them.
+//! Events in the transaction of the sale, and a relay that sends them. Accepted orders are in the outbox of the
+//! crate, which costs a sale one insert. Low-stock events are in an outbox table of the application, into which a
+//! hook writes them.
 //!
 //! `cargo run --release --example outbox`. It creates a database on the server at `DATABASE_URL`, or starts
 //! a throwaway server.
@@ -11,16 +12,13 @@ use optilock::{
     RetryPolicy,
     inventory::{
         Accepted, BoxError, Checkout, Error, Inventory, Line, Money, NewProduct, OnAccepted,
-        PgInventory, Quantity, Sku, Stock,
+        OutboxPosition, PgInventory, Quantity, Sku, Stock,
     },
     postgres::{pool_options, transact},
     sqlx::{self, PgConnection, PgPool},
 };
 use support::{Durability, Server, signal::interrupted};
-use tokio::{
-    sync::oneshot::{self, error::TryRecvError},
-    task::JoinSet,
-};
+use tokio::{sync::oneshot, task::JoinSet};
 
 const TABLES: &str = "CREATE SCHEMA shop;
     CREATE TABLE shop.outbox (
@@ -60,7 +58,7 @@ impl OnAccepted for LowStock {
     }
 }
 
-/// A row of the outbox.
+/// A row of the application's outbox.
 #[derive(Debug, sqlx::FromRow)]
 struct Event {
     id: i64,
@@ -68,11 +66,24 @@ struct Event {
     stock: i64,
 }
 
-/// Sends the oldest events and deletes them from the outbox. Returns their number.
+/// Sends the oldest accepted orders and deletes them from the outbox. Returns their number.
 ///
-/// Events are delivered at least once: if the commit fails after sending, they are sent again, so the
-/// receiver must ignore ids that it has processed. Concurrent relays skip each other's events.
-async fn relay(pool: &PgPool, send: impl Fn(&Event)) -> Result<usize, sqlx::Error> {
+/// Orders are delivered at least once: if the relay stops after sending, they are sent again, so the receiver
+/// must ignore ids that it has processed.
+async fn relay_orders(shop: &PgInventory) -> Result<usize, Error> {
+    let page = shop.outbox_since(&OutboxPosition::START, 100).await?;
+    let Some(last) = page.entries.last() else {
+        return Ok(0);
+    };
+    let (count, order) = (page.entries.len(), &last.order);
+    println!("  sent {count} orders, the last one of {}", order.total);
+    shop.acknowledge_outbox(&page.next).await?;
+    Ok(count)
+}
+
+/// Sends the oldest events and deletes them from the application's outbox. Returns their number. The events are
+/// delivered at least once, too. Concurrent relays skip each other's events.
+async fn relay_events(pool: &PgPool, send: impl Fn(&Event)) -> Result<usize, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let take = "DELETE FROM shop.outbox WHERE id = ANY (ARRAY(
             SELECT id FROM shop.outbox ORDER BY id LIMIT 10 FOR UPDATE SKIP LOCKED))
@@ -118,7 +129,9 @@ async fn run_on(server: &Server) -> Result<(), BoxError> {
 async fn demonstrate(pool: &PgPool) -> Result<(), BoxError> {
     optilock::migrate(pool).await?;
     sqlx::raw_sql(TABLES).execute(pool).await?;
-    let shop = PgInventory::new(pool.clone()).with_hook(Arc::new(LowStock { threshold: 10 }));
+    let shop = PgInventory::new(pool.clone())
+        .with_outbox()
+        .with_hook(Arc::new(LowStock { threshold: 10 }));
     for name in PRODUCTS {
         shop.add_product(product(name, STOCK)?).await?;
     }
@@ -127,16 +140,23 @@ async fn demonstrate(pool: &PgPool) -> Result<(), BoxError> {
         PRODUCTS.len()
     );
     let (stop, stopped) = oneshot::channel();
-    let relay = tokio::spawn(relay_until(pool.clone(), stopped));
+    let relay = tokio::spawn(relay_all(pool.clone(), shop.clone(), stopped));
     let sold = sell(&shop).await?;
     let error = sell_without_address(pool, &shop).await?;
     println!("\n  a sale of 5 vases is rolled back with its delivery: {error}");
-    drop(stop);
-    let sent = relay.await??;
+    // A relay that has stopped returns its own error.
+    let _ = stop.send(sold);
+    let (orders, events) = relay.await??;
     println!(
-        "\n{sold} of {BUYERS} checkouts accepted, {sent} events sent: one per product, none for the vase."
+        "\n{sold} of {BUYERS} checkouts accepted, {orders} orders and {events} events sent: one event per product, \
+         none for the vase."
     );
-    assert_eq!(sent, PRODUCTS.len(), "one event per product with low stock");
+    assert_eq!(orders, sold, "each accepted order is sent once");
+    assert_eq!(
+        events,
+        PRODUCTS.len(),
+        "one event per product with low stock"
+    );
     assert!(shop.audit().await?.is_clean(), "the audit is clean");
     Ok(())
 }
@@ -146,26 +166,31 @@ fn product(name: &str, stock: i64) -> Result<NewProduct, BoxError> {
     Ok(NewProduct::new(Sku::new(name)?, name, price).with_stock(Stock::new(stock)?))
 }
 
-/// Relays events until `stopped` and the outbox is empty. Returns the number of events.
-async fn relay_until(
+/// Relays orders and events until the number of orders is known and all of them are sent. Returns the numbers of
+/// orders and events.
+async fn relay_all(
     pool: PgPool,
-    mut stopped: oneshot::Receiver<()>,
-) -> Result<usize, sqlx::Error> {
-    let mut sent = 0;
+    shop: PgInventory,
+    mut sold: oneshot::Receiver<usize>,
+) -> Result<(usize, usize), Error> {
+    let (mut orders, mut events, mut expected) = (0, 0, None);
     loop {
-        let events = relay(&pool, |Event { id, sku, stock }| {
+        orders += relay_orders(&shop).await?;
+        let sent = relay_events(&pool, |Event { id, sku, stock }| {
             println!("  sent event {id}: stock of {sku} is low, {stock} left");
         });
-        match events.await? {
-            0 if stopped.try_recv() != Err(TryRecvError::Empty) => return Ok(sent),
-            0 => tokio::time::sleep(Duration::from_millis(10)).await,
-            events => sent += events,
+        let sent = sent.await?;
+        events += sent;
+        expected = expected.or_else(|| sold.try_recv().ok());
+        if sent == 0 && expected == Some(orders) {
+            return Ok((orders, events));
         }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 /// Sends all checkouts concurrently. Returns the number of accepted ones.
-async fn sell(shop: &PgInventory) -> Result<i64, BoxError> {
+async fn sell(shop: &PgInventory) -> Result<usize, BoxError> {
     let mut buyers = JoinSet::new();
     for buyer in 0..BUYERS {
         let shop = shop.clone();
@@ -181,7 +206,7 @@ async fn sell(shop: &PgInventory) -> Result<i64, BoxError> {
     }
     let mut sold = 0;
     for accepted in buyers.join_all().await {
-        sold += i64::from(accepted?);
+        sold += usize::from(accepted?);
     }
     Ok(sold)
 }
