@@ -7,7 +7,7 @@ use tokio::{sync::Barrier, task::JoinSet, time::Instant};
 
 use crate::{
     error::BoxError,
-    seller::{Outcome, Seller},
+    seller::{Deal, Outcome, Seller},
 };
 
 /// The outcomes of all buyers.
@@ -30,10 +30,10 @@ impl Tally {
         self.elapsed += other.elapsed;
     }
 
-    /// Buys one unit. Returns false if the product is sold out.
-    async fn buy(&mut self, seller: &Seller, sku: &Sku) -> Result<bool, BoxError> {
+    /// Makes one deal. Returns false if the product is sold out.
+    async fn make(&mut self, deal: Deal, seller: &Seller, sku: &Sku) -> Result<bool, BoxError> {
         let start = Instant::now();
-        let outcome = seller.buy(sku).await?;
+        let outcome = seller.make(deal, sku).await?;
         match outcome {
             Outcome::Sold => self.sales.push(start.elapsed()),
             Outcome::Refused => self.refused += 1,
@@ -46,20 +46,22 @@ impl Tally {
 /// Each buyer sends one checkout.
 pub(crate) async fn buy_once(seller: &Seller, sku: &Sku, buyers: u32) -> Result<Tally, BoxError> {
     let skus = Arc::from([sku.clone()]);
-    run(seller, &skus, buyers, None).await
+    run(Deal::Checkout, seller, &skus, buyers, None).await
 }
 
-/// Each buyer sends checkouts of randomly chosen products until the time is over or one is sold out.
+/// Each buyer makes deals for randomly chosen products until the time is over or one is sold out.
 pub(crate) async fn buy_repeatedly(
+    deal: Deal,
     seller: &Seller,
     skus: &Arc<[Sku]>,
     buyers: u32,
     length: Duration,
 ) -> Result<Tally, BoxError> {
-    run(seller, skus, buyers, Some(length)).await
+    run(deal, seller, skus, buyers, Some(length)).await
 }
 
 async fn run(
+    deal: Deal,
     seller: &Seller,
     skus: &Arc<[Sku]>,
     buyers: u32,
@@ -75,7 +77,7 @@ async fn run(
             let start = Instant::now();
             loop {
                 let sku = &skus[rand::random_range(0..skus.len())];
-                let available = tally.buy(&seller, sku).await?;
+                let available = tally.make(deal, &seller, sku).await?;
                 if !available || length.is_none_or(|length| start.elapsed() >= length) {
                     return Ok::<_, BoxError>(tally);
                 }

@@ -1,6 +1,6 @@
-//! The sequence of the demo: the walkthrough, the race, the flood, and the audit at the end.
+//! The sequence of the demo: the walkthrough, the race, the flood, the sale, and the audit at the end.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use optilock::{
@@ -16,10 +16,14 @@ use crate::{
     naive,
     options::{Options, Part},
     race,
-    report::Report,
+    report::{Flooded, Report},
+    seller::Deal,
     shop::Shop,
     summary, table, walkthrough,
 };
+
+/// The longest sale of each method, so that the demo stays short.
+const SALE: Duration = Duration::from_secs(1);
 
 /// One run of the demo.
 #[derive(Clone, Copy)]
@@ -69,6 +73,9 @@ impl Demo<'_> {
         if self.options.runs(Part::Flood) {
             self.flood(shop, free, &mut report).await?;
         }
+        if self.options.runs(Part::Sale) {
+            self.sale(shop, free, &mut report).await?;
+        }
         let mut discrepancies = report.disagreements();
         if let Shop::Postgres(pool) = shop {
             // The audit does not cover the tables of `naive`, which is expected to lose updates.
@@ -107,6 +114,7 @@ impl Demo<'_> {
 
     async fn flood(self, shop: &Shop, free: u32, report: &mut Report) -> Result<(), BoxError> {
         let flood = Flood {
+            deal: Deal::Checkout,
             buyers: self.options.buyers(Part::Flood, free)?,
             skus: self.options.skus,
             stock: self.options.stock(Part::Flood)?,
@@ -133,10 +141,37 @@ impl Demo<'_> {
             flood.length.as_secs_f64(),
             table::flood(&report.flood)
         ));
-        if report.flood.iter().any(|row| row.sold_out) {
+        self.print_sold_out(&report.flood);
+        Ok(())
+    }
+
+    async fn sale(self, shop: &Shop, free: u32, report: &mut Report) -> Result<(), BoxError> {
+        let buyers = self.options.buyers(Part::Sale, free)?;
+        let flood = Flood {
+            deal: Deal::Sale,
+            buyers: self.options.many_buyers().unwrap_or(buyers),
+            skus: 1,
+            stock: self.options.stock(Part::Sale)?,
+            length: self.options.seconds.min(SALE),
+        };
+        let bar = progress();
+        let methods = self.methods(shop, Part::Sale);
+        report.sale = flood.run(shop, &methods, &bar).await?;
+        bar.finish_and_clear();
+        self.print(&format!(
+            "\nSale: {} buyers, one product, {:.1} s per strategy: reserve, buy from the reservation, pay\n\n{}",
+            flood.buyers,
+            flood.length.as_secs_f64(),
+            table::sale(&report.sale)
+        ));
+        self.print_sold_out(&report.sale);
+        Ok(())
+    }
+
+    fn print_sold_out(self, rows: &[Flooded]) {
+        if rows.iter().any(|row| row.sold_out) {
             self.print("A product sold out early: its rate is that of a shorter run.");
         }
-        Ok(())
     }
 
     fn methods(self, shop: &Shop, part: Part) -> Vec<Method> {

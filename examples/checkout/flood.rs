@@ -1,4 +1,4 @@
-//! The flood: buyers send checkouts as fast as they can. Shows the throughput of each method.
+//! The flood: buyers make checkouts, or whole sales, as fast as they can. Shows the throughput of each method.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     error::BoxError,
     method::Method,
     report::Flooded,
-    seller::Seller,
+    seller::{Deal, Seller},
     shop::Shop,
 };
 
@@ -24,6 +24,7 @@ const WARMUP: Duration = Duration::from_millis(300);
 /// The parameters, equal for all methods.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flood {
+    pub(crate) deal: Deal,
     pub(crate) buyers: u32,
     pub(crate) skus: u32,
     pub(crate) stock: Stock,
@@ -49,16 +50,20 @@ impl Flood {
         bar.set_length(methods.len() as u64 * (u64::from(rounds) + 1));
         let mut runs = Vec::new();
         for &method in methods {
-            bar.set_message(format!("flood: {method}, warm-up"));
+            bar.set_message(format!("{:?}: {method}, warm-up", self.deal));
             runs.push(self.prepare(shop, method).await?);
             bar.inc(1);
         }
         for round in 1..=rounds {
             for run in &mut runs {
                 let method = run.method;
-                bar.set_message(format!("flood: {method}, round {round} of {rounds}"));
+                bar.set_message(format!(
+                    "{:?}: {method}, round {round} of {rounds}",
+                    self.deal
+                ));
                 let turn = self.length / rounds;
-                let tally = buyers::buy_repeatedly(&run.seller, &run.skus, self.buyers, turn);
+                let tally =
+                    buyers::buy_repeatedly(self.deal, &run.seller, &run.skus, self.buyers, turn);
                 run.tally.add(tally.await?);
                 bar.inc(1);
             }
@@ -77,7 +82,8 @@ impl Flood {
 
     async fn prepare(self, shop: &Shop, method: Method) -> Result<Run, BoxError> {
         let warmup = self.add_products(shop, method, "warmup-").await?;
-        buyers::buy_repeatedly(&shop.seller(method), &warmup, self.buyers, WARMUP).await?;
+        let seller = shop.seller(method);
+        buyers::buy_repeatedly(self.deal, &seller, &warmup, self.buyers, WARMUP).await?;
         Ok(Run {
             method,
             seller: shop.seller(method),
@@ -94,7 +100,10 @@ impl Flood {
     ) -> Result<Arc<[Sku]>, BoxError> {
         let mut skus = Vec::new();
         for number in 1..=self.skus {
-            let sku = Sku::new(format!("flood-{}-{prefix}{method:?}-{number}", self.buyers))?;
+            let sku = Sku::new(format!(
+                "{:?}-{}-{prefix}{method:?}-{number}",
+                self.deal, self.buyers
+            ))?;
             shop.add_product(method, &sku, self.stock).await?;
             skus.push(sku);
         }
@@ -121,7 +130,7 @@ impl Flood {
             attempts_mean: rounded(counters.attempts_mean),
             attempts_max: counters.attempts_max,
             escaped: run.tally.escaped,
-            sold: shop.sold(run.method, &run.skus).await?,
+            sold: shop.sold(run.method, self.deal, &run.skus).await?,
             sold_out: run.tally.refused > 0,
         })
     }

@@ -7,7 +7,8 @@ use optilock::inventory::Stock;
 
 use crate::{error::BoxError, method::Method};
 
-/// Compares strategies of selling from a PostgreSQL database: overselling and throughput.
+/// Compares strategies of selling from a PostgreSQL database: overselling, and the throughput of checkouts and
+/// of whole sales.
 ///
 /// Creates a database on the server at DATABASE_URL and drops it at the end. If DATABASE_URL is not set,
 /// starts a throwaway server and removes it at the end.
@@ -15,23 +16,24 @@ use crate::{error::BoxError, method::Method};
 #[command(name = "checkout")]
 pub(crate) struct Options {
     /// Concurrent buyers, each with a connection: 1 to 256 [default: race 64, flood 32, then 256 that
-    /// share the connections]
+    /// share the connections, as in the sale]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=256))]
     buyers: Option<u32>,
 
-    /// Units of each product at the start [default: race 10, flood the maximum]
+    /// Units of each product at the start [default: race 10, flood and sale the maximum]
     #[arg(long, value_name = "N", value_parser = value_parser!(i64).range(1..=Stock::MAX.get()))]
     stock: Option<i64>,
 
-    /// Products of the flood, chosen at random: 1 to 10,000. The race has one
+    /// Products of the flood, chosen at random: 1 to 10,000. The race and the sale have one
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=10_000))]
     pub(crate) skus: u32,
 
-    /// Duration of the flood for each strategy, in seconds: 0.1 to 600
+    /// Duration of the flood for each strategy, in seconds: 0.1 to 600. The sale takes one at most
     #[arg(long, value_name = "S", default_value = "3", value_parser = seconds)]
     pub(crate) seconds: Duration,
 
-    /// Strategy to run; may be repeated, or a comma-separated list [default: all]
+    /// Strategy to run; may be repeated, or a comma-separated list [default: all; in the sale
+    /// for_update_by_hand and batched]
     #[arg(long = "strategy", value_name = "NAME", value_delimiter = ',')]
     strategies: Vec<Method>,
 
@@ -51,12 +53,14 @@ pub(crate) enum Part {
     Race,
     /// Buyers send checkouts as fast as they can
     Flood,
+    /// Buyers reserve, buy and pay as fast as they can
+    Sale,
 }
 
 impl Options {
     /// Rejects combinations of options that leave nothing to run.
     pub(crate) fn check(&self) -> Result<(), BoxError> {
-        if self.runs(Part::Flood) && !self.runs(Part::Race) && self.strategies == [Method::Naive] {
+        if !self.runs(Part::Race) && self.strategies == [Method::Naive] {
             return Err(
                 "naive runs in the race only: it writes fewer rows than the other strategies, so its \
                  throughput is not comparable"
@@ -78,6 +82,11 @@ impl Options {
             .into_iter()
             .filter(wanted)
             .filter(|method| part == Part::Race || *method != Method::Naive)
+            .filter(|method| {
+                part != Part::Sale
+                    || !self.strategies.is_empty()
+                    || matches!(method, Method::ForUpdateByHand | Method::Batched)
+            })
             .collect()
     }
 
@@ -95,12 +104,12 @@ impl Options {
             }
             None => Ok(free.min(match part {
                 Part::Race => 64,
-                Part::Flood => 32,
+                Part::Flood | Part::Sale => 32,
             })),
         }
     }
 
-    /// Returns the number of buyers for the last rows of the flood, which compare `batched` with
+    /// Returns the number of buyers of the sale and for the last rows of the flood, which compare `batched` with
     /// `for_update_by_hand` under more load; `None` if the number of buyers is given. These buyers share the
     /// connections.
     pub(crate) const fn many_buyers(&self) -> Option<u32> {
@@ -114,7 +123,7 @@ impl Options {
     /// Returns the number of connections that the larger of the parts needs.
     pub(crate) fn most_buyers(&self, free: u32) -> Result<u32, BoxError> {
         let mut most = 0;
-        for part in [Part::Race, Part::Flood] {
+        for part in [Part::Race, Part::Flood, Part::Sale] {
             if self.runs(part) {
                 most = most.max(self.buyers(part, free)?);
             }
@@ -126,7 +135,7 @@ impl Options {
         Ok(match (self.stock, part) {
             (Some(units), _) => Stock::new(units)?,
             (None, Part::Race) => Stock::new(10)?,
-            (None, Part::Flood) => Stock::MAX,
+            (None, Part::Flood | Part::Sale) => Stock::MAX,
         })
     }
 }

@@ -3,7 +3,7 @@
 use indicatif::ProgressBar;
 use optilock::inventory::{Sku, Stock};
 
-use crate::{buyers, error::BoxError, method::Method, report::Raced, shop::Shop};
+use crate::{buyers, error::BoxError, method::Method, report::Raced, seller::Deal, shop::Shop};
 
 pub(crate) async fn run(
     shop: &Shop,
@@ -39,7 +39,7 @@ async fn run_method(
     let seller = shop.seller(method);
     let tally = buyers::buy_once(&seller, &sku, buyers).await?;
     let counters = seller.counters();
-    let sold = shop.sold(method, &[sku]).await?;
+    let sold = shop.sold(method, Deal::Checkout, &[sku]).await?;
     Ok(Raced {
         strategy: method,
         buyers,

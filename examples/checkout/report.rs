@@ -11,6 +11,8 @@ pub(crate) struct Report {
     pub(crate) durable: bool,
     pub(crate) race: Vec<Raced>,
     pub(crate) flood: Vec<Flooded>,
+    /// Whole sales: `orders` are paid ones, and a latency is that of all steps together.
+    pub(crate) sale: Vec<Flooded>,
     pub(crate) books_balance: bool,
 }
 
@@ -63,6 +65,7 @@ impl Report {
             durable,
             race: Vec::new(),
             flood: Vec::new(),
+            sale: Vec::new(),
             books_balance: true,
         }
     }
@@ -80,7 +83,8 @@ impl Report {
             }
         }
         let race = self.race.iter().map(|row| (row.strategy, row.escaped));
-        let flood = self.flood.iter().map(|row| (row.strategy, row.escaped));
+        let flood = self.flood.iter().chain(&self.sale);
+        let flood = flood.map(|row| (row.strategy, row.escaped));
         for (strategy, escaped) in race.chain(flood).filter(|(_, escaped)| *escaped > 0) {
             failures.push(format!("{strategy}: {escaped} conflicts reached a buyer"));
         }
@@ -96,6 +100,7 @@ impl Report {
         let flood = self
             .flood
             .iter()
+            .chain(&self.sale)
             .map(|row| (row.strategy, row.orders, row.sold));
         race.chain(flood)
             .filter(|(_, reported, sold)| i64::try_from(*reported) != Ok(*sold))

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use optilock::{
     inventory::{
-        BatchedInventory, Checkout, Inventory, Line, MemoryInventory, PgInventory, Quantity, Sku,
+        BatchedInventory, Checkout, Error, Inventory, Line, MemoryInventory, PgInventory, Quantity,
+        Reserve, Sku,
     },
     sqlx::PgPool,
 };
@@ -21,7 +22,16 @@ pub(crate) enum Seller {
     Memory(Arc<MemoryInventory>),
 }
 
-/// The outcome of one checkout.
+/// What a buyer makes again and again, for one unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deal {
+    /// A checkout.
+    Checkout,
+    /// A whole sale: a reservation, a checkout from it, and its payment.
+    Sale,
+}
+
+/// The outcome of one deal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Sold,
@@ -40,16 +50,18 @@ pub(crate) struct Counters {
 }
 
 impl Seller {
-    pub(crate) async fn buy(&self, sku: &Sku) -> Result<Outcome, BoxError> {
-        match self {
-            Self::Naive(pool) => naive::buy(pool, sku).await,
-            Self::ByHand(pool) => by_hand::buy(pool, sku).await,
-            Self::Optilock(inventory) => checkout(inventory, sku).await,
-            Self::Batched(inventory) => checkout(inventory, sku).await,
-            Self::Memory(inventory) => {
-                // A checkout in memory never waits: without this, other buyers would starve.
+    pub(crate) async fn make(&self, deal: Deal, sku: &Sku) -> Result<Outcome, BoxError> {
+        match (self, deal) {
+            // The other tables have neither reservations nor payments.
+            (Self::Naive(pool), _) => naive::buy(pool, sku).await,
+            (Self::ByHand(pool), Deal::Checkout) => by_hand::buy(pool, sku).await,
+            (Self::ByHand(pool), Deal::Sale) => by_hand::sell(pool, sku).await,
+            (Self::Optilock(inventory), _) => make(deal, inventory, sku).await,
+            (Self::Batched(inventory), _) => make(deal, inventory, sku).await,
+            (Self::Memory(inventory), _) => {
+                // An operation in memory never waits: without this, other buyers would starve.
                 tokio::task::yield_now().await;
-                checkout(&**inventory, sku).await
+                make(deal, &**inventory, sku).await
             }
         }
     }
@@ -76,12 +88,29 @@ impl Seller {
     }
 }
 
-async fn checkout(inventory: &impl Inventory, sku: &Sku) -> Result<Outcome, BoxError> {
-    let request = Checkout::new([Line::new(sku.clone(), Quantity::ONE)])?;
-    match inventory.checkout(request).await {
-        Ok(_) => Ok(Outcome::Sold),
+async fn make(deal: Deal, inventory: &dyn Inventory, sku: &Sku) -> Result<Outcome, BoxError> {
+    let made = match deal {
+        Deal::Checkout => checkout(inventory, sku).await,
+        Deal::Sale => sell(inventory, sku).await,
+    };
+    match made {
+        Ok(()) => Ok(Outcome::Sold),
         Err(error) if error.is_insufficient_stock() => Ok(Outcome::Refused),
         Err(error) if error.is_conflict() => Ok(Outcome::Conflict),
         Err(error) => Err(error.into()),
     }
+}
+
+async fn checkout(inventory: &dyn Inventory, sku: &Sku) -> Result<(), Error> {
+    let request = Checkout::new([Line::new(sku.clone(), Quantity::ONE)])?;
+    inventory.checkout(request).await.map(drop)
+}
+
+async fn sell(inventory: &dyn Inventory, sku: &Sku) -> Result<(), Error> {
+    let request = Reserve::new([(sku.clone(), Quantity::ONE)])?;
+    let reservation = inventory.reserve(request).await?;
+    let request = Checkout::new([Line::new(sku.clone(), Quantity::ONE)])?;
+    let request = request.with_reservation(reservation.id);
+    let order = inventory.checkout(request).await?;
+    inventory.mark_paid(order.id).await.map(drop)
 }

@@ -29,6 +29,18 @@ pub(crate) fn of(report: &Report) -> String {
             row.strategy
         ));
     }
+    for row in report
+        .sale
+        .iter()
+        .filter(|row| row.strategy != Method::ForUpdateByHand)
+    {
+        if let Some(ratio) = table::ratio(&report.sale, row) {
+            sentences.push(format!(
+                "Whole sales: {}, {ratio:.2} x the handwritten FOR UPDATE.",
+                row.strategy
+            ));
+        }
+    }
     let audit = match (report.books_balance, report.source) {
         (true, "memory") => "Every sale that was reported to a buyer was made.",
         (true, _) => {

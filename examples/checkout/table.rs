@@ -62,6 +62,31 @@ pub(crate) fn flood(rows: &[Flooded]) -> Table {
     table
 }
 
+pub(crate) fn sale(rows: &[Flooded]) -> Table {
+    let mut table = Table::new([
+        "strategy",
+        "buyers",
+        "sales/s",
+        "x for\nupdate",
+        "p50\nms",
+        "p99\nms",
+        "conflicts\nescaped",
+    ]);
+    for row in rows {
+        let ratio = ratio(rows, row).map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
+        table.add_row([
+            Cell::new(row.strategy),
+            Cell::number(row.buyers),
+            Cell::number(grouped(row.orders_per_second)),
+            Cell::number(ratio),
+            Cell::number(format!("{:.2}", row.p50_ms)),
+            Cell::number(format!("{:.2}", row.p99_ms)),
+            Cell::number(row.escaped).good(row.escaped == 0),
+        ]);
+    }
+    table
+}
+
 /// Returns the throughput relative to the handwritten `FOR UPDATE` with the same number of buyers, if
 /// that was measured.
 pub(crate) fn ratio(rows: &[Flooded], row: &Flooded) -> Option<f64> {
