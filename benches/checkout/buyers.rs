@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use optilock::inventory::Inventory;
+use optilock::inventory::{Inventory, PgInventory};
 use tokio::task::JoinSet;
 
 use crate::bench::{Bench, OTHERS, cart};
@@ -43,13 +43,17 @@ pub(crate) async fn buy_during(bench: &Bench, work: impl Future<Output = f64>) -
 }
 
 /// Buys over 32 connections. Returns the orders per second.
-pub(crate) fn buy_over_32_connections(bench: &Bench, length: Duration) -> f64 {
+pub(crate) fn buy_over_32_connections(
+    bench: &Bench,
+    inventory: &PgInventory,
+    length: Duration,
+) -> f64 {
     let orders = Arc::new(AtomicU64::new(0));
     let start = Instant::now();
     bench.runtime.block_on(async {
         let mut buyers = JoinSet::new();
         for buyer in 0..32 {
-            let (inventory, orders) = (bench.inventory.clone(), Arc::clone(&orders));
+            let (inventory, orders) = (inventory.clone(), Arc::clone(&orders));
             buyers.spawn(async move {
                 let mut random: u64 = buyer;
                 while start.elapsed() < length {

@@ -2,8 +2,8 @@
 //! reservations and cancellations; and of the clean-up of unpaid orders, with and without concurrent
 //! checkouts of other products.
 //!
-//! `cargo bench --bench checkout` ends with tables; `-- tables` prints only the tables. The server is
-//! durable, as in production.
+//! `cargo bench --bench checkout` ends with tables; `-- tables` prints only the tables, `-- pgbench` only that of
+//! pgbench. The server is durable, as in production.
 
 mod bench;
 mod buyers;
@@ -23,13 +23,15 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let server = Server::find_or_start(Durability::Durable).expect("a PostgreSQL server");
     let bench = Bench::open(&server);
-    // Criterion takes "tables" as a filter, and no benchmark has that name.
+    // Criterion takes "tables" and "pgbench" as filters, and no benchmark has such a name.
     cost::measure(&bench, &mut criterion);
     cleanup::measure(&bench, &mut criterion);
     criterion.final_summary();
     if !has_flag("--list") {
         println!("{}", server.version());
-        if has_flag("--test") {
+        if has_flag("pgbench") {
+            pgbench::compare(&bench, 5, 4);
+        } else if has_flag("--test") {
             cleanup::compare(&bench, 1, 2_000);
             pgbench::compare(&bench, 1, 1);
             cancellation::compare(&bench, 1, 256);

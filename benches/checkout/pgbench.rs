@@ -7,28 +7,50 @@ use support::table::{Cell, Table};
 
 use crate::{bench::Bench, buyers, median};
 
-/// Prints the table of `guarded` and pgbench, if pgbench is installed. Both take turns.
+/// Prints the table of pgbench and `guarded`, with and without reuse of connections, if pgbench is installed. They
+/// take turns.
 pub(crate) fn compare(bench: &Bench, rounds: usize, seconds: u64) {
-    let (mut pgbench_rates, mut guarded_rates, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let reusing = bench.inventory.clone().with_connection_reuse();
+    let mut rates: [Vec<f64>; 3] = Default::default();
     for _ in 0..rounds {
         let Some(pgbench) = orders_per_second(bench.database.url(), seconds) else {
             println!("pgbench is not installed: no comparison.");
             return;
         };
-        let guarded = buyers::buy_over_32_connections(bench, Duration::from_secs(seconds));
-        pgbench_rates.push(pgbench);
-        guarded_rates.push(guarded);
-        ratios.push(guarded / pgbench);
+        rates[0].push(pgbench);
+        for (inventory, rates) in [&bench.inventory, &reusing]
+            .into_iter()
+            .zip(&mut rates[1..])
+        {
+            let length = Duration::from_secs(seconds);
+            rates.push(buyers::buy_over_32_connections(bench, inventory, length));
+        }
     }
-    let mut table = Table::new(["32 connections, 1,000 products", "orders/s", "ratio"]);
-    for (name, rates, ratio) in [
-        ("pgbench, the same statement", pgbench_rates, 1.0),
-        ("guarded", guarded_rates, median(ratios)),
-    ] {
+    let pgbench = rates[0].clone();
+    let mut table = Table::new([
+        "32 connections, 1,000 products",
+        "orders/s",
+        "ratio",
+        "from",
+        "to",
+    ]);
+    for (name, rates) in [
+        "pgbench, the same statement",
+        "guarded",
+        "guarded, with connection reuse",
+    ]
+    .into_iter()
+    .zip(rates)
+    {
+        let pairs = rates.iter().zip(&pgbench);
+        let mut ratios: Vec<f64> = pairs.map(|(rate, pgbench)| rate / pgbench).collect();
+        ratios.sort_by(f64::total_cmp);
         table.add_row([
             Cell::new(name),
             Cell::number(format!("{:.0}", median(rates))),
-            Cell::number(format!("{ratio:.2}")),
+            Cell::number(format!("{:.2}", median(ratios.clone()))),
+            Cell::number(format!("{:.2}", ratios[0])),
+            Cell::number(format!("{:.2}", ratios[ratios.len() - 1])),
         ]);
     }
     println!("{table}");
