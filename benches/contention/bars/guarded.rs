@@ -19,7 +19,11 @@ pub(super) const PRODUCTS: u64 = 1_000;
 
 /// The inventories that are compared with pgbench, each with its bar.
 fn inventories(bench: &Bench) -> Vec<(&'static str, PgInventory, Option<f64>)> {
-    vec![("guarded", bench.plain.clone(), Some(1.0))]
+    let reusing = bench.plain.clone().with_connection_reuse();
+    vec![
+        ("guarded", bench.plain.clone(), None),
+        ("guarded, with connection reuse", reusing, Some(1.0)),
+    ]
 }
 
 /// Returns nothing if pgbench is not installed.
