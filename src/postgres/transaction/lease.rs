@@ -168,14 +168,6 @@ where
     }
 }
 
-impl Lease {
-    /// Closes the connection.
-    #[cfg(feature = "inventory")]
-    pub(crate) fn close(mut self) {
-        self.fate = Fate::Close;
-    }
-}
-
 impl Deref for Lease {
     type Target = PgConnection;
 
