@@ -24,6 +24,19 @@ impl PgInventory {
     /// acknowledges them. If it stops in between, it gets the same orders again. Several readers store a position
     /// each, and acknowledge up to the smallest of them.
     ///
+    /// ```no_run
+    /// use optilock::inventory::{Error, OutboxPosition, PgInventory};
+    ///
+    /// # async fn doc(shop: PgInventory, stored: String) -> Result<(), Error> {
+    /// let mut position: OutboxPosition = stored.parse()?; // `OutboxPosition::START` at first
+    /// let page = shop.outbox_since(&position, 100).await?;
+    /// for entry in &page.entries {
+    ///     // .. index it, and store `entry.position` ..
+    /// }
+    /// position = page.next;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`] when the position is ahead of the database, or when the outbox has entries of another
