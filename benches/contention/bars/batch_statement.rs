@@ -27,6 +27,8 @@ pub(super) fn turn(bench: &Bench, sku: &Sku, window: Duration) -> Turn {
             (ids, keys)
         })
         .collect();
+    let numbers: Vec<i64> = (1..=SIZE as i64).collect();
+    let stock: Vec<i64> = numbers.iter().map(|number| -number).collect();
     bench.runtime.block_on(async {
         let conn = bench.pool.acquire().await;
         let mut conn = conn.expect("the pool has a connection");
@@ -39,6 +41,8 @@ pub(super) fn turn(bench: &Bench, sku: &Sku, window: Duration) -> Turn {
                 .bind([100_i64])
                 .bind(["MXN"])
                 .bind([None::<i64>])
+                .bind([SIZE as i64])
+                .bind([-(SIZE as i64)])
                 .bind(ids)
                 .bind([Some("buyer"); SIZE])
                 .bind(keys)
@@ -46,7 +50,9 @@ pub(super) fn turn(bench: &Bench, sku: &Sku, window: Duration) -> Turn {
                 .bind(["MXN"; SIZE])
                 .bind(ids)
                 .bind([sku; SIZE])
-                .bind([1_i64; SIZE]);
+                .bind([-1_i64; SIZE])
+                .bind(&numbers)
+                .bind(&stock);
             let sent = Instant::now();
             let written = batch.fetch_all(&mut *conn).await;
             written.expect("the batch succeeds");
