@@ -50,7 +50,7 @@ impl Checkouts {
     }
 
     /// Writes the requests at these places of the batch. Two attempts are planned from known facts; the third one
-    /// locks the products.
+    /// locks the products. An attempt whose outcome is unknown is followed by one that leaves existing orders out.
     async fn write_batchable(
         &self,
         conn: &mut Option<Lease>,
@@ -58,6 +58,7 @@ impl Checkouts {
         places: &[usize],
         written: &mut Written<Order>,
     ) {
+        let mut in_doubt = vec![false; batch.len()];
         for number in 1..=3 {
             let created = if number < 3 {
                 let careful = number > 1 || self.careful.load(Relaxed);
@@ -82,25 +83,23 @@ impl Checkouts {
                 lease.recover(error.error.refusal()).await;
             }
             match error.class {
-                Class::Conflict => {
-                    // Most likely an idempotency key that is taken, and more of them may follow.
-                    self.careful.store(true, Relaxed);
-                    continue;
-                }
+                // Most likely an idempotency key that is taken, and more of them may follow.
+                Class::Conflict => self.careful.store(true, Relaxed),
                 Class::Unknown => {
                     for index in sent {
+                        in_doubt[index] = true;
                         written.verdicts[places[index]] = Verdict::Bypass { in_doubt: true };
                     }
                 }
                 _ if error.error.is_lock_timeout() => {
                     written.blocked = true;
-                    for index in sent {
+                    for index in sent.into_iter().filter(|index| !in_doubt[*index]) {
                         written.verdicts[places[index]] = Verdict::Again;
                     }
+                    return;
                 }
-                _ => {}
+                _ => return,
             }
-            return;
         }
     }
 }
