@@ -42,6 +42,10 @@ pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 /// A batch that takes longer is slow.
 const SLOW: Duration = Duration::from_millis(50);
 
+/// The fewest requests of a batch that is sent while another one is written. Smaller ones cost more than they gain:
+/// with four processes of 64 callers each, their batches follow each other anyway.
+const FOLLOW: usize = 64;
+
 /// The requests of one job that wait to be written together.
 pub(crate) struct Queue<J: Job> {
     pub(crate) job: J,
@@ -84,6 +88,7 @@ impl<J: Job> Queue<J> {
             queue: options.queue,
             connections: connections(executor.max_connections(), lanes),
             attempts: attempts(executor),
+            follow: FOLLOW,
             always: options.always,
         };
         Self {

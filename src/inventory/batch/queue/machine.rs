@@ -1,7 +1,7 @@
 //! The rules of a queue, as a pure state machine: no task, no time, no connection and no payload.
 //!
-//! Batches whose keys are disjoint may run at the same time. Normally one batch runs; when it is slow, requests
-//! that have none of its keys are written by another one. Keys whose locks a batch did not get in time are
+//! Batches whose keys are disjoint may run at the same time. Normally one batch runs, and one may be sent behind it
+//! when many requests are queued; when it is slow, requests that have none of its keys are written by another one. Keys whose locks a batch did not get in time are
 //! *suspect*: until a batch with them succeeds, they are not batched with others. Requests that a batch could not
 //! decide wait for one of a few direct slots.
 
@@ -163,7 +163,7 @@ impl Machine {
             }
         } else if self.worker.is_none() {
             out.push(Action::Spawn(self.new_worker()));
-        } else if self.may_start() {
+        } else if self.may_start() || self.may_follow().is_some() {
             out.push(Action::Wake);
         }
     }

@@ -147,7 +147,7 @@ impl<'a> Batch<'a> {
                 }
                 return None;
             }
-            match self.after(conn, &part, failed, &trace).await {
+            match self.after(conn, &mut part, failed, &trace).await {
                 Next::Again => number += 1,
                 Next::Divide => return Some(part),
                 Next::Done => return None,
@@ -160,7 +160,7 @@ impl<'a> Batch<'a> {
     async fn after(
         &mut self,
         conn: &mut Option<Lease>,
-        part: &[usize],
+        part: &mut Part,
         failed: Failed<Error>,
         trace: &Trace,
     ) -> Next {
@@ -185,12 +185,14 @@ impl<'a> Batch<'a> {
                     }
                     self.verdicts[index] = Some(Verdict::Bypass { in_doubt: true });
                 }
-                Next::Done
+                // Once more, without what exists by then. A step has no id of its own by which to find it.
+                part.retain(|index| self.requests[*index].is_new_row());
+                Next::Again
             }
             _ if error.is_lock_timeout() => {
                 self.blocked = true;
-                for index in part {
-                    self.verdicts[*index] = Some(Verdict::Again);
+                for index in part.iter() {
+                    self.verdicts[*index].get_or_insert(Verdict::Again);
                 }
                 Next::Done
             }

@@ -77,6 +77,11 @@ impl Request {
         }
     }
 
+    /// Returns whether the request creates a row of its own id, so that it takes effect once.
+    pub(super) const fn is_new_row(&self) -> bool {
+        matches!(self, Self::Checkout(..) | Self::Reserve(_))
+    }
+
     /// Returns the version guard of a change of an order.
     pub(super) const fn doubt(&self) -> Option<&Doubt> {
         match self {

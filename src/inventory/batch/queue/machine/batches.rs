@@ -30,6 +30,20 @@ impl Machine {
             && self.connections() < self.limits.connections
     }
 
+    /// Returns the running batch behind which another one may be sent, although its keys are the same. The server
+    /// writes them one after the other; the second one is planned and sent while the first one is written. It has
+    /// at least as many requests: to divide what is queued into ever smaller batches would cost more.
+    pub(super) fn may_follow(&self) -> Option<BatchId> {
+        let [running] = self.running.as_slice() else {
+            return None;
+        };
+        let most = running.requests.len().max(self.limits.follow);
+        let may = !running.slow
+            && self.waiting.len() >= most
+            && self.connections() < self.limits.shared();
+        may.then_some(running.batch)
+    }
+
     fn may_start_suspect(&self) -> bool {
         let suspect = self.running.iter().filter(|running| running.suspect);
         suspect.count() < Limits::SUSPECT_BATCHES && self.connections() < self.limits.shared()
@@ -39,10 +53,15 @@ impl Machine {
         if self.worker != Some(generation) {
             return out.push(Action::Rest);
         }
-        while self.may_start()
-            && let Some(start) = self.next_batch()
-        {
-            out.push(start);
+        loop {
+            let follows = self.may_follow();
+            if follows.is_none() && !self.may_start() {
+                break;
+            }
+            match self.next_batch(follows) {
+                Some(start) => out.push(start),
+                None => break,
+            }
         }
         if self.running.is_empty() && self.waiting.is_empty() {
             self.worker = None;
@@ -53,19 +72,20 @@ impl Machine {
 
     /// Starts a batch of the oldest requests that may start. Those that have to wait for a running batch are
     /// parked at it, so that they are not looked at again before it ends.
-    fn next_batch(&mut self) -> Option<Action> {
+    fn next_batch(&mut self, follows: Option<BatchId>) -> Option<Action> {
         let oldest = self.oldest()?;
         if self.is_impatient(oldest) {
             return None;
         }
-        let may_start_suspect = self.may_start_suspect();
+        let may_start_suspect = follows.is_none() && self.may_start_suspect();
         let (mut tickets, mut parked) = (Vec::new(), Vec::new());
         let (mut taking, mut lines) = (Taking::Any, 0);
         for (&ticket, waiting) in &self.waiting {
-            if let Some(at) = self
-                .running
-                .iter()
-                .position(|it| it.contends(&waiting.keys))
+            if follows.is_none()
+                && let Some(at) = self
+                    .running
+                    .iter()
+                    .position(|it| it.contends(&waiting.keys))
             {
                 parked.push((ticket, at));
                 continue;
@@ -109,10 +129,10 @@ impl Machine {
         if tickets[0] > oldest {
             self.pass(oldest);
         }
-        Some(self.start(tickets, matches!(taking, Taking::Suspect(_))))
+        Some(self.start(tickets, matches!(taking, Taking::Suspect(_)), follows))
     }
 
-    fn start(&mut self, tickets: Vec<Ticket>, suspect: bool) -> Action {
+    fn start(&mut self, tickets: Vec<Ticket>, suspect: bool, follows: Option<BatchId>) -> Action {
         self.last_batch.0 += 1;
         let batch = self.last_batch;
         let mut requests = Vec::with_capacity(tickets.len());
@@ -135,6 +155,7 @@ impl Machine {
             batch,
             requests,
             keys,
+            follows,
             // Others need not wait for what will most likely be slow.
             slow: suspect,
             suspect,

@@ -14,6 +14,7 @@ const LIMITS: Limits = Limits {
     queue: 9,
     connections: 4,
     attempts: 2,
+    follow: usize::MAX,
     always: false,
 };
 
@@ -49,16 +50,18 @@ fn of(connections: usize, requests: usize, disturbances: u8) -> Explored {
 
 #[test]
 fn every_order_of_events_keeps_the_promises() {
+    const NEVER: usize = usize::MAX;
     let mut sum = 0;
-
-    for (connections, always, requests, disturbances) in [
-        (4, true, 3, 0),
-        (4, false, 3, 1),
-        (2, false, 3, 1),
-        (1, false, 3, 2),
+    for (connections, always, requests, disturbances, follow) in [
+        (4, true, 3, 0, NEVER),
+        (4, true, 3, 0, 1),
+        (4, false, 3, 1, NEVER),
+        (2, false, 3, 1, NEVER),
+        (1, false, 3, 2, NEVER),
     ] {
         let mut explored = of(connections, requests, disturbances);
         explored.limits.always = always;
+        explored.limits.follow = follow;
         let (broken, states) = explore(explored);
         println!(
             "{states} states of {requests} requests, {connections} connections, {disturbances} disturbances"

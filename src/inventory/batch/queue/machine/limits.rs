@@ -11,6 +11,8 @@ pub(crate) struct Limits {
     pub(crate) connections: usize,
     /// After this number of blocked batches a request is refused, 1 or more.
     pub(crate) attempts: u32,
+    /// The fewest requests of a batch that is sent while another one of the same keys is written.
+    pub(crate) follow: usize,
     /// No request is direct because it is uncontended.
     pub(crate) always: bool,
 }

@@ -49,6 +49,8 @@ pub(super) struct Running {
     pub(super) requests: Vec<Sent>,
     /// The keys of all its requests, in ascending order.
     pub(super) keys: Vec<u64>,
+    /// The batch that was running when this one was sent behind it: their keys need not be disjoint.
+    pub(super) follows: Option<BatchId>,
     /// Another batch may start beside it.
     pub(super) slow: bool,
     /// It has keys of which an earlier batch did not get the locks.

@@ -5,6 +5,7 @@ const LIMITS: Limits = Limits {
     lines: 10,
     queue: 100,
     connections: 8,
+    follow: usize::MAX,
     attempts: 2,
     always: true,
 };

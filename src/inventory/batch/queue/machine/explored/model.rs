@@ -305,12 +305,21 @@ impl Model for Explored {
                 !ended || (state.idle && state.machine.is_idle())
             }),
             Property::always("batches have disjoint keys", |_, state: &State| {
-                let keys = state.batches().map(|(_, keys)| keys);
-                let all: Vec<Vec<u64>> = keys.collect();
-                all.iter().enumerate().all(|(at, keys)| {
-                    let others = all[at + 1..].iter().flatten();
-                    others.into_iter().all(|key| !keys.contains(key))
+                let all = &state.machine.running;
+                all.iter().enumerate().all(|(at, one)| {
+                    all[at + 1..].iter().all(|other| {
+                        let follow =
+                            one.follows == Some(other.batch) || other.follows == Some(one.batch);
+                        follow || !one.keys.iter().any(|key| other.keys.contains(key))
+                    })
                 })
+            }),
+            Property::always("at most one batch follows another", |_, state: &State| {
+                let running = &state.machine.running;
+                let follows = running
+                    .iter()
+                    .filter(|it| running.iter().any(|other| it.follows == Some(other.batch)));
+                follows.count() <= 1
             }),
             Property::always(
                 "no more connections than allowed",
