@@ -4,6 +4,7 @@ mod admission;
 mod batches;
 mod cancellations;
 mod lost_connection;
+mod mix;
 mod regressions;
 mod shutdown;
 mod storm;
