@@ -7,7 +7,7 @@
 //! 8 to 10 lost connections, 11 cancellation, 12 refused connections, 13 dropped futures, 14 runtimes and panics,
 //! 15 pools, 16 schema changes, 17 tables of the same names, 18 repeated requests, 19 largest numbers, 20 clocks.
 
-mod inventory;
+pub mod inventory;
 mod pools;
 mod postgres;
 pub mod runtimes;

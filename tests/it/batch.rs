@@ -6,6 +6,7 @@ mod cancellations;
 mod faults;
 mod jobs;
 mod lost_connection;
+mod mix;
 mod regressions;
 mod shutdown;
 mod storm;

@@ -1,7 +1,7 @@
 //! Attacks on the operations of an inventory, with every strategy.
 
 mod answer;
-mod balances;
+pub mod balances;
 mod broken;
 mod fixture;
 mod harness;
