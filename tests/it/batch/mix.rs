@@ -101,7 +101,7 @@ async fn run(duration: Duration) {
     deliveries.await.unwrap();
     let buyers = buyers.join_all().await;
     for shop in &shops {
-        let shutdown = timeout(LIMIT, shop.shutdown()).await;
+        let shutdown = shop.shutdown(LIMIT).await;
         shutdown.expect("the queue drains");
         assert_eq!(shop.queue_depth(), 0);
     }
