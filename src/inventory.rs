@@ -40,7 +40,7 @@ mod traffic;
 pub use api::Inventory;
 #[doc(hidden)]
 pub use batch::BATCH;
-pub use batch::{BatchOptions, BatchedInventory};
+pub use batch::{BatchOptions, BatchedInventory, ShutdownTimedOut};
 pub use janitor::Janitor;
 pub use memory::MemoryInventory;
 pub use model::{

@@ -9,6 +9,10 @@
 //! | [`CLEANED`] | counter | `what` | the work of a [`Janitor`](crate::inventory::Janitor): `orders` cancelled, `holds` expired, `units` given back, `keys` forgotten. A clean-up that fails does not count what it did before |
 //! | [`CLEANUP_FAILURES`] | counter | `what` | clean-ups of a janitor that failed: of `orders`, `reservations` or `keys` |
 //! | [`CLEANUP_REFUSED`] | counter | `what` | `orders`, products with expired holds (`reservations`) or orders with old `keys` that a clean-up of [`PgInventory`](crate::inventory::PgInventory) skipped, as the database refused to change them |
+//! | [`QUEUE_DEPTH`] | gauge | `lane` | requests that wait for a batch of a [`BatchedInventory`](crate::inventory::BatchedInventory) |
+//! | [`QUEUE_SECONDS`] | histogram | `lane` | seconds that a request waited before its batch started |
+//! | [`BATCH_SIZE`] | histogram | `lane` | requests per batch |
+//! | [`BATCH_SECONDS`] | histogram | `lane` | seconds from the start of a batch to its answers |
 //! | [`KPI`] | gauge | `kpi` | the figures of the last report that was passed to [`record`] |
 //! | [`TRANSACTION_SECONDS`] | histogram | `outcome` | seconds from `BEGIN` until the transaction was `committed`, `rolled-back` or `unknown` |
 //!
@@ -16,6 +20,8 @@
 //! [label](crate::RetryPolicy::with_label), or the [`ENTITY`](crate::Versioned::ENTITY) of a row that
 //! `PgRepository` modified or compared outside of a transaction. The names are constants of the program, so
 //! the number of series is limited. An id is never a label.
+//!
+//! `lane` names the queue: `checkout` or `cancel`.
 //!
 //! A conflict of `PgRepository::update`, or of another operation that makes one attempt, counts as escaped.
 //! In a caller's transaction, the retry of that transaction counts.
@@ -31,9 +37,13 @@
 mod facade;
 #[cfg(feature = "metrics")]
 mod keys;
+#[cfg(feature = "inventory")]
+mod lane;
 #[cfg(feature = "metrics")]
 mod names;
 
 pub(crate) use facade::*;
+#[cfg(feature = "inventory")]
+pub(crate) use lane::Lane;
 #[cfg(feature = "metrics")]
 pub use names::*;

@@ -67,8 +67,8 @@ pub use row::PgVersioned;
 pub(crate) use transaction::OfSqlx;
 #[cfg(feature = "inventory")]
 pub(crate) use transaction::{
-    Begin, Failed, InProgress, Lease, Pending, READ_COMMITTED, Scope, Slot, Work, directly,
-    in_transaction,
+    Begin, BoxFuture, Failed, InProgress, Lease, Pending, READ_COMMITTED, READ_COMMITTED_LIMITED,
+    Scope, Slot, Work, directly, in_transaction,
 };
 pub use transaction::{Isolation, TransactOptions, Tx, TxOperation, transact, transact_with};
 

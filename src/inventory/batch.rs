@@ -2,15 +2,18 @@
 
 mod attempt;
 mod cancellations;
+mod checkouts;
+mod job;
 mod options;
 mod plan;
 mod queue;
-mod worker;
+mod shutdown;
 mod write;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use tokio::time::timeout;
 
 #[cfg(doc)]
 use super::model::ErrorKind;
@@ -18,12 +21,14 @@ use super::{
     api::Inventory,
     layer::Layer,
     model::{Checkout, Error, Order, OrderStep},
-    postgres::{PgInventory, checkout},
+    postgres::PgInventory,
 };
 
 use cancellations::Cancellations;
+use checkouts::Checkouts;
 pub use options::BatchOptions;
-use queue::{Admission, Answer, Queue};
+use queue::Queue;
+pub use shutdown::ShutdownTimedOut;
 pub(crate) use write::ALL as STATEMENTS;
 #[doc(hidden)]
 pub use write::BATCH;
@@ -41,80 +46,72 @@ pub use write::BATCH;
 ///
 /// ```no_run
 /// use optilock::inventory::{BatchOptions, BatchedInventory, PgInventory};
+/// use std::time::Duration;
 ///
 /// # async fn doc(pool: sqlx::PgPool) {
 /// let shop = BatchedInventory::new(PgInventory::new(pool), BatchOptions::new());
 /// // .. an `Inventory` like any other, until the process ends ..
-/// shop.shutdown().await;
+/// shop.shutdown(Duration::from_secs(20)).await.unwrap();
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct BatchedInventory {
-    queue: Arc<Queue>,
-    cancellations: Arc<Cancellations>,
+    checkouts: Arc<Queue<Checkouts>>,
+    cancellations: Arc<Queue<Cancellations>>,
 }
 
 impl BatchedInventory {
+    /// The number of queues, each with its share of the pool.
+    const LANES: u32 = 2;
+
     /// Creates an inventory that batches the checkouts and cancellations of `inventory`.
+    ///
+    /// Batches and the requests that bypass them use at most all connections of the pool but one.
     pub fn new(inventory: PgInventory, options: BatchOptions) -> Self {
+        let executor = inventory.executor();
+        let checkouts = Checkouts::new(inventory.clone());
+        let cancellations = Cancellations::new(inventory.clone());
         Self {
-            cancellations: Arc::new(Cancellations::new(inventory.clone(), options)),
-            queue: Arc::new(Queue::new(inventory, options, worker::spawn)),
+            checkouts: Arc::new(Queue::new(checkouts, executor, options, Self::LANES)),
+            cancellations: Arc::new(Queue::new(cancellations, executor, options, Self::LANES)),
         }
     }
 
     /// Returns the inventory behind.
     pub fn inventory(&self) -> &PgInventory {
-        &self.queue.inventory
+        &self.checkouts.job.inventory
     }
 
     /// Returns the number of checkouts that are queued for a batch.
     #[must_use]
     pub fn queue_depth(&self) -> usize {
-        self.queue.depth()
+        self.checkouts.depth()
     }
 
-    /// Drains the queue and rejects new checkouts with [`ErrorKind::Busy`]. Returns when every request that was
-    /// admitted has its answer.
-    pub async fn shutdown(&self) {
-        self.queue.close().await;
-        self.cancellations.idle().await;
-    }
-
-    async fn sell(&self, request: Checkout) -> Result<Order, Error> {
-        let inventory = &self.queue.inventory;
-        request.check()?;
-        let clock = inventory.traffic().clock();
-        let request = Arc::new(request);
-        let answer = match self.queue.admit(&request) {
-            Admission::Closed => Err(Error::busy(None)),
-            Admission::Full { retry_after } => Err(Error::busy(Some(retry_after))),
-            // Boxed, so that a request in the queue costs no more than it needs there.
-            Admission::Direct(_direct) => {
-                Box::pin(inventory.sale(&request).exactly_once(&clock, false)).await
-            }
-            Admission::Queued(answer) => {
-                let answer = match answer.await {
-                    Ok(answer) => answer,
-                    // The worker ended early, and may have sent the request before.
-                    Err(_) => Answer::Bypass { in_doubt: true },
-                };
-                match answer {
-                    Answer::Final(answer) => {
-                        inventory
-                            .executor()
-                            .count_batched(checkout::LABEL, answer.as_ref().err());
-                        answer
-                    }
-                    Answer::Bypass { in_doubt } => {
-                        Box::pin(inventory.sale(&request).exactly_once(&clock, in_doubt)).await
-                    }
-                }
-            }
+    /// Rejects new checkouts and cancellations with [`ErrorKind::Busy`], and returns when every one that was
+    /// admitted has its answer: queued, in a batch, or made directly.
+    ///
+    /// Call it before the pool is closed. A second call waits as well.
+    ///
+    /// # Errors
+    ///
+    /// [`ShutdownTimedOut`] when some have no answer after `limit`. What is still queued is answered then: with
+    /// [`ErrorKind::Busy`], or with an unknown outcome if a batch with it was lost.
+    pub async fn shutdown(&self, limit: Duration) -> Result<(), ShutdownTimedOut> {
+        self.checkouts.close();
+        self.cancellations.close();
+        let idle = async {
+            self.checkouts.idle().await;
+            self.cancellations.idle().await;
         };
-        clock.stop(&answer);
-        answer
+        if timeout(limit, idle).await.is_ok() {
+            return Ok(());
+        }
+        match self.checkouts.abandon() + self.cancellations.abandon() {
+            0 => Ok(()),
+            unanswered => Err(ShutdownTimedOut { unanswered, limit }),
+        }
     }
 }
 
@@ -126,14 +123,21 @@ impl Layer for BatchedInventory {
         self.inventory()
     }
 
-    async fn checkout(&self, request: Checkout) -> Result<Order, Error> {
-        self.sell(request).await
+    async fn checkout(&self, checkout: Checkout) -> Result<Order, Error> {
+        checkout.check()?;
+        let clock = self.inventory().traffic().clock();
+        let request = Arc::new(checkouts::Request { checkout, clock });
+        let answer = self.checkouts.submit(&request).await;
+        request.clock.stop(&answer);
+        answer
     }
 
     async fn step(&self, step: OrderStep) -> Result<Order, Error> {
-        match step.reason() {
-            Some(_) => self.cancellations.step(step).await,
-            None => self.inventory().step(step).await,
+        if step.reason().is_none() {
+            return self.inventory().step(step).await;
         }
+        step.check()?;
+        let request = Arc::new(cancellations::Request::new(step));
+        self.cancellations.submit(&request).await
     }
 }

@@ -14,7 +14,7 @@ mod stock;
 mod store;
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -40,7 +40,7 @@ use store::Store;
 #[derive(Debug, Default)]
 pub struct MemoryInventory {
     store: Mutex<Store>,
-    traffic: Traffic,
+    traffic: Arc<Traffic>,
 }
 
 impl MemoryInventory {

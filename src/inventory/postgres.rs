@@ -217,7 +217,7 @@ impl PgInventory {
         &self.hook
     }
 
-    pub(crate) fn traffic(&self) -> &Traffic {
+    pub(crate) const fn traffic(&self) -> &Arc<Traffic> {
         &self.traffic
     }
 

@@ -3,8 +3,8 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -42,12 +42,12 @@ impl Traffic {
     const MINUTES: u64 = 60;
 
     /// Returns the clock of a checkout that begins now.
-    pub(crate) fn clock(&self) -> Clock<'_> {
+    pub(crate) fn clock(self: &Arc<Self>) -> Clock {
         Clock {
-            traffic: self,
+            traffic: Arc::clone(self),
             began: Instant::now(),
             attempts: AtomicU32::new(1),
-            conflict: false,
+            stopped: AtomicBool::new(false),
         }
     }
 
@@ -93,30 +93,35 @@ impl Traffic {
 
 /// Measures one checkout.
 #[derive(Debug)]
-pub(crate) struct Clock<'a> {
-    traffic: &'a Traffic,
+pub(crate) struct Clock {
+    traffic: Arc<Traffic>,
     began: Instant,
     attempts: AtomicU32,
-    conflict: bool,
+    stopped: AtomicBool,
 }
 
 /// Records a dropped checkout as well: its caller has waited.
-impl Drop for Clock<'_> {
+impl Drop for Clock {
     fn drop(&mut self) {
-        let attempts = *self.attempts.get_mut();
-        let took = self.began.elapsed();
-        self.traffic.record(took, attempts, self.conflict);
+        self.record(false);
     }
 }
 
-impl Clock<'_> {
+impl Clock {
     pub(crate) fn attempt(&self, attempt: Attempt) {
         self.attempts.store(attempt.number(), Relaxed);
     }
 
     /// Records the answer, and stops.
-    pub(crate) fn stop(mut self, answer: &Result<Order, Error>) {
-        self.conflict = answer.as_ref().is_err_and(Error::is_conflict);
+    pub(crate) fn stop(&self, answer: &Result<Order, Error>) {
+        self.record(answer.as_ref().is_err_and(Error::is_conflict));
+    }
+
+    fn record(&self, conflict: bool) {
+        if !self.stopped.swap(true, Relaxed) {
+            let (took, attempts) = (self.began.elapsed(), self.attempts.load(Relaxed));
+            self.traffic.record(took, attempts, conflict);
+        }
     }
 }
 
@@ -149,7 +154,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_window_covers_no_time_before_the_start() {
-        let traffic = Traffic::default();
+        let traffic = Arc::new(Traffic::default());
         let clock = traffic.clock();
         advance(Duration::from_secs(3)).await;
         clock.attempt(Attempt::FIRST);

@@ -16,6 +16,14 @@ pub const CLEANED: &str = "optilock_cleaned_total";
 pub const CLEANUP_FAILURES: &str = "optilock_cleanup_failures_total";
 /// `optilock_cleanup_refused_total`
 pub const CLEANUP_REFUSED: &str = "optilock_cleanup_refused_total";
+/// `optilock_queue_depth`
+pub const QUEUE_DEPTH: &str = "optilock_queue_depth";
+/// `optilock_queue_seconds`
+pub const QUEUE_SECONDS: &str = "optilock_queue_seconds";
+/// `optilock_batch_size`
+pub const BATCH_SIZE: &str = "optilock_batch_size";
+/// `optilock_batch_seconds`
+pub const BATCH_SECONDS: &str = "optilock_batch_seconds";
 /// `optilock_kpi`
 pub const KPI: &str = "optilock_kpi";
 
@@ -44,6 +52,18 @@ pub fn describe() {
         CLEANUP_REFUSED,
         Unit::Count,
         "Rows that a clean-up skipped, as the database refused to change them"
+    );
+    describe_gauge!(QUEUE_DEPTH, Unit::Count, "Requests that wait for a batch");
+    describe_histogram!(
+        QUEUE_SECONDS,
+        Unit::Seconds,
+        "Time that a request waited before its batch started"
+    );
+    describe_histogram!(BATCH_SIZE, Unit::Count, "Requests per batch");
+    describe_histogram!(
+        BATCH_SECONDS,
+        Unit::Seconds,
+        "Time from the start of a batch to its answers"
     );
     describe_gauge!(
         KPI,

@@ -15,12 +15,14 @@ mod transact;
 mod tx;
 
 pub(crate) use attempt::attempt;
-#[cfg(feature = "inventory")]
-pub(crate) use begin::Begin;
 pub(crate) use begin::READ_COMMITTED;
+#[cfg(feature = "inventory")]
+pub(crate) use begin::{Begin, READ_COMMITTED_LIMITED};
 pub(crate) use failed::Failed;
 #[cfg(feature = "inventory")]
 pub(crate) use in_progress::InProgress;
+#[cfg(feature = "inventory")]
+pub(crate) use lease::BoxFuture;
 pub(crate) use lease::{Lease, OfSqlx, on_connection};
 pub use operation::TxOperation;
 pub use options::{Isolation, TransactOptions};

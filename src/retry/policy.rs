@@ -74,6 +74,12 @@ impl RetryPolicy {
         self
     }
 
+    /// Returns what [`with_max_attempts`](Self::with_max_attempts) set.
+    #[cfg(feature = "inventory")]
+    pub(crate) const fn max_attempts(&self) -> u32 {
+        self.max_attempts
+    }
+
     /// Sets the first delay, before jitter; the following ones grow from it.
     ///
     /// With zero there are no delays. tokio's timer has a resolution of one millisecond: a delay above

@@ -12,3 +12,8 @@ pub mod race;
 pub mod stored;
 pub mod strategies;
 pub mod triggers;
+
+use std::time::Duration;
+
+/// Longer than any batch takes.
+pub const SHUTDOWN: Duration = Duration::from_secs(20);

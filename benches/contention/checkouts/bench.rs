@@ -175,7 +175,8 @@ impl Bench {
             ..
         } = self;
         runtime.block_on(async {
-            shop.batched.shutdown().await;
+            let drained = shop.batched.shutdown(Duration::from_secs(30)).await;
+            drained.expect("every checkout has its answer");
             let audit = shop.inventory.audit().await;
             let audit = audit.expect("the audit completes");
             assert!(audit.is_clean(), "{audit}");

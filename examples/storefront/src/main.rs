@@ -70,7 +70,9 @@ async fn run(options: &Options, server: &Server) -> Result<(), Box<dyn Error>> {
         warn!("requests were still running after {DRAIN:?}");
     }
     let closing = async {
-        shop.inventory.shutdown().await;
+        if let Err(timed_out) = shop.inventory.shutdown(DRAIN).await {
+            warn!("{timed_out}");
+        }
         janitor.await?;
         ticker.await?;
         pool.close().await;

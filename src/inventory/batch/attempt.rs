@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
+    checkouts::Checkouts,
     plan::{self, Known, Plan},
-    queue::Queue,
     write::{self, BatchOutcome},
 };
 use crate::{
@@ -38,15 +38,15 @@ impl From<Error> for FailedBatch {
 
 /// Plans the batch from known facts and sends it. Returns `None` if a product has changed since.
 pub(super) async fn planned(
-    queue: &Queue,
+    checkouts: &Checkouts,
     conn: &mut Option<Lease>,
     requests: &[&Checkout],
     careful: bool,
 ) -> Result<Option<Created>, FailedBatch> {
-    let (mut known, unknown) = facts_of(queue, requests);
+    let (mut known, unknown) = facts_of(checkouts, requests);
     let conn = match conn {
         Some(conn) => conn,
-        None => conn.insert(queue.inventory.executor().acquire().await?),
+        None => conn.insert(checkouts.inventory.executor().acquire().await?),
     };
     if !unknown.is_empty() {
         write::read(conn, &unknown, &mut known).await?;
@@ -60,11 +60,11 @@ pub(super) async fn planned(
             && left_out.is_empty()
             && careful
         {
-            queue.careful.store(false, Relaxed);
+            checkouts.careful.store(false, Relaxed);
         }
         outcome.map(|outcome| created(&plan, outcome))
     };
-    store_facts(queue, requests, known, &plan);
+    store_facts(checkouts, requests, known, &plan);
     written.map_err(|error| {
         let class = error.class();
         FailedBatch {
@@ -76,7 +76,7 @@ pub(super) async fn planned(
 
 /// Locks the products, plans the batch and writes it, in one transaction.
 pub(super) async fn locked(
-    queue: &Queue,
+    checkouts: &Checkouts,
     requests: &[&Checkout],
 ) -> Result<Option<Created>, FailedBatch> {
     let lines = requests.iter().flat_map(|request| &request.lines);
@@ -84,7 +84,7 @@ pub(super) async fn locked(
     skus.sort_unstable();
     skus.dedup();
     let skus = &skus;
-    queue
+    checkouts
         .inventory
         .executor()
         .locking_attempt(Attempt::FIRST, &|conn, _| {
@@ -106,13 +106,16 @@ pub(super) async fn locked(
         })
 }
 
-fn known(queue: &Queue) -> MutexGuard<'_, Known> {
-    queue.known.lock().unwrap_or_else(PoisonError::into_inner)
+fn known(checkouts: &Checkouts) -> MutexGuard<'_, Known> {
+    checkouts
+        .known
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the known facts of the products of these requests, and the products whose facts are unknown.
-fn facts_of<'a>(queue: &Queue, requests: &[&'a Checkout]) -> (Known, Vec<&'a Sku>) {
-    let all = known(queue);
+fn facts_of<'a>(checkouts: &Checkouts, requests: &[&'a Checkout]) -> (Known, Vec<&'a Sku>) {
+    let all = known(checkouts);
     let (mut some, mut unknown) = (Known::new(), Vec::new());
     for line in requests.iter().flat_map(|request| &request.lines) {
         if some.contains_key(&line.sku) {
@@ -130,8 +133,8 @@ fn facts_of<'a>(queue: &Queue, requests: &[&'a Checkout]) -> (Known, Vec<&'a Sku
 
 /// Keeps what the attempt learnt for the next batch. The products of requests that the plan did not accept are
 /// forgotten, as the refusal may come from stale facts: the next batch reads them again.
-fn store_facts(queue: &Queue, requests: &[&Checkout], learnt: Known, plan: &Plan<'_>) {
-    let mut all = known(queue);
+fn store_facts(checkouts: &Checkouts, requests: &[&Checkout], learnt: Known, plan: &Plan<'_>) {
+    let mut all = known(checkouts);
     if all.len() + learnt.len() > MAX_KNOWN {
         all.clear();
     }

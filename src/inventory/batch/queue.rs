@@ -1,205 +1,284 @@
-//! The queue of checkouts, and the admission to it.
+//! The queue of the requests of one job: the state machine, with the requests, the callers and the time that it
+//! knows nothing of.
 
-mod state;
+mod caller;
+mod effects;
+mod machine;
+mod rate;
 #[cfg(test)]
 mod tests;
+mod worker;
 
 use std::{
-    mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
-use tokio::{
-    sync::{Notify, oneshot},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    options::{BatchOptions, DIRECT_FOR},
-    plan::Known,
+    job::{Direct, Job},
+    options::BatchOptions,
 };
-use crate::inventory::{model::Checkout, postgres::PgInventory};
+use crate::{
+    inventory::{model::Error, postgres::executor::Executor},
+    metrics::Lane,
+};
 
-use state::State;
-pub(super) use state::{Answer, Queued};
+use caller::{Queued, Reply, Slot};
+use effects::Payload;
+use machine::{Action, Event, Limits, Machine, Ticket};
+use rate::Rate;
+use worker::Signal;
 
-#[derive(Debug)]
-pub(super) struct Queue {
-    pub(super) inventory: PgInventory,
-    pub(super) options: BatchOptions,
-    /// The facts of the products that the last answers of the database contained.
-    pub(super) known: Mutex<Known>,
-    /// The last batch contained an order that already exists.
-    pub(super) careful: AtomicBool,
-    state: Mutex<State>,
-    /// Notified whenever the worker or a direct request ends.
-    ended: Notify,
-    spawn_worker: fn(Arc<Self>),
+/// How long batches wait for a lock, as their statements set it.
+pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// A batch that takes longer is slow.
+const SLOW: Duration = Duration::from_millis(50);
+
+/// The requests of one job that wait to be written together.
+pub(crate) struct Queue<J: Job> {
+    pub(crate) job: J,
+    executor: Executor,
+    time_limit: Duration,
+    shared: Mutex<Shared<J>>,
+    /// Changes with each progress of the worker or of a request that has bypassed it.
+    progress: AtomicU64,
+    /// Notified when the queue is closed and every request has its answer.
+    idle: Notify,
+    metrics: Lane,
 }
 
-/// The decision about a new checkout.
-pub(super) enum Admission {
-    /// The checkout bypasses the queue.
-    Direct(Direct),
-    Queued(oneshot::Receiver<Answer>),
-    Full {
-        retry_after: Duration,
-    },
+struct Shared<J: Job> {
+    machine: Machine,
+    /// The queued requests, and those of running batches.
+    payloads: HashMap<Ticket, Payload<J>>,
+    /// The requests that have bypassed the worker, and when their tasks were last seen.
+    granted: Vec<(Ticket, Instant)>,
+    last_ticket: u64,
+    /// The current worker.
+    worker: Option<Arc<Signal>>,
+    rate: Rate,
+}
+
+/// The decision about a new request.
+enum Admission<J: Job> {
+    Direct(Slot<J>),
+    Queued(Queued<J>),
+    Full { retry_after: Duration },
     Closed,
 }
 
-/// A request that bypasses the queue; it counts as direct until this is dropped.
-pub(super) struct Direct {
-    queue: Arc<Queue>,
-    request: Arc<Checkout>,
-}
-
-impl Direct {
-    fn begin(queue: &Arc<Queue>, state: &mut State, request: &Arc<Checkout>) -> Self {
-        state.direct.push(Arc::clone(request));
-        Self {
-            queue: Arc::clone(queue),
-            request: Arc::clone(request),
-        }
-    }
-}
-
-impl Drop for Direct {
-    fn drop(&mut self) {
-        let mut state = self.queue.state();
-        let direct = &mut state.direct;
-        direct.retain(|other| !Arc::ptr_eq(other, &self.request));
-        drop(state);
-        self.queue.ended.notify_waiters();
-    }
-}
-
-impl Queue {
-    /// The most direct requests at a time. With 4, two to four buyers of different products are as fast as
-    /// without a queue; with 2 they were a quarter slower, with 8 thirty-two buyers were.
-    const MAX_DIRECT: usize = 4;
-
-    pub(super) fn new(
-        inventory: PgInventory,
-        options: BatchOptions,
-        spawn_worker: fn(Arc<Self>),
-    ) -> Self {
-        Self {
-            inventory,
-            options,
-            known: Mutex::default(),
-            careful: AtomicBool::new(false),
-            state: Mutex::default(),
-            ended: Notify::new(),
-            spawn_worker,
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that panics is done under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn depth(&self) -> usize {
-        self.state().queued.len()
-    }
-
-    /// Admits a checkout. A worker runs as long as requests are queued.
-    pub(super) fn admit(self: &Arc<Self>, request: &Arc<Checkout>) -> Admission {
-        let mut state = self.state();
-        if state.closed {
-            return Admission::Closed;
-        }
-        // A batch has neither reservations nor hooks.
-        let must_bypass = request.reservation.is_some()
-            || self.inventory.hook().is_some()
-            || state.direct_until.is_some_and(|end| Instant::now() < end);
-        let uncontended = || {
-            let room = state.queued.is_empty() && state.direct.len() < Self::MAX_DIRECT;
-            room && !self.options.always && !state.contends(request)
+impl<J: Job> Queue<J> {
+    /// Creates a queue that has its share of the pool: `lanes` queues have the same one.
+    pub(crate) fn new(job: J, executor: &Executor, options: BatchOptions, lanes: u32) -> Self {
+        let limits = Limits {
+            batch: options.batch,
+            lines: BatchOptions::MAX_LINES,
+            queue: options.queue,
+            connections: connections(executor.max_connections(), lanes),
+            attempts: attempts(executor),
+            always: options.always,
         };
-        if must_bypass || uncontended() {
-            return Admission::Direct(Direct::begin(self, &mut state, request));
+        Self {
+            job,
+            executor: executor.clone(),
+            time_limit: options.time_limit,
+            shared: Mutex::new(Shared {
+                machine: Machine::new(limits),
+                payloads: HashMap::new(),
+                granted: Vec::new(),
+                last_ticket: 0,
+                worker: None,
+                rate: Rate::default(),
+            }),
+            progress: AtomicU64::new(0),
+            idle: Notify::new(),
+            metrics: Lane::new(J::LANE),
         }
-        if state.queued.len() >= self.options.queue {
-            let retry_after = state.drained_in();
-            return Admission::Full { retry_after };
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared<J>> {
+        // Nothing that panics is done under this lock.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the number of requests that are queued for a batch.
+    pub(crate) fn depth(&self) -> usize {
+        self.shared().machine.depth()
+    }
+
+    /// Makes a request: directly if it is uncontended, else by a batch.
+    pub(crate) async fn submit(
+        self: &Arc<Self>,
+        request: &Arc<J::Request>,
+    ) -> Result<J::Answer, Error> {
+        let queued = match self.admit(request) {
+            Admission::Closed => return Err(Error::busy(None)),
+            Admission::Full { retry_after } => return Err(Error::busy(Some(retry_after))),
+            Admission::Direct(_slot) => {
+                let how = Direct {
+                    in_doubt: false,
+                    lock_limit: false,
+                };
+                return self.job.direct(request, how).await;
+            }
+            Admission::Queued(queued) => queued,
+        };
+        match queued.reply().await {
+            Reply::Final(answer) => answer,
+            Reply::Direct { slot, in_doubt } => {
+                let lock_limit = true;
+                let how = Direct {
+                    in_doubt,
+                    lock_limit,
+                };
+                slot.run(self.job.direct(request, how)).await
+            }
         }
-        let (answer, answered) = oneshot::channel();
-        let request = Arc::clone(request);
-        state.queued.push_back(Queued { request, answer });
-        if !state.has_worker {
-            state.has_worker = true;
-            drop(state);
-            (self.spawn_worker)(Arc::clone(self));
+    }
+
+    fn admit(self: &Arc<Self>, request: &Arc<J::Request>) -> Admission<J> {
+        let (keys, weight) = (self.job.keys(request), self.job.weight(request));
+        let mut shared = self.shared();
+        shared.last_ticket += 1;
+        let ticket = Ticket(shared.last_ticket);
+        let mut actions = shared.machine.on(Event::Admit {
+            ticket,
+            keys,
+            weight,
+        });
+        match actions.swap_remove(0) {
+            Action::Direct => Admission::Direct(Slot::new(self, ticket)),
+            Action::Full => {
+                let retry_after = shared.drained_in();
+                Admission::Full { retry_after }
+            }
+            Action::Queued => {
+                let (queued, reply) = Queued::new(self, ticket);
+                let payload = Payload {
+                    request: Arc::clone(request),
+                    reply,
+                    since: Instant::now(),
+                };
+                shared.payloads.insert(ticket, payload);
+                self.metrics.depth(shared.machine.depth());
+                let effects = self.effects(&mut shared, actions, Vec::new());
+                drop(shared);
+                effects.carry_out(self);
+                Admission::Queued(queued)
+            }
+            _ => Admission::Closed,
         }
-        Admission::Queued(answered)
     }
 
-    /// Counts a request that was queued as direct.
-    pub(super) fn bypass(self: &Arc<Self>, request: &Arc<Checkout>) -> Direct {
-        Direct::begin(self, &mut self.state(), request)
-    }
-
-    /// Lets every request bypass the queue for [`DIRECT_FOR`]: another transaction holds a lock that a batch
-    /// needs, and requests for other products must not wait for it.
-    pub(super) fn bypass_for_a_while(&self) {
-        self.state().direct_until = Some(Instant::now() + DIRECT_FOR);
-    }
-
-    /// Takes the next batch. If no request is queued, returns `None`: the worker has ended then, and another
-    /// one may have begun.
-    pub(super) fn take_batch(&self) -> Option<Vec<Queued>> {
-        let mut state = self.state();
-        let batch = state.take_batch(self.options.batch);
-        if batch.is_empty() {
-            state.has_worker = false;
-            drop(state);
-            self.ended.notify_waiters();
-            return None;
+    /// Sends an event to the machine, and carries out what follows from it.
+    fn on(self: &Arc<Self>, event: Event) {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            if !matches!(event, Event::Left(_) | Event::Stalled(_)) {
+                self.progress.fetch_add(1, Relaxed);
+            }
+            let replaces = matches!(event, Event::Stalled(_) | Event::WorkerLost(_));
+            let mut shared = self.shared();
+            if let Event::DirectEnded(ended) = event {
+                shared.granted.retain(|(ticket, _)| *ticket != ended);
+            }
+            let actions = shared.machine.on(event);
+            if replaces
+                && !actions.is_empty()
+                && let Some(worker) = shared.worker.take()
+            {
+                worker.replace();
+            }
+            let effects = self.effects(&mut shared, actions, Vec::new());
+            drop(shared);
+            events.extend(effects.carry_out(self));
         }
-        Some(batch)
     }
 
-    /// Records that a batch of `count` requests was answered since `began`.
-    pub(super) fn record_rate(&self, count: usize, began: Instant) {
-        let rate = count as f64 / began.elapsed().as_secs_f64().max(1e-6);
-        let mut state = self.state();
-        state.rate = Some(state.rate.map_or(rate, |before| before * 0.9 + rate * 0.1));
-    }
-
-    /// Ends a worker that did not drain the queue. Returns whether another one must take over, which it does
-    /// after a panic. Otherwise the runtime shuts down and no worker can run on it: the queued requests are
-    /// dropped, and those of callers on another runtime go direct.
-    pub(super) fn worker_ended_early(&self, panicked: bool) -> bool {
-        let mut state = self.state();
-        state.in_batch.clear();
-        if panicked && !state.queued.is_empty() {
-            return true;
+    /// Records that the task of a direct request is alive.
+    fn touch(&self, ticket: Ticket) {
+        let mut shared = self.shared();
+        let mut granted = shared.granted.iter_mut();
+        if let Some((_, seen)) = granted.find(|(granted, _)| *granted == ticket) {
+            *seen = Instant::now();
         }
-        state.has_worker = false;
-        let queued = mem::take(&mut state.queued);
-        drop(state);
-        drop(queued);
-        self.ended.notify_waiters();
-        false
     }
 
-    fn is_idle(&self) -> bool {
-        let state = self.state();
-        !state.has_worker && state.direct.is_empty()
+    /// Replaces the worker, which stands still: nothing has moved for longer than a batch may take. Direct
+    /// requests whose tasks stand still lose their slots.
+    fn stalled(self: &Arc<Self>, ticket: Ticket) {
+        let shared = self.shared();
+        let still = |seen: &Instant| seen.elapsed() > self.time_limit;
+        let granted = shared.granted.iter().filter(|(_, seen)| still(seen));
+        let stalled: Vec<Event> = granted.map(|it| Event::DirectEnded(it.0)).collect();
+        drop(shared);
+        for event in stalled.into_iter().chain([Event::Stalled(ticket)]) {
+            self.on(event);
+        }
     }
 
-    /// Rejects new requests, and returns when every admitted one has its answer.
-    pub(super) async fn close(&self) {
-        self.state().closed = true;
+    /// Rejects new requests.
+    pub(crate) fn close(self: &Arc<Self>) {
+        self.on(Event::Close);
+    }
+
+    /// Returns when the queue is closed and every request has its answer.
+    pub(crate) async fn idle(&self) {
         loop {
-            let ended = self.ended.notified();
-            if self.is_idle() {
+            let idle = self.idle.notified();
+            if self.shared().machine.is_idle() {
                 return;
             }
-            ended.await;
+            idle.await;
         }
+    }
+
+    /// Returns the number of requests without an answer, and answers those that are queued.
+    pub(crate) fn abandon(self: &Arc<Self>) -> usize {
+        let unanswered = self.shared().machine.unanswered();
+        self.on(Event::Abandon);
+        unanswered
+    }
+}
+
+impl<J: Job> Shared<J> {
+    fn drained_in(&self) -> Duration {
+        self.rate.drained_in(self.machine.depth())
+    }
+}
+
+/// Returns the share of one queue of a pool, of which one connection is for others.
+const fn connections(pool: u32, lanes: u32) -> usize {
+    match pool.saturating_sub(1) / lanes {
+        0 => 1,
+        share => share as usize,
+    }
+}
+
+/// Returns after how many blocked batches a request is refused: the attempts of the policy, as far as its deadline
+/// allows them.
+fn attempts(executor: &Executor) -> u32 {
+    let policy = executor.policy();
+    let in_time = policy.deadline().map_or(u128::MAX, |deadline| {
+        deadline.as_millis().div_ceil(LOCK_TIMEOUT.as_millis())
+    });
+    let in_time = u32::try_from(in_time).unwrap_or(u32::MAX);
+    policy.max_attempts().min(in_time).max(1)
+}
+
+impl<J: Job> fmt::Debug for Queue<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("lane", &J::LANE)
+            .field("depth", &self.depth())
+            .finish_non_exhaustive()
     }
 }

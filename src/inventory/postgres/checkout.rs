@@ -19,18 +19,17 @@ use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use super::{
-    executor::Call,
     hook::Hook,
     orders,
     reservations::expiry::{self, Expiry},
 };
 use crate::{
-    Attempt, Class, RetryPolicy,
+    Class, RetryPolicy,
     inventory::{
         model::{Checkout, Error, Order},
         traffic::Clock,
     },
-    postgres::{Failed, Work},
+    postgres::Work,
 };
 
 use attempt::State;
@@ -43,11 +42,7 @@ pub(crate) const LABEL: &str = "checkout";
 impl Sale<'_> {
     /// Makes the attempts of a checkout, and settles unknown outcomes. `in_doubt`: an earlier attempt had an
     /// unknown outcome.
-    pub(crate) async fn exactly_once(
-        self,
-        clock: &Clock<'_>,
-        in_doubt: bool,
-    ) -> Result<Order, Error> {
+    pub(crate) async fn exactly_once(self, clock: &Clock, in_doubt: bool) -> Result<Order, Error> {
         let executor = self.executor;
         executor
             .run(LABEL, State::default(), &|call, attempt, _| {
@@ -77,12 +72,6 @@ impl Sale<'_> {
                 })
             })
             .await
-    }
-
-    /// Makes only the first attempt of a checkout.
-    pub(crate) async fn once(self) -> Result<Order, Failed<Error>> {
-        let mut call = Call::new(State::default());
-        self.attempt(&mut call, Attempt::FIRST).await
     }
 
     async fn stored(self) -> Result<Option<Order>, Error> {

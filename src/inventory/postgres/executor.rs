@@ -13,7 +13,8 @@ use crate::{
     inventory::model::{Error, ErrorKind},
     metrics,
     postgres::{
-        Begin, Failed, Lease, Pending, READ_COMMITTED, Scope, Slot, Work, directly, in_transaction,
+        Begin, Failed, Lease, Pending, READ_COMMITTED, READ_COMMITTED_LIMITED, Scope, Slot, Work,
+        directly, in_transaction,
     },
     retry::Run,
 };
@@ -40,6 +41,8 @@ pub(crate) struct Executor {
     /// Whether code of the host's runs in the transactions, so that their ends must be proven.
     proven: bool,
     reuse: Option<Arc<Reuse>>,
+    /// Attempts run in transactions that wait for locks for half a second.
+    limited: bool,
 }
 
 impl Executor {
@@ -50,6 +53,7 @@ impl Executor {
             stats: Arc::default(),
             proven: false,
             reuse: None,
+            limited: false,
         }
     }
 
@@ -64,6 +68,24 @@ impl Executor {
     /// Keeps connections from one operation to the next.
     pub(crate) fn reuse_connections(&mut self) {
         self.reuse = Some(Arc::default());
+    }
+
+    /// Returns the same executor with attempts that run in transactions and wait for each lock for half a second,
+    /// as long as a batch does: a request must not keep its connection for longer if others wait for one.
+    pub(crate) fn limited(&self) -> Self {
+        let limited = true;
+        Self {
+            limited,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) const fn is_limited(&self) -> bool {
+        self.limited
+    }
+
+    pub(crate) fn max_connections(&self) -> u32 {
+        self.pool.options().get_max_connections()
     }
 
     pub(crate) const fn policy(&self) -> &RetryPolicy {
@@ -198,7 +220,7 @@ impl Executor {
         attempt: Attempt,
         work: Work<'_, 'a, Result<T, Error>>,
     ) -> Result<T, Failed<Error>> {
-        if attempt.locking() {
+        if attempt.locking() || self.limited {
             self.locking_attempt(attempt, work).await
         } else {
             self.direct_attempt(work).await
@@ -236,9 +258,13 @@ impl Executor {
     }
 
     const fn begin(&self) -> Begin<'static> {
-        match self.proven {
-            true => READ_COMMITTED.proven(),
+        let begin = match self.limited {
+            true => READ_COMMITTED_LIMITED,
             false => READ_COMMITTED,
+        };
+        match self.proven {
+            true => begin.proven(),
+            false => begin,
         }
     }
 
@@ -271,11 +297,12 @@ impl Executor {
         }
     }
 
-    /// Returns the connection of a batch to the pool if another caller waits for one. Kept, it makes the next
-    /// batch faster.
+    /// Returns the connection of a batch to the pool if another caller waits for one, or if the pool is being
+    /// closed. Kept, it makes the next batch faster.
     pub(crate) fn return_if_wanted(&self, conn: &mut Option<Lease>) {
         let pool = &self.pool;
-        if pool.num_idle() == 0 && pool.size() >= pool.options().get_max_connections() {
+        let wanted = pool.num_idle() == 0 && pool.size() >= pool.options().get_max_connections();
+        if wanted || pool.is_closed() {
             *conn = None;
         }
     }

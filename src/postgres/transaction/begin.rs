@@ -34,6 +34,13 @@ pub(crate) const READ_COMMITTED: Begin<'_> = Begin {
     read_only: false,
 };
 
+/// The same, with a limit for the wait for each lock.
+#[cfg(feature = "inventory")]
+pub(crate) const READ_COMMITTED_LIMITED: Begin<'_> = Begin {
+    sql: "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 500",
+    ..READ_COMMITTED
+};
+
 impl Begin<'_> {
     /// Returns the same for a transaction in which the host's code runs.
     #[cfg(feature = "inventory")]

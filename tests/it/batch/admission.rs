@@ -10,6 +10,7 @@ use super::{
     until_queued,
 };
 use crate::support::{
+    SHUTDOWN,
     bank::until_waiting,
     connect::current_thread,
     db::{Db, Default, assert_balanced, order_count},
@@ -36,7 +37,7 @@ async fn a_future_dropped_before_its_batch_starts_has_no_effect() {
     for answer in waiting {
         answer.await.unwrap().unwrap();
     }
-    shop.shutdown().await;
+    shop.shutdown(SHUTDOWN).await.unwrap();
     assert_eq!(order_count(&db.pool).await, 1 + 1 + 5);
     assert_balanced(&db.pool).await;
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::{ISOLATION_LEVELS, always_batched, batched, one_pot, spawn_checkouts};
 use crate::support::{
+    SHUTDOWN,
     bank::until_waiting,
     db::{Db, Default, assert_balanced, deadlocks},
     goods::{add, cart, stock_of},
@@ -126,7 +127,7 @@ async fn a_held_order_delays_no_other_cancellation() {
     holder.rollback().await.unwrap();
     let last = cancellations.join_next().await.unwrap().unwrap().unwrap();
     assert_eq!(last.id, orders[0]);
-    shop.shutdown().await;
+    shop.shutdown(SHUTDOWN).await.unwrap();
     assert_eq!(stock_of(&shop, "pot").await, 30);
     assert_balanced(&db.pool).await;
 }

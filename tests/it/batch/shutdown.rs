@@ -4,6 +4,7 @@ use optilock::inventory::Inventory;
 
 use super::{batched, one_pot, spawn_checkouts, until_queued};
 use crate::support::{
+    SHUTDOWN,
     db::{Default, assert_balanced, order_count},
     goods::add,
 };
@@ -14,7 +15,7 @@ async fn a_shutdown_drains_the_queue_and_rejects_new_checkouts() {
     add(&shop, "pot", 1_000).await;
     let waiting = spawn_checkouts(&shop, (0..300).map(|_| one_pot()));
     until_queued(&shop, 1).await;
-    shop.shutdown().await;
+    shop.shutdown(SHUTDOWN).await.unwrap();
     assert_eq!(shop.queue_depth(), 0);
     let late = shop.checkout(one_pot()).await.unwrap_err();
     assert!(late.is_busy() && late.http_status() == 503);

@@ -16,9 +16,12 @@ use optilock::{
 };
 
 use crate::{
-    support::bank::{Account, Bank, PLACES},
     support::db::Db,
     support::goods::{cart, new_product, sku, stock},
+    support::{
+        SHUTDOWN,
+        bank::{Account, Bank, PLACES},
+    },
 };
 
 /// Calls every method of an inventory.
@@ -88,8 +91,9 @@ async fn every_inventory_runs_in_a_spawned_task() {
     tokio::spawn(call_all_methods(Arc::new(other)))
         .await
         .unwrap();
-    tokio::spawn(async move { batched.shutdown().await })
+    tokio::spawn(async move { batched.shutdown(SHUTDOWN).await })
         .await
+        .unwrap()
         .unwrap();
     tokio::spawn(call_all_methods(Arc::new(MemoryInventory::new())))
         .await

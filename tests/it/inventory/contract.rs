@@ -19,8 +19,11 @@ use optilock::{
 
 use crate::{
     inventory::{orders, reservations},
-    support::db::{Db, Default, assert_balanced},
     support::goods::{add, sku},
+    support::{
+        SHUTDOWN,
+        db::{Db, Default, assert_balanced},
+    },
 };
 
 /// Checks every clause on one inventory, which is empty at first.
@@ -80,7 +83,7 @@ macro_rules! batched {
             let db = Db::with(Default::$default, 4).await;
             let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), $options);
             fulfil(&shop).await;
-            shop.shutdown().await;
+            shop.shutdown(SHUTDOWN).await.unwrap();
             assert_balanced(&db.pool).await;
         }
     )*};

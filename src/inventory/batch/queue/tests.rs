@@ -1,175 +1,164 @@
-use sqlx::postgres::PgPoolOptions;
+//! The queue with a job that does what its requests say, without a database.
+
+mod job;
+mod runtimes;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::inventory::{
-    batch::worker::{self, Worker},
-    model::{Line, Quantity, Sku},
-};
+use crate::inventory::model::ErrorKind;
+use job::{Do, Made, Scripted, submit, until};
 
-/// A queue of an unreachable database.
-fn queue(options: BatchOptions) -> Arc<Queue> {
-    let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(10));
-    let pool = pool.connect_lazy("postgres://localhost:1/unreachable");
-    Arc::new(Queue::new(
-        PgInventory::new(pool.unwrap()),
-        options,
-        worker::spawn,
-    ))
-}
+const OPTIONS: BatchOptions = BatchOptions::new();
 
-fn cart(sku: &str) -> Arc<Checkout> {
-    let line = Line::new(Sku::new(sku).unwrap(), Quantity::ONE);
-    Arc::new(Checkout::new([line]).unwrap())
-}
-
-fn queued(admission: Admission) -> oneshot::Receiver<Answer> {
-    match admission {
-        Admission::Queued(answer) => answer,
-        _ => panic!("the request is not queued"),
+#[tokio::test]
+async fn an_uncontended_request_is_direct_and_its_queued_successors_share_a_batch() {
+    let queue = job::queue(OPTIONS);
+    let first = submit(&queue, 1, Do::Wait);
+    until(|| queue.job.direct() == 1).await;
+    let waiting: Vec<_> = (0..5).map(|_| submit(&queue, 1, Do::Answer)).collect();
+    for answer in waiting {
+        let made = answer.await.unwrap().unwrap();
+        assert_eq!(made, Made::InBatch { size: 5 });
     }
-}
-
-fn direct(admission: Admission) -> Direct {
-    match admission {
-        Admission::Direct(direct) => direct,
-        _ => panic!("the request is not direct"),
-    }
-}
-
-/// Returns the worker of this queue, which takes batches when the test says so.
-fn idle_worker(queue: &Arc<Queue>) -> Worker {
-    queue.state().has_worker = true;
-    Worker::new(Arc::clone(queue))
-}
-
-#[tokio::test]
-async fn an_uncontended_checkout_bypasses_the_queue() {
-    let queue = queue(BatchOptions::new());
-    let worker = idle_worker(&queue);
-    let first = direct(queue.admit(&cart("pot")));
-    let second = queued(queue.admit(&cart("pot")));
-    // A later request does not overtake a queued one.
-    let third = queued(queue.admit(&cart("mug")));
-    assert_eq!(queue.depth(), 2);
-    drop(first);
-    drop((worker, second, third));
-}
-
-#[tokio::test]
-async fn the_number_of_direct_checkouts_is_limited() {
-    let queue = queue(BatchOptions::new());
-    let _worker = idle_worker(&queue);
-    let all_direct: Vec<Direct> = (0..Queue::MAX_DIRECT)
-        .map(|number| direct(queue.admit(&cart(&number.to_string()))))
-        .collect();
-    let answer = queued(queue.admit(&cart("pot")));
-    drop(all_direct);
-    assert!(queue.state().direct.is_empty());
-    drop(answer);
-}
-
-#[tokio::test]
-async fn a_batch_is_in_the_order_of_arrival_and_without_abandoned_requests() {
-    let queue = queue(BatchOptions::new().always().with_batch(3));
-    let mut worker = idle_worker(&queue);
-    let carts: Vec<_> = (0..5).map(|number| cart(&number.to_string())).collect();
-    let mut answers: Vec<_> = carts.iter().map(|cart| queued(queue.admit(cart))).collect();
-    drop(answers.remove(1));
-    let ids = |batch: Option<Vec<Queued>>| -> Option<Vec<_>> {
-        let batch = batch?;
-        Some(batch.iter().map(|queued| queued.request.id).collect())
-    };
+    queue.job.go_on();
     assert_eq!(
-        ids(worker.next_batch()),
-        Some(vec![carts[0].id, carts[2].id, carts[3].id])
+        first.await.unwrap().unwrap(),
+        Made::Directly { in_doubt: false }
     );
-    assert_eq!(ids(worker.next_batch()), Some(vec![carts[4].id]));
-    assert_eq!(ids(worker.next_batch()), None);
-    assert!(!queue.state().has_worker);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_does_not_answer_is_dropped_and_delays_no_other() {
+    let queue = job::queue(OPTIONS.always());
+    let began = Instant::now();
+    let stuck = submit(&queue, 1, Do::Hang);
+    until(|| queue.job.writing() == 1).await;
+    let behind = submit(&queue, 1, Do::Answer);
+    for _ in 0..3 {
+        submit(&queue, 2, Do::Answer).await.unwrap().unwrap();
+    }
+    assert!(began.elapsed() < Duration::from_millis(200));
+    let made = stuck.await.unwrap().unwrap();
+    assert_eq!(made, Made::Directly { in_doubt: true });
+    assert!(began.elapsed() >= Duration::from_secs(5));
+    behind.await.unwrap().unwrap();
+    assert!(began.elapsed() < Duration::from_millis(5_500));
+    assert_eq!(queue.job.lost(), 1);
 }
 
 #[tokio::test]
-async fn the_lines_of_a_batch_are_limited() {
-    let queue = queue(BatchOptions::new().always());
-    let mut worker = idle_worker(&queue);
-    let large = |name: usize| {
-        let lines = (0..900).map(|number| {
-            let sku = Sku::new(format!("{name}-{number}")).unwrap();
-            Line::new(sku, Quantity::ONE)
-        });
-        Arc::new(Checkout::new(lines).unwrap())
-    };
-    let answers: Vec<_> = (0..5)
-        .map(|name| queued(queue.admit(&large(name))))
-        .collect();
-    let sizes = [2, 2, 1].map(|_| worker.next_batch().unwrap().len());
-    assert_eq!(sizes, [2, 2, 1]);
-    drop(answers);
+async fn a_panic_of_the_job_costs_its_own_batch_only() {
+    let queue = job::queue(OPTIONS.always());
+    let panics = submit(&queue, 1, Do::Panic);
+    let made = panics.await.unwrap().unwrap();
+    assert_eq!(made, Made::Directly { in_doubt: true });
+    let made = submit(&queue, 1, Do::Answer).await.unwrap().unwrap();
+    assert_eq!(made, Made::InBatch { size: 1 });
+    assert_eq!(queue.job.lost(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_refused_after_as_many_blocked_batches_as_the_policy_has_time_for() {
+    let queue = job::queue(OPTIONS.always());
+    let blocked = submit(&queue, 1, Do::Block);
+    until(|| queue.job.writing() == 1).await;
+    let other = submit(&queue, 2, Do::Answer);
+    let refused = blocked.await.unwrap().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Busy);
+    assert!(refused.retry_after() >= Some(LOCK_TIMEOUT) && !refused.is_unknown());
+    // Three seconds, at half a second for each batch.
+    assert_eq!(queue.job.batches_of(1), 6);
+    other.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_returns_when_it_will_be_drained() {
-    let queue = queue(BatchOptions::new().always().with_queue(2));
-    let mut worker = idle_worker(&queue);
-    let answers = [(); 2].map(|()| queued(queue.admit(&cart("pot"))));
-    let retry_after = |admission| match admission {
-        Admission::Full { retry_after } => retry_after,
-        _ => panic!("the queue is not full"),
-    };
-    assert_eq!(
-        retry_after(queue.admit(&cart("pot"))),
-        Duration::from_secs(1)
-    );
-    let began = Instant::now();
-    tokio::time::advance(Duration::from_millis(100)).await;
-    queue.record_rate(1, began); // ten per second, and two are queued
-    assert_eq!(
-        retry_after(queue.admit(&cart("pot"))),
-        Duration::from_millis(200)
-    );
-    assert_eq!(worker.next_batch().unwrap().len(), 2);
-    drop((answers, queued(queue.admit(&cart("pot")))));
-}
-
-#[tokio::test]
-async fn after_a_panic_another_worker_takes_over() {
-    let queue = queue(BatchOptions::new().always());
-    let mut worker = idle_worker(&queue);
-    let in_batch = queued(queue.admit(&cart("pot")));
-    let batch = worker.next_batch().unwrap();
-    let panicked = tokio::spawn(async move {
-        let _dropped = (batch, worker);
-        panic!("the worker panics");
-    });
-    let answers = [(); 3].map(|()| queued(queue.admit(&cart("pot"))));
-    assert!(panicked.await.unwrap_err().is_panic());
-    // The batch may have been sent.
-    assert!(in_batch.await.is_err());
-    for answer in answers {
-        // The database is unreachable: nothing was sent.
-        let answer = answer.await.unwrap();
-        assert!(matches!(answer, Answer::Bypass { in_doubt: false }));
+    let queue = job::queue(OPTIONS.always().with_queue(2));
+    let sent = submit(&queue, 1, Do::Hang);
+    until(|| queue.job.writing() == 1).await;
+    let waiting = [(); 2].map(|()| submit(&queue, 1, Do::Answer));
+    until(|| queue.depth() == 2).await;
+    let refused = submit(&queue, 1, Do::Answer).await.unwrap().unwrap_err();
+    assert_eq!(refused.retry_after(), Some(Duration::from_secs(1)));
+    for answer in waiting {
+        answer.await.unwrap().unwrap();
     }
-    queue.close().await;
-    assert!(!queue.state().has_worker);
-}
-
-#[tokio::test]
-async fn a_closed_queue_answers_queued_requests_and_rejects_new_ones() {
-    let queue = queue(BatchOptions::new().always());
-    let answer = queued(queue.admit(&cart("pot")));
-    queue.close().await;
-    assert!(answer.await.is_ok());
-    assert!(matches!(queue.admit(&cart("pot")), Admission::Closed));
+    sent.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_lock_timeout_requests_bypass_the_queue_for_a_while() {
-    let queue = queue(BatchOptions::new());
-    let worker = idle_worker(&queue);
-    let first = direct(queue.admit(&cart("pot")));
-    queue.bypass_for_a_while();
-    drop(direct(queue.admit(&cart("pot"))));
-    tokio::time::advance(DIRECT_FOR).await;
-    drop((queued(queue.admit(&cart("pot"))), first, worker));
+async fn a_future_that_is_dropped_leaves_the_queue() {
+    let queue = job::queue(OPTIONS.always());
+    let stuck = submit(&queue, 1, Do::Hang);
+    until(|| queue.job.writing() == 1).await;
+    let waiting = submit(&queue, 1, Do::Answer);
+    until(|| queue.depth() == 1).await;
+    waiting.abort();
+    until(|| queue.depth() == 0).await;
+    stuck.abort();
+    until(|| queue.shared().machine.is_idle()).await;
+    assert!(queue.shared().payloads.is_empty());
+    assert_eq!(queue.job.batches_of(1), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_waits_for_what_is_queued_in_a_batch_and_direct() {
+    let queue = job::queue(OPTIONS);
+    let direct = submit(&queue, 1, Do::Wait);
+    until(|| queue.job.direct() == 1).await;
+    let bypassing = submit(&queue, 1, Do::Bypass);
+    let hanging = submit(&queue, 1, Do::Hang);
+    until(|| queue.job.writing() == 1).await;
+    let queued = submit(&queue, 1, Do::Answer);
+    until(|| queue.depth() == 1).await;
+    queue.close();
+    let refused = submit(&queue, 3, Do::Answer).await.unwrap().unwrap_err();
+    assert_eq!(
+        (refused.kind(), refused.retry_after()),
+        (ErrorKind::Busy, None)
+    );
+    let idle = tokio::spawn({
+        let queue = Arc::clone(&queue);
+        async move { queue.idle().await }
+    });
+    for answer in [bypassing, hanging, queued] {
+        answer.await.unwrap().unwrap();
+    }
+    sleep(Duration::from_secs(60)).await;
+    assert!(!idle.is_finished());
+    queue.job.go_on();
+    direct.await.unwrap().unwrap();
+    idle.await.unwrap();
+    assert_eq!(queue.abandon(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_queued_when_a_shutdown_times_out_is_answered() {
+    let queue = job::queue(OPTIONS.always());
+    let stuck = submit(&queue, 1, Do::Hang);
+    until(|| queue.job.writing() == 1).await;
+    let queued = submit(&queue, 1, Do::Answer);
+    until(|| queue.depth() == 1).await;
+    queue.close();
+    assert_eq!(queue.abandon(), 2);
+    let refused = queued.await.unwrap().unwrap_err();
+    assert!(refused.is_busy() && !refused.is_unknown());
+    stuck.await.unwrap().unwrap();
+    queue.idle().await;
+}
+
+#[test]
+fn the_lanes_share_the_pool() {
+    let shares = [1, 2, 4, 10, 32].map(|pool| connections(pool, 2));
+    assert_eq!(shares, [1, 1, 1, 4, 15]);
+}
+
+/// A caller that waits costs a task, a channel and a timer.
+#[test]
+fn a_queued_request_is_small() {
+    let size = size_of::<Queued<Scripted>>();
+    assert!(size <= 32, "{size}");
 }

@@ -81,7 +81,7 @@ impl Sale<'_> {
             })
         };
         let mut lease = executor.acquire().await?;
-        let attempted = if way == Way::Locked || hook.is_some() {
+        let attempted = if way == Way::Locked || hook.is_some() || executor.is_limited() {
             executor
                 .locking_attempt_on(&mut lease, attempt, work)
                 .await?

@@ -8,7 +8,10 @@ use optilock::{
 };
 
 use super::OneConnection;
-use crate::{support::goods::cart, support::strategies::STRATEGIES};
+use crate::{
+    support::strategies::STRATEGIES,
+    support::{SHUTDOWN, goods::cart},
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_checkout_leaves_a_clean_connection() {
@@ -40,7 +43,7 @@ async fn a_dropped_batched_checkout_leaves_a_clean_connection() {
         Box::pin(async { batched.checkout(request).await.map(drop).unwrap() })
     })
     .await;
-    batched.shutdown().await;
+    batched.shutdown(SHUTDOWN).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

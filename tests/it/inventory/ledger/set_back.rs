@@ -9,10 +9,13 @@ use optilock::{
 };
 
 use crate::{
-    support::db::{Db, assert_balanced},
     support::goods::{add, cart, sku, stock, units},
     support::strategies::STRATEGIES,
     support::triggers::run,
+    support::{
+        SHUTDOWN,
+        db::{Db, assert_balanced},
+    },
 };
 
 /// What the refused operations refer to.
@@ -40,7 +43,7 @@ async fn refusals(inner: &PgInventory, subjects: Subjects) -> Vec<(&'static str,
         "batch",
         batches.checkout(cart(&[("pot", 1)])).await.unwrap_err(),
     ));
-    batches.shutdown().await;
+    batches.shutdown(SHUTDOWN).await.unwrap();
     let pot = sku("pot");
     let more = Adjustment::new(pot.clone(), 1, "delivery").unwrap();
     refused.push(("adjust", inner.adjust_stock(more).await.unwrap_err()));

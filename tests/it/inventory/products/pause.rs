@@ -15,8 +15,11 @@ use optilock::{
 use rules::{buy_reserved_units, fulfil, pause_and_resume, refuse_sales};
 
 use crate::{
-    support::db::{Db, Default, assert_balanced},
     support::goods::{add, sku},
+    support::{
+        SHUTDOWN,
+        db::{Db, Default, assert_balanced},
+    },
 };
 
 #[tokio::test]
@@ -56,7 +59,7 @@ async fn a_pause_holds_in_batches() {
         let db = Db::with(Default::ReadCommitted, 4).await;
         let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), options);
         fulfil(&shop).await;
-        shop.shutdown().await;
+        shop.shutdown(SHUTDOWN).await.unwrap();
         assert_balanced(&db.pool).await;
     }
 }

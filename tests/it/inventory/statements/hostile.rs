@@ -22,9 +22,12 @@ use planted::among_hostile_code;
 use trial::Trial;
 
 use crate::{
-    support::goods::{add, cart},
     support::idle_hook::IdleHook,
     support::strategies::STRATEGIES,
+    support::{
+        SHUTDOWN,
+        goods::{add, cart},
+    },
 };
 
 /// Runs every operation of the inventory, with what makes it send further statements.
@@ -67,7 +70,7 @@ async fn no_hostile_code_is_called() {
         ] {
             let shop = BatchedInventory::new(shop.clone(), options);
             run_all(label, &shop, &direct, &db.pool, &mut failures).await;
-            shop.shutdown().await;
+            shop.shutdown(SHUTDOWN).await.unwrap();
         }
         add(&direct, "pot", 50).await;
         let feed = shop.movements_since(&FeedPosition::START, 10).await;
