@@ -10,7 +10,7 @@
 mod inventory;
 mod pools;
 mod postgres;
-mod runtimes;
+pub mod runtimes;
 
 /// The result of a cell.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 mod admission;
 mod batches;
 mod cancellations;
+mod faults;
 mod lost_connection;
 mod regressions;
 mod shutdown;
