@@ -1,10 +1,11 @@
-//! Batching of checkouts and of cancellations: one statement writes many of them.
+//! Batching of checkouts, of payments and of cancellations: one statement writes many of them.
 
 mod attempt;
 mod cancellations;
 mod checkouts;
 mod job;
 mod options;
+mod payments;
 mod plan;
 mod queue;
 mod shutdown;
@@ -20,26 +21,31 @@ use super::model::ErrorKind;
 use super::{
     api::Inventory,
     layer::Layer,
-    model::{Checkout, Error, Order, OrderStep},
-    postgres::PgInventory,
+    model::{Checkout, Error, Order, OrderStep, order_step::Kind},
+    postgres::{PgInventory, sql::statement::Statement},
 };
 
 use cancellations::Cancellations;
 use checkouts::Checkouts;
 pub use options::BatchOptions;
+#[doc(hidden)]
+pub use payments::PAYMENTS;
+use payments::Payments;
 use queue::Queue;
 pub use shutdown::ShutdownTimedOut;
-pub(crate) use write::ALL as STATEMENTS;
 #[doc(hidden)]
 pub use write::BATCH;
+
+/// The statements of the batches.
+pub(crate) const STATEMENTS: [&[Statement]; 2] = [write::ALL, payments::STATEMENTS];
 
 /// A [`PgInventory`] that batches concurrent checkouts of the same products.
 ///
 /// Checkouts that would wait for the same row locks are queued and written by one statement, each with its
 /// own order, its own ledger row and its own answer: one lock and one disk flush for the whole batch. A batch
 /// consists of the requests that arrived while the previous one was written, so no request waits for a batch
-/// to fill. An uncontended checkout bypasses the queue. Cancellations are batched in the same way; every other
-/// call goes to the inventory behind. For the design and its limits see
+/// to fill. An uncontended checkout bypasses the queue. Payments (`mark_paid` and `mark_payment_failed`) and
+/// cancellations are batched in the same way; every other call goes to the inventory behind. For the design and its limits see
 /// [`flash_sales`](crate::guide::flash_sales).
 ///
 /// Cheap to clone; clones share the queue. Checkouts need a tokio runtime with its timer enabled.
@@ -59,22 +65,25 @@ pub use write::BATCH;
 pub struct BatchedInventory {
     checkouts: Arc<Queue<Checkouts>>,
     cancellations: Arc<Queue<Cancellations>>,
+    payments: Arc<Queue<Payments>>,
 }
 
 impl BatchedInventory {
     /// The number of queues, each with its share of the pool.
-    const LANES: u32 = 2;
+    const LANES: u32 = 3;
 
-    /// Creates an inventory that batches the checkouts and cancellations of `inventory`.
+    /// Creates an inventory that batches the checkouts, payments and cancellations of `inventory`.
     ///
     /// Batches and the requests that bypass them use at most all connections of the pool but one.
     pub fn new(inventory: PgInventory, options: BatchOptions) -> Self {
         let executor = inventory.executor();
         let checkouts = Checkouts::new(inventory.clone());
         let cancellations = Cancellations::new(inventory.clone());
+        let payments = Payments::new(inventory.clone());
         Self {
             checkouts: Arc::new(Queue::new(checkouts, executor, options, Self::LANES)),
             cancellations: Arc::new(Queue::new(cancellations, executor, options, Self::LANES)),
+            payments: Arc::new(Queue::new(payments, executor, options, Self::LANES)),
         }
     }
 
@@ -89,7 +98,7 @@ impl BatchedInventory {
         self.checkouts.depth()
     }
 
-    /// Rejects new checkouts and cancellations with [`ErrorKind::Busy`], and returns when every one that was
+    /// Rejects new checkouts, payments and cancellations with [`ErrorKind::Busy`], and returns when every one that was
     /// admitted has its answer: queued, in a batch, or made directly.
     ///
     /// Call it before the pool is closed. A second call waits as well.
@@ -101,14 +110,17 @@ impl BatchedInventory {
     pub async fn shutdown(&self, limit: Duration) -> Result<(), ShutdownTimedOut> {
         self.checkouts.close();
         self.cancellations.close();
+        self.payments.close();
         let idle = async {
             self.checkouts.idle().await;
             self.cancellations.idle().await;
+            self.payments.idle().await;
         };
         if timeout(limit, idle).await.is_ok() {
             return Ok(());
         }
-        match self.checkouts.abandon() + self.cancellations.abandon() {
+        let unanswered = self.checkouts.abandon() + self.cancellations.abandon();
+        match unanswered + self.payments.abandon() {
             0 => Ok(()),
             unanswered => Err(ShutdownTimedOut { unanswered, limit }),
         }
@@ -129,15 +141,24 @@ impl Layer for BatchedInventory {
         let request = Arc::new(checkouts::Request { checkout, clock });
         let answer = self.checkouts.submit(&request).await;
         request.clock.stop(&answer);
+        if let Ok(order) = &answer {
+            self.payments.job.learn(order);
+        }
         answer
     }
 
     async fn step(&self, step: OrderStep) -> Result<Order, Error> {
-        if step.reason().is_none() {
-            return self.inventory().step(step).await;
-        }
         step.check()?;
-        let request = Arc::new(cancellations::Request::new(step));
-        self.cancellations.submit(&request).await
+        match step.kind {
+            Kind::MarkPaid | Kind::MarkPaymentFailed => {
+                let request = Arc::new(payments::Request::new(step));
+                self.payments.submit(&request).await
+            }
+            Kind::Cancel { .. } => {
+                let request = Arc::new(cancellations::Request::new(step));
+                self.cancellations.submit(&request).await
+            }
+            Kind::Revive => self.inventory().step(step).await,
+        }
     }
 }

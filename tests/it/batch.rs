@@ -1,10 +1,11 @@
-//! Checkouts and cancellations that share statements.
+//! Checkouts, payments and cancellations that share statements.
 
 mod admission;
 mod batches;
 mod cancellations;
 mod faults;
 mod lost_connection;
+mod payments;
 mod regressions;
 mod shutdown;
 mod storm;
