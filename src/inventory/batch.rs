@@ -2,6 +2,7 @@
 
 mod job;
 mod options;
+mod payments;
 mod queue;
 mod shutdown;
 mod stock;
@@ -18,21 +19,26 @@ use super::{
     layer::Layer,
     model::{
         Checkout, Error, Order, OrderStep, Reservation, ReservationId, Reserve, ReturnRequest,
-        reserve::check_duration,
+        order_step::Kind, reserve::check_duration,
     },
-    postgres::{PgInventory, orders::doubt::Doubt},
+    postgres::{PgInventory, orders::doubt::Doubt, sql::statement::Statement},
 };
 
 pub use options::BatchOptions;
+#[doc(hidden)]
+pub use payments::PAYMENTS;
+use payments::Payments;
 use queue::Queue;
 pub use shutdown::ShutdownTimedOut;
-pub(crate) use stock::sql::ALL as STATEMENTS;
 #[doc(hidden)]
 pub use stock::sql::SALES as BATCH;
 use stock::{
     Stock,
     request::{Answer, Request},
 };
+
+/// The statements of the batches.
+pub(crate) const STATEMENTS: [&[Statement]; 2] = [stock::sql::ALL, payments::STATEMENTS];
 
 /// A [`PgInventory`] that batches concurrent requests for the same products.
 ///
@@ -42,8 +48,9 @@ use stock::{
 /// to fill. An uncontended request bypasses the queue.
 ///
 /// Batched are checkouts, also from a reservation; `reserve`, `extend` and `release`; cancellations; and
-/// `return_items`, of all kinds in one batch. Every other call goes to the inventory behind. For the design and its
-/// limits see [`flash_sales`](crate::guide::flash_sales).
+/// `return_items`, of all kinds in one batch. Payments (`mark_paid` and `mark_payment_failed`) have batches of their
+/// own. Every other call goes to the inventory behind. For the design and its limits see
+/// [`flash_sales`](crate::guide::flash_sales).
 ///
 /// Cheap to clone; clones share the queue. Batched requests need a tokio runtime with its timer enabled.
 ///
@@ -61,6 +68,7 @@ use stock::{
 #[must_use]
 pub struct BatchedInventory {
     stock: Arc<Queue<Stock>>,
+    payments: Arc<Queue<Payments>>,
 }
 
 impl BatchedInventory {
@@ -72,9 +80,11 @@ impl BatchedInventory {
     /// Batches and the requests that bypass them use at most all connections of the pool but one.
     pub fn new(inventory: PgInventory, options: BatchOptions) -> Self {
         let executor = inventory.executor().clone();
+        let payments = Payments::new(inventory.clone());
         let stock = Stock::new(inventory);
         Self {
             stock: Arc::new(Queue::new(stock, &executor, options, Self::LANES)),
+            payments: Arc::new(Queue::new(payments, &executor, options, Self::LANES)),
         }
     }
 
@@ -86,7 +96,7 @@ impl BatchedInventory {
     /// Returns the number of requests that are queued for a batch.
     #[must_use]
     pub fn queue_depth(&self) -> usize {
-        self.stock.depth()
+        self.stock.depth() + self.payments.depth()
     }
 
     /// Rejects new requests with [`ErrorKind::Busy`], and returns when every one that was admitted has its answer:
@@ -100,10 +110,15 @@ impl BatchedInventory {
     /// [`ErrorKind::Busy`], or with an unknown outcome if a batch with it was lost.
     pub async fn shutdown(&self, limit: Duration) -> Result<(), ShutdownTimedOut> {
         self.stock.close();
-        if timeout(limit, self.stock.idle()).await.is_ok() {
+        self.payments.close();
+        let idle = async {
+            self.stock.idle().await;
+            self.payments.idle().await;
+        };
+        if timeout(limit, idle).await.is_ok() {
             return Ok(());
         }
-        match self.stock.abandon() {
+        match self.stock.abandon() + self.payments.abandon() {
             0 => Ok(()),
             unanswered => Err(ShutdownTimedOut { unanswered, limit }),
         }
@@ -139,15 +154,22 @@ impl Layer for BatchedInventory {
             .order(Request::Checkout(request, Arc::clone(&clock)))
             .await;
         clock.stop(&answer);
+        if let Ok(order) = &answer {
+            self.payments.job.learn(order);
+        }
         answer
     }
 
     async fn step(&self, step: OrderStep) -> Result<Order, Error> {
-        if step.reason().is_none() {
-            return self.inventory().step(step).await;
-        }
         step.check()?;
-        self.order(Request::Cancel(step, Doubt::default())).await
+        match step.kind {
+            Kind::MarkPaid | Kind::MarkPaymentFailed => {
+                let request = Arc::new(payments::Request::new(step));
+                self.payments.submit(&request).await
+            }
+            Kind::Cancel { .. } => self.order(Request::Cancel(step, Doubt::default())).await,
+            Kind::Revive => self.inventory().step(step).await,
+        }
     }
 
     async fn return_items(&self, request: ReturnRequest) -> Result<Order, Error> {

@@ -21,6 +21,7 @@ pub(crate) use begin::{Begin, READ_COMMITTED_LIMITED};
 pub(crate) use failed::Failed;
 #[cfg(feature = "inventory")]
 pub(crate) use in_progress::InProgress;
+#[cfg(feature = "inventory")]
 pub(crate) use lease::BoxFuture;
 pub(crate) use lease::{Lease, OfSqlx, on_connection};
 pub use operation::TxOperation;

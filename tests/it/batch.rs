@@ -1,4 +1,4 @@
-//! Checkouts and cancellations that share statements.
+//! Checkouts, payments and cancellations that share statements.
 
 mod admission;
 mod batches;
@@ -7,6 +7,7 @@ mod faults;
 mod jobs;
 mod lost_connection;
 mod mix;
+mod payments;
 mod regressions;
 mod shutdown;
 mod storm;

@@ -8,7 +8,7 @@ use crate::inventory::model::ErrorKind;
 /// # Default
 ///
 /// Batches of at most 256 requests, a queue of at most 10,000, and 5 seconds for a batch. The limits hold for each
-/// queue: one of checkouts, and one of cancellations.
+/// queue: one of checkouts, one of payments, and one of cancellations.
 ///
 /// ```
 /// use optilock::inventory::BatchOptions;

@@ -6,7 +6,10 @@ use crate::inventory::model::{DiscrepancyKind, HoldState, MovementKind, OrderSta
 /// Returns names and texts without comments, with slots replaced.
 fn sources() -> Vec<(String, String)> {
     let mut sources = Vec::new();
-    for (module, all) in sql::ALL.into_iter().chain([("batch", batch::STATEMENTS)]) {
+    for (module, all) in sql::ALL
+        .into_iter()
+        .chain(batch::STATEMENTS.map(|all| ("batch", all)))
+    {
         for statement in all {
             let mut source = statement.source.to_owned();
             for (slot, replacement) in statement.slots {

@@ -145,11 +145,6 @@ impl Lease {
     pub(crate) fn give_back(mut self, returning: InProgress) {
         self.returning = Some(returning);
     }
-
-    /// Closes the connection.
-    pub(crate) fn close(mut self) {
-        self.fate = Fate::Close;
-    }
 }
 
 /// Runs `op` on a connection of the pool, outside of a transaction: each of its statements commits
@@ -165,6 +160,14 @@ where
         if !lease.again(&result).await {
             return result;
         }
+    }
+}
+
+#[cfg(feature = "inventory")]
+impl Lease {
+    /// Closes the connection.
+    pub(crate) fn close(mut self) {
+        self.fate = Fate::Close;
     }
 }
 
