@@ -90,7 +90,7 @@ impl BatchedInventory {
 
     /// Returns the inventory behind.
     pub fn inventory(&self) -> &PgInventory {
-        &self.stock.job.inventory
+        self.stock.job.inventory()
     }
 
     /// Returns the number of requests that are queued for a batch.

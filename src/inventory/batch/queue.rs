@@ -37,6 +37,10 @@ use rate::Rate;
 pub(crate) use shared::Queue;
 use shared::{LOCK_TIMEOUT, Payload, Reply, Shared, Slot};
 
+/// The fewest requests of a batch that is sent while another one is written. Smaller ones cost more than they gain:
+/// with four processes of 64 callers each, their batches follow each other anyway.
+const FOLLOW: usize = 64;
+
 /// The decision about a new request.
 enum Admission<J: Job> {
     Direct(Slot<J>),

@@ -9,11 +9,12 @@ mod plan;
 mod read;
 mod refuse;
 pub(super) mod request;
+mod shared;
 pub(super) mod sql;
 mod trace;
 mod write;
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::Arc;
 
 use super::job::{Direct, Job, Keys, Written};
 use crate::{
@@ -31,29 +32,27 @@ use crate::{
 };
 
 use batch::Batch;
-use known::Memory;
 use request::{Answer, Request};
+use shared::Shared;
 
 /// The job of requests that change stock.
 #[derive(Debug)]
 pub(super) struct Stock {
-    pub(super) inventory: PgInventory,
+    shared: Shared,
     /// Its attempts wait for locks as long as batches do.
     limited: Executor,
-    /// The facts of the last answers of the database.
-    memory: Memory,
-    /// The last batch contained an id or a key that already exists.
-    careful: AtomicBool,
 }
 
 impl Stock {
     pub(super) fn new(inventory: PgInventory) -> Self {
         Self {
             limited: inventory.executor().limited(),
-            inventory,
-            memory: Memory::default(),
-            careful: AtomicBool::new(false),
+            shared: Shared::new(inventory),
         }
+    }
+
+    pub(super) const fn inventory(&self) -> &PgInventory {
+        &self.shared.inventory
     }
 }
 
@@ -76,7 +75,7 @@ impl Job for Stock {
         conn: &'a mut Option<Lease>,
         batch: &'a [Arc<Request>],
     ) -> BoxFuture<'a, Written<Answer>> {
-        Box::pin(Batch::new(self, batch).write(conn))
+        Box::pin(Batch::new(&self.shared, batch).write(conn))
     }
 
     fn direct<'a>(
@@ -88,7 +87,7 @@ impl Job for Stock {
     }
 
     fn lost(&self, request: &Request) {
-        self.memory.forget([request]);
+        self.shared.memory.forget([request]);
         if let Some(doubt) = request.doubt() {
             doubt.lose();
         }
@@ -100,11 +99,11 @@ impl Stock {
     async fn make(&self, request: &Request, how: Direct) -> Result<Answer, Error> {
         let executor = match how.lock_limit {
             true => &self.limited,
-            false => self.inventory.executor(),
+            false => self.shared.inventory.executor(),
         };
         match request {
             Request::Checkout(request, clock) => {
-                let sale = self.inventory.sale(request);
+                let sale = self.shared.inventory.sale(request);
                 let sale = Sale { executor, ..sale };
                 let sold = sale.exactly_once(clock, how.in_doubt).await;
                 sold.map(Answer::Order)

@@ -7,12 +7,12 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    Stock,
     answers::{Answers, accepted, answers, facts_after},
     known::Known,
     plan::{self, Outcome, Plan},
     read,
     request::Request,
+    shared::Shared,
     trace::Trace,
     write::{self, Sent},
 };
@@ -28,25 +28,25 @@ use crate::{
 /// Plans the batch from known facts and sends it: in a transaction if the hook of the host runs with it. Returns
 /// `None` if a row has changed since.
 pub(super) async fn planned(
-    stock: &Stock,
+    shared: &Shared,
     conn: &mut Option<Lease>,
     requests: &[&Request],
     careful: bool,
     trace: &Trace,
 ) -> Result<Option<Answers>, Failed<Error>> {
-    let executor = stock.inventory.executor();
+    let executor = shared.inventory.executor();
     let lease = match conn {
         Some(conn) => conn,
         None => conn.insert(executor.acquire().await?),
     };
     let sells = |request: &&Request| matches!(request, Request::Checkout(..));
-    if stock.inventory.effects().hook.is_some() && requests.iter().any(sells) {
+    if shared.inventory.effects().hook.is_some() && requests.iter().any(sells) {
         let work: Work<'_, '_, _> =
-            &|conn, _| Box::pin(from_memory(stock, conn, requests, careful, trace));
+            &|conn, _| Box::pin(from_memory(shared, conn, requests, careful, trace));
         let written = executor.locking_attempt_on(lease, Attempt::FIRST, work);
         return written.await;
     }
-    let written = from_memory(stock, lease, requests, careful, trace).await;
+    let written = from_memory(shared, lease, requests, careful, trace).await;
     written.map_err(|error| {
         let class = error.class();
         Failed::new(error, class)
@@ -55,7 +55,7 @@ pub(super) async fn planned(
 
 /// Locks the rows, plans the batch and writes it, in one transaction.
 pub(super) async fn locked(
-    stock: &Stock,
+    shared: &Shared,
     requests: &[&Request],
     trace: &Trace,
 ) -> Result<Option<Answers>, Failed<Error>> {
@@ -64,21 +64,21 @@ pub(super) async fn locked(
             let known = read::locked(conn, requests).await?;
             let taken = read::taken(conn, requests).await?;
             let plan = plan_of(requests, &known, &taken);
-            send(stock, conn, requests, &plan, trace).await
+            send(shared, conn, requests, &plan, trace).await
         })
     };
-    let executor = stock.inventory.executor();
+    let executor = shared.inventory.executor();
     executor.locking_attempt(Attempt::FIRST, work).await
 }
 
 async fn from_memory(
-    stock: &Stock,
+    shared: &Shared,
     conn: &mut PgConnection,
     requests: &[&Request],
     careful: bool,
     trace: &Trace,
 ) -> Result<Option<Answers>, Error> {
-    let mut known = stock.memory.of(requests);
+    let mut known = shared.memory.of(requests);
     read::missing(conn, requests, &mut known).await?;
     let taken = if careful {
         read::taken(conn, requests).await?
@@ -87,12 +87,12 @@ async fn from_memory(
     };
     let plan = plan_of(requests, &known, &taken);
     // As if it were written: the next batch is planned before this one has its answer.
-    stock.memory.learn(plan.after.clone());
+    shared.memory.learn(plan.after.clone());
     let rejected = indexes_without(&plan, requests.len());
-    stock.memory.forget(rejected.map(|index| requests[index]));
-    let written = send(stock, conn, requests, &plan, trace).await;
+    shared.memory.forget(rejected.map(|index| requests[index]));
+    let written = send(shared, conn, requests, &plan, trace).await;
     if careful && taken.is_empty() && matches!(written, Ok(Some(_))) {
-        stock.careful.store(false, Relaxed);
+        shared.careful.store(false, Relaxed);
     }
     written
 }
@@ -109,7 +109,7 @@ fn plan_of<'a>(requests: &[&'a Request], known: &'a Known, taken: &HashSet<Uuid>
 }
 
 async fn send(
-    stock: &Stock,
+    shared: &Shared,
     conn: &mut PgConnection,
     requests: &[&Request],
     plan: &Plan<'_>,
@@ -126,7 +126,7 @@ async fn send(
         }
     }
     trace.send(sent(plan));
-    let written = written(stock, conn, plan, trace).await;
+    let written = written(shared, conn, plan, trace).await;
     if !matches!(&written, Err(error) if error.class() == Class::Unknown) {
         let doubts = plan.accepted.iter();
         let doubts = doubts.filter_map(|it| requests[it.index].doubt());
@@ -134,23 +134,23 @@ async fn send(
     }
     if !matches!(written, Ok(Some(_))) {
         let planned = plan.accepted.iter();
-        stock.memory.forget(planned.map(|it| requests[it.index]));
+        shared.memory.forget(planned.map(|it| requests[it.index]));
     }
     written
 }
 
 /// Sends the changes and asks the hook. After an error the transaction is rolled back, if there is one.
 async fn written(
-    stock: &Stock,
+    shared: &Shared,
     conn: &mut PgConnection,
     plan: &Plan<'_>,
     trace: &Trace,
 ) -> Result<Option<Answers>, Error> {
-    let effects = stock.inventory.effects();
+    let effects = shared.inventory.effects();
     let written = match write::write(conn, &plan.changes, effects.outbox).await? {
         Sent::Written(written) => written,
         Sent::Stale(before) => {
-            stock.memory.learn(before);
+            shared.memory.learn(before);
             return Ok(None);
         }
     };
@@ -172,7 +172,7 @@ async fn written(
             return Err(error);
         }
     }
-    stock.memory.learn(facts_after(plan, written));
+    shared.memory.learn(facts_after(plan, written));
     Ok(Some(answers))
 }
 

@@ -3,8 +3,9 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::{
-    Stock, attempt, refuse,
+    attempt, refuse,
     request::{Answer, Request},
+    shared::Shared,
     trace::Trace,
 };
 use crate::{
@@ -23,7 +24,7 @@ const REFUSALS: u32 = 3;
 
 /// A batch while it is written.
 pub(super) struct Batch<'a> {
-    stock: &'a Stock,
+    shared: &'a Shared,
     requests: Vec<&'a Request>,
     verdicts: Vec<Option<Verdict<Answer>>>,
     blocked: bool,
@@ -42,9 +43,9 @@ enum Next {
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn new(stock: &'a Stock, requests: &'a [Arc<Request>]) -> Self {
+    pub(super) fn new(shared: &'a Shared, requests: &'a [Arc<Request>]) -> Self {
         Self {
-            stock,
+            shared,
             requests: requests.iter().map(|request| &**request).collect(),
             verdicts: requests.iter().map(|_| None).collect(),
             blocked: false,
@@ -65,7 +66,7 @@ impl<'a> Batch<'a> {
         let undecided = || Verdict::Bypass { in_doubt: false };
         for (request, verdict) in self.requests.iter().zip(&self.verdicts) {
             if let Some(Verdict::Final(answer)) = verdict {
-                let executor = self.stock.inventory.executor();
+                let executor = self.shared.inventory.executor();
                 executor.count_batched(request.label(), answer.as_ref().err());
             }
         }
@@ -111,11 +112,11 @@ impl<'a> Batch<'a> {
             let requests: Vec<&Request> = part.iter().map(|index| self.requests[*index]).collect();
             let trace = Trace::default();
             let written = if number < 3 {
-                let careful = number > 1 || self.stock.careful.load(Relaxed);
-                attempt::planned(self.stock, conn, &requests, careful, &trace).await
+                let careful = number > 1 || self.shared.careful.load(Relaxed);
+                attempt::planned(self.shared, conn, &requests, careful, &trace).await
             } else {
                 *conn = None;
-                attempt::locked(self.stock, &requests, &trace).await
+                attempt::locked(self.shared, &requests, &trace).await
             };
             let failed = match written {
                 Ok(Some(answers)) => {
@@ -175,7 +176,7 @@ impl<'a> Batch<'a> {
         match failed.class {
             Class::Conflict => {
                 // Most likely an id or a key that is taken, and more of them may follow.
-                self.stock.careful.store(true, Relaxed);
+                self.shared.careful.store(true, Relaxed);
                 Next::Again
             }
             Class::Unknown => {

@@ -11,7 +11,7 @@ use crate::inventory::{
 
 /// A request that changes the stock or the reserved units of products.
 #[derive(Debug)]
-pub(in crate::inventory::batch) enum Request {
+pub(crate) enum Request {
     /// With the measurement of it.
     Checkout(Checkout, Arc<Clock>),
     Reserve(Reserve),
@@ -26,7 +26,7 @@ pub(in crate::inventory::batch) enum Request {
 
 /// The answer to an accepted request.
 #[derive(Debug)]
-pub(in crate::inventory::batch) enum Answer {
+pub(crate) enum Answer {
     Order(Order),
     Reservation(Reservation),
     Released,
