@@ -297,14 +297,12 @@ impl Executor {
         }
     }
 
-    /// Returns the connection of a batch to the pool if another caller waits for one, or if the pool is being
-    /// closed. Kept, it makes the next batch faster.
-    pub(crate) fn return_if_wanted(&self, conn: &mut Option<Lease>) {
+    /// Returns whether another caller waits for a connection, or the pool is being closed: a batch then returns the
+    /// connections that it does not use. Kept, they make the next batch faster.
+    pub(crate) fn is_pool_wanted(&self) -> bool {
         let pool = &self.pool;
-        let wanted = pool.num_idle() == 0 && pool.size() >= pool.options().get_max_connections();
-        if wanted || pool.is_closed() {
-            *conn = None;
-        }
+        let is_used_up = || pool.num_idle() == 0 && pool.size() >= self.max_connections();
+        pool.is_closed() || is_used_up()
     }
 }
 

@@ -70,23 +70,24 @@ enum Woken<J: Job> {
 async fn run<J: Job>(queue: &Arc<Queue<J>>, generation: Generation, signal: Arc<Signal>) {
     let mut tasks = JoinSet::new();
     let mut running: Vec<Running> = Vec::new();
-    let mut conn: Option<Lease> = None;
+    let mut spare: Vec<Lease> = Vec::new();
     while let Some(started) = queue.take(generation) {
+        if queue.executor.is_pool_wanted() {
+            spare.clear();
+        }
         for Started { batch, requests } in started {
-            queue.executor.return_if_wanted(&mut conn);
-            let write = write(
-                Arc::clone(queue),
-                requests,
-                conn.take(),
-                Arc::clone(&signal),
-            );
+            let conn = spare.pop();
+            let write = write(Arc::clone(queue), requests, conn, Arc::clone(&signal));
             running.push(Running {
                 task: tasks.spawn(write).id(),
                 batch,
                 slow_at: Some(Instant::now() + SLOW),
             });
         }
-        conn = None; // a connection is kept from one batch to the next, and no longer
+        // Connections are kept from one batch to the next, and no longer.
+        if running.is_empty() || queue.executor.is_pool_wanted() {
+            spare.clear();
+        }
         match woken(&mut tasks, &running, &signal).await {
             Woken::Called => {}
             Woken::Slow(batch) => {
@@ -101,7 +102,7 @@ async fn run<J: Job>(queue: &Arc<Queue<J>>, generation: Generation, signal: Arc<
                 };
                 let batch = running.swap_remove(at).batch;
                 match ended {
-                    Ok((_, ended)) => conn = queue.ended(batch, ended),
+                    Ok((_, ended)) => spare.extend(queue.ended(batch, ended)),
                     Err(_panicked) => queue.on(Event::Lost(batch)),
                 }
                 // Callers that have their answer may send another request before the next batch is taken.
