@@ -12,8 +12,8 @@ use optilock::{
         BatchOptions, BatchedInventory, ErrorKind, Inventory, Janitor, MemoryInventory, PgInventory,
     },
     metrics::{
-        ATTEMPTS, CLEANED, CLEANUP_FAILURES, CONFLICTS, KPI, TRANSACTION_SECONDS, UNKNOWN_OUTCOMES,
-        describe, record,
+        ATTEMPTS, BATCH_SECONDS, BATCH_SIZE, CLEANED, CLEANUP_FAILURES, CONFLICTS, KPI,
+        QUEUE_DEPTH, QUEUE_SECONDS, TRANSACTION_SECONDS, UNKNOWN_OUTCOMES, describe, record,
     },
     postgres::{self, Bulk, PgRepository, transact},
     with_retry,
@@ -28,6 +28,8 @@ use crate::{
 };
 
 const POLICY: RetryPolicy = RetryPolicy::new();
+
+const DURATIONS: [&str; 3] = [TRANSACTION_SECONDS, QUEUE_SECONDS, BATCH_SECONDS];
 
 /// Returns everything that was recorded while `work` ran. A name is followed by its labels. A histogram of
 /// durations is reported as the number of its values.
@@ -51,7 +53,7 @@ fn recorded(work: impl AsyncFnOnce()) -> BTreeMap<String, Vec<f64>> {
         let name = format!("{} {}", key.name(), labels.join(" "));
         let values = match value {
             DebugValue::Counter(count) => vec![count as f64],
-            DebugValue::Histogram(values) if key.name() == TRANSACTION_SECONDS => {
+            DebugValue::Histogram(values) if DURATIONS.contains(&key.name()) => {
                 assert!(values.iter().all(|took| (0.0..60.0).contains(&took.0)));
                 vec![values.len() as f64]
             }
@@ -174,7 +176,11 @@ fn inventory_operations_are_recorded() {
             (format!("{ATTEMPTS} add product"), &[1.0, 1.0]),
             (format!("{ATTEMPTS} checkout"), &[1.0, 1.0]),
             (format!("{ATTEMPTS} retire product"), &[1.0]),
+            (format!("{BATCH_SECONDS} checkout"), &[1.0]),
+            (format!("{BATCH_SIZE} checkout"), &[1.0]),
             (format!("{CONFLICTS} retire product escaped"), &[1.0]),
+            (format!("{QUEUE_DEPTH} checkout"), &[0.0]),
+            (format!("{QUEUE_SECONDS} checkout"), &[1.0]),
         ])
     );
 }

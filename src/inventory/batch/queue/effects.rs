@@ -74,7 +74,7 @@ impl<J: Job> Queue<J> {
                 }
                 Action::Forget(ticket) => drop(shared.payloads.remove(&ticket)),
                 Action::Idle => effects.idle = true,
-                // Answers to who asked: the admission, or the worker.
+                // These answer the admission, or the worker.
                 Action::Direct
                 | Action::Queued
                 | Action::Full

@@ -288,7 +288,7 @@ impl Model for Explored {
             Property::always("queued requests have a worker", |_, state: &State| {
                 state.machine.depth() == 0 || state.worker.is_some()
             }),
-            // A worker that nobody wakes could not have started anything.
+            // A worker that is not woken could not have started anything.
             Property::always("what may start is started", |_, state: &State| {
                 let idle = state.worker.as_ref().filter(|worker| !worker.woken);
                 idle.is_none_or(|worker| {

@@ -43,7 +43,7 @@ pub(super) struct State {
     pub(super) leaves: u8,
     pub(super) idle: bool,
     pub(super) answered_twice: bool,
-    /// The machine wants what nobody can do.
+    /// The machine wants what cannot be done.
     pub(super) impossible: bool,
 }
 
