@@ -1,15 +1,16 @@
 //! The cost of checkouts: by lines per cart, by size of the catalogue, and compared with pgbench; of
-//! reservations and cancellations; and of the clean-up of unpaid orders, with and without concurrent
+//! reservations, payments and cancellations; and of the clean-up of unpaid orders, with and without concurrent
 //! checkouts of other products.
 //!
 //! `cargo bench --bench checkout` ends with tables; `-- tables` prints only the tables, `-- pgbench` only that of
-//! pgbench. The server is durable, as in production.
+//! pgbench, `-- payments` only that of payments. The server is durable, as in production.
 
 mod bench;
 mod buyers;
 mod cancellation;
 mod cleanup;
 mod cost;
+mod payment;
 mod pgbench;
 mod unpaid;
 
@@ -23,7 +24,7 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let server = Server::find_or_start(Durability::Durable).expect("a PostgreSQL server");
     let bench = Bench::open(&server);
-    // Criterion takes "tables" and "pgbench" as filters, and no benchmark has such a name.
+    // Criterion takes "tables", "pgbench" and "payments" as filters, and no benchmark has such a name.
     cost::measure(&bench, &mut criterion);
     cleanup::measure(&bench, &mut criterion);
     criterion.final_summary();
@@ -31,15 +32,19 @@ fn main() {
         println!("{}", server.version());
         if has_flag("pgbench") {
             pgbench::compare(&bench, 5, 4);
+        } else if has_flag("payments") {
+            payment::compare(&bench, 5, 2_000);
         } else if has_flag("--test") {
             cleanup::compare(&bench, 1, 2_000);
             pgbench::compare(&bench, 1, 1);
             cancellation::compare(&bench, 1, 256);
+            payment::compare(&bench, 1, 256);
             cost::compare(&bench, 1, 10, 1_000);
         } else {
             cleanup::compare(&bench, 5, 100_000);
             pgbench::compare(&bench, 5, 4);
             cancellation::compare(&bench, 5, 2_000);
+            payment::compare(&bench, 5, 2_000);
             cost::compare(&bench, 5, 400, 1_000_000);
         }
     }
