@@ -89,7 +89,7 @@ impl BatchedInventory {
 
     /// Returns the inventory behind.
     pub fn inventory(&self) -> &PgInventory {
-        &self.checkouts.job.inventory
+        self.checkouts.job.inventory()
     }
 
     /// Returns the number of checkouts that are queued for a batch.

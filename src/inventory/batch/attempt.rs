@@ -1,23 +1,38 @@
 //! One attempt of a batch of checkouts: planned from the facts of the last answers, or under locks.
 
-use std::sync::{MutexGuard, PoisonError, atomic::Ordering::Relaxed};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    checkouts::Checkouts,
     plan::{self, Known, Plan},
     write::{self, BatchOutcome},
 };
 use crate::{
     Attempt, Classify,
-    inventory::model::{Checkout, Error, Order, Sku},
+    inventory::{
+        model::{Checkout, Error, Order, Sku},
+        postgres::PgInventory,
+    },
     postgres::{Failed, Lease},
 };
 
 /// The most products whose facts are kept between batches.
 const MAX_KNOWN: usize = 100_000;
+
+/// What the batches of one queue share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) inventory: PgInventory,
+    /// The facts of the products that the last answers of the database contained.
+    pub(super) known: Mutex<Known>,
+    /// The last batch contained an order that already exists.
+    pub(super) careful: AtomicBool,
+}
 
 /// The orders that a batch created, each with the index of its request.
 pub(super) type Created = Vec<(usize, Order)>;
@@ -38,15 +53,15 @@ impl From<Error> for FailedBatch {
 
 /// Plans the batch from known facts and sends it. Returns `None` if a product has changed since.
 pub(super) async fn planned(
-    checkouts: &Checkouts,
+    shared: &Shared,
     conn: &mut Option<Lease>,
     requests: &[&Checkout],
     careful: bool,
 ) -> Result<Option<Created>, FailedBatch> {
-    let (mut known, unknown) = facts_of(checkouts, requests);
+    let (mut known, unknown) = facts_of(shared, requests);
     let conn = match conn {
         Some(conn) => conn,
-        None => conn.insert(checkouts.inventory.executor().acquire().await?),
+        None => conn.insert(shared.inventory.executor().acquire().await?),
     };
     if !unknown.is_empty() {
         write::read(conn, &unknown, &mut known).await?;
@@ -60,11 +75,11 @@ pub(super) async fn planned(
             && left_out.is_empty()
             && careful
         {
-            checkouts.careful.store(false, Relaxed);
+            shared.careful.store(false, Relaxed);
         }
         outcome.map(|outcome| created(&plan, outcome))
     };
-    store_facts(checkouts, requests, known, &plan);
+    store_facts(shared, requests, known, &plan);
     written.map_err(|error| {
         let class = error.class();
         FailedBatch {
@@ -76,7 +91,7 @@ pub(super) async fn planned(
 
 /// Locks the products, plans the batch and writes it, in one transaction.
 pub(super) async fn locked(
-    checkouts: &Checkouts,
+    shared: &Shared,
     requests: &[&Checkout],
 ) -> Result<Option<Created>, FailedBatch> {
     let lines = requests.iter().flat_map(|request| &request.lines);
@@ -84,7 +99,7 @@ pub(super) async fn locked(
     skus.sort_unstable();
     skus.dedup();
     let skus = &skus;
-    checkouts
+    shared
         .inventory
         .executor()
         .locking_attempt(Attempt::FIRST, &|conn, _| {
@@ -106,16 +121,13 @@ pub(super) async fn locked(
         })
 }
 
-fn known(checkouts: &Checkouts) -> MutexGuard<'_, Known> {
-    checkouts
-        .known
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
+fn known(shared: &Shared) -> MutexGuard<'_, Known> {
+    shared.known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns the known facts of the products of these requests, and the products whose facts are unknown.
-fn facts_of<'a>(checkouts: &Checkouts, requests: &[&'a Checkout]) -> (Known, Vec<&'a Sku>) {
-    let all = known(checkouts);
+fn facts_of<'a>(shared: &Shared, requests: &[&'a Checkout]) -> (Known, Vec<&'a Sku>) {
+    let all = known(shared);
     let (mut some, mut unknown) = (Known::new(), Vec::new());
     for line in requests.iter().flat_map(|request| &request.lines) {
         if some.contains_key(&line.sku) {
@@ -133,8 +145,8 @@ fn facts_of<'a>(checkouts: &Checkouts, requests: &[&'a Checkout]) -> (Known, Vec
 
 /// Keeps what the attempt learnt for the next batch. The products of requests that the plan did not accept are
 /// forgotten, as the refusal may come from stale facts: the next batch reads them again.
-fn store_facts(checkouts: &Checkouts, requests: &[&Checkout], learnt: Known, plan: &Plan<'_>) {
-    let mut all = known(checkouts);
+fn store_facts(shared: &Shared, requests: &[&Checkout], learnt: Known, plan: &Plan<'_>) {
+    let mut all = known(shared);
     if all.len() + learnt.len() > MAX_KNOWN {
         all.clear();
     }

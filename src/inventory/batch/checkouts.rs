@@ -6,14 +6,13 @@ use std::sync::{
 };
 
 use super::{
-    attempt::{self, FailedBatch},
+    attempt::{self, FailedBatch, Shared},
     job::{Direct, Job, Keys, Verdict, Written},
-    plan::Known,
 };
 use crate::{
     Class, Versioned,
     inventory::{
-        model::{Checkout, Order, Product},
+        model::{Checkout, Error, Order, Product},
         postgres::{PgInventory, checkout, checkout::Sale, executor::Executor},
         traffic::Clock,
     },
@@ -23,13 +22,9 @@ use crate::{
 /// The job of the queue of checkouts.
 #[derive(Debug)]
 pub(super) struct Checkouts {
-    pub(super) inventory: PgInventory,
+    shared: Shared,
     /// Its attempts wait for locks as long as batches do.
     limited: Executor,
-    /// The facts of the products that the last answers of the database contained.
-    pub(super) known: Mutex<Known>,
-    /// The last batch contained an order that already exists.
-    pub(super) careful: AtomicBool,
 }
 
 /// A checkout, and the measurement of it.
@@ -43,10 +38,16 @@ impl Checkouts {
     pub(super) fn new(inventory: PgInventory) -> Self {
         Self {
             limited: inventory.executor().limited(),
-            inventory,
-            known: Mutex::default(),
-            careful: AtomicBool::new(false),
+            shared: Shared {
+                inventory,
+                known: Mutex::default(),
+                careful: AtomicBool::new(false),
+            },
         }
+    }
+
+    pub(super) const fn inventory(&self) -> &PgInventory {
+        &self.shared.inventory
     }
 
     /// Writes the requests at these places of the batch. Two attempts are planned from known facts; the third one
@@ -61,16 +62,16 @@ impl Checkouts {
         let mut in_doubt = vec![false; batch.len()];
         for number in 1..=3 {
             let created = if number < 3 {
-                let careful = number > 1 || self.careful.load(Relaxed);
-                attempt::planned(self, conn, batch, careful).await
+                let careful = number > 1 || self.shared.careful.load(Relaxed);
+                attempt::planned(&self.shared, conn, batch, careful).await
             } else {
                 *conn = None;
-                attempt::locked(self, batch).await
+                attempt::locked(&self.shared, batch).await
             };
             let FailedBatch { error, sent } = match created {
                 Ok(Some(created)) => {
                     for (index, order) in created {
-                        let executor = self.inventory.executor();
+                        let executor = self.inventory().executor();
                         executor.count_batched(checkout::LABEL, None);
                         written.verdicts[places[index]] = Verdict::Final(Ok(order));
                     }
@@ -84,7 +85,7 @@ impl Checkouts {
             }
             match error.class {
                 // Most likely an idempotency key that is taken, and more of them may follow.
-                Class::Conflict => self.careful.store(true, Relaxed),
+                Class::Conflict => self.shared.careful.store(true, Relaxed),
                 Class::Unknown => {
                     for index in sent {
                         in_doubt[index] = true;
@@ -133,7 +134,7 @@ impl Job for Checkouts {
                 blocked: false,
             };
             // A batch has neither reservations nor hooks.
-            let hooked = self.inventory.hook().is_some();
+            let hooked = self.inventory().hook().is_some();
             let all = batch.iter().enumerate();
             let (places, checkouts): (Vec<usize>, Vec<&Checkout>) = all
                 .map(|(place, request)| (place, &request.checkout))
@@ -151,8 +152,8 @@ impl Job for Checkouts {
         &'a self,
         request: &'a Arc<Request>,
         how: Direct,
-    ) -> BoxFuture<'a, Result<Order, crate::inventory::model::Error>> {
-        let sale = self.inventory.sale(&request.checkout);
+    ) -> BoxFuture<'a, Result<Order, Error>> {
+        let sale = self.inventory().sale(&request.checkout);
         let sale = if how.lock_limit {
             let executor = &self.limited;
             Sale { executor, ..sale }

@@ -5,6 +5,7 @@ mod caller;
 mod effects;
 mod machine;
 mod rate;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -13,7 +14,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -30,42 +31,11 @@ use crate::{
     metrics::Lane,
 };
 
-use caller::{Queued, Reply, Slot};
-use effects::Payload;
+use caller::Queued;
 use machine::{Action, Event, Limits, Machine, Ticket};
 use rate::Rate;
-use worker::Signal;
-
-/// How long batches wait for a lock, as their statements set it.
-pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// A batch that takes longer is slow.
-const SLOW: Duration = Duration::from_millis(50);
-
-/// The requests of one job that wait to be written together.
-pub(crate) struct Queue<J: Job> {
-    pub(crate) job: J,
-    executor: Executor,
-    time_limit: Duration,
-    shared: Mutex<Shared<J>>,
-    /// Changes with each progress of the worker or of a request that has bypassed it.
-    progress: AtomicU64,
-    /// Notified when the queue is closed and every request has its answer.
-    idle: Notify,
-    metrics: Lane,
-}
-
-struct Shared<J: Job> {
-    machine: Machine,
-    /// The queued requests, and those of running batches.
-    payloads: HashMap<Ticket, Payload<J>>,
-    /// The requests that have bypassed the worker, and when their tasks were last seen.
-    granted: Vec<(Ticket, Instant)>,
-    last_ticket: u64,
-    /// The current worker.
-    worker: Option<Arc<Signal>>,
-    rate: Rate,
-}
+pub(crate) use shared::Queue;
+use shared::{LOCK_TIMEOUT, Payload, Reply, Shared, Slot};
 
 /// The decision about a new request.
 enum Admission<J: Job> {
@@ -102,11 +72,6 @@ impl<J: Job> Queue<J> {
             idle: Notify::new(),
             metrics: Lane::new(J::LANE),
         }
-    }
-
-    fn shared(&self) -> MutexGuard<'_, Shared<J>> {
-        // Nothing that panics is done under this lock.
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the number of requests that are queued for a batch.
@@ -246,12 +211,6 @@ impl<J: Job> Queue<J> {
         let unanswered = self.shared().machine.unanswered();
         self.on(Event::Abandon);
         unanswered
-    }
-}
-
-impl<J: Job> Shared<J> {
-    fn drained_in(&self) -> Duration {
-        self.rate.drained_in(self.machine.depth())
     }
 }
 

@@ -9,20 +9,10 @@ use std::{
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    Queue, SLOW,
     machine::{Event, Ticket},
+    shared::{Queue, Reply, SLOW, Slot},
 };
 use crate::inventory::{batch::job::Job, model::Error};
-
-/// The reply to a queued request.
-pub(super) enum Reply<J: Job> {
-    Final(Result<J::Answer, Error>),
-    /// The caller makes the request.
-    Direct {
-        slot: Slot<J>,
-        in_doubt: bool,
-    },
-}
 
 /// A request in the queue. If it is dropped before its batch starts, the request has no effect.
 pub(super) struct Queued<J: Job> {
@@ -73,13 +63,6 @@ impl<J: Job> Drop for Queued<J> {
             self.queue.on(Event::Left(self.ticket));
         }
     }
-}
-
-/// The permission to make a request directly, until it is dropped.
-pub(super) struct Slot<J: Job> {
-    /// `None` when the permission was given back.
-    queue: Option<Arc<Queue<J>>>,
-    ticket: Ticket,
 }
 
 impl<J: Job> Slot<J> {

@@ -5,22 +5,14 @@ use std::sync::Arc;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    LOCK_TIMEOUT, Queue, Shared,
-    caller::{Reply, Slot},
     machine::{Action, Actions, Event, Generation, Ticket},
-    worker::{self, Signal},
+    shared::{LOCK_TIMEOUT, Queue, Reply, Shared, Signal, Slot},
+    worker,
 };
 use crate::inventory::{
     batch::job::{Job, Verdict},
     model::Error,
 };
-
-/// A queued request, or one of a running batch.
-pub(super) struct Payload<J: Job> {
-    pub(super) request: Arc<J::Request>,
-    pub(super) reply: oneshot::Sender<Reply<J>>,
-    pub(super) since: Instant,
-}
 
 /// What has to be done, in this order.
 pub(super) struct Effects<J: Job> {

@@ -3,46 +3,23 @@
 use std::{
     future::poll_fn,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::Poll,
 };
 
 use tokio::{
-    sync::Notify,
     task::{Id, JoinError, JoinSet, yield_now},
     time::{Instant, sleep_until, timeout},
 };
 
 use super::{
-    Queue, SLOW,
     machine::{Action, BatchId, Event, Fate, Generation, Ticket},
+    shared::{Queue, SLOW, Signal},
 };
 use crate::{
     inventory::batch::job::{Job, Verdict, Written},
     postgres::Lease,
 };
-
-/// How a queue reaches its worker.
-#[derive(Debug, Default)]
-pub(super) struct Signal {
-    wake: Notify,
-    /// The worker stood still or was lost, and its requests are in doubt: its batches must not go on.
-    replaced: AtomicBool,
-}
-
-impl Signal {
-    pub(super) fn wake(&self) {
-        self.wake.notify_one();
-    }
-
-    pub(super) fn replace(&self) {
-        self.replaced.store(true, Relaxed);
-        self.wake();
-    }
-}
 
 /// Starts a worker on the runtime of the caller.
 pub(super) fn spawn<J: Job>(queue: Arc<Queue<J>>, generation: Generation, signal: Arc<Signal>) {
