@@ -160,6 +160,7 @@ impl Job for Payments {
     type Answer = Order;
 
     const LANE: &'static str = "payment";
+    const BESIDE: bool = false;
 
     fn keys(&self, request: &Request) -> Keys {
         [Keys::key(Order::ENTITY, request.step.id)]

@@ -55,6 +55,7 @@ impl<J: Job> Queue<J> {
             connections: connections(executor.max_connections(), lanes),
             attempts: attempts(executor),
             always: options.always,
+            beside: J::BESIDE,
         };
         Self {
             job,

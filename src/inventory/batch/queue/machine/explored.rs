@@ -15,6 +15,7 @@ const LIMITS: Limits = Limits {
     connections: 4,
     attempts: 2,
     always: false,
+    beside: true,
 };
 
 /// What cannot happen with one connection.

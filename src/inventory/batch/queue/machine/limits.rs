@@ -13,6 +13,8 @@ pub(crate) struct Limits {
     pub(crate) attempts: u32,
     /// No request is direct because it is uncontended.
     pub(crate) always: bool,
+    /// An uncontended request is direct also while a batch runs.
+    pub(crate) beside: bool,
 }
 
 impl Limits {
