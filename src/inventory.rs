@@ -39,7 +39,7 @@ mod traffic;
 
 pub use api::Inventory;
 #[doc(hidden)]
-pub use batch::{BATCH, PAYMENTS};
+pub use batch::BATCH;
 pub use batch::{BatchOptions, BatchedInventory, ShutdownTimedOut};
 pub use janitor::Janitor;
 pub use memory::MemoryInventory;

@@ -14,6 +14,7 @@ mod mixed;
 mod one_caller;
 mod optimistic;
 mod options;
+mod outbox;
 mod pay;
 mod pgbench;
 mod processes;
@@ -46,6 +47,7 @@ pub(crate) fn run(server: &Server, options: &Options) -> Vec<Step> {
             Bar::Reserve => add(reserve::measure(&bench, options)),
             Bar::Pay => add(pay::measure(&bench, options)),
             Bar::Sale => add(sale::measure(&bench, options)),
+            Bar::Outbox => vec![outbox::measure(&bench, options)],
             Bar::Processes => vec![processes::measure(&bench, options)],
             Bar::OneCaller => vec![one_caller::measure(&bench, options)],
             Bar::Guarded => guarded::measure(&bench, options).into_iter().collect(),

@@ -25,8 +25,6 @@ use super::{
 };
 
 pub use options::BatchOptions;
-#[doc(hidden)]
-pub use payments::PAYMENTS;
 use payments::Payments;
 use queue::Queue;
 pub use shutdown::ShutdownTimedOut;

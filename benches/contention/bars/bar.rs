@@ -7,6 +7,7 @@ pub(crate) enum Bar {
     Reserve,
     Pay,
     Sale,
+    Outbox,
     Processes,
     OneCaller,
     Guarded,
@@ -15,11 +16,12 @@ pub(crate) enum Bar {
 }
 
 impl Bar {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Checkout,
         Self::Reserve,
         Self::Pay,
         Self::Sale,
+        Self::Outbox,
         Self::Processes,
         Self::OneCaller,
         Self::Guarded,
@@ -34,6 +36,7 @@ impl Bar {
             Self::Reserve => "reserve",
             Self::Pay => "pay",
             Self::Sale => "sale",
+            Self::Outbox => "outbox",
             Self::Processes => "processes",
             Self::OneCaller => "one_caller",
             Self::Guarded => "guarded",

@@ -20,6 +20,10 @@ pub(crate) trait Job: Send + Sync + 'static {
     /// The name of the queue in metrics and events.
     const LANE: &'static str;
 
+    /// Whether an uncontended request is direct while a batch runs. `false` if requests gain from a batch that do
+    /// not contend with any other.
+    const BESIDE: bool = true;
+
     /// Returns what the request contends for.
     fn keys(&self, request: &Self::Request) -> Keys;
 

@@ -23,8 +23,6 @@ use known::KnownOrders;
 use plan::{Change, Read};
 pub(super) use request::Request;
 pub(crate) use write::ALL as STATEMENTS;
-#[doc(hidden)]
-pub use write::PAYMENTS;
 
 /// The job of the queue of payments.
 #[derive(Debug)]
@@ -160,6 +158,7 @@ impl Job for Payments {
     type Answer = Order;
 
     const LANE: &'static str = "payment";
+    const BESIDE: bool = false;
 
     fn keys(&self, request: &Request) -> Keys {
         [Keys::key(Order::ENTITY, request.step.id)]

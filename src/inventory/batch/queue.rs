@@ -60,6 +60,7 @@ impl<J: Job> Queue<J> {
             attempts: attempts(executor),
             follow: FOLLOW,
             always: options.always,
+            beside: J::BESIDE,
         };
         Self {
             job,

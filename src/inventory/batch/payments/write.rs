@@ -16,8 +16,7 @@ use crate::{
 };
 
 statements! {
-    #[doc(hidden)] // for the benches, which measure it alone
-    pub const PAYMENTS = "write.sql";
+    const PAYMENTS = "write.sql";
 }
 
 /// Writes those of these changes whose orders are at their versions and not locked. Returns the ids of the orders.

@@ -19,6 +19,7 @@ impl Machine {
             && direct.count() < self.limits.uncontended()
             && self.connections() < self.limits.shared()
             && !self.is_suspect(keys)
+            && (self.limits.beside || self.running.is_empty())
             && !self.running.iter().any(|running| running.contends(keys))
             && !self
                 .direct

@@ -16,6 +16,7 @@ const LIMITS: Limits = Limits {
     attempts: 2,
     follow: usize::MAX,
     always: false,
+    beside: true,
 };
 
 /// What cannot happen with one connection.

@@ -15,6 +15,8 @@ pub(crate) struct Limits {
     pub(crate) follow: usize,
     /// No request is direct because it is uncontended.
     pub(crate) always: bool,
+    /// An uncontended request is direct also while a batch runs.
+    pub(crate) beside: bool,
 }
 
 impl Limits {

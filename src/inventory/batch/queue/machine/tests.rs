@@ -8,6 +8,7 @@ const LIMITS: Limits = Limits {
     follow: usize::MAX,
     attempts: 2,
     always: true,
+    beside: true,
 };
 
 const A: u64 = 1;
@@ -282,6 +283,29 @@ fn an_uncontended_request_is_direct() {
         assert_eq!(tested.admit(&[key]).1, [Action::Direct]);
     }
     tested.queue(&[14]);
+}
+
+#[test]
+fn requests_that_gain_from_batches_are_not_direct_beside_one() {
+    for beside in [true, false] {
+        let mut tested = Tested::new(Limits {
+            always: false,
+            beside,
+            ..LIMITS
+        });
+        assert_eq!(tested.admit(&[A]).1, [Action::Direct]);
+        tested.queue(&[A]);
+        let (batch, _) = tested.batch();
+        let (_, actions) = tested.admit(&[B]);
+        assert_eq!(actions[0] == Action::Direct, beside);
+        if !beside {
+            tested.end(batch, &[Fate::Final], false);
+            let (batch, _) = tested.batch();
+            tested.end(batch, &[Fate::Final], false);
+            assert_eq!(tested.take(), [Action::Rest]);
+            assert_eq!(tested.admit(&[B]).1, [Action::Direct]);
+        }
+    }
 }
 
 #[test]
