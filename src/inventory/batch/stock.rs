@@ -3,6 +3,7 @@
 mod answers;
 mod attempt;
 mod batch;
+mod bind;
 mod changes;
 mod known;
 mod plan;

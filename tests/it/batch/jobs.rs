@@ -261,3 +261,19 @@ async fn a_reservation_is_sold_once_in_a_batch() {
     );
     assert_balanced(&db.pool).await;
 }
+
+/// A SKU may contain what separates the elements of an array in SQL.
+#[tokio::test]
+async fn a_return_stores_any_sku() {
+    let (db, shop) = always_batched().await;
+    let name = r#"a "big" \pot, {NULL}"#;
+    add(&shop, name, 9).await;
+    let id = shop.checkout(cart(&[(name, 2)])).await.unwrap().id;
+    shop.mark_paid(id).await.unwrap();
+    let back = ReturnRequest::new(id, [(sku(name), units(1))], "broken").unwrap();
+    shop.return_items(back.clone()).await.unwrap();
+    // The plain statement compares the stored arrays with the request.
+    let again = shop.inventory().return_items(back).await.unwrap();
+    assert!(again.replayed && again.lines[0].returned == 1);
+    assert_balanced(&db.pool).await;
+}

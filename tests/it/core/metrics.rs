@@ -176,11 +176,11 @@ fn inventory_operations_are_recorded() {
             (format!("{ATTEMPTS} add product"), &[1.0, 1.0]),
             (format!("{ATTEMPTS} checkout"), &[1.0, 1.0]),
             (format!("{ATTEMPTS} retire product"), &[1.0]),
-            (format!("{BATCH_SECONDS} checkout"), &[1.0]),
-            (format!("{BATCH_SIZE} checkout"), &[1.0]),
+            (format!("{BATCH_SECONDS} stock"), &[1.0]),
+            (format!("{BATCH_SIZE} stock"), &[1.0]),
             (format!("{CONFLICTS} retire product escaped"), &[1.0]),
-            (format!("{QUEUE_DEPTH} checkout"), &[0.0]),
-            (format!("{QUEUE_SECONDS} checkout"), &[1.0]),
+            (format!("{QUEUE_DEPTH} stock"), &[0.0]),
+            (format!("{QUEUE_SECONDS} stock"), &[1.0]),
         ])
     );
 }

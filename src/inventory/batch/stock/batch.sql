@@ -63,7 +63,7 @@ locked AS MATERIALIZED (
     FROM optilock.products p
     WHERE p.sku = ANY (ARRAY(SELECT unnest(a.skus) FROM (SELECT $1::text[] AS skus OFFSET 0) a))
         AND (SELECT within FROM lock_limit) IS NOT NULL
-        /* mixed { */ AND (SELECT pg_catalog.count(*) FROM reservations_before) >= 0 /* } */
+        /* mixed { */ AND 0 <= (SELECT pg_catalog.count(*) FROM reservations_before) /* } */
     ORDER BY p.sku FOR NO KEY UPDATE),
 /* mixed { */
 holds_before AS MATERIALIZED (
@@ -150,7 +150,7 @@ new_reservations AS (
         LATERAL unnest(a.ids, a.customers, a.keys, a.remaining) AS r (id, customer, key, remaining),
         verified v
     WHERE v.ok
-    RETURNING remaining),
+    RETURNING id, remaining),
 new_holds AS (
     INSERT INTO optilock.holds (reservation_id, sku, quantity, held, expires_at)
     SELECT h.reservation_id, h.sku, h.quantity, h.quantity,
@@ -171,7 +171,7 @@ new_returns AS (
             AS r (id, order_id, skus, quantities, reason),
         verified v
     WHERE v.ok
-    RETURNING id, order_id, pg_catalog.cardinality(skus) AS lines),
+    RETURNING id, order_id, skus, quantities),
 /* } */
 new_orders AS (
     INSERT INTO optilock.orders (id, customer, idempotency_key, total, currency /* mixed { */ , reservation_id /* } */)
@@ -234,8 +234,10 @@ SELECT k.sku, k.stock, k.stock - k.reserved AS available, CASE WHEN NOT k.retire
         WHEN (
             (SELECT pg_catalog.count(*) = pg_catalog.cardinality($8::uuid[])
                 AND coalesce(pg_catalog.bool_and(o.status = 0 /* pending-payment */ AND o.version = 1), true)
-                AND pg_catalog.sum(o.total) IS NOT DISTINCT FROM
-                    (SELECT pg_catalog.sum(t.total) FROM unnest($11::bigint[]) AS t (total))
+                AND (pg_catalog.sum(pg_catalog.uuid_hash(o.id)), pg_catalog.sum(o.total))
+                IS NOT DISTINCT FROM
+                    (SELECT (pg_catalog.sum(pg_catalog.uuid_hash(t.id)), pg_catalog.sum(t.total))
+                    FROM unnest($8::uuid[], $11::bigint[]) AS t (id, total))
                 FROM new_orders o)
             /* mixed { */
             AND (SELECT pg_catalog.count(*) = pg_catalog.cardinality($42::uuid[])
@@ -246,9 +248,12 @@ SELECT k.sku, k.stock, k.stock - k.reserved AS available, CASE WHEN NOT k.retire
         WHEN (
             (SELECT pg_catalog.count(*) = pg_catalog.cardinality($32::uuid[])
                 AND coalesce(pg_catalog.bool_and(c.stored), true) FROM changed_reservations c)
-            AND (SELECT pg_catalog.count(*) = pg_catalog.cardinality($24::uuid[])
-                AND pg_catalog.sum(r.remaining) IS NOT DISTINCT FROM
-                    (SELECT pg_catalog.sum(t.units) FROM unnest($27::bigint[]) AS t (units))
+            AND (SELECT (pg_catalog.count(*), pg_catalog.sum(pg_catalog.uuid_hash(r.id)),
+                    pg_catalog.sum(r.remaining))
+                IS NOT DISTINCT FROM
+                    (SELECT (pg_catalog.count(*), pg_catalog.sum(pg_catalog.uuid_hash(t.id)),
+                        pg_catalog.sum(t.units))
+                    FROM unnest($24::uuid[], $27::bigint[]) AS t (id, units))
                 FROM new_reservations r)
         ) IS NOT TRUE THEN ('optilock.suppressed.reservations ' || v.transaction_id::text)::boolean
         WHEN (
@@ -265,9 +270,17 @@ SELECT k.sku, k.stock, k.stock - k.reserved AS available, CASE WHEN NOT k.retire
                 FROM new_holds h)
         ) IS NOT TRUE THEN ('optilock.suppressed.holds ' || v.transaction_id::text)::boolean
         WHEN (
-            (SELECT pg_catalog.count(*) = pg_catalog.cardinality($49::uuid[])
-                AND pg_catalog.sum(r.lines) IS NOT DISTINCT FROM
-                    (SELECT pg_catalog.sum(1) FROM unnest($46::uuid[]) AS t (id))
+            (SELECT (pg_catalog.count(*), pg_catalog.sum(pg_catalog.uuid_hash(r.id)),
+                    pg_catalog.sum(pg_catalog.uuid_hash(r.order_id)),
+                    pg_catalog.sum(pg_catalog.hashtext(r.skus::text)),
+                    pg_catalog.sum(pg_catalog.hashtext(r.quantities::text)))
+                IS NOT DISTINCT FROM
+                    (SELECT (pg_catalog.count(*), pg_catalog.sum(pg_catalog.uuid_hash(t.id)),
+                        pg_catalog.sum(pg_catalog.uuid_hash(t.order_id)),
+                        pg_catalog.sum(pg_catalog.hashtext(t.skus::text[]::text)),
+                        pg_catalog.sum(pg_catalog.hashtext(t.quantities::bigint[]::text)))
+                    FROM unnest($49::uuid[], $50::uuid[], $51::text[], $52::text[])
+                        AS t (id, order_id, skus, quantities))
                 FROM new_returns r)
         ) IS NOT TRUE THEN ('optilock.suppressed.returns ' || v.transaction_id::text)::boolean
         /* } */
