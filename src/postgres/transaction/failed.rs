@@ -1,6 +1,5 @@
 //! An error with the class that its phase gives it.
 
-#[cfg(feature = "inventory")]
 use crate::{Class, Classify, postgres::classify::Judgement};
 
 /// An error with the class that it has in its phase, which may differ from its own class.
