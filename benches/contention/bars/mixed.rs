@@ -30,7 +30,7 @@ pub(super) fn measure(bench: &Bench, options: &Options) -> Bars {
                 let inventory = Arc::clone(&inventory);
                 async move {
                     let operations = sell(&*inventory, &sku).await;
-                    operations.expect("there is stock, and nobody else changes the order")
+                    operations.expect("there is stock, and no other task changes the order")
                 }
             })
         })

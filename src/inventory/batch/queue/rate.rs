@@ -15,7 +15,7 @@ impl Rate {
         self.per_second = Some(averaged.unwrap_or(rate));
     }
 
-    /// Returns when so many requests will be served: 1 ms to 60 s, and 1 s before the first batch, when the rate
+    /// Returns when this number of requests will be served: 1 ms to 60 s, and 1 s before the first batch, when the rate
     /// is unknown.
     pub(super) fn drained_in(&self, queued: usize) -> Duration {
         let seconds = self.per_second.map_or(1.0, |rate| queued as f64 / rate);
