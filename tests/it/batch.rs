@@ -4,6 +4,7 @@ mod admission;
 mod batches;
 mod cancellations;
 mod faults;
+mod hooks;
 mod jobs;
 mod lost_connection;
 mod mix;

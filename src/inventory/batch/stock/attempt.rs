@@ -126,23 +126,29 @@ async fn send(
         }
     }
     trace.send(sent(plan));
-    let written = written(shared, conn, plan, trace).await;
+    let written = written(shared, conn, requests, plan, trace).await;
     if !matches!(&written, Err(error) if error.class() == Class::Unknown) {
         let doubts = plan.accepted.iter();
         let doubts = doubts.filter_map(|it| requests[it.index].doubt());
         doubts.for_each(Doubt::begin);
     }
-    if !matches!(written, Ok(Some(_))) {
-        let planned = plan.accepted.iter();
-        shared.memory.forget(planned.map(|it| requests[it.index]));
+    if written.is_err() {
+        forget(shared, requests, plan);
     }
     written
+}
+
+/// Forgets what was planned as if it were written.
+fn forget(shared: &Shared, requests: &[&Request], plan: &Plan<'_>) {
+    let planned = plan.accepted.iter();
+    shared.memory.forget(planned.map(|it| requests[it.index]));
 }
 
 /// Sends the changes and asks the hook. After an error the transaction is rolled back, if there is one.
 async fn written(
     shared: &Shared,
     conn: &mut PgConnection,
+    requests: &[&Request],
     plan: &Plan<'_>,
     trace: &Trace,
 ) -> Result<Option<Answers>, Error> {
@@ -150,6 +156,7 @@ async fn written(
     let written = match write::write(conn, &plan.changes, effects.outbox).await? {
         Sent::Written(written) => written,
         Sent::Stale(before) => {
+            forget(shared, requests, plan);
             shared.memory.learn(before);
             return Ok(None);
         }

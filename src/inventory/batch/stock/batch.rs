@@ -208,7 +208,8 @@ impl<'a> Batch<'a> {
         for TakenOut { index, error } in refused {
             let index = asked[index];
             indexes.push(index);
-            self.verdicts[index] = Some(match error.class() {
+            // A refusal does not settle an earlier attempt in doubt: the request goes direct, which does.
+            self.verdicts[index].get_or_insert(match error.class() {
                 Class::Permanent => Verdict::Final(Err(error)),
                 // Attempted again, as without a batch.
                 _ => Verdict::Bypass { in_doubt: false },
