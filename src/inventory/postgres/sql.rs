@@ -20,6 +20,11 @@
 //! after the products. Entries of the outbox, by transaction and order, are locked by the statement that deletes
 //! them, and by no other.
 //!
+//! Beside an id, a condition must not imply the predicate of a partial index: `status < 2` instead of
+//! `status IN (0, 1)`, of which the planner cannot know that it means the same. While such an index is small, the
+//! planner may prefer it to the primary key, and it keeps the plan while the index grows: then each execution reads
+//! all of it.
+//!
 //! A number of an order's status, a hold's state or a movement's kind is followed by a comment with its name.
 
 pub(crate) mod checkout;

@@ -2,6 +2,6 @@
 --
 -- $1 age in microseconds, $2 orders, $3 limit.
 SELECT o.id FROM optilock.orders o
-WHERE o.id = ANY ($2::uuid[]) AND o.status IN (0 /* pending-payment */, 1 /* payment-failed */)
+WHERE o.id = ANY ($2::uuid[]) AND o.status < 2 /* paid */
     AND o.pending_since <= pg_catalog.statement_timestamp() - $1::float8 * interval '1 microsecond'
 LIMIT $3::bigint;

@@ -12,7 +12,7 @@ WITH requested AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS requested (id, version, reason)),
 unpaid AS MATERIALIZED (
     SELECT o.id, o.version, r.reason FROM optilock.orders o JOIN requested r ON r.id = o.id
-    WHERE o.id = ANY ($1) AND o.status IN (0 /* pending-payment */, 1 /* payment-failed */)
+    WHERE o.id = ANY ($1) AND o.status < 2 /* paid */
         AND o.version = coalesce(r.version, o.version) /* condition */
     ORDER BY o.id FOR NO KEY UPDATE OF o /* orders: wait */),
 lines AS MATERIALIZED (

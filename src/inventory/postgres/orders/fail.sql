@@ -4,7 +4,7 @@
 -- Returns the number of orders that were changed: 0 or 1.
 WITH marked AS (
     UPDATE optilock.orders o SET status = 1 /* payment-failed */, version = o.version + 1
-    WHERE o.id = $1 AND o.version = $2 AND o.status IN (0 /* pending-payment */)
+    WHERE o.id = $1 AND o.version = $2 AND o.status < 1 /* payment-failed */
     RETURNING o.id, o.status, o.version)
 SELECT (SELECT pg_catalog.count(*) FROM marked) AS orders,
     CASE

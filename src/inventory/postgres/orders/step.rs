@@ -102,9 +102,9 @@ async fn cancel(
     reason: &str,
 ) -> Result<bool, Error> {
     let cancelled = sqlx::query(sql::orders::CANCEL)
-        .bind([id.uuid()])
-        .bind([Some(version)])
-        .bind([reason])
+        .bind(id.uuid())
+        .bind(version)
+        .bind(reason)
         .fetch_one(conn)
         .await
         .map_err(|error| Error::of_several(error, Order::ENTITY, id))?;

@@ -11,7 +11,7 @@ live AS MATERIALIZED (
     SELECT h.sku, h.held, greatest(h.expires_at,
         pg_catalog.statement_timestamp() + $2::float8 * interval '1 microsecond') AS expires_at
     FROM optilock.holds h
-    WHERE h.reservation_id = $1::uuid AND h.state = 0 /* held */
+    WHERE h.reservation_id = $1::uuid AND h.state < 1 /* consumed */
         AND h.expires_at > pg_catalog.statement_timestamp()
         AND (SELECT pg_catalog.count(*) FROM reservation) >= 0
     ORDER BY h.sku FOR NO KEY UPDATE),

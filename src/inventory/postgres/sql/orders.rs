@@ -11,5 +11,11 @@ super::statement::statements! {
     pub(crate) const RETURN = "../orders/return.sql";
     pub(crate) const RETURNED = "../orders/returned.sql";
     pub(crate) const VOID = "../orders/void.sql";
-    pub(crate) const CANCEL = "../orders/cancel.sql";
+
+    /// Cancels one order. `$1` order, `$2` the version that it must be at, `$3` reason: with arrays a plan that is
+    /// made while the table is small would read all of it.
+    pub(crate) const CANCEL = "../orders/cancel.sql" {
+        "* FROM unnest($1::uuid[], $2::bigint[], $3::text[])" => "* FROM (VALUES ($1::uuid, $2::bigint, $3::text))",
+        "ANY ($1)" => "$1",
+    };
 }

@@ -1,10 +1,13 @@
 //! The plans of clean-ups, which run every minute and read no whole table; and of checkouts of one line, whose
-//! statements are planned once per connection.
+//! statements are planned once per connection, and of steps, which are planned while the tables are small.
 
 use std::time::Duration;
 
 use optilock::{
-    inventory::{Inventory, PgInventory, Reserve, Strategy, statements},
+    inventory::{
+        BatchOptions, BatchedInventory, Inventory, OrderStep, PgInventory, Reserve, Strategy,
+        statements,
+    },
     sqlx::{self, Executor, PgPool, SqlSafeStr},
 };
 
@@ -104,6 +107,48 @@ async fn checkouts_of_one_line_are_planned_once() {
     }
     // sell_one, sell_many, sell_held, glance, facts, expired and lock.
     assert_eq!(plans.len(), 7, "{plans:?}");
+}
+
+/// Plans that are kept from a time at which the tables were small.
+#[tokio::test]
+async fn a_step_of_an_order_reads_no_other_orders() {
+    let db = Db::with(Default::ReadCommitted, 1).await;
+    let shop = PgInventory::new(db.pool.clone());
+    let batched = BatchedInventory::new(shop.clone(), BatchOptions::new().always());
+    add(&shop, "pot", 100_000).await;
+    let steps = [OrderStep::mark_paid, OrderStep::mark_payment_failed, |id| {
+        OrderStep::cancel(id, "changed my mind")
+    }];
+    let step_all = async || {
+        for step in steps {
+            for queued in [false, true] {
+                let id = shop.checkout(cart(&[("pot", 1)])).await.unwrap().id;
+                match queued {
+                    true => batched.step(step(id)).await.unwrap(),
+                    false => shop.step(step(id)).await.unwrap(),
+                };
+            }
+        }
+    };
+    for _ in 0..8 {
+        step_all().await;
+    }
+    let grow = "ALTER TABLE optilock.orders SET (autovacuum_enabled = off);
+        INSERT INTO optilock.orders (id, total, currency)
+            SELECT gen_random_uuid(), 0, 'MXN' FROM generate_series(1, 20000)";
+    sqlx::raw_sql(grow).execute(&db.pool).await.unwrap();
+    let read = async || {
+        let flush = "SELECT pg_stat_force_next_flush()";
+        sqlx::query(flush).execute(&db.pool).await.unwrap();
+        let read = "SELECT t.seq_tup_read + i.idx_tup_read FROM pg_stat_user_tables t
+            JOIN pg_stat_user_indexes i ON i.relid = t.relid WHERE i.indexrelname = 'orders_unpaid'";
+        let read = sqlx::query_scalar::<_, i64>(read).fetch_one(&db.pool);
+        read.await.unwrap()
+    };
+    let before = read().await;
+    step_all().await;
+    let read = read().await - before;
+    assert!(read < 1_000, "{read} orders were read");
 }
 
 #[tokio::test]
