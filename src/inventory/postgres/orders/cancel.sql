@@ -4,20 +4,26 @@
 -- Returns the ids of the orders that were cancelled, and their units. An order stays as it is if one of
 -- its products was not locked.
 --
+-- The orders are locked one after the other, in the order of their ids, and their lines are read one order after
+-- the other: a plan that is made while the tables are small would read all of them.
+--
 -- The sizes of the CTEs cannot be estimated, so no two of them are joined in a way that could become a
 -- loop over all pairs: NOT IN, FULL JOIN and INTERSECT are always hashed or sorted.
 --
 -- Slots of the variants: `condition` restricts the orders; `orders` and `products` may skip locked rows.
 WITH requested AS MATERIALIZED (
-    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS requested (id, version, reason)),
+    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS requested (id, version, reason) ORDER BY id),
 unpaid AS MATERIALIZED (
-    SELECT o.id, o.version, r.reason FROM optilock.orders o JOIN requested r ON r.id = o.id
-    WHERE o.id = ANY ($1) AND o.status < 2 /* paid */
-        AND o.version = coalesce(r.version, o.version) /* condition */
-    ORDER BY o.id FOR NO KEY UPDATE OF o /* orders: wait */),
+    SELECT o.id, o.version, r.reason
+    FROM requested r, LATERAL (
+        SELECT o.id, o.version FROM optilock.orders o
+        WHERE o.id = r.id AND o.status < 2 /* paid */ AND o.version = coalesce(r.version, o.version) /* condition */
+        FOR NO KEY UPDATE /* orders: wait */) o),
 lines AS MATERIALIZED (
-    SELECT l.order_id, l.sku, l.quantity FROM optilock.order_lines l
-    WHERE l.order_id = ANY (ARRAY(SELECT id FROM unpaid))),
+    SELECT l.order_id, l.sku, l.quantity
+    FROM unpaid u, LATERAL (
+        SELECT l.order_id, l.sku, l.quantity FROM optilock.order_lines l WHERE l.order_id = u.id
+        ORDER BY l.sku) l),
 locked AS MATERIALIZED (
     SELECT p.sku, p.stock, p.reserved, p.version, p.updated_at FROM optilock.products p
     WHERE p.sku = ANY (ARRAY(SELECT DISTINCT sku FROM lines))

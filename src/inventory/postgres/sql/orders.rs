@@ -12,10 +12,8 @@ super::statement::statements! {
     pub(crate) const RETURNED = "../orders/returned.sql";
     pub(crate) const VOID = "../orders/void.sql";
 
-    /// Cancels one order. `$1` order, `$2` the version that it must be at, `$3` reason: with arrays a plan that is
-    /// made while the table is small would read all of it.
+    /// Cancels one order. `$1` order, `$2` the version that it must be at, `$3` reason.
     pub(crate) const CANCEL = "../orders/cancel.sql" {
         "* FROM unnest($1::uuid[], $2::bigint[], $3::text[])" => "* FROM (VALUES ($1::uuid, $2::bigint, $3::text))",
-        "ANY ($1)" => "$1",
     };
 }
