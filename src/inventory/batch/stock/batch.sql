@@ -17,8 +17,8 @@
 -- before, $34 and after; changed holds $35 reservations, $36 SKUs, $37 held units before, $38 states before,
 -- $39 extensions from now in microseconds, or 0, $40 held units after, $41 states after; changed orders
 -- $42 ids, $43 versions before, $44 states after, $45 reasons or nulls; returned lines $46 orders, $47 SKUs,
--- $48 units; return requests $49 ids, $50 orders, $51 arrays of SKUs and $52 of quantities as texts,
--- $53 reasons.
+-- $48 units, $49 units that were returned before; return requests $50 ids, $51 orders, $52 arrays of SKUs and
+-- $53 of quantities as texts, $54 reasons.
 --
 -- Slots of the variants that also write the outbox: `outbox`, `outbox stored`.
 --
@@ -35,64 +35,66 @@
 WITH lock_limit AS MATERIALIZED (SELECT pg_catalog.set_config('lock_timeout', '500ms', true) AS within),
 /* mixed { */
 orders_before AS MATERIALIZED (
-    SELECT o.id, o.version = e.version AS ok, e.status, o.version + 1 AS version, e.reason
-    FROM (SELECT $42::uuid[] AS ids, $43::bigint[] AS versions, $44::smallint[] AS states,
-            $45::text[] AS reasons OFFSET 0) a,
-        LATERAL unnest(a.ids, a.versions, a.states, a.reasons) AS e (id, version, status, reason),
-        optilock.orders o
-    WHERE o.id = e.id AND (SELECT within FROM lock_limit) IS NOT NULL
-    ORDER BY o.id FOR NO KEY UPDATE OF o),
+    SELECT o.id, o.version, e.version AS expected, e.status, e.reason
+    FROM (SELECT e.* FROM (SELECT $42::uuid[] AS ids, $43::bigint[] AS versions, $44::smallint[] AS states,
+                $45::text[] AS reasons OFFSET 0) a,
+            LATERAL unnest(a.ids, a.versions, a.states, a.reasons) AS e (id, version, status, reason)
+            WHERE (SELECT within FROM lock_limit) IS NOT NULL ORDER BY e.id) e,
+        LATERAL (SELECT o.id, o.version FROM optilock.orders o WHERE o.id = e.id FOR NO KEY UPDATE) o),
 lines_before AS MATERIALIZED (
-    SELECT l.order_id, l.sku, l.returned + e.quantity <= l.quantity AS ok, l.returned + e.quantity AS returned
-    FROM (SELECT $46::uuid[] AS orders, $47::text[] AS skus, $48::bigint[] AS quantities OFFSET 0) a,
-        LATERAL unnest(a.orders, a.skus, a.quantities) AS e (order_id, sku, quantity),
-        optilock.order_lines l
-    WHERE l.order_id = e.order_id AND l.sku = e.sku
-        AND (SELECT pg_catalog.count(*) FROM orders_before) >= 0
-    ORDER BY l.order_id, l.sku FOR NO KEY UPDATE OF l),
+    SELECT l.order_id, l.sku, l.returned, e.returned AS expected, e.quantity
+    FROM (SELECT e.* FROM (SELECT $46::uuid[] AS orders, $47::text[] AS skus, $48::bigint[] AS quantities,
+                $49::bigint[] AS returned OFFSET 0) a,
+            LATERAL unnest(a.orders, a.skus, a.quantities, a.returned) AS e (order_id, sku, quantity, returned)
+            WHERE (SELECT pg_catalog.count(*) FROM orders_before) >= 0
+            ORDER BY e.order_id, e.sku COLLATE "C") e,
+        LATERAL (
+            SELECT l.order_id, l.sku, l.returned FROM optilock.order_lines l
+            WHERE l.order_id = e.order_id AND l.sku = e.sku FOR NO KEY UPDATE) l),
 reservations_before AS MATERIALIZED (
-    SELECT r.id, r.remaining = e.before AS ok, e.after AS remaining
-    FROM (SELECT $32::uuid[] AS ids, $33::bigint[] AS before, $34::bigint[] AS after OFFSET 0) a,
-        LATERAL unnest(a.ids, a.before, a.after) AS e (id, before, after),
-        optilock.reservations r
-    WHERE r.id = e.id AND (SELECT pg_catalog.count(*) FROM lines_before) >= 0
-    ORDER BY r.id FOR NO KEY UPDATE OF r),
+    SELECT r.id, r.remaining, e.before AS expected, e.after
+    FROM (SELECT e.* FROM (SELECT $32::uuid[] AS ids, $33::bigint[] AS before, $34::bigint[] AS after OFFSET 0) a,
+            LATERAL unnest(a.ids, a.before, a.after) AS e (id, before, after)
+            WHERE (SELECT pg_catalog.count(*) FROM lines_before) >= 0 ORDER BY e.id) e,
+        LATERAL (
+            SELECT r.id, r.remaining FROM optilock.reservations r WHERE r.id = e.id FOR NO KEY UPDATE) r),
 /* } */
 locked AS MATERIALIZED (
     SELECT p.sku, p.stock, p.reserved, p.version, p.price, p.currency, p.paused, p.retired, p.updated_at
-    FROM optilock.products p
-    WHERE p.sku = ANY (ARRAY(SELECT unnest(a.skus) FROM (SELECT $1::text[] AS skus OFFSET 0) a))
-        AND (SELECT within FROM lock_limit) IS NOT NULL
-        /* mixed { */ AND 0 <= (SELECT pg_catalog.count(*) FROM reservations_before) /* } */
-    ORDER BY p.sku FOR NO KEY UPDATE),
+    FROM (SELECT e.* FROM (SELECT $1::text[] AS skus OFFSET 0) a, LATERAL unnest(a.skus) AS e (sku)
+            WHERE (SELECT within FROM lock_limit) IS NOT NULL
+                /* mixed { */ AND 0 <= (SELECT pg_catalog.count(*) FROM reservations_before) /* } */
+            ORDER BY e.sku COLLATE "C") e,
+        LATERAL (
+            SELECT p.sku, p.stock, p.reserved, p.version, p.price, p.currency, p.paused, p.retired,
+                p.updated_at
+            FROM optilock.products p WHERE p.sku = e.sku FOR NO KEY UPDATE) p),
 /* mixed { */
 holds_before AS MATERIALIZED (
-    SELECT h.reservation_id, h.sku,
-        h.held = e.held AND h.state = e.state
-            AND (e.extension = 0 OR h.expires_at > pg_catalog.statement_timestamp()) AS ok,
-        e.new_held AS held, e.new_state AS state,
+    SELECT h.reservation_id, h.sku, h.held, e.held AS expected_held, h.state, e.state AS expected_state,
+        e.extension = 0 OR h.expires_at > pg_catalog.statement_timestamp() AS lasts, e.new_held, e.new_state,
         CASE WHEN e.extension = 0 THEN h.expires_at
             ELSE greatest(h.expires_at,
                 pg_catalog.statement_timestamp() + e.extension::float8 * interval '1 microsecond')
             END AS expires_at
-    FROM (SELECT $35::uuid[] AS reservations, $36::text[] AS skus, $37::bigint[] AS held,
-            $38::smallint[] AS states, $39::bigint[] AS extensions, $40::bigint[] AS new_held,
-            $41::smallint[] AS new_states OFFSET 0) a,
-        LATERAL unnest(a.reservations, a.skus, a.held, a.states, a.extensions, a.new_held, a.new_states)
-            AS e (reservation_id, sku, held, state, extension, new_held, new_state),
-        optilock.holds h
-    WHERE h.reservation_id = e.reservation_id AND h.sku = e.sku
-        AND (SELECT pg_catalog.count(*) FROM locked) >= 0
-    ORDER BY h.sku, h.reservation_id FOR NO KEY UPDATE OF h),
+    FROM (SELECT e.* FROM (SELECT $35::uuid[] AS reservations, $36::text[] AS skus, $37::bigint[] AS held,
+                $38::smallint[] AS states, $39::bigint[] AS extensions, $40::bigint[] AS new_held,
+                $41::smallint[] AS new_states OFFSET 0) a,
+            LATERAL unnest(a.reservations, a.skus, a.held, a.states, a.extensions, a.new_held, a.new_states)
+                AS e (reservation_id, sku, held, state, extension, new_held, new_state)
+            WHERE (SELECT pg_catalog.count(*) FROM locked) >= 0
+            ORDER BY e.sku COLLATE "C", e.reservation_id) e,
+        LATERAL (
+            SELECT h.reservation_id, h.sku, h.held, h.state, h.expires_at FROM optilock.holds h
+            WHERE h.reservation_id = e.reservation_id AND h.sku = e.sku FOR NO KEY UPDATE) h),
 /* } */
 target AS MATERIALIZED (
     SELECT k.sku, k.stock + e.stock AS stock, k.version + e.changes AS version, k.updated_at, k.price,
-        k.stock AS stock_before, k.version AS version_before,
+        k.stock AS stock_before, k.version AS version_before, coalesce(e.version, k.version) AS expected,
         k.reserved /* mixed { */ + e.reserved /* } */ AS reserved,
         /* mixed { */ (e.condition < 1 OR NOT k.retired) AND (e.condition < 2 OR NOT k.paused) AND /* } */
             /* sellable: by condition */ k.stock - k.reserved >= e.units
-            AND k.price = coalesce(e.price, k.price) AND k.currency = coalesce(e.currency, k.currency)
-            AND k.version = coalesce(e.version, k.version) AS ok
+            AND k.price = coalesce(e.price, k.price) AND k.currency = coalesce(e.currency, k.currency) AS ok
     FROM (SELECT $1::text[] AS skus, $2::bigint[] AS units, $3::bigint[] AS prices, $4::text[] AS currencies,
             $5::bigint[] AS versions, $6::bigint[] AS changes, $7::bigint[] AS stocks
             /* mixed { */ , $18::bigint[] AS reserved, $19::smallint[] AS conditions /* } */ OFFSET 0) a,
@@ -104,16 +106,18 @@ target AS MATERIALIZED (
     WHERE k.sku = e.sku),
 verified AS MATERIALIZED (
     SELECT (SELECT pg_catalog.count(*) = pg_catalog.cardinality($1::text[])
-                AND coalesce(pg_catalog.bool_and(t.ok), true) FROM target t)
+                AND coalesce(pg_catalog.bool_and(t.ok AND t.version_before = t.expected), true) FROM target t)
         /* mixed { */
         AND (SELECT pg_catalog.count(*) = pg_catalog.cardinality($42::uuid[])
-                AND coalesce(pg_catalog.bool_and(o.ok), true) FROM orders_before o)
+                AND coalesce(pg_catalog.bool_and(o.version = o.expected), true) FROM orders_before o)
         AND (SELECT pg_catalog.count(*) = pg_catalog.cardinality($46::uuid[])
-                AND coalesce(pg_catalog.bool_and(l.ok), true) FROM lines_before l)
+                AND coalesce(pg_catalog.bool_and(l.returned = l.expected), true) FROM lines_before l)
         AND (SELECT pg_catalog.count(*) = pg_catalog.cardinality($32::uuid[])
-                AND coalesce(pg_catalog.bool_and(r.ok), true) FROM reservations_before r)
+                AND coalesce(pg_catalog.bool_and(r.remaining = r.expected), true)
+                FROM reservations_before r)
         AND (SELECT pg_catalog.count(*) = pg_catalog.cardinality($35::uuid[])
-                AND coalesce(pg_catalog.bool_and(h.ok), true) FROM holds_before h)
+                AND coalesce(pg_catalog.bool_and(h.held = h.expected_held
+                    AND h.state = h.expected_state AND h.lasts), true) FROM holds_before h)
         /* } */ AS ok,
         pg_catalog.pg_current_xact_id()::text::bigint AS transaction_id),
 changed AS (
@@ -121,27 +125,29 @@ changed AS (
     SET stock = t.stock, reserved = t.reserved, version = t.version,
         updated_at = greatest(t.updated_at, pg_catalog.clock_timestamp())
     FROM target t, verified v
-    WHERE p.sku = t.sku AND v.ok
-        AND p.sku = ANY (ARRAY(SELECT unnest(a.skus) FROM (SELECT $1::text[] AS skus OFFSET 0) a))
+    WHERE p.sku = t.sku AND v.ok AND t.version_before = t.expected
     RETURNING p.sku, p.updated_at, t.price, t.stock_before, t.version_before,
         p.stock = t.stock AND p.reserved = t.reserved AND p.version = t.version AS stored),
 /* mixed { */
 changed_orders AS (
-    UPDATE optilock.orders o SET status = t.status, version = t.version, reason = t.reason
-    FROM orders_before t, verified v WHERE o.id = t.id AND v.ok
-    RETURNING o.status = t.status AND o.version = t.version AS stored),
+    UPDATE optilock.orders o SET status = t.status, version = t.version + 1, reason = t.reason
+    FROM orders_before t, verified v WHERE o.id = t.id AND v.ok AND t.version = t.expected
+    RETURNING o.status = t.status AND o.version = t.version + 1 AS stored),
 changed_lines AS (
-    UPDATE optilock.order_lines l SET returned = t.returned
-    FROM lines_before t, verified v WHERE l.order_id = t.order_id AND l.sku = t.sku AND v.ok
-    RETURNING l.returned = t.returned AS stored),
+    UPDATE optilock.order_lines l SET returned = t.returned + t.quantity
+    FROM lines_before t, verified v
+    WHERE l.order_id = t.order_id AND l.sku = t.sku AND v.ok AND t.returned = t.expected
+    RETURNING l.returned = t.returned + t.quantity AS stored),
 changed_reservations AS (
-    UPDATE optilock.reservations r SET remaining = t.remaining
-    FROM reservations_before t, verified v WHERE r.id = t.id AND v.ok
-    RETURNING r.remaining = t.remaining AS stored),
+    UPDATE optilock.reservations r SET remaining = t.after
+    FROM reservations_before t, verified v WHERE r.id = t.id AND v.ok AND t.remaining = t.expected
+    RETURNING r.remaining = t.after AS stored),
 changed_holds AS (
-    UPDATE optilock.holds h SET held = t.held, state = t.state, expires_at = t.expires_at
-    FROM holds_before t, verified v WHERE h.reservation_id = t.reservation_id AND h.sku = t.sku AND v.ok
-    RETURNING h.held = t.held AND h.state = t.state AND h.expires_at = t.expires_at AS stored),
+    UPDATE optilock.holds h SET held = t.new_held, state = t.new_state, expires_at = t.expires_at
+    FROM holds_before t, verified v
+    WHERE h.reservation_id = t.reservation_id AND h.sku = t.sku AND v.ok
+        AND t.held = t.expected_held AND t.state = t.expected_state
+    RETURNING h.held = t.new_held AND h.state = t.new_state AND h.expires_at = t.expires_at AS stored),
 new_reservations AS (
     INSERT INTO optilock.reservations (id, customer, idempotency_key, remaining)
     SELECT r.id, r.customer, r.key, r.remaining
@@ -165,8 +171,8 @@ new_holds AS (
 new_returns AS (
     INSERT INTO optilock.returns (id, order_id, skus, quantities, reason)
     SELECT r.id, r.order_id, r.skus::text[], r.quantities::bigint[], r.reason
-    FROM (SELECT $49::uuid[] AS ids, $50::uuid[] AS orders, $51::text[] AS skus, $52::text[] AS quantities,
-            $53::text[] AS reasons OFFSET 0) a,
+    FROM (SELECT $50::uuid[] AS ids, $51::uuid[] AS orders, $52::text[] AS skus, $53::text[] AS quantities,
+            $54::text[] AS reasons OFFSET 0) a,
         LATERAL unnest(a.ids, a.orders, a.skus, a.quantities, a.reasons)
             AS r (id, order_id, skus, quantities, reason),
         verified v
@@ -279,7 +285,7 @@ SELECT k.sku, k.stock, k.stock - k.reserved AS available, CASE WHEN NOT k.retire
                         pg_catalog.sum(pg_catalog.uuid_hash(t.order_id)),
                         pg_catalog.sum(pg_catalog.hashtext(t.skus::text[]::text)),
                         pg_catalog.sum(pg_catalog.hashtext(t.quantities::bigint[]::text)))
-                    FROM unnest($49::uuid[], $50::uuid[], $51::text[], $52::text[])
+                    FROM unnest($50::uuid[], $51::uuid[], $52::text[], $53::text[])
                         AS t (id, order_id, skus, quantities))
                 FROM new_returns r)
         ) IS NOT TRUE THEN ('optilock.suppressed.returns ' || v.transaction_id::text)::boolean

@@ -108,16 +108,11 @@ fn changed_orders<'q>(sql: Sql<'q>, changes: &Changes<'q>) -> Sql<'q> {
 
 /// Binds the returned lines and their return requests.
 fn returns<'q>(sql: Sql<'q>, changes: &Changes<'q>) -> Sql<'q> {
-    let new = &changes.returns;
-    let lines = || {
-        let lines = new
-            .iter()
-            .map(|it| it.lines.iter().map(move |line| (it, line)));
-        lines.flatten()
-    };
-    sql.bind(column(lines(), |(it, _)| it.order.uuid()))
-        .bind(column(lines(), |(_, (sku, _))| sku.as_str()))
-        .bind(column(lines(), |(_, (_, quantity))| quantity.get()))
+    let (new, lines) = (&changes.returns, &changes.returned_lines);
+    sql.bind(column(lines, |it| it.order.uuid()))
+        .bind(column(lines, |it| it.sku.as_str()))
+        .bind(column(lines, |it| it.quantity))
+        .bind(column(lines, |it| it.before))
         .bind(column(new, |it| it.id))
         .bind(column(new, |it| it.order.uuid()))
         .bind(column(new, |it| texts(&it.lines)))

@@ -19,6 +19,7 @@ pub(super) struct Changes<'a> {
     pub(super) orders: Vec<NewOrder<'a>>,
     pub(super) reservations: Vec<&'a Reserve>,
     pub(super) returns: Vec<&'a ReturnRequest>,
+    pub(super) returned_lines: Vec<ReturnedLine<'a>>,
     pub(super) changed_reservations: BTreeMap<ReservationId, Remaining>,
     pub(super) changed_holds: BTreeMap<(&'a Sku, ReservationId), HoldChange>,
     pub(super) changed_orders: BTreeMap<OrderId, OrderChange<'a>>,
@@ -116,6 +117,16 @@ pub(super) struct HoldChange {
     pub(super) after: (i64, HoldState),
     /// From the time of the statement; zero for none.
     pub(super) extension: Duration,
+}
+
+/// Units of a line of an order that come back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReturnedLine<'a> {
+    pub(super) order: OrderId,
+    pub(super) sku: &'a Sku,
+    pub(super) quantity: i64,
+    /// The units that had come back before.
+    pub(super) before: i64,
 }
 
 /// The change of an order that exists.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use optilock::{
     inventory::{
-        BatchOptions, BatchedInventory, Inventory, OrderStep, PgInventory, Reserve, Strategy,
-        statements,
+        BatchOptions, BatchedInventory, Inventory, OrderStep, PgInventory, Reserve, ReturnRequest,
+        Strategy, statements,
     },
-    sqlx::{self, Executor, PgPool, SqlSafeStr},
+    sqlx::{self, AssertSqlSafe, Executor, PgPool, SqlSafeStr},
 };
 
 use tokio::task::JoinSet;
@@ -160,6 +160,112 @@ async fn a_step_of_an_order_reads_no_other_orders() {
     step_all().await;
     let read = read().await - before;
     assert!(read < 1_000, "{read} rows were read");
+}
+
+/// Batches whose plans are kept from a time at which the tables were small.
+#[tokio::test]
+async fn a_batch_reads_no_other_rows() {
+    let db = Db::with(Default::ReadCommitted, 1).await;
+    let shop = PgInventory::new(db.pool.clone());
+    let batched = BatchedInventory::new(shop.clone(), BatchOptions::new().always());
+    add(&shop, "pot", 100_000).await;
+    // Statistics would make new plans.
+    for table in ["orders", "order_lines", "reservations", "holds"] {
+        let keep = format!("ALTER TABLE optilock.{table} SET (autovacuum_enabled = off)");
+        sqlx::raw_sql(AssertSqlSafe(keep))
+            .execute(&db.pool)
+            .await
+            .unwrap();
+    }
+    for _ in 0..8 {
+        sell_and_undo(&batched).await;
+    }
+    let grow = "INSERT INTO optilock.orders (id, total, currency)
+            SELECT gen_random_uuid(), 0, 'MXN' FROM generate_series(1, 20000);
+        INSERT INTO optilock.order_lines (order_id, sku, quantity, price)
+            SELECT id, 'mug', 1, 0 FROM optilock.orders WHERE total = 0;
+        INSERT INTO optilock.reservations (id, remaining)
+            SELECT gen_random_uuid(), 1 FROM generate_series(1, 20000);
+        INSERT INTO optilock.holds (reservation_id, sku, quantity, held, expires_at)
+            SELECT id, 'mug', 1, 1, now() + interval '1 day' FROM optilock.reservations";
+    sqlx::raw_sql(grow).execute(&db.pool).await.unwrap();
+    let read = async || {
+        let flush = "SELECT pg_stat_force_next_flush()";
+        sqlx::query(flush).execute(&db.pool).await.unwrap();
+        let read = "SELECT relname::text, seq_tup_read::bigint FROM pg_stat_user_tables
+                WHERE schemaname = 'optilock'
+            UNION ALL SELECT indexrelname::text, idx_tup_read::bigint FROM pg_stat_user_indexes
+                WHERE indexrelname IN ('orders_unpaid', 'holds_of_product', 'holds_due') ORDER BY 1";
+        let read = sqlx::query_as::<_, (String, i64)>(read).fetch_all(&db.pool);
+        read.await.unwrap()
+    };
+    let before = read().await;
+    sell_and_undo(&batched).await;
+    for ((name, before), (_, after)) in before.into_iter().zip(read().await) {
+        assert!(after - before < 1_000, "{} rows by {name}", after - before);
+    }
+}
+
+/// Makes requests of every kind, sixteen in each batch.
+async fn sell_and_undo(batched: &BatchedInventory) {
+    // On one thread the worker starts after all of them have joined the queue.
+    let reserve = || Reserve::new([(sku("pot"), units(1))]).unwrap();
+    let held = at_once(16, |_| {
+        let batched = batched.clone();
+        async move { batched.reserve(reserve()).await.unwrap().id }
+    });
+    let held = held.await;
+    let hour = Duration::from_secs(3_600);
+    at_once(16, |number| {
+        let (batched, id) = (batched.clone(), held[number]);
+        async move { batched.extend(id, hour).await.unwrap() }
+    })
+    .await;
+    let bought = at_once(16, |number| {
+        let (batched, id) = (batched.clone(), held[number]);
+        let request = cart(&[("pot", 1)]).with_reservation(id);
+        async move { batched.checkout(request).await.unwrap().id }
+    });
+    let bought = bought.await;
+    at_once(16, |number| {
+        let (batched, id) = (batched.clone(), bought[number]);
+        let back = ReturnRequest::new(id, [(sku("pot"), units(1))], "broken").unwrap();
+        async move {
+            batched.mark_paid(id).await.unwrap();
+            batched.return_items(back).await.unwrap();
+        }
+    })
+    .await;
+    let others = at_once(16, |_| {
+        let batched = batched.clone();
+        async move {
+            let held = batched.reserve(reserve()).await.unwrap().id;
+            (
+                held,
+                batched.checkout(cart(&[("pot", 1)])).await.unwrap().id,
+            )
+        }
+    });
+    let others = others.await;
+    at_once(16, |number| {
+        let (batched, (held, order)) = (batched.clone(), others[number]);
+        async move {
+            batched.release(held).await.unwrap();
+            batched.cancel(order, "changed my mind").await.unwrap();
+        }
+    })
+    .await;
+}
+
+async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    count: usize,
+    call: impl Fn(usize) -> F,
+) -> Vec<T> {
+    let mut calls = JoinSet::new();
+    for number in 0..count {
+        calls.spawn(call(number));
+    }
+    calls.join_all().await
 }
 
 #[tokio::test]

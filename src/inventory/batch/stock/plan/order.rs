@@ -4,7 +4,7 @@ use super::{Change, Outcome, Planner};
 use crate::{
     Version,
     inventory::{
-        batch::stock::changes::OrderChange,
+        batch::stock::changes::{OrderChange, ReturnedLine},
         model::{MovementKind, Order, OrderStep, ReturnRequest, order_step::Judged},
     },
 };
@@ -49,6 +49,13 @@ impl<'a> Planner<'a> {
         let returned = request.made(order).ok()?;
         self.ids.insert(request.id);
         for (sku, quantity) in &request.lines {
+            let line = order.lines.iter().find(|line| line.sku == *sku);
+            self.changes.returned_lines.push(ReturnedLine {
+                order: order.id,
+                sku,
+                quantity: quantity.get(),
+                before: line.map_or(0, |line| line.returned),
+            });
             self.apply(&Change {
                 sku,
                 kind: MovementKind::Returned,
