@@ -12,7 +12,7 @@ mod migrate;
 mod model;
 mod operations;
 pub mod orders;
-mod outbox;
+pub mod outbox;
 mod products;
 mod regressions;
 pub mod reservations;

@@ -18,6 +18,7 @@ use optilock::{
 };
 
 use super::{OPTIONS, one_pot, spawn_checkouts};
+use crate::inventory::outbox::read_until;
 use crate::support::{
     db::{Db, assert_balanced, order_count},
     goods::{add, cart, stock_of},
@@ -244,15 +245,14 @@ async fn a_refusal_by_the_hook_settles_the_batch_before() {
 async fn a_batch_writes_an_entry_of_the_outbox_for_each_order() {
     let db = Db::new().await;
     let direct = PgInventory::new(db.pool.clone()).with_outbox();
-    let shop = BatchedInventory::new(direct.clone(), OPTIONS);
+    let shop = BatchedInventory::new(direct.clone(), OPTIONS.always());
     add(&shop, "pot", 150).await;
     let requests: Vec<Checkout> = (0..200).map(|_| one_pot()).collect();
     let mut sold: Vec<_> = answers(&shop, &requests).await;
     sold.retain(Result::is_ok);
     let mut sold: Vec<_> = sold.into_iter().map(|order| order.unwrap().id).collect();
-    let feed = direct.outbox_since(&OutboxPosition::START, 1_000).await;
-    let entries = feed.unwrap().entries.into_iter();
-    let mut entries: Vec<_> = entries.map(|entry| entry.order.id).collect();
+    let read = read_until(&direct, &mut OutboxPosition::START.clone(), 1_000, 150).await;
+    let mut entries: Vec<_> = read.into_iter().map(|entry| entry.order.id).collect();
     sold.sort_unstable();
     entries.sort_unstable();
     assert_eq!((entries.len(), entries), (150, sold));

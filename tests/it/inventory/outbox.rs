@@ -29,7 +29,7 @@ async fn orders(pool: &PgPool) -> Vec<OrderId> {
 
 /// Reads all entries after `position`, page by page, until there are `count` of them. A transaction of another test,
 /// in another database of the server, may delay them.
-async fn read_until(
+pub async fn read_until(
     shop: &PgInventory,
     position: &mut OutboxPosition,
     limit: u32,
