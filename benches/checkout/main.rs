@@ -21,6 +21,7 @@ fn main() {
     let has_flag = |flag: &str| std::env::args().any(|argument| argument == flag);
     let mut criterion = Criterion::default().configure_from_args();
     let server = Server::find_or_start(Durability::Durable).expect("a PostgreSQL server");
+    server.create_wal_segments(64).expect("a server");
     let bench = Bench::open(&server);
     // Criterion takes "tables" as a filter, and no benchmark has that name.
     cost::measure(&bench, &mut criterion);

@@ -29,6 +29,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has_flag = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let server = Server::find_or_start(Durability::Durable).expect("a PostgreSQL server");
+    server.create_wal_segments(64).expect("a server");
     println!("{}", server.version());
     let options = bars::Options::parse(&arguments);
     if has_flag("bars") {

@@ -51,7 +51,10 @@ fn exit_code(report: &Report) -> ExitCode {
 fn run(options: &Options) -> Result<Report, BoxError> {
     options.check()?;
     let server = match Server::find_or_start(Durability::Durable) {
-        Ok(server) => Some(server),
+        Ok(server) => {
+            server.create_wal_segments(32)?;
+            Some(server)
+        }
         Err(missing @ support::Error::NotFound(_)) => {
             eprintln!("+------------------------------------------------------------------+");
             eprintln!("|  NO POSTGRESQL: this runs in memory. The SQL was NOT exercised.  |");

@@ -1,5 +1,6 @@
 //! Requests that wait for the same rows, written together: one statement makes many of them.
 
+mod connection;
 mod job;
 mod options;
 mod payments;

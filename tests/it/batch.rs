@@ -3,6 +3,7 @@
 mod admission;
 mod batches;
 mod cancellations;
+mod connections;
 mod faults;
 mod hooks;
 mod jobs;

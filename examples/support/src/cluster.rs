@@ -244,6 +244,8 @@ fn settings(durability: Durability) -> Vec<&'static str> {
         settings.extend(["fsync=off", "full_page_writes=off", "synchronous_commit=on"]);
         // Limits the use of memory by the data directory.
         settings.push("max_wal_size=256MB");
+    } else {
+        settings.push("max_wal_size=2GB");
     }
     settings
 }

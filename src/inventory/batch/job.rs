@@ -5,10 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    inventory::model::Error,
-    postgres::{BoxFuture, Lease},
-};
+use super::connection::Connection;
+use crate::{inventory::model::Error, postgres::BoxFuture};
 
 /// The work of one queue: how its requests are written together, and how one is made directly.
 ///
@@ -33,11 +31,11 @@ pub(crate) trait Job: Send + Sync + 'static {
 
     /// Writes the requests in the order of arrival, and returns one verdict per request, in the same order.
     ///
-    /// `conn` is the connection of the batch before, if there is one. The future is dropped when the time limit
+    /// The future is dropped when the time limit
     /// of a batch is over, and the connection is closed then; [`lost`](Self::lost) follows for each request.
     fn write<'a>(
         &'a self,
-        conn: &'a mut Option<Lease>,
+        conn: &'a mut Connection,
         batch: &'a [Arc<Self::Request>],
     ) -> BoxFuture<'a, Written<Self::Answer>>;
 

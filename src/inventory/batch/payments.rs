@@ -9,14 +9,17 @@ use std::{collections::HashMap, sync::Arc};
 
 use uuid::Uuid;
 
-use super::job::{Direct, Job, Keys, Verdict, Written};
+use super::{
+    connection::Connection,
+    job::{Direct, Job, Keys, Verdict, Written},
+};
 use crate::{
     Versioned,
     inventory::{
         model::{Error, Order, OrderId},
         postgres::{PgInventory, executor::Executor, orders},
     },
-    postgres::{BoxFuture, Lease, OfSqlx},
+    postgres::{BoxFuture, OfSqlx},
 };
 
 use known::KnownOrders;
@@ -52,27 +55,24 @@ impl Payments {
     /// Reads the orders that are not known, judges each request, and writes all changes by one statement.
     async fn write_batch(
         &self,
-        conn: &mut Option<Lease>,
+        conn: &mut Connection,
         batch: &[Arc<Request>],
         verdicts: &mut Verdicts,
     ) -> Result<(), Error> {
         let executor = self.inventory.executor();
-        let lease = match conn {
-            Some(conn) => conn,
-            None => conn.insert(executor.acquire().await?),
-        };
-        let orders = self.orders_of(lease, batch).await?;
+        let orders = self.orders_of(conn, batch).await?;
         let changes = plan::plan(batch, &orders, verdicts);
         if changes.is_empty() {
             return Ok(());
         }
+        let lease = conn.get(executor).await?;
         for change in &changes {
             change.request.doubt.send(change.read);
         }
         let marked = match write::mark(lease, &changes).await {
             // Possible at the isolation levels above READ COMMITTED.
             Err(lost) if lost.is_conflict() => {
-                *conn = None;
+                drop(conn.take());
                 write::mark_locking(executor, &changes).await
             }
             marked => marked,
@@ -107,7 +107,7 @@ impl Payments {
     /// the statement verifies their versions.
     async fn orders_of(
         &self,
-        lease: &mut Lease,
+        conn: &mut Connection,
         batch: &[Arc<Request>],
     ) -> Result<HashMap<OrderId, Read>, Error> {
         let mut orders = self.known.take(batch);
@@ -117,6 +117,7 @@ impl Payments {
         unread.sort_unstable();
         unread.dedup();
         if !unread.is_empty() {
+            let lease = conn.get(self.inventory.executor()).await?;
             for order in orders::of(lease, &unread).await? {
                 orders.insert(order.id, Read::fresh(order));
             }
@@ -172,7 +173,7 @@ impl Job for Payments {
 
     fn write<'a>(
         &'a self,
-        conn: &'a mut Option<Lease>,
+        conn: &'a mut Connection,
         batch: &'a [Arc<Request>],
     ) -> BoxFuture<'a, Written<Order>> {
         Box::pin(async move {

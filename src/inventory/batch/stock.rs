@@ -17,7 +17,10 @@ mod write;
 
 use std::sync::Arc;
 
-use super::job::{Direct, Job, Keys, Written};
+use super::{
+    connection::Connection,
+    job::{Direct, Job, Keys, Written},
+};
 use crate::{
     inventory::{
         model::Error,
@@ -29,7 +32,7 @@ use crate::{
             reservations::{self, reserve},
         },
     },
-    postgres::{BoxFuture, Lease, Work},
+    postgres::{BoxFuture, Work},
 };
 
 use batch::Batch;
@@ -73,7 +76,7 @@ impl Job for Stock {
 
     fn write<'a>(
         &'a self,
-        conn: &'a mut Option<Lease>,
+        conn: &'a mut Connection,
         batch: &'a [Arc<Request>],
     ) -> BoxFuture<'a, Written<Answer>> {
         Box::pin(Batch::new(&self.shared, batch).write(conn))

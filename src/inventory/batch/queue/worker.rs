@@ -17,7 +17,10 @@ use super::{
     shared::{Queue, SLOW, Signal},
 };
 use crate::{
-    inventory::batch::job::{Job, Verdict, Written},
+    inventory::batch::{
+        connection::{Connection, Successor},
+        job::{Job, Verdict, Written},
+    },
     postgres::Lease,
 };
 
@@ -43,6 +46,7 @@ impl<J: Job> Drop for Lost<J> {
 struct Running {
     task: Id,
     batch: BatchId,
+    successor: Successor,
     /// `None` when it is known to be slow.
     slow_at: Option<Instant>,
 }
@@ -50,6 +54,7 @@ struct Running {
 /// The requests of a batch, as the worker starts it.
 struct Started<J: Job> {
     batch: BatchId,
+    follows: Option<BatchId>,
     requests: Vec<Arc<J::Request>>,
 }
 
@@ -75,12 +80,28 @@ async fn run<J: Job>(queue: &Arc<Queue<J>>, generation: Generation, signal: Arc<
         if queue.executor.is_pool_wanted() {
             spare.clear();
         }
-        for Started { batch, requests } in started {
-            let conn = spare.pop();
-            let write = write(Arc::clone(queue), requests, conn, Arc::clone(&signal));
+        for Started {
+            batch,
+            follows,
+            requests,
+        } in started
+        {
+            let before = running.iter().find(|it| Some(it.batch) == follows);
+            let conn = match before {
+                Some(before) => before.successor.enter(),
+                None => Connection::new(spare.pop()),
+            };
+            let successor = conn.successor();
+            let write = Write {
+                queue: Arc::clone(queue),
+                requests,
+                conn,
+                signal: Arc::clone(&signal),
+            };
             running.push(Running {
-                task: tasks.spawn(write).id(),
+                task: tasks.spawn(write.run()).id(),
                 batch,
+                successor,
                 slow_at: Some(Instant::now() + SLOW),
             });
         }
@@ -100,9 +121,14 @@ async fn run<J: Job>(queue: &Arc<Queue<J>>, generation: Generation, signal: Arc<
                 let Some(at) = running.iter().position(|running| running.task == task) else {
                     continue;
                 };
-                let batch = running.swap_remove(at).batch;
+                let Running {
+                    batch, successor, ..
+                } = running.swap_remove(at);
                 match ended {
-                    Ok((_, ended)) => spare.extend(queue.ended(batch, ended)),
+                    Ok((_, ended)) => {
+                        let conn = queue.ended(batch, ended);
+                        spare.extend(conn.and_then(|conn| successor.hand_over(conn)));
+                    }
                     Err(_panicked) => queue.on(Event::Lost(batch)),
                 }
                 // Callers that have their answer may send another request before the next batch is taken.
@@ -142,32 +168,44 @@ async fn woken<J: Job>(
     .await
 }
 
-/// Writes a batch within its time limit.
-async fn write<J: Job>(
+/// A batch to be written.
+struct Write<J: Job> {
     queue: Arc<Queue<J>>,
     requests: Vec<Arc<J::Request>>,
-    mut conn: Option<Lease>,
+    conn: Connection,
     signal: Arc<Signal>,
-) -> Ended<J> {
-    let began = Instant::now();
-    let written = {
-        let mut write = queue.job.write(&mut conn, &requests);
-        let unless_replaced = poll_fn(|context| match signal.replaced.load(Relaxed) {
-            true => Poll::Ready(None),
-            false => write.as_mut().poll(context).map(Some),
-        });
-        timeout(queue.time_limit, unless_replaced).await.ok()
-    };
-    let written = written.flatten();
-    if written.is_none()
-        && let Some(lease) = conn.take()
-    {
-        lease.close();
-    }
-    Ended {
-        written,
-        began,
-        conn,
+}
+
+impl<J: Job> Write<J> {
+    /// Writes the batch within its time limit.
+    async fn run(self) -> Ended<J> {
+        let Self {
+            queue,
+            requests,
+            mut conn,
+            signal,
+        } = self;
+        let began = Instant::now();
+        let written = {
+            let mut write = queue.job.write(&mut conn, &requests);
+            let unless_replaced = poll_fn(|context| match signal.replaced.load(Relaxed) {
+                true => Poll::Ready(None),
+                false => write.as_mut().poll(context).map(Some),
+            });
+            timeout(queue.time_limit, unless_replaced).await.ok()
+        };
+        let written = written.flatten();
+        if written.is_none()
+            && let Some(lease) = conn.take()
+        {
+            lease.close();
+        }
+        conn.hand_over(&queue.executor);
+        Ended {
+            written,
+            began,
+            conn: conn.take(),
+        }
     }
 }
 
@@ -179,7 +217,11 @@ impl<J: Job> Queue<J> {
         let mut actions = shared.machine.on(Event::Take(generation));
         let (mut started, mut rests) = (Vec::new(), false);
         actions.retain(|action| match action {
-            Action::Start { batch, tickets } => {
+            Action::Start {
+                batch,
+                tickets,
+                follows,
+            } => {
                 self.metrics.batch(tickets.len());
                 let request = |ticket: &Ticket| {
                     let payload = shared.payloads.get(ticket)?;
@@ -187,8 +229,11 @@ impl<J: Job> Queue<J> {
                     Some(Arc::clone(&payload.request))
                 };
                 let requests = tickets.iter().filter_map(request).collect();
-                let batch = *batch;
-                started.push(Started { batch, requests });
+                started.push(Started {
+                    batch: *batch,
+                    follows: *follows,
+                    requests,
+                });
                 false
             }
             Action::Rest => {

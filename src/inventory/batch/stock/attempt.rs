@@ -3,7 +3,6 @@
 use std::{collections::HashSet, sync::atomic::Ordering::Relaxed};
 
 use chrono::DateTime;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
@@ -19,34 +18,35 @@ use super::{
 use crate::{
     Attempt, Class, Classify,
     inventory::{
+        batch::connection::{AttemptConnection, Connection},
         model::Error,
         postgres::{hook::BatchAnswer, orders::doubt::Doubt},
     },
-    postgres::{Failed, Lease, Work},
+    postgres::{Failed, Work},
 };
 
 /// Plans the batch from known facts and sends it: in a transaction if the hook of the host runs with it. Returns
 /// `None` if a row has changed since.
 pub(super) async fn planned(
     shared: &Shared,
-    conn: &mut Option<Lease>,
+    conn: &mut Connection,
     requests: &[&Request],
     careful: bool,
     trace: &Trace,
 ) -> Result<Option<Answers>, Failed<Error>> {
     let executor = shared.inventory.executor();
-    let lease = match conn {
-        Some(conn) => conn,
-        None => conn.insert(executor.acquire().await?),
-    };
     let sells = |request: &&Request| matches!(request, Request::Checkout(..));
     if shared.inventory.effects().hook.is_some() && requests.iter().any(sells) {
-        let work: Work<'_, '_, _> =
-            &|conn, _| Box::pin(from_memory(shared, conn, requests, careful, trace));
+        let work: Work<'_, '_, _> = &|conn, _| {
+            let conn = AttemptConnection::Begun(conn);
+            Box::pin(from_memory(shared, conn, requests, careful, trace))
+        };
+        let lease = conn.get(executor).await?;
         let written = executor.locking_attempt_on(lease, Attempt::FIRST, work);
         return written.await;
     }
-    let written = from_memory(shared, lease, requests, careful, trace).await;
+    let conn = AttemptConnection::OfBatch(conn, executor);
+    let written = from_memory(shared, conn, requests, careful, trace).await;
     written.map_err(|error| {
         let class = error.class();
         Failed::new(error, class)
@@ -64,6 +64,7 @@ pub(super) async fn locked(
             let known = read::locked(conn, requests).await?;
             let taken = read::taken(conn, requests).await?;
             let plan = plan_of(requests, &known, &taken);
+            let conn = AttemptConnection::Begun(conn);
             send(shared, conn, requests, &plan, trace).await
         })
     };
@@ -73,15 +74,15 @@ pub(super) async fn locked(
 
 async fn from_memory(
     shared: &Shared,
-    conn: &mut PgConnection,
+    mut conn: AttemptConnection<'_>,
     requests: &[&Request],
     careful: bool,
     trace: &Trace,
 ) -> Result<Option<Answers>, Error> {
     let mut known = shared.memory.of(requests);
-    read::missing(conn, requests, &mut known).await?;
+    read::missing(&mut conn, requests, &mut known).await?;
     let taken = if careful {
-        read::taken(conn, requests).await?
+        read::taken(conn.get().await?, requests).await?
     } else {
         HashSet::new()
     };
@@ -110,7 +111,7 @@ fn plan_of<'a>(requests: &[&'a Request], known: &'a Known, taken: &HashSet<Uuid>
 
 async fn send(
     shared: &Shared,
-    conn: &mut PgConnection,
+    mut conn: AttemptConnection<'_>,
     requests: &[&Request],
     plan: &Plan<'_>,
     trace: &Trace,
@@ -126,7 +127,7 @@ async fn send(
         }
     }
     trace.send(sent(plan));
-    let written = written(shared, conn, requests, plan, trace).await;
+    let written = written(shared, &mut conn, requests, plan, trace).await;
     if !matches!(&written, Err(error) if error.class() == Class::Unknown) {
         let doubts = plan.accepted.iter();
         let doubts = doubts.filter_map(|it| requests[it.index].doubt());
@@ -147,7 +148,7 @@ fn forget(shared: &Shared, requests: &[&Request], plan: &Plan<'_>) {
 /// Sends the changes and asks the hook. After an error the transaction is rolled back, if there is one.
 async fn written(
     shared: &Shared,
-    conn: &mut PgConnection,
+    conn: &mut AttemptConnection<'_>,
     requests: &[&Request],
     plan: &Plan<'_>,
     trace: &Trace,
@@ -161,13 +162,17 @@ async fn written(
             return Ok(None);
         }
     };
+    if plan.accepted.len() == requests.len() {
+        // The others may be refused, which takes a statement more.
+        conn.hand_over();
+    }
     let answers = answers(plan, written.at);
     let hook = &effects.hook;
     if hook.is_some() {
         let (asked, accepted) = accepted(plan, &answers, &written);
         let answer = match &*accepted {
             [] => BatchAnswer::Accepted,
-            _ => hook.call_many(conn, &accepted).await,
+            _ => hook.call_many(conn.get().await?, &accepted).await,
         };
         let error = match &answer {
             BatchAnswer::Accepted => None,

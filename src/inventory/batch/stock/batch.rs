@@ -11,11 +11,14 @@ use super::{
 use crate::{
     Class, Classify,
     inventory::{
-        batch::job::{Verdict, Written},
+        batch::{
+            connection::Connection,
+            job::{Verdict, Written},
+        },
         model::Error,
         postgres::hook::{BatchAnswer, FailedCall, TakenOut},
     },
-    postgres::{Failed, Lease, OfSqlx},
+    postgres::{Failed, OfSqlx},
 };
 
 /// How often a part of a batch is written once more without the checkouts that the hook refused, before it is
@@ -54,7 +57,7 @@ impl<'a> Batch<'a> {
 
     /// Writes all requests by one statement. If the database or the hook refuses some of them, by two statements
     /// of half of them, and so on: a request that is refused fails alone.
-    pub(super) async fn write(mut self, conn: &mut Option<Lease>) -> Written<Answer> {
+    pub(super) async fn write(mut self, conn: &mut Connection) -> Written<Answer> {
         let mut parts: Vec<Part> = vec![(0..self.requests.len()).collect()];
         while let Some(part) = parts.pop() {
             if let Some(mut first) = self.write_part(conn, part).await {
@@ -81,7 +84,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Answers the requests that can't be made. What is still undecided bypasses the queue.
-    async fn refuse(&mut self, conn: &mut Option<Lease>) {
+    async fn refuse(&mut self, conn: &mut Connection) {
         let may_be_refused =
             |request| matches!(request, &Request::Checkout(..) | &Request::Reserve(_));
         let open = 0..self.requests.len();
@@ -89,7 +92,7 @@ impl<'a> Batch<'a> {
         let open: Vec<usize> = open
             .filter(|index| may_be_refused(self.requests[*index]))
             .collect();
-        let (Some(lease), false) = (conn.as_mut(), open.is_empty()) else {
+        let (Some(lease), false) = (conn.get_if_held(), open.is_empty()) else {
             return;
         };
         let requests: Vec<&Request> = open.iter().map(|index| self.requests[*index]).collect();
@@ -100,12 +103,12 @@ impl<'a> Batch<'a> {
                 }
             }
             // The plain statements of the inventory find out why.
-            Err(_) => *conn = None,
+            Err(_) => drop(conn.take()),
         }
     }
 
     /// Writes a part of the requests. Returns what is left to divide.
-    async fn write_part(&mut self, conn: &mut Option<Lease>, mut part: Part) -> Option<Part> {
+    async fn write_part(&mut self, conn: &mut Connection, mut part: Part) -> Option<Part> {
         let (mut number, mut refusals) = (1, 0);
         // Two attempts are planned from known facts; the third one locks the rows.
         while number <= 3 && !part.is_empty() {
@@ -115,7 +118,7 @@ impl<'a> Batch<'a> {
                 let careful = number > 1 || self.shared.careful.load(Relaxed);
                 attempt::planned(self.shared, conn, &requests, careful, &trace).await
             } else {
-                *conn = None;
+                drop(conn.take());
                 attempt::locked(self.shared, &requests, &trace).await
             };
             let failed = match written {
@@ -160,7 +163,7 @@ impl<'a> Batch<'a> {
     /// Decides how a part goes on after an error of the database.
     async fn after(
         &mut self,
-        conn: &mut Option<Lease>,
+        conn: &mut Connection,
         part: &mut Part,
         failed: Failed<Error>,
         trace: &Trace,
@@ -170,7 +173,7 @@ impl<'a> Batch<'a> {
             && lease.recover(error.refusal()).await
         {
             // It has prepared its statements again, after a change of the schema.
-            *conn = Some(lease);
+            conn.put(lease);
             return Next::Again;
         }
         match failed.class {

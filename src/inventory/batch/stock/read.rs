@@ -11,13 +11,14 @@ use super::{
     sql,
 };
 use crate::inventory::{
+    batch::connection::AttemptConnection,
     model::{Error, ReservationId, Sku},
     postgres::{checkout::facts, orders, reservations, types::Time},
 };
 
 /// Reads what these requests need and `known` lacks.
 pub(super) async fn missing(
-    conn: &mut PgConnection,
+    conn: &mut AttemptConnection<'_>,
     requests: &[&Request],
     known: &mut Known,
 ) -> Result<(), Error> {
@@ -29,7 +30,8 @@ pub(super) async fn missing(
     products.dedup();
     if !products.is_empty() {
         let rows = sqlx::query(sql::PRODUCTS).bind(products);
-        let rows = rows.fetch_all(&mut *conn).await.map_err(Error::before)?;
+        let rows = rows.fetch_all(conn.get().await?).await;
+        let rows = rows.map_err(Error::before)?;
         learn(&rows, known)?;
     }
     let used = requests.iter().filter_map(|request| reservation(request));
@@ -38,7 +40,8 @@ pub(super) async fn missing(
     if !unknown.is_empty() {
         let ids: Vec<Uuid> = unknown.into_iter().collect();
         let rows = sqlx::query(sql::RESERVATIONS).bind(ids);
-        let rows = rows.fetch_all(&mut *conn).await.map_err(Error::before)?;
+        let rows = rows.fetch_all(conn.get().await?).await;
+        let rows = rows.map_err(Error::before)?;
         for rows in rows.chunk_by(|a, b| id(a).ok() == id(b).ok()) {
             if let Some(held) = held(rows)? {
                 known.reservations.insert(held.reservation.id, held);
@@ -49,7 +52,7 @@ pub(super) async fn missing(
     let changed: HashSet<Uuid> = changed.map(|id| id.uuid()).collect();
     if !changed.is_empty() {
         let ids: Vec<Uuid> = changed.into_iter().collect();
-        let found = orders::of(conn, &ids).await?.into_iter();
+        let found = orders::of(conn.get().await?, &ids).await?.into_iter();
         known.orders = found.map(|order| (order.id, order)).collect();
     }
     Ok(())
@@ -71,7 +74,8 @@ pub(super) async fn locked(conn: &mut PgConnection, requests: &[&Request]) -> Re
         .map_err(Error::before)?;
     let mut known = Known::default();
     learn(&rows, &mut known)?;
-    missing(conn, requests, &mut known).await?;
+    let mut conn = AttemptConnection::Begun(conn);
+    missing(&mut conn, requests, &mut known).await?;
     Ok(known)
 }
 

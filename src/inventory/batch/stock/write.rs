@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 
 use super::{bind, changes::Changes, known::Known, read, sql};
 use crate::inventory::{
+    batch::connection::AttemptConnection,
     model::{Error, Sku},
     postgres::types::Time,
 };
@@ -31,7 +32,7 @@ pub(super) struct Written {
 
 /// Sends the changes.
 pub(super) async fn write(
-    conn: &mut PgConnection,
+    conn: &mut AttemptConnection<'_>,
     changes: &Changes<'_>,
     outbox: bool,
 ) -> Result<Sent, Error> {
@@ -44,7 +45,7 @@ pub(super) async fn write(
         true => bind::mixed(query, changes, &orders),
         false => query,
     };
-    let rows = query.fetch_all(conn).await;
+    let rows = query.fetch_all(conn.get().await?).await;
     let rows = rows.map_err(|error| Error::of_several(error, "request", "of a batch"))?;
     let mut before = Known::default();
     read::learn(&rows, &mut before)?;

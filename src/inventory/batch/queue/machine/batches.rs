@@ -30,9 +30,9 @@ impl Machine {
             && self.connections() < self.limits.connections
     }
 
-    /// Returns the running batch behind which another one may be sent, although its keys are the same. The server
-    /// writes them one after the other; the second one is planned and sent while the first one is written. It has
-    /// at least as many requests: to divide what is queued into ever smaller batches would cost more.
+    /// Returns the running batch behind which another one may start, although its keys are the same: the second one
+    /// is planned while the first one is written, and then sent on its connection. It has at least as many
+    /// requests: to divide what is queued into ever smaller batches would cost more.
     pub(super) fn may_follow(&self) -> Option<BatchId> {
         let [running] = self.running.as_slice() else {
             return None;
@@ -162,7 +162,11 @@ impl Machine {
             last_admitted: self.last_admitted,
             parked: Default::default(),
         });
-        Action::Start { batch, tickets }
+        Action::Start {
+            batch,
+            tickets,
+            follows,
+        }
     }
 
     pub(super) fn oldest(&self) -> Option<Ticket> {

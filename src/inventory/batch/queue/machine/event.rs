@@ -74,6 +74,8 @@ pub(crate) enum Action {
     Start {
         batch: BatchId,
         tickets: Vec<Ticket>,
+        /// The running batch whose connection writes this one.
+        follows: Option<BatchId>,
     },
     /// The worker that asked has to end: nothing is queued, or another worker has replaced it.
     Rest,

@@ -57,7 +57,7 @@ impl Tested {
     /// Takes the only batch that may start.
     fn batch(&mut self) -> (BatchId, Vec<Ticket>) {
         match &*self.take() {
-            [Action::Start { batch, tickets }] => (*batch, tickets.clone()),
+            [Action::Start { batch, tickets, .. }] => (*batch, tickets.clone()),
             other => panic!("{other:?}"),
         }
     }
@@ -168,6 +168,7 @@ fn suspect_keys_are_batched_with_what_is_connected_until_a_batch_succeeds() {
     let start = |batch, tickets: &[Ticket]| Action::Start {
         batch: BatchId(batch),
         tickets: tickets.to_vec(),
+        follows: None,
     };
     assert_eq!(
         tested.take(),
@@ -243,7 +244,7 @@ fn the_oldest_request_is_passed_a_limited_number_of_times() {
         tested.queue(&[[A, B][at]]);
         tested.end(slow[at], &[Fate::Final], false);
         match &*tested.take() {
-            [Action::Start { batch, tickets }] if tickets[0] > oldest => {
+            [Action::Start { batch, tickets, .. }] if tickets[0] > oldest => {
                 slow[at] = *batch;
                 passes += 1;
             }

@@ -18,13 +18,14 @@ use super::super::Queue;
 use crate::{
     inventory::{
         batch::{
+            connection::Connection,
             job::{Direct, Job, Keys, Verdict, Written},
             options::BatchOptions,
         },
         model::Error,
         postgres::PgInventory,
     },
-    postgres::{BoxFuture, Lease},
+    postgres::BoxFuture,
 };
 
 /// What a batch does with a request.
@@ -113,7 +114,7 @@ impl Job for Scripted {
 
     fn write<'a>(
         &'a self,
-        _conn: &'a mut Option<Lease>,
+        _conn: &'a mut Connection,
         batch: &'a [Arc<(u64, Do)>],
     ) -> BoxFuture<'a, Written<Made>> {
         Box::pin(async move {

@@ -69,7 +69,7 @@ impl State {
                     Some(worker) => worker.woken = true,
                     None => self.impossible = true,
                 },
-                Action::Start { batch, tickets } => {
+                Action::Start { batch, tickets, .. } => {
                     let started = Batch {
                         id: batch,
                         tickets,
