@@ -21,8 +21,8 @@ pub(super) const PRODUCTS: u64 = 1_000;
 fn inventories(bench: &Bench) -> Vec<(&'static str, PgInventory, Option<f64>)> {
     let reusing = bench.plain.clone().with_connection_reuse();
     vec![
-        ("guarded", bench.plain.clone(), None),
-        ("guarded, with connection reuse", reusing, Some(1.0)),
+        ("guarded", bench.plain.clone(), Some(1.0)),
+        ("guarded, with connection reuse", reusing, None),
     ]
 }
 

@@ -13,21 +13,23 @@ use super::{
 };
 
 const OPTIMISTIC: &str = "optimistic";
+const REUSING: &str = "optimistic, with connection reuse";
 
 pub(super) fn measure(bench: &Bench, options: &Options) -> Vec<Bars> {
     let inventory = bench.plain.clone().with_strategy(Strategy::Optimistic);
+    let reusing = Seller::Library(Arc::new(inventory.clone().with_connection_reuse()));
     let optimistic = Seller::Library(Arc::new(inventory));
     let by_hand = Seller::ByHand(bench.pool.clone());
     let mut tables = Vec::new();
-    for (buyers, title, names) in [
-        (1, "one buyer: checkouts", [BY_HAND, OPTIMISTIC]),
-        (
-            2,
-            "two buyers of one product: checkouts",
-            [BY_HAND, OPTIMISTIC],
-        ),
+    for (buyers, title) in [
+        (1, "one buyer: checkouts"),
+        (2, "two buyers of one product: checkouts"),
     ] {
-        let sellers = names.into_iter().zip([by_hand.clone(), optimistic.clone()]);
+        let sellers = [
+            (BY_HAND, by_hand.clone()),
+            (OPTIMISTIC, optimistic.clone()),
+            (REUSING, reusing.clone()),
+        ];
         let candidates = bench.candidates(sellers, buyers, async |seller, sku| {
             seller.buy(&sku).await;
             1
@@ -35,6 +37,7 @@ pub(super) fn measure(bench: &Bench, options: &Options) -> Vec<Bars> {
         let comparison = Comparison::measure(options, title, candidates);
         let mut bars = Bars::new(title);
         bars.ratio(&comparison, OPTIMISTIC, BY_HAND, Some(1.15));
+        bars.ratio(&comparison, REUSING, BY_HAND, None);
         tables.push(bars);
     }
     tables
