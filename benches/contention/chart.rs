@@ -142,7 +142,7 @@ fn draw_steps(area: &Area<'_>, steps: &[Step]) -> Drawn {
         .configure_series_labels()
         .background_style(WHITE.mix(0.9))
         .border_style(FRAME)
-        .position(SeriesLabelPosition::UpperLeft)
+        .position(SeriesLabelPosition::UpperRight)
         .draw()?;
     Ok(())
 }
