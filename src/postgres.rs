@@ -64,11 +64,13 @@ pub use error::{Error, ErrorKind};
 pub use pool::{PoolOptions, pool_options};
 pub use repository::{PgRepository, bulk::Bulk, outcome::WriteOutcome};
 pub use row::PgVersioned;
+#[cfg(any(feature = "inventory", feature = "testing"))]
+pub(crate) use transaction::Failed;
 pub(crate) use transaction::OfSqlx;
 #[cfg(feature = "inventory")]
 pub(crate) use transaction::{
-    Begin, BoxFuture, Failed, InProgress, Lease, Pending, READ_COMMITTED, READ_COMMITTED_LIMITED,
-    Scope, Slot, Work, directly, in_transaction,
+    Begin, BoxFuture, InProgress, Lease, Pending, READ_COMMITTED, READ_COMMITTED_LIMITED, Scope,
+    Slot, Work, directly, in_transaction,
 };
 pub use transaction::{Isolation, TransactOptions, Tx, TxOperation, transact, transact_with};
 

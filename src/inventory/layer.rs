@@ -120,34 +120,43 @@ macro_rules! forward {
     };
 }
 
-forward! {
-    add_product(new: NewProduct) -> Product;
-    product(sku: &Sku) -> Product;
-    products(page: Page<Sku>) -> Vec<Product>;
-    products_of(skus: &[Sku]) -> Vec<Product>;
-    product_at(sku: &Sku, expected: Version) -> Product;
-    update_product(changed: &Product) -> Product;
-    retire_product(sku: &Sku, expected: Version) -> ();
-    pause(sku: &Sku) -> Product;
-    resume(sku: &Sku) -> Product;
-    adjust_stock(adjustment: Adjustment) -> Product;
-    count_stock(sku: &Sku, expected: Version, counted: Stock, reason: &str) -> Product;
-    checkout(request: Checkout) -> Order;
-    order(id: OrderId) -> Order;
-    orders(filter: OrderFilter, page: Page<OrderId>) -> Vec<Order>;
-    step(step: OrderStep) -> Order;
-    return_items(request: ReturnRequest) -> Order;
-    cleanup_failed_orders(older_than: Duration) -> Cleanup;
-    cleanup_idempotency_keys(older_than: Duration) -> u64;
-    reserve(request: Reserve) -> Reservation;
-    reservation(id: ReservationId) -> Reservation;
-    extend(id: ReservationId, by: Duration) -> Reservation;
-    release(id: ReservationId) -> ();
-    cleanup_reservations() -> Cleanup;
-    movements(sku: &Sku, page: Page<Version>) -> Vec<Movement>;
-    report(window: Duration) -> Report;
-    audit() -> Audit;
+/// Calls a macro with the methods of [`Inventory`] that have no default.
+macro_rules! operations {
+    ($with:ident) => {
+        $with! {
+            add_product(new: NewProduct) -> Product;
+            product(sku: &Sku) -> Product;
+            products(page: Page<Sku>) -> Vec<Product>;
+            products_of(skus: &[Sku]) -> Vec<Product>;
+            product_at(sku: &Sku, expected: Version) -> Product;
+            update_product(changed: &Product) -> Product;
+            retire_product(sku: &Sku, expected: Version) -> ();
+            pause(sku: &Sku) -> Product;
+            resume(sku: &Sku) -> Product;
+            adjust_stock(adjustment: Adjustment) -> Product;
+            count_stock(sku: &Sku, expected: Version, counted: Stock, reason: &str) -> Product;
+            checkout(request: Checkout) -> Order;
+            order(id: OrderId) -> Order;
+            orders(filter: OrderFilter, page: Page<OrderId>) -> Vec<Order>;
+            step(step: OrderStep) -> Order;
+            return_items(request: ReturnRequest) -> Order;
+            cleanup_failed_orders(older_than: Duration) -> Cleanup;
+            cleanup_idempotency_keys(older_than: Duration) -> u64;
+            reserve(request: Reserve) -> Reservation;
+            reservation(id: ReservationId) -> Reservation;
+            extend(id: ReservationId, by: Duration) -> Reservation;
+            release(id: ReservationId) -> ();
+            cleanup_reservations() -> Cleanup;
+            movements(sku: &Sku, page: Page<Version>) -> Vec<Movement>;
+            report(window: Duration) -> Report;
+            audit() -> Audit;
+        }
+    };
 }
+
+operations!(forward);
+#[cfg(feature = "testing")]
+pub(crate) use operations;
 
 /// A pointer calls each method of the inventory that it points to, those with a default included.
 macro_rules! pointers {

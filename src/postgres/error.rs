@@ -1,5 +1,7 @@
 mod kind;
 mod repr;
+#[cfg(feature = "testing")]
+mod simulated;
 
 use std::{fmt::Display, time::Duration};
 

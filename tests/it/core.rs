@@ -1,4 +1,5 @@
 pub mod backoff;
+mod faults;
 pub mod metrics;
 pub mod precondition;
 pub mod retry;

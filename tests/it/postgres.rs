@@ -1,4 +1,5 @@
 pub mod classification;
+mod memory_rows;
 pub mod pool;
 mod regressions;
 pub mod repository;

@@ -1,5 +1,4 @@
 //! Orders after their checkout.
 
-pub mod life;
 mod races;
 mod steps;

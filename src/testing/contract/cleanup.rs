@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use optilock::inventory::{Inventory, OrderStatus};
+use crate::inventory::{Inventory, OrderStatus};
 
-use crate::support::goods::{add, cart, sku, stock_of};
+use crate::testing::contract::goods::{add, cart, sku, stock_of};
 
 /// Checks every clause of this file.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     add(shop, "clean", 5).await;
     add(shop, "clean-too", 5).await;
     let order = shop

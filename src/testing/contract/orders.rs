@@ -6,10 +6,10 @@ mod lookups;
 mod payment;
 mod returns;
 
-use optilock::inventory::{Error, ErrorKind, Inventory, Order, OrderId, OrderStatus};
+use crate::inventory::{Error, ErrorKind, Inventory, Order, OrderId, OrderStatus};
 
 /// Asserts all rules.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     payment::fulfil(shop).await;
     cancellation::fulfil(shop).await;
     returns::fulfil(shop).await;

@@ -1,12 +1,12 @@
 //! Returned items of an order.
 
-use optilock::inventory::{ErrorKind, Inventory, Order, OrderStatus, ReturnRequest};
+use crate::inventory::{ErrorKind, Inventory, Order, OrderStatus, ReturnRequest};
 
 use super::assert_status;
-use crate::support::goods::{add, cart, sku, stock_of, units};
+use crate::testing::contract::goods::{add, cart, sku, stock_of, units};
 
 /// Asserts all rules of this file.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     items_are_returned_once(shop).await;
 }
 

@@ -1,11 +1,11 @@
 //! Clauses about the versions and prices that the lines of a checkout expect.
 
-use optilock::inventory::{Checkout, Inventory, Line, Money};
+use crate::inventory::{Checkout, Inventory, Line, Money};
 
-use crate::support::goods::{add, pesos, sku, stock_of, units};
+use crate::testing::contract::goods::{add, pesos, sku, stock_of, units};
 
 /// Checks every clause of this file.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     a_line_expects_a_version_or_a_price(shop).await;
 }
 

@@ -1,15 +1,15 @@
 //! Clauses about input that is refused or only looks dangerous.
 
-use optilock::{
+use crate::{
     Version,
     inventory::{Adjustment, Error, ErrorKind, Inventory, NewProduct, Sku},
 };
 use uuid::Uuid;
 
-use crate::support::goods::{add, cart, pesos, sku, stock};
+use crate::testing::contract::goods::{add, cart, pesos, sku, stock};
 
 /// Checks every clause of this file.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     an_invalid_text_is_refused(shop).await;
     a_total_beyond_the_largest_amount_is_refused(shop).await;
     unusual_text_is_accepted(shop).await;

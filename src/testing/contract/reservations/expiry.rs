@@ -1,12 +1,12 @@
 //! Expired reservations.
 
-use optilock::inventory::{Adjustment, HoldState, Inventory, MovementKind, Page};
+use crate::inventory::{Adjustment, HoldState, Inventory, MovementKind, Page};
 
 use super::helpers::{assert_short, counts, expired, hold, reserve, states};
-use crate::support::goods::{add, cart, sku};
+use crate::testing::contract::goods::{add, cart, sku};
 
 /// Asserts all rules of this file.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     an_expired_reservation_blocks_no_operation(shop).await;
     an_expired_reservation_can_be_bought_while_the_units_last(shop).await;
     a_clean_up_ends_expired_holds_once(shop).await;

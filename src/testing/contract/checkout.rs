@@ -1,14 +1,14 @@
 //! Clauses about checkouts: sold, refused and replayed.
 
-use optilock::{
+use crate::{
     Version,
     inventory::{ErrorKind, Inventory, OrderId, OrderStatus, Shortage},
 };
 
-use crate::support::goods::{add, cart, pesos, sku, stock, stock_of, units};
+use crate::testing::contract::goods::{add, cart, pesos, sku, stock, stock_of, units};
 
 /// Checks every clause of this file.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     a_checkout_sells_what_is_in_stock(shop).await;
     lines_of_one_product_are_merged(shop).await;
     a_refusal_names_every_short_line(shop).await;

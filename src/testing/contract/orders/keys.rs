@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use optilock::inventory::{Adjustment, ErrorKind, Inventory};
+use crate::inventory::{Adjustment, ErrorKind, Inventory};
 
-use crate::support::goods::{add, cart, sku};
+use crate::testing::contract::goods::{add, cart, sku};
 
 /// Asserts all rules of this file.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     an_idempotency_key_names_one_order_of_its_customer(shop).await;
     a_refused_checkout_leaves_its_key_free(shop).await;
     an_invalid_key_is_refused(shop).await;

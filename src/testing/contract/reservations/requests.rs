@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use optilock::inventory::{
+use crate::inventory::{
     Error, ErrorKind, HoldState, Inventory, MovementKind, Page, ReservationId, Reserve,
 };
 
 use super::helpers::{assert_closed, assert_short, counts, expired, hold, reserve, states};
-use crate::support::goods::{add, cart, sku};
+use crate::testing::contract::goods::{add, cart, sku};
 
 /// Asserts all rules of this file.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     a_reservation_holds_all_lines_or_none(shop).await;
     a_repeated_request_makes_one_reservation(shop).await;
     a_live_reservation_is_extended(shop).await;

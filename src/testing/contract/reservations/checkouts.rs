@@ -1,14 +1,14 @@
 //! Checkouts from a reservation.
 
-use optilock::inventory::{
+use crate::inventory::{
     Checkout, ErrorKind, HoldState, Inventory, Line, MovementKind, Page, ReservationId,
 };
 
 use super::helpers::{assert_closed, assert_short, counts, hold, reserve, states};
-use crate::support::goods::{add, cart, pesos, sku, units};
+use crate::testing::contract::goods::{add, cart, pesos, sku, units};
 
 /// Asserts all rules of this file.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     a_checkout_consumes_its_reservation(shop).await;
     a_checkout_may_take_fewer_or_more_units(shop).await;
     a_reservation_belongs_to_its_customer(shop).await;

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use optilock::inventory::{
+use crate::inventory::{
     Adjustment, Inventory, MovementKind, OrderFilter, OrderId, OrderStatus, Page, ReturnRequest,
 };
 use uuid::Uuid;
 
-use crate::support::goods::{add, cart, sku, stock, units};
+use crate::testing::contract::goods::{add, cart, sku, stock, units};
 
 /// Asserts all rules of this file.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     orders_are_listed_by_customer_and_status(shop).await;
     every_step_writes_a_movement(shop).await;
     a_step_of_an_unknown_order_is_refused(shop).await;

@@ -1,14 +1,14 @@
 //! Clauses about stock: adjusted and counted.
 
-use optilock::{
+use crate::{
     Version,
     inventory::{Adjustment, ErrorKind, Inventory, Shortage},
 };
 
-use crate::support::goods::{add, cart, sku, stock, units};
+use crate::testing::contract::goods::{add, cart, sku, stock, units};
 
 /// Checks every clause of this file.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     an_adjustment_is_made_once(shop).await;
     an_adjustment_stays_within_the_range_of_stock(shop).await;
     a_stale_count_is_refused(shop).await;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use optilock::inventory::{Inventory, OrderStatus};
+use crate::inventory::{Inventory, OrderStatus};
 
 use super::assert_status;
-use crate::support::goods::{add, cart, stock_of};
+use crate::testing::contract::goods::{add, cart, stock_of};
 
 /// Asserts all rules of this file.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     a_pending_order_is_paid(shop).await;
     a_failed_payment_can_succeed_later(shop).await;
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use optilock::inventory::{ErrorKind, Inventory, OrderStatus, Page};
+use crate::inventory::{ErrorKind, Inventory, OrderStatus, Page};
 
 use super::assert_status;
-use crate::support::goods::{add, cart, sku, stock_of};
+use crate::testing::contract::goods::{add, cart, sku, stock_of};
 
 /// Asserts all rules of this file.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     a_cancellation_returns_the_stock_once(shop).await;
     an_order_of_a_retired_product_is_cancelled(shop).await;
     a_revival_takes_the_stock_again(shop).await;

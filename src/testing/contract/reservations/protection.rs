@@ -1,12 +1,12 @@
 //! Changes of a product with held units.
 
-use optilock::inventory::{Adjustment, Inventory};
+use crate::inventory::{Adjustment, Inventory};
 
 use super::helpers::{assert_short, counts, reserve};
-use crate::support::goods::{add, cart, new_product, stock, stock_of};
+use crate::testing::contract::goods::{add, cart, new_product, stock, stock_of};
 
 /// Asserts all rules of this file.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     no_change_of_a_product_takes_held_units(shop).await;
 }
 

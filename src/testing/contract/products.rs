@@ -1,14 +1,14 @@
 //! Clauses about products: read, added, edited, retired.
 
-use optilock::{
+use crate::{
     Version,
     inventory::{Adjustment, ErrorKind, Inventory, Page},
 };
 
-use crate::support::goods::{add, cart, new_product, pesos, sku, stock, stock_of};
+use crate::testing::contract::goods::{add, cart, new_product, pesos, sku, stock, stock_of};
 
 /// Checks every clause of this file.
-pub async fn fulfil(shop: &dyn Inventory) {
+pub(super) async fn fulfil(shop: &dyn Inventory) {
     products_are_listed_in_byte_order(shop).await;
     a_product_is_added_once(shop).await;
     an_edit_keeps_the_stock(shop).await;
