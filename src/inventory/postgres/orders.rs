@@ -2,6 +2,8 @@
 
 pub(crate) mod change;
 pub(crate) mod doubt;
+#[cfg(test)]
+mod explored;
 pub(crate) mod returns;
 mod row;
 pub(crate) mod step;

@@ -9,16 +9,23 @@ use crate::{Version, inventory::model::Order};
 #[derive(Debug, Default)]
 pub(crate) struct Doubt(Mutex<Sent>);
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Sent {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Sent {
     /// By an earlier attempt, whose outcome is unknown.
     earlier: Option<Version>,
     /// By the current attempt.
     now: Option<Version>,
 }
 
+#[cfg(test)]
+impl From<Sent> for Doubt {
+    fn from(sent: Sent) -> Self {
+        Self(Mutex::new(sent))
+    }
+}
+
 impl Doubt {
-    fn sent(&self) -> MutexGuard<'_, Sent> {
+    pub(super) fn sent(&self) -> MutexGuard<'_, Sent> {
         // Nothing that panics is done under this lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

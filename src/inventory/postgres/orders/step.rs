@@ -35,15 +35,9 @@ pub(crate) async fn step(
     let mut order = find(conn, step.id).await?;
     let mut read = order.version;
     for _ in 0..ROUNDS {
-        doubt.look(&order, order.status == step.to());
-        if step.judge(&order)? == Judged::Made {
+        if decide(step, &order, doubt)? == Judged::Made {
             order.replayed = true;
             return Ok(order);
-        }
-        if let Some(earlier) = doubt.earlier()
-            && earlier != order.version
-        {
-            return Err(moved(&order, earlier));
         }
         let made = step.made(&order)?;
         read = order.version;
@@ -63,6 +57,19 @@ pub(crate) async fn step(
         }
     }
     Err(moved(&order, read))
+}
+
+/// Judges a step on the order as it was read. A step that an earlier attempt may have made begins at the version of
+/// that attempt only.
+pub(super) fn decide(step: &OrderStep, order: &Order, doubt: &Doubt) -> Result<Judged, Error> {
+    doubt.look(order, order.status == step.to());
+    let judged = step.judge(order)?;
+    match doubt.earlier() {
+        Some(earlier) if judged == Judged::Begins && earlier != order.version => {
+            Err(moved(order, earlier))
+        }
+        _ => Ok(judged),
+    }
 }
 
 /// Returns whether the order was at this version, in a state in which the step begins, and the step was made.
