@@ -2,9 +2,9 @@
 //!
 //! Begin with [`locking`]. [`retrying`] needs no database. `transactions`, `rows`, `existing_tables`
 //! and `http` are about your own tables on PostgreSQL; `inventory`, `orders`, `reservations`,
-//! `flash_sales` and `display` about the inventory; `testing` about your own tests; `operations` and `tuning` about
-//! running it. `front_end`,
-//! `sre` and `tech_leads` are for these roles, with the shop of the examples.
+//! `flash_sales` and `display` about the inventory; `testing` about your own tests, and `promises` about those of
+//! the crate; `operations` and `tuning` about running it. `front_end`, `sre` and `tech_leads` are for these roles,
+//! with the shop of the examples.
 
 #[doc = include_str!("guide/locking.md")]
 pub mod locking {}
@@ -66,6 +66,11 @@ pub mod tuning {}
 #[cfg_attr(docsrs, doc(cfg(feature = "cache")))]
 #[doc = include_str!("guide/display.md")]
 pub mod display {}
+
+#[cfg(feature = "inventory")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
+#[doc = include_str!("guide/promises.md")]
+pub mod promises {}
 
 #[cfg(all(feature = "inventory", feature = "testing"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "inventory", feature = "testing"))))]
