@@ -10,6 +10,8 @@ mod attempted;
 mod compared;
 mod decided;
 mod decision;
+#[cfg(test)]
+mod explored;
 pub(crate) mod facts;
 mod guarded;
 mod sale;
@@ -24,7 +26,7 @@ use super::{
     reservations::expiry::{self, Expiry},
 };
 use crate::{
-    Class, RetryPolicy,
+    RetryPolicy,
     inventory::{
         model::{Checkout, Error, Order},
         traffic::Clock,
@@ -57,12 +59,7 @@ impl Sale<'_> {
                         return Ok(self.request.replay(stored)?);
                     }
                     match self.attempt(call, attempt).await {
-                        // A busy answer is no refusal: the caller may send the same request again.
-                        Err(refused)
-                            if call.in_doubt
-                                && refused.class == Class::Permanent
-                                && !refused.error.is_busy() =>
-                        {
+                        Err(refused) if call.must_settle(&refused) => {
                             let answer = self.settle(refused.error).await?;
                             call.in_doubt = false;
                             Ok(answer?)

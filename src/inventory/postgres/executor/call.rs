@@ -42,6 +42,12 @@ impl<S> Call<S> {
         (self.in_doubt, self.look_first) = (true, true);
     }
 
+    /// Returns whether a refusal has to be settled first, as an earlier attempt may still take effect. A busy answer is
+    /// no refusal: the caller may send the same request again.
+    pub(crate) fn must_settle(&self, refused: &Failed<Error>) -> bool {
+        self.in_doubt && refused.class == Class::Permanent && !refused.error.is_busy()
+    }
+
     /// Records that a step was refused: in a state in which the step does not begin, an attempt that is still
     /// running is refused as well.
     pub(crate) fn refused(&mut self, error: &Error) {
