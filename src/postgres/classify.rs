@@ -7,7 +7,6 @@ use std::{cell::Cell, time::Duration};
 use sqlx::postgres::PgSeverity;
 
 use crate::{Class, Classify};
-use code::of_server;
 pub(crate) use code::{
     advice, is_forbidden, is_out_of_range, is_read_only, is_stale_plan, is_unique_violation,
 };
@@ -15,6 +14,7 @@ pub(crate) use code::{
 pub(crate) use code::{
     is_aborted, is_cancelled, is_ledger_key, is_lock_timeout, is_of_statement, is_refused_row,
 };
+use code::{is_refused_parameter, of_server};
 
 /// The phase of a transaction in which an error occurred. The same error has another class before a write
 /// takes effect than at that moment.
@@ -103,6 +103,7 @@ impl Situation {
                 match error.code().as_deref().unwrap_or_default() {
                     "57014" if self.timed_out => BUSY,
                     "25006" if self.read_only => Class::Permanent,
+                    _ if is_refused_parameter(&**error) => Class::Permanent,
                     code => of_code(code, fatal, lost),
                 }
             }
@@ -121,7 +122,7 @@ const BUSY: Class = Class::Busy { retry_after: None };
 /// | `40001` serialization failure, `40P01` deadlock | `Conflict` |
 /// | `55P03`, `57P03`, class `53`, `25006`, pool timed out; `0A000` of a prepared statement that no longer fits the schema | `Busy` |
 /// | I/O, protocol, class `08`, `57P01`, `57P02`, `25P03`, `40003`, other errors of severity `FATAL` or `PANIC` | `Unknown` |
-/// | all others, among them `57014` (a statement that was cancelled) and a login that the server refuses (class `28`, `3D000`) | `Permanent` |
+/// | all others, among them `57014` (a statement that was cancelled) and a login that the server or a pooler refuses (class `28`, `3D000`, a startup parameter) | `Permanent` |
 impl Classify for sqlx::Error {
     fn class(&self) -> Class {
         Situation::current().class(self)

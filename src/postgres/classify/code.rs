@@ -26,8 +26,23 @@ pub(crate) fn advice(error: &sqlx::Error) -> &'static str {
         "42501" => {
             "this role lacks a privilege: the message of the database names the object to grant it on"
         }
+        "42P05" | "26000" => {
+            "a connection pooler mixes the prepared statements of its clients: use its session mode, or pgbouncer 1.21 \
+             or newer with max_prepared_statements above zero"
+        }
+        _ if is_refused_parameter(error) => {
+            "a connection pooler refuses a parameter of the connection: name it in ignore_startup_parameters of \
+             pgbouncer's configuration"
+        }
         _ => "the database failed",
     }
+}
+
+/// Returns whether a pooler refused the connection for a parameter that it does not know, such as sqlx's
+/// `extra_float_digits`. pgbouncer gives most of its errors the code 08P01, and does not translate them.
+pub(super) fn is_refused_parameter(error: &(dyn DatabaseError + 'static)) -> bool {
+    error.code().as_deref() == Some("08P01")
+        && error.message().starts_with("unsupported startup parameter")
 }
 
 /// Returns whether the statement was prepared before its tables were changed. The message is translated, the

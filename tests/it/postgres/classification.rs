@@ -1,5 +1,6 @@
 //! The class of logins that the server refuses and of statements that are cancelled.
 
+mod poolers;
 mod schema_change;
 
 use std::time::Duration;
