@@ -52,6 +52,18 @@ impl Payments {
         self.known.learn(order);
     }
 
+    /// Writes a part of a batch. Returns its verdicts, and the error that ended it.
+    async fn write_part(
+        &self,
+        conn: &mut Connection,
+        part: &[Arc<Request>],
+    ) -> (Verdicts, Option<Error>) {
+        let undecided = || Verdict::Bypass { in_doubt: false };
+        let mut verdicts: Verdicts = part.iter().map(|_| undecided()).collect();
+        let written = self.write_batch(conn, part, &mut verdicts).await;
+        (verdicts, written.err())
+    }
+
     /// Reads the orders that are not known, judges each request, and writes all changes by one statement.
     async fn write_batch(
         &self,
@@ -177,14 +189,31 @@ impl Job for Payments {
         batch: &'a [Arc<Request>],
     ) -> BoxFuture<'a, Written<Order>> {
         Box::pin(async move {
-            let undecided = || Verdict::Bypass { in_doubt: false };
-            let mut verdicts: Verdicts = batch.iter().map(|_| undecided()).collect();
-            let mut blocked = false;
-            if let Err(lost) = self.write_batch(conn, batch, &mut verdicts).await {
-                blocked = lost.is_lock_timeout();
-                if let Some(mut lease) = conn.take() {
-                    lease.recover(lost.refusal()).await;
+            let (mut verdicts, mut lost) = self.write_part(conn, batch).await;
+            let blocked = lost.as_ref().is_some_and(Error::is_lock_timeout);
+            if lost.is_none() {
+                let again = |index: &usize| matches!(verdicts[*index], Verdict::Again);
+                let again: Vec<usize> = (0..batch.len()).filter(again).collect();
+                let part: Vec<_> = again
+                    .iter()
+                    .map(|index| Arc::clone(&batch[*index]))
+                    .collect();
+                // Their orders are read now. What is still open bypasses the queue: no lock delays it.
+                if !part.is_empty() {
+                    let (second, error) = self.write_part(conn, &part).await;
+                    lost = error;
+                    for (index, verdict) in again.into_iter().zip(second) {
+                        verdicts[index] = match verdict {
+                            Verdict::Again => Verdict::Bypass { in_doubt: false },
+                            verdict => verdict,
+                        };
+                    }
                 }
+            }
+            if let Some(lost) = lost
+                && let Some(mut lease) = conn.take()
+            {
+                lease.recover(lost.refusal()).await;
             }
             self.count(batch, &verdicts);
             Written { verdicts, blocked }

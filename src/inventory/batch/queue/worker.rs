@@ -127,6 +127,7 @@ async fn run<J: Job>(queue: &Arc<Queue<J>>, generation: Generation, signal: Arc<
                 match ended {
                     Ok((_, ended)) => {
                         let conn = queue.ended(batch, ended);
+                        let conn = conn.filter(|_| !queue.executor.is_pool_wanted());
                         spare.extend(conn.and_then(|conn| successor.hand_over(conn)));
                     }
                     Err(_panicked) => queue.on(Event::Lost(batch)),

@@ -146,7 +146,16 @@ impl<'a> Batch<'a> {
                         }
                         continue;
                     }
-                    BatchAnswer::Failed(failed) => self.fail(&failed, &asked),
+                    BatchAnswer::Failed(call) => match failed.class {
+                        Class::Unknown => self.fail(&call, &asked),
+                        // The connection was lost in the hook, for instance.
+                        Class::Conflict | Class::Busy { .. } => {
+                            drop(conn.take());
+                            number += 1;
+                            continue;
+                        }
+                        Class::Permanent => {}
+                    },
                     BatchAnswer::Accepted => {}
                 }
                 return None;
@@ -221,12 +230,8 @@ impl<'a> Batch<'a> {
         indexes
     }
 
-    /// Answers the checkouts of a call of the hook that failed with an unknown outcome. After another error they
-    /// run one by one.
+    /// Answers the checkouts of a call of the hook that failed with an unknown outcome.
     fn fail(&mut self, failed: &FailedCall, asked: &[usize]) {
-        if failed.class() != Class::Unknown {
-            return;
-        }
         for index in asked {
             if let Request::Checkout(request, _) = self.requests[*index] {
                 let error = failed.error_of(request.id);

@@ -18,7 +18,7 @@
 -- $39 extensions from now in microseconds, or 0, $40 held units after, $41 states after; changed orders
 -- $42 ids, $43 versions before, $44 states after, $45 reasons or nulls; returned lines $46 orders, $47 SKUs,
 -- $48 units, $49 units that were returned before; return requests $50 ids, $51 orders, $52 arrays of SKUs and
--- $53 of quantities as texts, $54 reasons.
+-- $53 of quantities as texts, $54 reasons; $55 the expiries of the changed holds, in microseconds since 1970.
 --
 -- Slots of the variants that also write the outbox: `outbox`, `outbox stored`.
 --
@@ -72,16 +72,18 @@ locked AS MATERIALIZED (
 /* mixed { */
 holds_before AS MATERIALIZED (
     SELECT h.reservation_id, h.sku, h.held, e.held AS expected_held, h.state, e.state AS expected_state,
-        e.extension = 0 OR h.expires_at > pg_catalog.statement_timestamp() AS lasts, e.new_held, e.new_state,
+        e.extension = 0 OR h.expires_at > pg_catalog.statement_timestamp()
+            AND pg_catalog.extract('epoch', h.expires_at) * 1000000::numeric = e.expires_at::numeric AS lasts,
+        e.new_held, e.new_state,
         CASE WHEN e.extension = 0 THEN h.expires_at
             ELSE greatest(h.expires_at,
                 pg_catalog.statement_timestamp() + e.extension::float8 * interval '1 microsecond')
             END AS expires_at
     FROM (SELECT e.* FROM (SELECT $35::uuid[] AS reservations, $36::text[] AS skus, $37::bigint[] AS held,
                 $38::smallint[] AS states, $39::bigint[] AS extensions, $40::bigint[] AS new_held,
-                $41::smallint[] AS new_states OFFSET 0) a,
-            LATERAL unnest(a.reservations, a.skus, a.held, a.states, a.extensions, a.new_held, a.new_states)
-                AS e (reservation_id, sku, held, state, extension, new_held, new_state)
+                $41::smallint[] AS new_states, $55::bigint[] AS expiries OFFSET 0) a,
+            LATERAL unnest(a.reservations, a.skus, a.held, a.states, a.extensions, a.new_held, a.new_states,
+                a.expiries) AS e (reservation_id, sku, held, state, extension, new_held, new_state, expires_at)
             WHERE (SELECT pg_catalog.count(*) FROM locked) >= 0
             ORDER BY e.sku COLLATE "C", e.reservation_id) e,
         LATERAL (

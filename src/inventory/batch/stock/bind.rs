@@ -51,10 +51,10 @@ pub(super) fn mixed<'q>(sql: Sql<'q>, changes: &Changes<'q>, orders: &[NewOrder<
         .bind(column(movements, |it| reservation(it.reservation)))
         .bind(column(movements, |it| it.kind.code()))
         .bind(column(movements, |it| it.reason));
-    returns(
-        changed_orders(holds(reservations(sql, changes), changes), changes),
-        changes,
-    )
+    let sql = holds(reservations(sql, changes), changes);
+    let sql = returns(changed_orders(sql, changes), changes);
+    let expiries = changes.changed_holds.values();
+    sql.bind(column(expiries, |it| it.expires_at.timestamp_micros()))
 }
 
 /// Binds the new reservations and their holds.

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     Version,
     inventory::model::{
@@ -117,6 +119,8 @@ pub(super) struct HoldChange {
     pub(super) after: (i64, HoldState),
     /// From the time of the statement; zero for none.
     pub(super) extension: Duration,
+    /// The expiry before, which an extension must know: its answer names the later one.
+    pub(super) expires_at: DateTime<Utc>,
 }
 
 /// Units of a line of an order that come back.

@@ -47,8 +47,8 @@ impl FailedCall {
     }
 }
 
-/// `Unknown`: the outcome of every checkout of the batch is unknown, and none is sent again. Any other class:
-/// the checkouts run one by one, so that the hook's error reaches only the one that causes it.
+/// The class of the hook's error by itself. An error of the batch's own connection has that of the transaction that it
+/// ended.
 impl Classify for FailedCall {
     fn class(&self) -> Class {
         let source: BoxError = Box::new(OfBatch(Arc::clone(&self.0)));

@@ -109,6 +109,7 @@ impl<'a> Planner<'a> {
                 before,
                 after,
                 extension: std::time::Duration::ZERO,
+                expires_at: hold.expires_at,
             });
         change.after = after;
         Some(change)

@@ -209,6 +209,7 @@ fn a_checkout_takes_the_units_of_its_reservation_first() {
         before: (3, HoldState::Held),
         after: (0, HoldState::Consumed),
         extension: Duration::ZERO,
+        expires_at: known.reservations[&held].reservation.holds[0].expires_at,
     };
     assert_eq!(plan.changes.changed_holds[&(&sku("pot"), held)], consumed);
     let used = Remaining {
