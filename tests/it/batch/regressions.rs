@@ -159,3 +159,22 @@ async fn payments_of_changed_orders_are_made_by_one_attempt() {
     let paid: i64 = sqlx::query_scalar(paid).fetch_one(&db.pool).await.unwrap();
     assert_eq!(paid, 40);
 }
+
+/// The queue remembers what is left of a reservation. Another process has bought the other product from it.
+#[tokio::test]
+async fn what_is_left_of_a_reservation_is_verified() {
+    let db = Db::new().await;
+    let direct = PgInventory::new(db.pool.clone());
+    let shop = BatchedInventory::new(direct.clone(), BatchOptions::new().always());
+    add(&shop, "mug", 10).await;
+    add(&shop, "pot", 10).await;
+    let both = [(sku("mug"), units(1)), (sku("pot"), units(1))];
+    let id = shop.reserve(Reserve::new(both).unwrap()).await.unwrap().id;
+    let from = |name| cart(&[(name, 1)]).with_reservation(id);
+    direct.checkout(from("mug")).await.unwrap();
+    shop.checkout(from("pot")).await.unwrap();
+    let left = "SELECT remaining FROM optilock.reservations";
+    let left: i64 = sqlx::query_scalar(left).fetch_one(&db.pool).await.unwrap();
+    assert_eq!(left, 0);
+    assert_balanced(&db.pool).await;
+}
