@@ -178,3 +178,22 @@ async fn what_is_left_of_a_reservation_is_verified() {
     assert_eq!(left, 0);
     assert_balanced(&db.pool).await;
 }
+
+/// The queue remembers a hold that has expired since.
+#[tokio::test]
+async fn a_hold_that_has_expired_meanwhile_is_not_extended() {
+    let db = Db::new().await;
+    let direct = PgInventory::new(db.pool.clone());
+    let shop = BatchedInventory::new(direct.clone(), BatchOptions::new().always());
+    add(&shop, "pot", 10).await;
+    let reserve = Reserve::new([(sku("pot"), units(1))]).unwrap();
+    let reserve = reserve.for_duration(Duration::from_millis(200));
+    let id = shop.reserve(reserve).await.unwrap().id;
+    while direct.reservation(id).await.unwrap().is_live() {
+        tokio::task::yield_now().await;
+    }
+    let refused = shop.extend(id, Duration::from_secs(60)).await.unwrap_err();
+    assert_eq!(refused.code(), "reservation-closed", "{refused:?}");
+    assert!(!direct.reservation(id).await.unwrap().is_live());
+    assert_balanced(&db.pool).await;
+}
