@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use optilock::{
     inventory::{
-        BatchedInventory, Checkout, ErrorKind, HoldState, Inventory, OrderStatus, Reservation,
-        ReservationId, Reserve, ReturnRequest,
+        BatchedInventory, Checkout, ErrorKind, HoldState, Inventory, OrderStatus, PgInventory,
+        Reservation, ReservationId, Reserve, ReturnRequest,
     },
     sqlx,
 };
 use tokio::task::JoinSet;
 
-use super::{ISOLATION_LEVELS, always_batched, batched, one_pot, spawn_checkouts};
+use super::{ISOLATION_LEVELS, OPTIONS, always_batched, batched, one_pot, spawn_checkouts};
 use crate::support::{
-    db::{Db, assert_balanced},
+    db::{Db, Default, assert_balanced},
     goods::{add, cart, sku, stock_of, units},
 };
 
@@ -276,4 +276,36 @@ async fn a_return_stores_any_sku() {
     let again = shop.inventory().return_items(back).await.unwrap();
     assert!(again.replayed && again.lines[0].returned == 1);
     assert_balanced(&db.pool).await;
+}
+
+/// The queue knows that nothing is left, so the batch writes nothing: its refusals share statements all the same.
+#[tokio::test]
+async fn refusals_of_a_product_known_to_be_sold_out_share_statements() {
+    // All statistics of one connection can be flushed.
+    let db = Db::with(Default::ReadCommitted, 1).await;
+    let shop = BatchedInventory::new(PgInventory::new(db.pool.clone()), OPTIONS.always());
+    add(&shop, "pot", 3).await;
+    for _ in 0..3 {
+        shop.checkout(one_pot()).await.unwrap();
+    }
+    let transactions = async || {
+        let flush = "SELECT pg_stat_force_next_flush()";
+        sqlx::query(flush).execute(&db.pool).await.unwrap();
+        let count = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+        sqlx::query_scalar::<_, i64>(count)
+            .fetch_one(&db.pool)
+            .await
+            .unwrap()
+    };
+    // The statistics of a statement are flushed by the next one.
+    transactions().await;
+    let before = transactions().await;
+    for answer in spawn_checkouts(&shop, (0..200).map(|_| one_pot())) {
+        assert!(answer.await.unwrap().unwrap_err().is_insufficient_stock());
+    }
+    // Two reads, those of the pool, and those of this test.
+    // The statistics of a statement are flushed by the next one.
+    transactions().await;
+    let count = transactions().await - before;
+    assert!(count < 50, "{count} transactions");
 }

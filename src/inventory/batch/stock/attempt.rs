@@ -87,6 +87,10 @@ async fn from_memory(
         HashSet::new()
     };
     let plan = plan_of(requests, &known, &taken);
+    if plan.accepted.len() < requests.len() {
+        // The others may be refused together, which takes the connection also if nothing is written.
+        conn.get().await?;
+    }
     // As if it were written: the next batch is planned before this one has its answer.
     shared.memory.learn(plan.after.clone());
     let rejected = indexes_without(&plan, requests.len());
