@@ -32,7 +32,7 @@ impl<E> Fault<E> {
         Self(Kind::Refused(Arc::new(error)))
     }
 
-    /// The call takes effect, and its answer is lost: it returns this error. A call that fails by itself returns its
+    /// The call takes effect, and its answer is lost: it returns this error. A call that is refused returns its
     /// own error.
     pub fn answer_lost(error: impl Fn() -> E + Send + Sync + 'static) -> Self {
         Self(Kind::Done(Arc::new(error)))

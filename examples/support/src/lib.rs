@@ -173,7 +173,7 @@ impl Server {
     /// server that has run for a while. Otherwise the server creates each when it is needed, and every commit waits
     /// until it is written. Has no effect on a server at a URL.
     ///
-    /// Blocks until the segments are written. At most 64: then a checkpoint begins by itself.
+    /// Blocks until the segments are written. At most 64: more of them start a checkpoint.
     ///
     /// # Errors
     /// [`Error::Cluster`].

@@ -113,7 +113,7 @@ impl Successor {
     }
 
     /// Hands the connection over to the batch that waits for it. Returns it if there is none.
-    pub(crate) fn hand_over(&self, conn: Lease) -> Option<Lease> {
+    fn hand_over(&self, conn: Lease) -> Option<Lease> {
         match self.waiting().take() {
             Some(waiting) => waiting.send(conn).err(),
             None => Some(conn),

@@ -31,8 +31,8 @@ pub(crate) trait Job: Send + Sync + 'static {
 
     /// Writes the requests in the order of arrival, and returns one verdict per request, in the same order.
     ///
-    /// The future is dropped when the time limit
-    /// of a batch is over, and the connection is closed then; [`lost`](Self::lost) follows for each request.
+    /// The future is dropped when the time limit of a batch is over, and the connection is closed then;
+    /// [`lost`](Self::lost) follows for each request.
     fn write<'a>(
         &'a self,
         conn: &'a mut Connection,

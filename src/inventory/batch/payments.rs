@@ -190,7 +190,6 @@ impl Job for Payments {
     ) -> BoxFuture<'a, Written<Order>> {
         Box::pin(async move {
             let (mut verdicts, mut lost) = self.write_part(conn, batch).await;
-            let blocked = lost.as_ref().is_some_and(Error::is_lock_timeout);
             if lost.is_none() {
                 let again = |index: &usize| matches!(verdicts[*index], Verdict::Again);
                 let again: Vec<usize> = (0..batch.len()).filter(again).collect();
@@ -198,17 +197,21 @@ impl Job for Payments {
                     .iter()
                     .map(|index| Arc::clone(&batch[*index]))
                     .collect();
-                // Their orders are read now. What is still open bypasses the queue: no lock delays it.
+                // Their orders were changed meanwhile, and are read now.
                 if !part.is_empty() {
                     let (second, error) = self.write_part(conn, &part).await;
                     lost = error;
                     for (index, verdict) in again.into_iter().zip(second) {
-                        verdicts[index] = match verdict {
-                            Verdict::Again => Verdict::Bypass { in_doubt: false },
-                            verdict => verdict,
-                        };
+                        verdicts[index] = verdict;
                     }
                 }
+            }
+            let blocked = lost.as_ref().is_some_and(Error::is_lock_timeout);
+            if !blocked {
+                // To wait for another batch would count as an attempt that a lock has ended.
+                let again = verdicts.iter_mut();
+                let again = again.filter(|verdict| matches!(verdict, Verdict::Again));
+                again.for_each(|verdict| *verdict = Verdict::Bypass { in_doubt: false });
             }
             if let Some(lost) = lost
                 && let Some(mut lease) = conn.take()

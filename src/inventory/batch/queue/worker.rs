@@ -62,7 +62,7 @@ struct Started<J: Job> {
 struct Ended<J: Job> {
     written: Option<Written<J::Answer>>,
     began: Instant,
-    conn: Option<Lease>,
+    conn: Connection,
 }
 
 /// What a worker wakes for.
@@ -121,14 +121,14 @@ async fn run<J: Job>(queue: &Arc<Queue<J>>, generation: Generation, signal: Arc<
                 let Some(at) = running.iter().position(|running| running.task == task) else {
                     continue;
                 };
-                let Running {
-                    batch, successor, ..
-                } = running.swap_remove(at);
+                let batch = running.swap_remove(at).batch;
                 match ended {
                     Ok((_, ended)) => {
-                        let conn = queue.ended(batch, ended);
-                        let conn = conn.filter(|_| !queue.executor.is_pool_wanted());
-                        spare.extend(conn.and_then(|conn| successor.hand_over(conn)));
+                        if let Some(mut conn) = queue.ended(batch, ended) {
+                            // To a batch that has begun to wait since.
+                            conn.hand_over(&queue.executor);
+                            spare.extend(conn.take());
+                        }
                     }
                     Err(_panicked) => queue.on(Event::Lost(batch)),
                 }
@@ -205,7 +205,7 @@ impl<J: Job> Write<J> {
         Ended {
             written,
             began,
-            conn: conn.take(),
+            conn,
         }
     }
 }
@@ -253,7 +253,7 @@ impl<J: Job> Queue<J> {
     }
 
     /// Answers the requests of a batch. Returns its connection, for the next one.
-    fn ended(self: &Arc<Self>, batch: BatchId, ended: Ended<J>) -> Option<Lease> {
+    fn ended(self: &Arc<Self>, batch: BatchId, ended: Ended<J>) -> Option<Connection> {
         let Some(Written { verdicts, blocked }) = ended.written else {
             self.on(Event::Lost(batch));
             return None;
@@ -278,7 +278,7 @@ impl<J: Job> Queue<J> {
         });
         let effects = self.effects(&mut shared, actions, verdicts);
         // A shutdown returns when the last answer is there.
-        let conn = ended.conn.filter(|_| !shared.machine.is_closed());
+        let conn = (!shared.machine.is_closed()).then_some(ended.conn);
         drop(shared);
         for event in effects.carry_out(self) {
             self.on(event);
