@@ -91,7 +91,8 @@ pub trait OnAccepted: Send + Sync {
     ///   the batch.
     /// - With an error, the batch is rolled back, and its checkouts run one by one, each with `on_accepted`: only
     ///   the failing one is refused. A hook that returns `Ok` although one of its statements failed is treated
-    ///   in the same way.
+    ///   in the same way. After a conflict or an error of a busy system, such as a connection that was lost in
+    ///   the hook, the batch is first attempted again, at most twice.
     /// - With an error of class [`Unknown`](crate::Class::Unknown), as a call or as a refusal, the batch is
     ///   rolled back, and every checkout of it is answered with that error: an effect outside of the transaction
     ///   may have happened for each of them.

@@ -49,6 +49,7 @@ impl FailedCall {
 
 /// The class of the hook's error by itself. An error of the batch's own connection has that of the transaction that it
 /// ended.
+#[cfg(test)]
 impl Classify for FailedCall {
     fn class(&self) -> Class {
         let source: BoxError = Box::new(OfBatch(Arc::clone(&self.0)));

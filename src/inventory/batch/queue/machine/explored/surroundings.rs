@@ -49,7 +49,7 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn caller(&mut self, ticket: Ticket) -> &mut Caller {
-        &mut self.callers[usize::try_from(ticket.0).unwrap() - 1]
+        &mut self.callers[usize::try_from(ticket.0).expect("few tickets") - 1]
     }
 
     /// Carries out what the machine wants, as the queue does. `may_spawn`: the event came from a caller.
@@ -135,7 +135,8 @@ impl State {
         let batches = self.worker.iter().flat_map(|worker| &worker.batches);
         batches.map(|batch| {
             let tickets = batch.tickets.iter();
-            let keys = tickets.flat_map(|it| &self.keys[usize::try_from(it.0).unwrap() - 1]);
+            let keys =
+                tickets.flat_map(|it| &self.keys[usize::try_from(it.0).expect("few tickets") - 1]);
             (batch, keys.copied().collect())
         })
     }
