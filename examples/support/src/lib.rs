@@ -3,6 +3,7 @@
 
 #[cfg(unix)]
 pub mod account;
+pub mod balances;
 #[cfg(unix)]
 pub mod binaries;
 pub mod by_hand;
