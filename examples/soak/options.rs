@@ -32,7 +32,7 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) seed: Option<u64>,
 
-    /// Client processes: 1 to 16. By turns they sell by the strategies, batched, and batched behind a cache
+    /// Client processes: 1 to 16. By turns they sell by each strategy, batched, and batched with connection reuse
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..=16))]
     pub(crate) clients: u32,
 
