@@ -77,11 +77,12 @@ pub(crate) fn names() -> PossibleValuesParser {
 }
 
 /// How often a fault was due, and what it met.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Acted {
     pub(crate) times: u64,
     pub(crate) failed: u64,
     pub(crate) met: u64,
+    pub(crate) last_failure: Option<String>,
 }
 
 pub(crate) type Log = Arc<Mutex<BTreeMap<&'static str, Acted>>>;
@@ -129,7 +130,10 @@ pub(crate) async fn run(
                 match result {
                     Ok(met) => acted.met += met,
                     // The server was down, or the rows were locked.
-                    Err(_) => acted.failed += 1,
+                    Err(error) => {
+                        acted.failed += 1;
+                        acted.last_failure = Some(error.to_string());
+                    }
                 }
             }
         });

@@ -81,8 +81,14 @@ pub(crate) fn answers(tally: &Tally) -> String {
 pub(crate) fn faults(chosen: &[&'static Fault], acted: &BTreeMap<&'static str, Acted>) -> String {
     let titles = ["fault", "times", "failed", "met", "of"];
     let mut table = Table::new(titles.map(Cell::new));
+    let mut failures = String::new();
     for fault in chosen {
-        let acted = acted.get(fault.name).copied().unwrap_or_default();
+        let acted = acted.get(fault.name).cloned().unwrap_or_default();
+        failures.extend(
+            acted
+                .last_failure
+                .map(|reason| format!("\n{}: {reason}", fault.name)),
+        );
         table.add_row([
             Cell::new(fault.name),
             Cell::number(acted.times),
@@ -91,5 +97,8 @@ pub(crate) fn faults(chosen: &[&'static Fault], acted: &BTreeMap<&'static str, A
             Cell::new(fault.unit),
         ]);
     }
-    table.to_string()
+    if !failures.is_empty() {
+        failures.insert_str(0, "\nthe last failure of each:");
+    }
+    format!("{table}{failures}")
 }

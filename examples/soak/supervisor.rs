@@ -107,8 +107,8 @@ pub(crate) async fn run(server: Server, options: &Run) -> Result<usize, BoxError
     let mut found = check::violations(&pool, &record).await?;
     found.extend(record.violations.iter().cloned());
     for fault in chosen {
-        let acted = acted.get(fault.name).copied().unwrap_or_default();
-        if acted.met == 0 && acted.times >= MUST_MEET {
+        let acted = acted.get(fault.name);
+        if acted.is_some_and(|acted| acted.met == 0 && acted.times >= MUST_MEET) {
             found.push(format!(
                 "the fault {} met nothing: it proves nothing",
                 fault.name
@@ -118,12 +118,18 @@ pub(crate) async fn run(server: Server, options: &Run) -> Result<usize, BoxError
     for violation in &found {
         eprintln!("VIOLATION  {violation}");
     }
+    let list = |name, faults: &[String]| match faults {
+        [] => String::new(),
+        some => format!(" --{name} {}", some.join(",")),
+    };
     println!(
-        "{} violations; run it again with --seed {seed} --minutes {} --clients {} --buyers {}",
+        "{} violations; run it again with --seed {seed} --minutes {} --clients {} --buyers {}{}{}",
         found.len(),
         options.minutes.as_secs_f64() / 60.0,
         options.clients,
         options.buyers,
+        list("only", &options.only),
+        list("without", &options.without),
     );
     pool.close().await;
     database.remove().await?;
