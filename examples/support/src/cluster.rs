@@ -135,9 +135,7 @@ impl Cluster {
         loop {
             match self.launch() {
                 // A new postmaster does not start while backends of a killed one are still running.
-                Err(failure) if failure.contains("still in use") && Instant::now() < deadline => {
-                    pause()
-                }
+                Err(_) if Instant::now() < deadline => pause(),
                 outcome => return outcome,
             }
         }
