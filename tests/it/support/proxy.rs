@@ -3,9 +3,12 @@
 mod relay;
 mod wire;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use optilock::{
@@ -81,6 +84,22 @@ impl Proxy {
             .connect_with(self.options.clone())
             .await
             .expect("a connection through the proxy")
+    }
+
+    /// Returns the options of a connection through the proxy.
+    pub fn connect_options(&self) -> PgConnectOptions {
+        self.options.clone()
+    }
+
+    /// Delays one answer in eight by up to `longest`.
+    pub fn delay_answers(&self, longest: Duration) {
+        let micros = longest.as_micros().try_into().expect("a short delay");
+        self.wire.delay.store(micros, SeqCst);
+    }
+
+    /// Returns how many answers were delayed.
+    pub fn delayed(&self) -> u64 {
+        self.wire.delayed.load(SeqCst)
     }
 
     /// Sets a trap for the next message that contains the needle.

@@ -1,9 +1,14 @@
 //! State that a proxy shares with its connections.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU64, Ordering::SeqCst},
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
 };
+
+use tokio::time::sleep;
 
 use super::Cut;
 
@@ -27,6 +32,9 @@ pub struct Wire {
     /// Connections made so far, and how many of them are silenced.
     pub opened: AtomicU64,
     pub silent: AtomicU64,
+    /// The longest delay of an answer in microseconds, and how many answers were delayed.
+    pub delay: AtomicU64,
+    pub delayed: AtomicU64,
 }
 
 impl Wire {
@@ -34,6 +42,15 @@ impl Wire {
     pub async fn wait_if_silent(&self, connection: u64) {
         if connection <= self.silent.load(SeqCst) {
             std::future::pending().await
+        }
+    }
+
+    /// Delays one answer in eight, if answers are delayed.
+    pub async fn delay_answer(&self) {
+        let longest = self.delay.load(SeqCst);
+        if longest > 0 && rand::random_ratio(1, 8) {
+            self.delayed.fetch_add(1, SeqCst);
+            sleep(Duration::from_micros(rand::random_range(0..=longest))).await;
         }
     }
 
