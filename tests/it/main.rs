@@ -7,5 +7,6 @@ mod attacks;
 mod batch;
 mod core;
 mod examples;
+mod fuzz;
 mod inventory;
 mod postgres;
