@@ -39,13 +39,16 @@ impl Reservation {
         if self.customer.is_some() && self.customer.as_deref() != customer {
             return Err(Error::not_found(Self::ENTITY, self.id));
         }
-        let over = |state| matches!(state, HoldState::Consumed | HoldState::Released);
-        match self.holds.iter().find(|hold| over(hold.state)) {
-            Some(hold) if self.holds.iter().all(|hold| over(hold.state)) => {
-                Err(Error::reservation_closed(self.id, hold.state))
-            }
+        match self.holds.first() {
+            Some(hold) if self.has_ended() => Err(Error::reservation_closed(self.id, hold.state)),
             _ => Ok(()),
         }
+    }
+
+    /// Returns whether it was released or used up.
+    pub(crate) fn has_ended(&self) -> bool {
+        let ended = |hold: &Hold| matches!(hold.state, HoldState::Consumed | HoldState::Released);
+        self.holds.iter().all(ended)
     }
 
     /// Returns the error of a reservation that holds nothing any more.

@@ -2,6 +2,8 @@
 
 mod counts;
 pub(crate) mod expiry;
+#[cfg(test)]
+mod explored;
 pub(crate) mod reserve;
 pub(crate) mod row;
 
@@ -21,6 +23,9 @@ use crate::{
     inventory::model::{Checkout, Error, Reservation, ReservationId, Sku, reserve::check_duration},
     postgres::Work,
 };
+
+/// How often one attempt sends a step that had no effect on a reservation in whose state the step begins.
+const ROUNDS: u32 = 2;
 
 /// Makes a step of a reservation. A repeated step has the same answer, so an unknown outcome is retried. In a
 /// state in which no such step begins, an attempt that is still running is refused as well, and a reservation
@@ -62,35 +67,67 @@ pub(crate) async fn extend(
     by: Duration,
 ) -> Result<Reservation, Error> {
     check_duration(by)?;
-    let extended = sqlx::query(sql::reservations::EXTEND)
-        .bind(id.uuid())
-        .bind(micros(by))
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(|error| Error::of_several(error, Reservation::ENTITY, id))?;
-    let extended = extended.try_get::<i64, _>("holds")? > 0;
-    let committed = extended && !conn.is_in_transaction();
-    let found = find(conn, id).await;
-    let reservation = found.map_err(|error| error.after(committed))?;
-    if extended {
-        Ok(reservation)
-    } else if reservation.is_live() {
-        Err(Error::suppressed_in("holds", Reservation::ENTITY, id))
-    } else {
-        Err(reservation.closed())
+    for round in 1..=ROUNDS {
+        let extended = sqlx::query(sql::reservations::EXTEND)
+            .bind(id.uuid())
+            .bind(micros(by))
+            .fetch_one(&mut *conn)
+            .await
+            .map_err(|error| Error::of_several(error, Reservation::ENTITY, id))?;
+        let extended = extended.try_get::<i64, _>("holds")? > 0;
+        let committed = extended && !conn.is_in_transaction();
+        let found = find(conn, id).await;
+        let reservation = found.map_err(|error| error.after(committed))?;
+        if let Some(answer) = judge_extended(reservation, extended, round)? {
+            return Ok(answer);
+        }
+    }
+    Err(suppressed_holds(id))
+}
+
+/// Judges an extension by the reservation as it was read afterwards. Returns `None` if another round decides: the
+/// reservation may have been created between the statement and the read.
+fn judge_extended(
+    reservation: Reservation,
+    extended: bool,
+    round: u32,
+) -> Result<Option<Reservation>, Error> {
+    match (extended, reservation.is_live()) {
+        (true, _) => Ok(Some(reservation)),
+        (false, true) if round < ROUNDS => Ok(None),
+        (false, true) => Err(suppressed_holds(reservation.id)),
+        (false, false) => Err(reservation.closed()),
     }
 }
 
+fn suppressed_holds(id: ReservationId) -> Error {
+    Error::suppressed_in("holds", Reservation::ENTITY, id)
+}
+
 pub(crate) async fn release(conn: &mut PgConnection, id: ReservationId) -> Result<(), Error> {
-    let released = sqlx::query(sql::reservations::RELEASE)
-        .bind(id.uuid())
-        .fetch_one(&mut *conn)
-        .await
-        .map_err(|error| Error::of_several(error, Reservation::ENTITY, id))?;
-    if released.try_get::<i64, _>("holds")? > 0 {
-        return Ok(());
+    for round in 1..=ROUNDS {
+        let released = sqlx::query(sql::reservations::RELEASE)
+            .bind(id.uuid())
+            .fetch_one(&mut *conn)
+            .await
+            .map_err(|error| Error::of_several(error, Reservation::ENTITY, id))?;
+        if released.try_get::<i64, _>("holds")? > 0 {
+            return Ok(());
+        }
+        if judge_unreleased(&find(conn, id).await?, round)? {
+            return Ok(());
+        }
     }
-    find(conn, id).await.map(drop)
+    Err(suppressed_holds(id))
+}
+
+/// Judges a release without an effect by the reservation as it was read afterwards. Returns whether it has ended;
+/// otherwise another round decides: it may have been created between the statement and the read.
+fn judge_unreleased(reservation: &Reservation, round: u32) -> Result<bool, Error> {
+    match reservation.has_ended() {
+        false if round == ROUNDS => Err(suppressed_holds(reservation.id)),
+        has_ended => Ok(has_ended),
+    }
 }
 
 /// Refuses a checkout that can't use the reservation that it names.

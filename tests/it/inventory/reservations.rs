@@ -1,4 +1,5 @@
 //! Reservations under load and behind backlogs.
 
+mod created_meanwhile;
 mod expired_holds;
 mod storm;

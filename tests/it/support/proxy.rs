@@ -136,9 +136,11 @@ impl Proxy {
         self.wire.silent.store(opened, SeqCst);
     }
 
-    /// Lets this number of statements be parsed or executed, and then none.
+    /// Lets this number of statements be parsed or executed, and then none until it is called again; `u64::MAX`
+    /// without a limit.
     pub fn allow(&self, statements: u64) {
         self.wire.allowed.store(statements, SeqCst);
+        self.wire.more.notify_waiters();
     }
 
     /// Returns how many statements were executed, simple queries sent and statements parsed.

@@ -74,16 +74,29 @@ impl Request for Reserve {
                 .map(Piece::Done)
                 .map_err(|error| error.after(committed));
         }
-        if let Some(stored) = known(conn, self).await? {
-            return self.replay(stored).map(Piece::Done);
-        }
-        if self.judge(&found(&rows)?)? {
-            Ok(Piece::Behind(expiry))
-        } else {
-            let (entity, id) = (Reservation::ENTITY, self.id);
-            Err(Error::suppressed_in("reservations", entity, id))
-        }
+        let known = known(conn, self).await?;
+        Ok(match judge_unwritten(self, known, &found(&rows)?)? {
+            Some(stored) => Piece::Done(stored),
+            None => Piece::Behind(expiry),
+        })
     }
+}
+
+/// Judges a request whose statement wrote nothing, by the reservation of an earlier call, if there is one, and by
+/// what the statement found. Returns that reservation, or `None` if the request needs units of expired holds.
+pub(super) fn judge_unwritten(
+    request: &Reserve,
+    known: Option<Reservation>,
+    found: &[Option<Available>],
+) -> Result<Option<Reservation>, Error> {
+    if let Some(stored) = known {
+        return request.replay(stored).map(Some);
+    }
+    if request.judge(found)? {
+        return Ok(None);
+    }
+    let (entity, id) = (Reservation::ENTITY, request.id);
+    Err(Error::suppressed_in("reservations", entity, id))
 }
 
 async fn hold(conn: &mut PgConnection, request: &Reserve) -> Result<Vec<PgRow>, Error> {

@@ -88,8 +88,12 @@ async fn plan<T: PgVersioned>(conn: &mut PgConnection) -> Result<Vec<String>, sq
 /// Returns whether the plan compares the column by an index, or reads nothing.
 fn is_indexed(plan: &[String], column: &str) -> bool {
     let is_word = |it: char| it.is_alphanumeric() || it == '_' || it == '$';
-    let shown = column.replace('"', "\"\"");
-    plan.iter().map(|line| line.trim()).any(|line| {
+    let name = column.replace('"', "\"\"");
+    // The plan's text is split at line breaks, also at those of the name, which is quoted then.
+    let shown = name.replace('\n', " ");
+    let plan = plan.join("\n");
+    let plan = plan.replace(&format!("\"{name}\""), &format!("\"{shown}\""));
+    plan.lines().map(str::trim).any(|line| {
         line == "One-Time Filter: false"
             || line.strip_prefix("Index Cond: ").is_some_and(|condition| {
                 condition.match_indices(&shown).any(|(at, found)| {
@@ -119,5 +123,15 @@ mod tests {
         ] {
             assert_eq!(is_indexed(&[line.to_owned()], column), indexed, "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_break_of_the_name_does_not_end_the_condition() {
+        let plan = |lines: [&str; 2]| lines.map(str::to_owned);
+        let split = plan(["  Index Cond: (\"a", "b\" = $0)"]);
+        assert!(is_indexed(&split, "a\nb"));
+        assert!(!is_indexed(&split, "a b"));
+        let false_end = plan(["  Filter: (\"a", "One-Time Filter: false\" = $0)"]);
+        assert!(!is_indexed(&false_end, "a\nOne-Time Filter: false"));
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::sleep;
+use tokio::{sync::Notify, time::sleep};
 
 use super::Cut;
 
@@ -29,6 +29,8 @@ pub struct Wire {
     pub parses: AtomicU64,
     /// How many more statements may pass; `u64::MAX` without a limit.
     pub allowed: AtomicU64,
+    /// Notified when more may pass.
+    pub more: Notify,
     /// Connections made so far, and how many of them are silenced.
     pub opened: AtomicU64,
     pub silent: AtomicU64,
@@ -54,7 +56,7 @@ impl Wire {
         }
     }
 
-    /// Counts a message. Never returns if the message exceeds the limit of statements.
+    /// Counts a message. Waits for a higher limit if the message exceeds that of statements.
     pub async fn count(&self, kind: u8) {
         match kind {
             b'E' => _ = self.executes.fetch_add(1, SeqCst),
@@ -63,12 +65,15 @@ impl Wire {
             _ => {}
         }
         if matches!(kind, b'E' | b'Q' | b'P') {
-            let left = self.allowed.load(SeqCst);
-            if left == 0 {
-                std::future::pending::<()>().await;
+            loop {
+                let more = self.more.notified();
+                let left = self.allowed.load(SeqCst);
+                if left > 0 {
+                    let left = if left == u64::MAX { left } else { left - 1 };
+                    return self.allowed.store(left, SeqCst);
+                }
+                more.await;
             }
-            self.allowed
-                .store(if left == u64::MAX { left } else { left - 1 }, SeqCst);
         }
     }
 
