@@ -104,8 +104,8 @@ surroundings! {
     }
     backlogs {
         "7 expired holds": backlog::expired_holds(10_000),
-        "7 unpaid orders": backlog::orders((0, 10_000)),
-        "7 old orders": backlog::orders((2, 10_000)),
+        "7 unpaid orders": backlog::orders((0, 3_000)),
+        "7 old orders": backlog::orders((2, 3_000)),
     }
     lost_connections {
         "8 silence": connections::silence,
