@@ -156,6 +156,7 @@ impl<I: Inventory> Janitor<I> {
                     units,
                     skipped,
                     refused,
+                    ..
                 } = cleanup;
                 info!(target: "optilock::janitor", orders, holds, units, keys, skipped, refused, "cleaned up");
             }

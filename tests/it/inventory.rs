@@ -17,4 +17,4 @@ pub mod outbox;
 mod products;
 mod regressions;
 mod reservations;
-mod statements;
+pub mod statements;

@@ -161,7 +161,7 @@ impl<I: Inventory> CachedStock<I> {
         call: impl Future<Output = Result<Cleanup, Error>> + Send,
     ) -> Result<Cleanup, Error> {
         self.count_change(Changed::Anything, call, |done| match done {
-            Ok(done) if !done.has_effect() => Some(Changed::Nothing),
+            Ok(done) if !done.may_have_effect() => Some(Changed::Nothing),
             // Earlier batches of the call may have given units back, which become visible after the `ttl`: a
             // janitor must not forget all products every minute while the database is away.
             Err(error) if error.is_busy() => Some(Changed::Nothing),

@@ -1,5 +1,5 @@
 /// The result of a clean-up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Cleanup {
@@ -16,7 +16,20 @@ pub struct Cleanup {
     /// trigger or a policy, or whose product was deleted. An event with target `optilock::cleanup` names
     /// each: `WARN` for the first 100 of a call, `DEBUG` for the others.
     pub refused: u64,
+    /// Whether rows were no longer there when their turn came: an attempt whose answer was lost, or another
+    /// process, has changed them.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) gone: bool,
 }
+
+/// Compares the numbers.
+impl PartialEq for Cleanup {
+    fn eq(&self, other: &Self) -> bool {
+        self.numbers() == other.numbers()
+    }
+}
+
+impl Eq for Cleanup {}
 
 impl Cleanup {
     const NOTHING: Self = Self {
@@ -25,7 +38,18 @@ impl Cleanup {
         units: 0,
         skipped: 0,
         refused: 0,
+        gone: false,
     };
+
+    const fn numbers(&self) -> [u64; 5] {
+        [
+            self.orders,
+            self.holds,
+            self.units,
+            self.skipped,
+            self.refused,
+        ]
+    }
 
     /// Creates a result of `orders` cancelled orders that gave `units` back.
     #[must_use]
@@ -56,6 +80,7 @@ impl Cleanup {
             units: self.units + other.units,
             skipped: self.skipped + other.skipped,
             refused: self.refused + other.refused,
+            gone: self.gone || other.gone,
         }
     }
 
@@ -63,6 +88,12 @@ impl Cleanup {
     #[must_use]
     pub const fn has_effect(&self) -> bool {
         self.orders > 0 || self.holds > 0
+    }
+
+    /// Returns whether an order or a hold was changed, or may have been by an attempt whose answer was lost.
+    #[cfg(feature = "cache")]
+    pub(crate) const fn may_have_effect(&self) -> bool {
+        self.has_effect() || self.gone
     }
 }
 

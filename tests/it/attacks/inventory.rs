@@ -1,26 +1,30 @@
-//! Attacks on the operations of an inventory, with every strategy.
+//! Attacks on the operations of an inventory, by each strategy and through each layer.
 
 mod answer;
 pub mod balances;
 mod broken;
-mod fixture;
+pub mod fixture;
 mod harness;
-mod known_failures;
+mod layers;
 mod lock_holder;
-mod matrix;
-mod operations;
+pub mod operations;
+pub mod shop;
 mod surroundings;
 
-use std::{collections::BTreeSet, pin::Pin, time::Duration};
+use std::time::Duration;
 
 use optilock::RetryPolicy;
 
-use super::Cell;
-use answer::Answer;
+use super::{Cell, matrix};
+pub use answer::Answer;
 use fixture::Fixture;
 use harness::{Harness, Prepared};
-use known_failures::{KNOWN_FAILURES, OCCASIONAL_FAILURES};
-use operations::{OPERATIONS, Variant};
+use layers::Layer;
+use operations::Variant;
+use shop::Shop;
+pub use surroundings::GROUPS;
+
+pub const FLOOR: &str = "inventory";
 
 /// Gives up early, so that a cell ends soon.
 const POLICY: RetryPolicy = RetryPolicy::new()
@@ -30,52 +34,3 @@ const POLICY: RetryPolicy = RetryPolicy::new()
 
 /// The longest time that an operation may take in any surrounding: the deadline and a round trip, on two cores.
 const LIMIT: Duration = Duration::from_secs(8);
-
-type Attack =
-    for<'a> fn(&'a Harness, &'a Variant, &'a str) -> Pin<Box<dyn Future<Output = Cell> + 'a>>;
-
-pub struct Surrounding {
-    pub name: &'static str,
-    pub attack: Attack,
-}
-
-/// A method of the trait without a row in the table fails here.
-#[test]
-fn every_method_is_in_the_table() {
-    const TRAIT: &str = include_str!(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../src/inventory/api.rs"
-    ));
-    let declared: Vec<&str> = TRAIT
-        .split("    async fn ")
-        .skip(1)
-        .filter_map(|rest| rest.split('(').next())
-        .collect();
-    assert!(!declared.is_empty(), "the trait declares no methods there");
-    let missing: Vec<&str> = declared
-        .into_iter()
-        .filter(|name| OPERATIONS.iter().all(|operation| operation.method != *name))
-        .collect();
-    assert_eq!(missing, [""; 0]);
-}
-
-/// A known failure that names no cell of the tables, or is listed twice, fails here.
-#[test]
-fn every_known_failure_is_a_cell() {
-    let variants: Vec<String> = Variant::all().map(|variant| variant.name()).collect();
-    let surroundings: Vec<&str> = surroundings::ALL
-        .iter()
-        .flat_map(|group| group.iter().map(|surrounding| surrounding.name))
-        .collect();
-    let mut seen = BTreeSet::new();
-    for known @ (operation, surrounding) in KNOWN_FAILURES.iter().chain(OCCASIONAL_FAILURES) {
-        let is_cell =
-            variants.iter().any(|name| name == operation) && surroundings.contains(surrounding);
-        assert!(is_cell && seen.insert(known), "{known:?}");
-    }
-    println!(
-        "{} operations in {} surroundings",
-        variants.len(),
-        surroundings.len()
-    );
-}

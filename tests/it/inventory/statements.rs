@@ -1,5 +1,5 @@
 //! The SQL of the inventory: the names it uses, the plans it gets, the rows it writes.
 
-mod hostile;
+pub mod hostile;
 mod plans;
 mod suppressed_writes;

@@ -134,6 +134,8 @@ impl<'i, T: Task> Round<'i, T> {
                 let started = Instant::now();
                 let due = self.due_of(&keys, limit).await?;
                 let rows = due.len() as u64;
+                // No longer due: they were not locked but changed.
+                self.done.cleanup.gone |= due.is_empty();
                 let left: BTreeSet<_> = self.clean(due).await?.into_iter().collect();
                 let done = rows < limit;
                 keys.retain(|key| {
@@ -257,6 +259,8 @@ impl<'i, T: Task> Round<'i, T> {
                 // Rows that an earlier attempt with an unknown outcome has cleaned up are not found again; the
                 // counts miss them.
                 Ok(cleaned) => {
+                    let nothing = cleaned.done == Cleaned::default() && cleaned.left.is_empty();
+                    self.done.cleanup.gone |= nothing;
                     self.done = self.done.plus(cleaned.done);
                     left.extend(cleaned.left);
                 }

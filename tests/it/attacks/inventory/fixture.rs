@@ -4,12 +4,15 @@
 mod describe;
 mod rows;
 
+use std::sync::{Arc, Mutex};
+
 use optilock::{
     inventory::{OrderId, ReservationId, Sku},
     sqlx::PgPool,
 };
 use uuid::Uuid;
 
+use super::shop::Cache;
 use crate::support::{goods::sku, triggers::run};
 use rows::Rows;
 
@@ -44,34 +47,45 @@ pub enum Status {
     Cancelled = 3,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Fixture {
     pub setup: Setup,
-    number: u32,
+    pub number: u32,
     pub order: OrderId,
     pub reservation: ReservationId,
     /// The id of an adjustment or a return.
     pub token: Uuid,
     /// Whether the operation uses the largest pages and durations.
     pub extreme: bool,
+    /// Whether the rows are stored by the inventory, so that none is old.
+    pub is_new: bool,
     /// The key of a checkout or a reservation that the operation makes.
     pub key: String,
     pub customer: String,
+    /// The caches through which the operation ran.
+    pub caches: Arc<Mutex<Vec<Arc<Cache>>>>,
 }
 
 impl Fixture {
     pub fn new(setup: Setup) -> Self {
         let number = rand::random();
         Self {
+            caches: Arc::default(),
             setup,
             number,
             order: OrderId::new(),
             reservation: ReservationId::new(),
             token: Uuid::now_v7(),
             extreme: false,
+            is_new: false,
             key: format!("key {number}"),
             customer: format!("ana {number}"),
         }
+    }
+
+    /// What the caches display is not compared: another caller made the change.
+    pub fn forget_caches(&self) {
+        self.caches.lock().unwrap().clear();
     }
 
     pub fn pot(&self) -> Sku {

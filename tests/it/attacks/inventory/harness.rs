@@ -10,14 +10,17 @@ use std::{
 
 use optilock::{
     RetryPolicy,
-    inventory::PgInventory,
+    inventory::{Inventory, OnAccepted, PgInventory, Product},
     sqlx::{self, PgPool},
 };
 use tokio::time::timeout;
 
-use super::{Answer, Fixture, LIMIT, POLICY, Variant, balances};
+use super::{
+    Answer, FLOOR, Fixture, LIMIT, POLICY, Shop, Variant, balances, matrix, operations::Special,
+};
 use crate::support::{
     db::{Db, assert_idle, pool_options},
+    idle_hook::IdleHook,
     proxy::Proxy,
     triggers::run,
 };
@@ -31,6 +34,8 @@ pub struct Harness {
     pub limit: Duration,
     /// Whether the rows stay for the next cell. A cell sets it; the balances are then checked after a later cell.
     pub keep_rows: Arc<AtomicBool>,
+    /// Whether the pool belongs to another runtime, which is not driven when the answer is judged.
+    pub is_foreign: bool,
 }
 
 /// The stored rows of one run, and their description from before the run.
@@ -40,10 +45,6 @@ pub struct Prepared {
 }
 
 impl Harness {
-    pub async fn new() -> Self {
-        Self::on(Db::new().await).await
-    }
-
     pub async fn on(db: Db) -> Self {
         let db = Arc::new(db);
         let pool = pool_options(4)
@@ -57,6 +58,7 @@ impl Harness {
             policy: POLICY,
             limit: LIMIT,
             keep_rows: Arc::default(),
+            is_foreign: false,
         }
     }
 
@@ -65,6 +67,14 @@ impl Harness {
         Self {
             pool,
             ..self.clone()
+        }
+    }
+
+    /// Returns the same with a pool of another runtime.
+    pub fn through_foreign(&self, pool: PgPool) -> Self {
+        Self {
+            is_foreign: true,
+            ..self.through(pool)
         }
     }
 
@@ -87,15 +97,33 @@ impl Harness {
         (proxy, self.through(pool))
     }
 
-    pub fn shop(&self, variant: &Variant) -> PgInventory {
-        PgInventory::new(self.pool.clone())
+    /// Returns the inventory of the variant, with what its row asks for.
+    pub fn shop(&self, variant: &Variant) -> Shop {
+        let mut pg = PgInventory::new(self.pool.clone())
             .with_policy(self.policy.clone())
-            .with_strategy(variant.strategy)
+            .with_strategy(variant.strategy);
+        if variant.operation.is(Special::WithOutbox) {
+            pg = pg.with_outbox();
+        }
+        if variant.operation.is(Special::WithHook) {
+            pg = pg.with_hook(Arc::new(IdleHook));
+        }
+        Shop::new(pg, self.pool.clone(), variant.layer)
+    }
+
+    /// Returns an inventory of the variant with a hook of the host.
+    pub fn shop_with_hook(&self, variant: &Variant, hook: impl OnAccepted + 'static) -> Shop {
+        let pg = self.shop(variant).pg.with_hook(Arc::new(hook));
+        Shop::new(pg, self.pool.clone(), variant.layer)
     }
 
     /// Stores the rows that the operation needs.
     pub async fn prepare(&self, variant: &Variant) -> Prepared {
-        let fixture = Fixture::new(variant.operation.setup);
+        self.store(Fixture::new(variant.operation.setup)).await
+    }
+
+    /// Stores the rows of this fixture.
+    pub async fn store(&self, fixture: Fixture) -> Prepared {
         fixture.store(&self.db.pool).await;
         let before = fixture.stored(&self.db.pool).await;
         Prepared { fixture, before }
@@ -104,8 +132,11 @@ impl Harness {
     /// Runs the operation once, within its limit.
     pub async fn attempt(&self, variant: &Variant, fixture: &Fixture, cell: &str) -> Answer {
         let shop = self.shop(variant);
-        let work = (variant.operation.run)(&shop, &self.pool, fixture);
-        let answer = timeout(self.limit, work).await;
+        shop.view([fixture.pot(), fixture.mug()]).await;
+        if let Some(cache) = shop.cache.as_ref().filter(|_| !self.is_foreign) {
+            fixture.caches.lock().unwrap().push(Arc::clone(cache));
+        }
+        let answer = timeout(self.limit, (variant.operation.run)(&shop, fixture)).await;
         Answer::of(answer.unwrap_or_else(|_| panic!("{cell}: it does not end")))
     }
 
@@ -134,6 +165,9 @@ impl Harness {
         let after = variant.operation.after.unwrap_or(before);
         let agrees = match answer {
             Some(Answer::Done) => stored == after,
+            Some(Answer::NotDone(_)) if variant.operation.is_several() => {
+                stored == *before || stored == after
+            }
             Some(Answer::NotDone(_) | Answer::NothingToDo) => stored == *before,
             Some(Answer::Unknown(_)) | None => stored == *before || stored == after,
         };
@@ -141,6 +175,36 @@ impl Harness {
             agrees,
             "{cell}: {answer:?}, and stored is\n  {stored}\nbefore it was\n  {before}\ndone would be\n  {after}"
         );
+        self.compare_displayed(fixture, answer, cell).await;
+    }
+
+    /// Asserts that the caches through which the operation ran display the stored stock.
+    async fn compare_displayed(&self, fixture: &Fixture, answer: Option<&Answer>, cell: &str) {
+        if matches!(answer, Some(Answer::NotDone(error)) if error.is_busy()) {
+            return; // its last answer is all that a cache can display, and nothing happened
+        }
+        let caches = std::mem::take(&mut *fixture.caches.lock().unwrap());
+        let stored = PgInventory::new(self.db.pool.clone());
+        for cache in caches {
+            for sku in [fixture.pot(), fixture.mug()] {
+                let displayed = cache
+                    .display(&sku)
+                    .await
+                    .map(|it| (it.shown(), it.is_paused()));
+                let product = stored.product(&sku).await;
+                let agrees = match (&displayed, &product) {
+                    (Ok(displayed), Ok(Product { paused: true, .. })) => *displayed == (0, true),
+                    (Ok(displayed), Ok(product)) => *displayed == (product.available(), false),
+                    (Err(error), Err(_)) if error.is_not_found() => true,
+                    (Err(_), _) => cache.inventory().audit().await.is_err(),
+                    (Ok(_), Err(_)) => false,
+                };
+                assert!(
+                    agrees,
+                    "{cell}: displayed is {displayed:?}, stored is {product:?}"
+                );
+            }
+        }
     }
 
     /// Runs the operation on new rows and judges its answer.
@@ -156,9 +220,27 @@ impl Harness {
         let answer = self.run(variant, cell).await;
         assert!(answer.is_done(), "{cell}: {answer:?}");
     }
+}
 
-    /// Asserts after a cell that no session, lock or connection is left and that the rows balance.
-    pub async fn check_after(&self, cell: &str) {
+impl matrix::Harness for Harness {
+    const FLOOR: &'static str = FLOOR;
+    const LIMIT: Duration = LIMIT;
+
+    type Variant = Variant;
+
+    fn variants() -> Vec<Variant> {
+        Variant::all().collect()
+    }
+
+    async fn new() -> Self {
+        Self::on(Db::new().await).await
+    }
+
+    fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
+    }
+
+    async fn check_after(&self, cell: &str) {
         assert_idle(&self.db.pool).await;
         let acquired = async {
             let mut all = Vec::new();
@@ -178,8 +260,7 @@ impl Harness {
         }
     }
 
-    /// Removes what a failed cell may have left.
-    pub async fn reset(&self) {
+    async fn reset(&self) {
         const RESET: &str = "SET lock_timeout = '1s';
             DO $$ DECLARE it record; BEGIN
                 FOR it IN SELECT tgname, tgrelid::regclass AS on_table FROM pg_trigger

@@ -20,32 +20,13 @@ mod undisturbed;
 mod written_tables;
 
 use super::{
-    Answer, Cell, Fixture, Harness, LIMIT, POLICY, Prepared, Surrounding, Variant, balances,
-    fixture, lock_holder, matrix, operations,
+    Answer, Cell, FLOOR, Fixture, Harness, LIMIT, Layer, Prepared, Variant, balances, fixture,
+    lock_holder, matrix, operations,
 };
+use crate::attacks::{hostile, passwords, surroundings};
 use lock_holder::{ENTRY, HOLDS, ORDER, PRODUCTS};
 
 const NO_PRODUCT: Cell = Cell::CannotApply("there is no product yet");
-
-macro_rules! surroundings {
-    ($($group:ident { $($name:literal: $module:ident::$attack:ident $(($with:expr))?,)* })*) => {
-        pub const ALL: &[&[Surrounding]] = &[$($group::GROUP),*];
-        $(mod $group {
-            #[allow(clippy::wildcard_imports, unused_imports, reason = "one part of one table")]
-            use super::*;
-
-            pub const GROUP: &[Surrounding] = &[$(Surrounding {
-                name: $name,
-                attack: |harness, variant, cell| Box::pin($module::$attack(harness, variant, cell $(, $with)?)),
-            },)*];
-
-            #[tokio::test(flavor = "multi_thread")]
-            async fn every_operation() {
-                matrix::run(GROUP).await;
-            }
-        })*
-    };
-}
 
 surroundings! {
     isolation_levels {
@@ -123,8 +104,8 @@ surroundings! {
     }
     backlogs {
         "7 expired holds": backlog::expired_holds(10_000),
-        "7 unpaid orders": backlog::orders((0, 10_000)),
-        "7 old orders": backlog::orders((2, 10_000)),
+        "7 unpaid orders": backlog::orders((0, 3_000)),
+        "7 old orders": backlog::orders((2, 3_000)),
     }
     lost_connections {
         "8 silence": connections::silence,
@@ -175,41 +156,16 @@ surroundings! {
         "19 pages and durations": numbers::pages_and_durations,
         "20 commit order": clocks::commit_order,
         "20 client's clock": clocks::clients_clock,
+        "20 another server's clock": clocks::another_server,
     }
-}
-
-/// Backlogs and crowds of full size.
-mod full_size {
-    use super::*;
-
-    const FULL: &[Surrounding] = &[
-        Surrounding {
-            name: "7 expired holds, full size",
-            attack: |harness, variant, cell| {
-                Box::pin(backlog::expired_holds(harness, variant, cell, 100_000))
-            },
-        },
-        Surrounding {
-            name: "7 unpaid orders, full size",
-            attack: |harness, variant, cell| {
-                Box::pin(backlog::orders(harness, variant, cell, (0, 100_000)))
-            },
-        },
-        Surrounding {
-            name: "7 old orders, full size",
-            attack: |harness, variant, cell| {
-                Box::pin(backlog::orders(harness, variant, cell, (2, 1_000_000)))
-            },
-        },
-        Surrounding {
-            name: "15 crowd, full size",
-            attack: |harness, variant, cell| Box::pin(pools::crowd(harness, variant, cell, 256)),
-        },
-    ];
-
-    #[tokio::test(flavor = "multi_thread")]
+    hostile_names {
+        "17 hostile functions": tables::hostile_functions,
+    }
     #[ignore = "takes minutes"]
-    async fn every_operation() {
-        matrix::run(FULL).await;
+    full_size {
+        "7 expired holds, full size": backlog::expired_holds(100_000),
+        "7 unpaid orders, full size": backlog::orders((0, 100_000)),
+        "7 old orders, full size": backlog::orders((2, 1_000_000)),
+        "15 crowd, full size": pools::crowd(256),
     }
 }

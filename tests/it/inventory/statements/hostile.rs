@@ -3,7 +3,7 @@
 mod checkouts;
 mod failures;
 mod orders;
-mod planted;
+pub mod planted;
 mod products;
 mod reservations;
 mod trial;

@@ -5,19 +5,14 @@ use std::time::Duration;
 use optilock::{
     Version,
     inventory::{
-        Adjustment, BatchOptions, BatchedInventory, Checkout, Line, NewProduct, OutboxPosition,
-        Page, PgInventory, Product, ReservationId, Reserve, ReturnRequest,
+        Adjustment, Checkout, Line, NewProduct, OutboxPosition, Page, Product, ReservationId,
+        Reserve, ReturnRequest,
     },
 };
 use uuid::Uuid;
 
 use super::fixture::{Fixture, Setup};
 use crate::support::goods::{pesos, stock, units};
-
-/// Returns an inventory that writes every request by the statements of batches.
-pub fn batched(shop: &PgInventory) -> BatchedInventory {
-    BatchedInventory::new(shop.clone(), BatchOptions::new().always())
-}
 
 /// Returns the pot of the setup, as it was read at this version.
 pub fn pot(fixture: &Fixture, version: i64) -> Product {
@@ -28,6 +23,11 @@ pub fn pot(fixture: &Fixture, version: i64) -> Product {
 
 pub fn at(version: i64) -> Version {
     Version::new(version).unwrap()
+}
+
+/// Returns the version of the setup's order that has failed.
+pub fn failed_order(fixture: &Fixture) -> Version {
+    at(if fixture.is_new { 2 } else { 1 })
 }
 
 pub const fn limit(fixture: &Fixture) -> u32 {
@@ -42,6 +42,8 @@ pub fn age(fixture: &Fixture) -> Duration {
     if fixture.extreme {
         // No row is this old.
         Duration::MAX
+    } else if fixture.is_new {
+        Duration::ZERO
     } else {
         Duration::from_secs(60)
     }

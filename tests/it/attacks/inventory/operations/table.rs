@@ -1,13 +1,18 @@
-//! The table of operations: a row for every method of `Inventory` and of the outbox, and one for each scenario of it
-//! with statements of its own.
+//! The table of operations: a row for every method of `Inventory`, of the outbox and of the values around an
+//! inventory, and one for each scenario of it with statements of its own.
 
-use optilock::inventory::{
-    Adjustment, Error, Inventory, OrderFilter, OrderStatus, OrderStep, OutboxPosition,
+use optilock::{
+    cache::CachedStock,
+    inventory::{
+        Adjustment, Error, FeedPosition, Inventory, Janitor, OrderFilter, OrderStatus, OrderStep,
+        OutboxPosition,
+    },
 };
 
 use super::{
-    Completion, OnRepeat, Operation,
+    Completion, LIMIT, OnRepeat, Operation, Shop, Special,
     fixture::{
+        Fixture,
         Setup::{
             Announced, CancelledBehindExpiredHolds, Empty, ExpiredHolds, ExpiredReservation,
             Ordered, Paused, Reserved, Retired, Stocked,
@@ -15,10 +20,11 @@ use super::{
         Status::{Cancelled, Failed, Paid, Pending},
     },
     requests::{
-        adjustment, age, at, back, batched, cart, entry, keyed, limit, longest, new, page, pot,
-        reserve,
+        adjustment, age, at, back, cart, entry, failed_order, keyed, limit, longest, new, page,
+        pot, reserve,
     },
 };
+use crate::attacks::inventory::shop::batched;
 use crate::support::goods::stock;
 
 fn done<T>(answer: Result<T, Error>) -> Result<Completion, Error> {
@@ -42,7 +48,7 @@ macro_rules! operations {
         Some(|$inner, $tx, $of| Box::pin(async move { $run_in }))
     };
     ($(
-        $method:ident $scenario:literal $(($strategy:ident))?
+        $method:ident $scenario:literal $(($($special:ident)+))?
         @ $setup:expr => $after:tt $(on_repeat $code:literal)?,
         |$shop:ident, $fixture:ident| $run:expr
         $(, in |$inner:ident, $tx:ident, $of:ident| $run_in:expr)?;
@@ -50,16 +56,14 @@ macro_rules! operations {
         &[$(Operation {
             method: stringify!($method),
             scenario: $scenario,
-            by_strategy: operations!(@strategy $($strategy)?),
+            special: &[$($(Special::$special),+)?],
             setup: $setup,
             after: operations!(@after $after),
             on_repeat: operations!(@on_repeat $($code)?),
-            run: |$shop, _, $fixture| Box::pin(async move { $run }),
+            run: |$shop, $fixture| Box::pin(async move { $run }),
             run_in: operations!(@in $(|$inner, $tx, $of| $run_in)?),
         },)*]
     };
-    (@strategy) => { false };
-    (@strategy by_strategy) => { true };
 }
 
 /// Movements are described as `[kind:delta ..]`, products as `stock-reserved`.
@@ -104,32 +108,36 @@ pub const OPERATIONS: &[Operation] = operations! {
     count_stock "" @ Stocked => "mug 10-0 [8:10], pot 7-0 [8:10 6:-3]" on_repeat "conflict",
         |shop, fixture| done(shop.count_stock(&fixture.pot(), at(1), stock(7), "counted").await),
         in |shop, tx, fixture| done(shop.count_stock_in(tx, &fixture.pot(), at(1), stock(7), "counted").await);
-    checkout "" (by_strategy) @ Stocked => "mug 10-0 [8:10], order 0 v1 [pot:2], pot 8-0 [8:10 1:-2]",
+    checkout "" (ByStrategy) @ Stocked => "mug 10-0 [8:10], order 0 v1 [pot:2], pot 8-0 [8:10 1:-2]",
         |shop, fixture| done(shop.checkout(cart(fixture, 2, 0)).await),
         in |shop, tx, fixture| done(shop.checkout_in(tx, &cart(fixture, 2, 0)).await);
-    checkout "two lines and a key" (by_strategy) @ Stocked
+    checkout "two lines and a key" (ByStrategy) @ Stocked
         => "mug 9-0 [8:10 1:-1], order 0 v1 key [mug:1 pot:2], pot 8-0 [8:10 1:-2]",
         |shop, fixture| done(shop.checkout(keyed(fixture)).await),
         in |shop, tx, fixture| done(shop.checkout_in(tx, &keyed(fixture)).await);
-    checkout "from a reservation" (by_strategy) @ Reserved
+    checkout "from a reservation" (ByStrategy) @ Reserved
         => "hold mug:1 0 s1, hold pot:2 0 s1, mug 9-0 [8:10 4:0 1:-1], order 0 v1 [mug:1 pot:2], pot 8-0 [8:10 4:0 1:-2]",
         |shop, fixture| done(shop.checkout(cart(fixture, 2, 1).with_reservation(fixture.reservation)).await),
         in |shop, tx, fixture| done(shop.checkout_in(tx, &cart(fixture, 2, 1).with_reservation(fixture.reservation)).await);
-    checkout "past expired holds" (by_strategy) @ ExpiredHolds
+    checkout "past expired holds" (ByStrategy) @ ExpiredHolds
         => "mug 10-0 [8:10 4:0 4:0], order 0 v1 [pot:2], pot 8-0 [8:10 4:0 4:0 1:-2]",
         |shop, fixture| done(shop.checkout(cart(fixture, 2, 0)).await),
         in |shop, tx, fixture| done(shop.checkout_in(tx, &cart(fixture, 2, 0)).await);
-    checkout "with the outbox" (by_strategy) @ Stocked => "entry, mug 10-0 [8:10], order 0 v1 [pot:2], pot 8-0 [8:10 1:-2]",
-        |shop, fixture| done(shop.clone().with_outbox().checkout(cart(fixture, 2, 0)).await),
-        in |shop, tx, fixture| done(shop.clone().with_outbox().checkout_in(tx, &cart(fixture, 2, 0)).await);
-    checkout "two lines with the outbox" @ Stocked
+    checkout "with the outbox" (ByStrategy WithOutbox) @ Stocked => "entry, mug 10-0 [8:10], order 0 v1 [pot:2], pot 8-0 [8:10 1:-2]",
+        |shop, fixture| done(shop.checkout(cart(fixture, 2, 0)).await),
+        in |shop, tx, fixture| done(shop.checkout_in(tx, &cart(fixture, 2, 0)).await);
+    checkout "two lines with the outbox" (WithOutbox) @ Stocked
         => "entry, mug 9-0 [8:10 1:-1], order 0 v1 [mug:1 pot:2], pot 8-0 [8:10 1:-2]",
-        |shop, fixture| done(shop.clone().with_outbox().checkout(cart(fixture, 2, 1)).await),
-        in |shop, tx, fixture| done(shop.clone().with_outbox().checkout_in(tx, &cart(fixture, 2, 1)).await);
-    checkout "from a reservation with the outbox" @ Reserved
+        |shop, fixture| done(shop.checkout(cart(fixture, 2, 1)).await),
+        in |shop, tx, fixture| done(shop.checkout_in(tx, &cart(fixture, 2, 1)).await);
+    checkout "from a reservation with the outbox" (WithOutbox) @ Reserved
         => "entry, hold mug:1 0 s1, hold pot:2 0 s1, mug 9-0 [8:10 4:0 1:-1], order 0 v1 [mug:1 pot:2], pot 8-0 [8:10 4:0 1:-2]",
-        |shop, fixture| done(shop.clone().with_outbox().checkout(cart(fixture, 2, 1).with_reservation(fixture.reservation)).await),
-        in |shop, tx, fixture| done(shop.clone().with_outbox().checkout_in(tx, &cart(fixture, 2, 1).with_reservation(fixture.reservation)).await);
+        |shop, fixture| done(shop.checkout(cart(fixture, 2, 1).with_reservation(fixture.reservation)).await),
+        in |shop, tx, fixture| done(shop.checkout_in(tx, &cart(fixture, 2, 1).with_reservation(fixture.reservation)).await);
+    checkout "with a hook" (WithHook) @ Stocked
+        => "mug 9-0 [8:10 1:-1], order 0 v1 key [mug:1 pot:2], pot 8-0 [8:10 1:-2]",
+        |shop, fixture| done(shop.checkout(keyed(fixture)).await),
+        in |shop, tx, fixture| done(shop.checkout_in(tx, &keyed(fixture)).await);
     order "" @ Ordered(Pending) => unchanged,
         |shop, fixture| done(shop.order(fixture.order).await),
         in |shop, tx, fixture| done(shop.order_in(tx, fixture.order).await);
@@ -154,8 +162,8 @@ pub const OPERATIONS: &[Operation] = operations! {
         |shop, fixture| done(shop.revive(fixture.order).await),
         in |shop, tx, fixture| done(shop.revive_in(tx, fixture.order).await);
     step "" @ Ordered(Failed) => "mug 10-0 [8:10 1:-1 2:1], order 3 v2 key [mug:1 pot:2], pot 10-0 [8:10 1:-2 2:2]",
-        |shop, fixture| done(shop.step(OrderStep::cancel(fixture.order, "late").expecting_version(at(1))).await),
-        in |shop, tx, fixture| done(shop.step_in(tx, &OrderStep::cancel(fixture.order, "late").expecting_version(at(1))).await);
+        |shop, fixture| done(shop.step(OrderStep::cancel(fixture.order, "late").expecting_version(failed_order(fixture))).await),
+        in |shop, tx, fixture| done(shop.step_in(tx, &OrderStep::cancel(fixture.order, "late").expecting_version(failed_order(fixture))).await);
     return_items "" @ Ordered(Paid)
         => "mug 9-0 [8:10 1:-1], order 2 v2 key [mug:1 pot:2-1], pot 9-0 [8:10 1:-2 11:1], return 1",
         |shop, fixture| done(shop.return_items(back(fixture)).await),
@@ -169,11 +177,16 @@ pub const OPERATIONS: &[Operation] = operations! {
     cleanup_reservations "" @ ExpiredReservation
         => "hold mug:1 1 s3, hold pot:2 2 s3, mug 10-0 [8:10 4:0 5:0], pot 10-0 [8:10 4:0 5:0]",
         |shop, _fixture| shop.cleanup_reservations().await.map(|done| cleaned(done.holds));
-    reserve "" (by_strategy) @ Stocked
+    run_once "" (OfPostgres) @ Ordered(Pending)
+        => "mug 10-0 [8:10 1:-1 2:1], order 3 v2 key [mug:1 pot:2], pot 10-0 [8:10 1:-2 2:2]",
+        |shop, fixture| Janitor::new(&shop.pg).with_unpaid_after(age(fixture)).run_once().await.map(|done| cleaned(done.cleanup.orders));
+    display "" (OfPostgres) @ Stocked => unchanged,
+        |shop, fixture| done(CachedStock::new(&shop.pg).display(&fixture.pot()).await);
+    reserve "" (ByStrategy) @ Stocked
         => "hold mug:1 1 s0, hold pot:2 2 s0, mug 10-1 [8:10 4:0], pot 10-2 [8:10 4:0]",
         |shop, fixture| done(shop.reserve(reserve(fixture)).await),
         in |shop, tx, fixture| done(shop.reserve_in(tx, &reserve(fixture)).await);
-    reserve "past expired holds" (by_strategy) @ ExpiredHolds
+    reserve "past expired holds" (ByStrategy) @ ExpiredHolds
         => "hold mug:1 1 s0, hold pot:2 2 s0, mug 10-1 [8:10 4:0 4:0 4:0], pot 10-2 [8:10 4:0 4:0 4:0]",
         |shop, fixture| done(shop.reserve(reserve(fixture)).await),
         in |shop, tx, fixture| done(shop.reserve_in(tx, &reserve(fixture)).await);
@@ -191,45 +204,32 @@ pub const OPERATIONS: &[Operation] = operations! {
     movements "" @ Stocked => unchanged,
         |shop, fixture| done(shop.movements(&fixture.pot(), page(fixture)).await.inspect(|found| assert!(!found.is_empty()))),
         in |shop, tx, fixture| done(shop.movements_in(tx, &fixture.pot(), &page(fixture)).await);
-    outbox_since "" @ Announced => unchanged,
-        |shop, fixture| done(shop.outbox_since(&OutboxPosition::START, limit(fixture)).await.inspect(|found| assert!(!found.entries.is_empty()))),
+    outbox_since "" (OfPostgres) @ Announced => unchanged,
+        |shop, fixture| done(shop.pg.outbox_since(&OutboxPosition::START, limit(fixture)).await.inspect(|found| assert!(!found.entries.is_empty()))),
         in |shop, tx, fixture| done(shop.outbox_since_in(tx, &OutboxPosition::START, limit(fixture)).await);
-    acknowledge_outbox "" @ Announced => "mug 9-0 [8:10 1:-1], order 0 v1 key [mug:1 pot:2], pot 8-0 [8:10 1:-2]",
-        |shop, fixture| done(shop.acknowledge_outbox(&entry(fixture)).await),
+    acknowledge_outbox "" (OfPostgres) @ Announced => "mug 9-0 [8:10 1:-1], order 0 v1 key [mug:1 pot:2], pot 8-0 [8:10 1:-2]",
+        |shop, fixture| done(shop.pg.acknowledge_outbox(&entry(fixture)).await),
         in |shop, tx, fixture| done(shop.acknowledge_outbox_in(tx, &entry(fixture)).await);
+    movements_since "" (OfPostgres) @ Stocked => unchanged,
+        |shop, fixture| done(shop.pg.movements_since(&FeedPosition::START, limit(fixture)).await),
+        in |shop, tx, fixture| done(shop.movements_since_in(tx, &FeedPosition::START, limit(fixture)).await);
     report "" @ Ordered(Pending) => unchanged,
         |shop, fixture| done(shop.report(age(fixture)).await),
         in |shop, tx, fixture| done(shop.report_in(tx, age(fixture)).await);
     audit "" @ Reserved => unchanged,
         |shop, _fixture| done(shop.audit().await),
         in |shop, tx, _fixture| done(shop.audit_in(tx).await);
-    checkout "batched" @ Stocked
+    shutdown "" (OfPostgres) @ Stocked
         => "mug 9-0 [8:10 1:-1], order 0 v1 key [mug:1 pot:2], pot 8-0 [8:10 1:-2]",
-        |shop, fixture| done(batched(shop).checkout(keyed(fixture)).await);
-    checkout "batched, from a reservation" @ Reserved
-        => "hold mug:1 0 s1, hold pot:2 0 s1, mug 9-0 [8:10 4:0 1:-1], order 0 v1 [mug:1 pot:2], pot 8-0 [8:10 4:0 1:-2]",
-        |shop, fixture| done(batched(shop).checkout(cart(fixture, 2, 1).with_reservation(fixture.reservation)).await);
-    checkout "batched, past expired holds" @ ExpiredHolds
-        => "mug 10-0 [8:10 4:0 4:0], order 0 v1 [pot:2], pot 8-0 [8:10 4:0 4:0 1:-2]",
-        |shop, fixture| done(batched(shop).checkout(cart(fixture, 2, 0)).await);
-    mark_paid "batched" @ Ordered(Pending) => "mug 9-0 [8:10 1:-1], order 2 v2 key [mug:1 pot:2], pot 8-0 [8:10 1:-2]",
-        |shop, fixture| done(batched(shop).mark_paid(fixture.order).await);
-    mark_payment_failed "batched" @ Ordered(Pending)
-        => "mug 9-0 [8:10 1:-1], order 1 v2 key [mug:1 pot:2], pot 8-0 [8:10 1:-2]",
-        |shop, fixture| done(batched(shop).mark_payment_failed(fixture.order).await);
-    cancel "batched" @ Ordered(Failed)
-        => "mug 10-0 [8:10 1:-1 2:1], order 3 v2 key [mug:1 pot:2], pot 10-0 [8:10 1:-2 2:2]",
-        |shop, fixture| done(batched(shop).cancel(fixture.order, "late").await);
-    return_items "batched" @ Ordered(Paid)
-        => "mug 9-0 [8:10 1:-1], order 2 v2 key [mug:1 pot:2-1], pot 9-0 [8:10 1:-2 11:1], return 1",
-        |shop, fixture| done(batched(shop).return_items(back(fixture)).await);
-    reserve "batched" @ Stocked
-        => "hold mug:1 1 s0, hold pot:2 2 s0, mug 10-1 [8:10 4:0], pot 10-2 [8:10 4:0]",
-        |shop, fixture| done(batched(shop).reserve(reserve(fixture)).await);
-    extend "batched" @ Reserved
-        => "hold mug:1 1 s0 long, hold pot:2 2 s0 long, mug 10-1 [8:10 4:0], pot 10-2 [8:10 4:0]",
-        |shop, fixture| done(batched(shop).extend(fixture.reservation, longest(fixture, 7_200)).await);
-    release "batched" @ Reserved
-        => "hold mug:1 1 s2, hold pot:2 2 s2, mug 10-0 [8:10 4:0 10:0], pot 10-0 [8:10 4:0 10:0]",
-        |shop, fixture| done(batched(shop).release(fixture.reservation).await);
+        |shop, fixture| drained(shop, fixture).await;
 };
+
+/// Checks out in a batch and shuts the queues down. The time is more than a checkout takes.
+async fn drained(shop: &Shop, fixture: &Fixture) -> Result<Completion, Error> {
+    let batches = batched(&shop.pg);
+    let checkout = batches.checkout(keyed(fixture));
+    // The checkout is admitted first.
+    let (answer, drained) = tokio::join!(biased; checkout, batches.shutdown(LIMIT));
+    drained.expect("every request has its answer");
+    done(answer)
+}

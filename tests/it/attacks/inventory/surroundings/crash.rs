@@ -1,11 +1,19 @@
 //! 10: the postmaster is killed and restarts.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use optilock::{RetryPolicy, sqlx::PgPool};
 use tokio::task::JoinSet;
 
-use super::{Harness, Variant, balances, lock_holder::LockHolder, matrix};
+use super::{
+    FLOOR, Harness, Variant, balances,
+    lock_holder::LockHolder,
+    matrix::{Harness as _, Variant as _},
+};
+use crate::attacks::report::{self, Entry, Mark};
 use crate::support::db::{self, Db, assert_idle, eventually, pool_options, sessions_waiting};
 use support::{Crash, Durability, Server, Source};
 
@@ -15,10 +23,11 @@ async fn every_operation_while_the_postmaster_is_killed() {
     if db::server().source() == Source::Url {
         return; // a server named by the caller is not killed
     }
+    report::begin();
     let start = || Server::find_or_start(Durability::Fast).expect("a server of its own");
     let mut server = tokio::task::block_in_place(start);
     let database = server.create_database("crash").await.expect("a database");
-    let count = u32::try_from(Variant::all().count()).unwrap();
+    let count = u32::try_from(Variant::with_statements().count()).unwrap();
     let direct = PgPool::connect_with(database.options()).await.unwrap();
     optilock::migrate(&direct).await.unwrap();
     let pool = pool_options(count)
@@ -40,18 +49,18 @@ async fn every_operation_while_the_postmaster_is_killed() {
     });
     // Each that changes the rows of other operations runs alone.
     let (alone, others): (Vec<Variant>, Vec<Variant>) =
-        Variant::all().partition(|variant| variant.operation.changes_other_rows());
+        Variant::with_statements().partition(|variant| variant.operation.changes_other_rows());
     let rounds = alone.into_iter().map(|variant| vec![variant]);
     for variants in rounds.chain([others]) {
         kill_under(&harness, &mut server, &variants).await;
     }
     harness.check_after("10 postmaster killed").await;
     balances::assert_balanced(&harness.db.pool, "10 postmaster killed").await;
-    matrix::TALLY.lock().unwrap().passed += count;
-    println!("{count} cells passed where the postmaster is killed");
+    report::finish(FLOOR, "postmaster_killed");
 }
 
 async fn kill_under(harness: &Arc<Harness>, server: &mut Server, variants: &[Variant]) {
+    let start = Instant::now();
     let mut prepared = Vec::new();
     for variant in variants {
         prepared.push(harness.prepare(variant).await);
@@ -86,5 +95,12 @@ async fn kill_under(harness: &Arc<Harness>, server: &mut Server, variants: &[Var
         harness
             .compare(&variants[at], &prepared[at], Some(&answer), &cell)
             .await;
+        report::record(Entry {
+            floor: FLOOR,
+            operation: variants[at].name(),
+            surrounding: "10 postmaster killed",
+            mark: Mark::Passed,
+            took: start.elapsed(),
+        });
     }
 }

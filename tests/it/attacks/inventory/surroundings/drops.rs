@@ -5,7 +5,7 @@ use std::{pin::pin, time::Duration};
 use optilock::sqlx;
 use tokio::time::timeout;
 
-use super::{Answer, Cell, Harness, Variant, balances};
+use super::{Answer, Cell, Harness, Layer, Variant, balances};
 use crate::support::{db::assert_idle, polling::PollAtMost};
 
 /// Asserts that the pool's connection works and is in no transaction that another caller began.
@@ -45,6 +45,9 @@ pub async fn direct(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
 
 /// The future is dropped after each of its polls, in a transaction of the host that then commits.
 pub async fn in_transaction(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
+    if variant.layer != Layer::None {
+        return Cell::CannotApply("a layer has no form for a transaction of the host");
+    }
     let Some(run_in) = variant.operation.run_in else {
         return Cell::CannotApply("it has no form for a transaction of the host");
     };
@@ -55,7 +58,7 @@ pub async fn in_transaction(harness: &Harness, variant: &Variant, cell: &str) ->
         let prepared = own.prepare(variant).await;
         let shop = own.shop(variant);
         let mut tx = own.pool.begin().await.unwrap();
-        let answer = PollAtMost(run_in(&shop, &mut tx, &prepared.fixture), polls).await;
+        let answer = PollAtMost(run_in(&shop.pg, &mut tx, &prepared.fixture), polls).await;
         let committed = tx.commit().await;
         let ended = answer.is_some();
         let answer = answer.map(Answer::of).filter(|_| committed.is_ok());

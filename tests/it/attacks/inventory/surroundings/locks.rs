@@ -1,6 +1,12 @@
 //! 5: another session locks a row until the test releases it. 6: the role's timeouts.
 
-use optilock::Class;
+use std::time::Duration;
+
+use optilock::{
+    Class,
+    inventory::{Accepted, BoxError, OnAccepted},
+    sqlx::PgConnection,
+};
 use tokio::time::timeout;
 
 use super::{
@@ -51,8 +57,8 @@ async fn skipped(
         )
         .0
     };
-    // More than the clean-up needs on two cores; a known failure keeps its shorter limit.
-    let limit = std::time::Duration::from_secs(2).min(harness.limit);
+    // It tries skipped rows again until its deadline; a known failure keeps its shorter limit.
+    let limit = Duration::from_secs(5).min(harness.limit);
     let answer = timeout(limit, work).await;
     let answer = answer.unwrap_or_else(|_| panic!("{cell}: it waits for the lock"));
     assert!(
@@ -115,13 +121,43 @@ pub async fn with_timeout(
     }
 }
 
-/// `idle_in_transaction_session_timeout`.
+struct SlowHook;
+
+#[async_trait::async_trait]
+impl OnAccepted for SlowHook {
+    async fn on_accepted(&self, _: &mut PgConnection, _: &Accepted) -> Result<(), BoxError> {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        Ok(())
+    }
+}
+
+/// `idle_in_transaction_session_timeout`: the host's hook takes longer than the session may be idle.
 pub async fn idle(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
-    let limit = [("idle_in_transaction_session_timeout", "500ms")];
-    harness
-        .with_settings(2, &limit)
-        .await
-        .expect_done(variant, cell)
-        .await;
-    Cell::CannotApply("no code of the host runs in its transaction, so it is never idle")
+    let limit = [("idle_in_transaction_session_timeout", "50ms")];
+    let own = harness.with_settings(2, &limit).await;
+    if variant.operation.method != "checkout" {
+        own.expect_done(variant, cell).await;
+        return Cell::CannotApply(
+            "no code of the host runs in its transaction, so it is never idle",
+        );
+    }
+    let own = Harness {
+        policy: own.policy.clone().with_max_attempts(2),
+        ..own
+    };
+    let prepared = own.prepare(variant).await;
+    let shop = own.shop_with_hook(variant, SlowHook);
+    let answer = timeout(own.limit, (variant.operation.run)(&shop, &prepared.fixture)).await;
+    let answer = Answer::of(answer.unwrap_or_else(|_| panic!("{cell}: it does not end")));
+    own.judge(variant, &prepared, Some(&answer), cell).await;
+    // The server ended the transaction before its COMMIT.
+    let stored = prepared.fixture.stored(&own.db.pool).await;
+    assert_eq!(stored, prepared.before, "{cell}: {answer:?}");
+    let diagnosed = match &answer {
+        Answer::NotDone(_) => matches!(answer.class(), Some(Class::Busy { .. })),
+        other => matches!(other, Answer::Unknown(_)),
+    };
+    assert!(diagnosed, "{cell}: {answer:?}");
+    harness.expect_done(variant, cell).await;
+    Cell::Passed
 }

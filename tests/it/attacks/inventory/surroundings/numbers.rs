@@ -142,6 +142,7 @@ pub async fn pages_and_durations(harness: &Harness, variant: &Variant, cell: &st
         "orders",
         "movements",
         "outbox_since",
+        "movements_since",
         "report",
         "extend",
         "reserve",
@@ -150,7 +151,7 @@ pub async fn pages_and_durations(harness: &Harness, variant: &Variant, cell: &st
     if !takes.contains(&operation.method)
         && !matches!(
             operation.method,
-            "cleanup_failed_orders" | "cleanup_idempotency_keys"
+            "cleanup_failed_orders" | "cleanup_idempotency_keys" | "run_once"
         )
     {
         return Cell::CannotApply("it takes neither a page nor a duration");

@@ -5,6 +5,7 @@ use std::sync::{Arc, atomic::Ordering::SeqCst};
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{Answer, Cell, Harness, LIMIT, Prepared, Variant};
+use crate::attacks::matrix::Harness as _;
 use crate::attacks::pools::{terminate_idle_backend, with_hooks};
 
 pub async fn of_one(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
@@ -36,6 +37,7 @@ pub async fn crowd(harness: &Harness, variant: &Variant, cell: &str, callers: us
         // One call may do the work of all.
         assert!(done > 0, "{cell}: {answers:?}");
         own.attempt(variant, &prepared[0].fixture, cell).await;
+        prepared.iter().for_each(|it| it.fixture.forget_caches());
     } else {
         assert_eq!(done, callers, "{cell}: {answers:?}");
     }

@@ -2,16 +2,15 @@
 
 use std::{
     pin::{Pin, pin},
-    sync::Arc,
     time::Duration,
 };
 
 use optilock::{
-    inventory::{Accepted, BoxError, Inventory, OnAccepted, PgInventory},
+    inventory::{Accepted, BoxError, OnAccepted},
     sqlx::PgConnection,
 };
 
-use super::{Cell, Fixture, Harness, POLICY, Prepared, Variant, drops::conclusive};
+use super::{Cell, Fixture, Harness, Prepared, Variant, drops::conclusive};
 use crate::{
     attacks::runtimes::on_another_runtime,
     support::{
@@ -27,7 +26,7 @@ pub async fn not_driven(harness: &Harness, variant: &Variant, cell: &str) -> Cel
         let prepared = harness.prepare(variant).await;
         let handle = tokio::runtime::Handle::current();
         let answer = on_another_runtime(harness.db.database.options(), |runtime, pool| {
-            let own = harness.through(pool);
+            let own = harness.through_foreign(pool);
             let answer = runtime.block_on(async {
                 PollAtMost(pin!(own.attempt(variant, &prepared.fixture, cell)), polls).await
             });
@@ -49,7 +48,7 @@ pub async fn unwinding(harness: &Harness, variant: &Variant, cell: &str) -> Cell
     for polls in [2, 4, 7] {
         let prepared = prepare_three(harness, variant).await;
         let unwound = on_another_runtime(harness.db.database.options(), |runtime, pool| {
-            let own = harness.through(pool);
+            let own = harness.through_foreign(pool);
             runtime.block_on(async {
                 let works = prepared
                     .iter()
@@ -81,6 +80,7 @@ pub async fn runtime_dropped(harness: &Harness, variant: &Variant, cell: &str) -
             std::thread::spawn(move || {
                 runtime.block_on(async move {
                     let own = harness_there.with_settings(4, &[]).await;
+                    let own = own.through_foreign(own.pool.clone());
                     for fixture in fixtures {
                         let own = own.clone();
                         tokio::spawn(async move {
@@ -126,16 +126,8 @@ pub async fn hook_panics(harness: &Harness, variant: &Variant, cell: &str) -> Ce
         return Cell::CannotApply("no code of the host runs in it, so nothing panics");
     }
     let prepared = harness.prepare(variant).await;
-    let shop = PgInventory::new(harness.pool.clone())
-        .with_policy(POLICY)
-        .with_strategy(variant.strategy)
-        .with_hook(Arc::new(PanickingHook));
-    let panicked = CatchPanic((variant.operation.run)(
-        &shop,
-        &harness.pool,
-        &prepared.fixture,
-    ))
-    .await;
+    let shop = harness.shop_with_hook(variant, PanickingHook);
+    let panicked = CatchPanic((variant.operation.run)(&shop, &prepared.fixture)).await;
     let text = panicked.expect_err("the hook's panic reaches the caller");
     assert!(text.contains("the host's hook panics"), "{cell}: {text}");
     assert_idle(&harness.db.pool).await;

@@ -2,7 +2,7 @@
 
 use optilock::sqlx::{self, AssertSqlSafe, Executor};
 
-use super::{Cell, Harness, Variant, written_tables::TABLES};
+use super::{Cell, Harness, Variant, hostile, matrix::Harness as _, written_tables::TABLES};
 use crate::support::{db::pool_options, triggers::run};
 
 /// Columns, types and indexes change under connections that have prepared their statements.
@@ -74,5 +74,15 @@ pub async fn same_names(harness: &Harness, variant: &Variant, cell: &str) -> Cel
         .await
         .unwrap();
     assert_eq!(written, 0, "{cell}: rows in tables of the same names");
+    Cell::Passed
+}
+
+/// Functions and operators of the same names fit the arguments of the crate's statements better than those of the
+/// server.
+pub async fn hostile_functions(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
+    hostile::plant(&harness.db).await;
+    let own = harness.with_settings(2, &[("search_path", "public")]).await;
+    hostile::assert_planted(&own.pool).await;
+    own.expect_done(variant, cell).await;
     Cell::Passed
 }

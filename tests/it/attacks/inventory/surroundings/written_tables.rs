@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use optilock::sqlx;
 use tokio::sync::OnceCell;
 
-use super::{Cell, Harness, Variant, balances};
+use super::{
+    Cell, Harness, Variant, balances,
+    matrix::{Harness as _, Variant as _},
+};
 use crate::support::triggers::run;
 
 pub const TABLES: [&str; 8] = [
@@ -44,7 +47,7 @@ async fn footprint(variant: &Variant) -> &'static BTreeSet<(String, String)> {
         let pool = &harness.db.pool;
         run(pool, sql).await;
         let mut all = BTreeMap::new();
-        for variant in Variant::all() {
+        for variant in Variant::with_statements() {
             let prepared = harness.prepare(&variant).await;
             run(pool, "TRUNCATE public.footprint").await;
             let answer = harness

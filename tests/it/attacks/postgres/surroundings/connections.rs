@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use optilock::{Class, sqlx};
+use optilock::{
+    Class,
+    sqlx::{self, AssertSqlSafe},
+};
 use tokio::time::timeout;
 
-use super::{Answer, Cell, Effect, Harness, LIMIT, Operation};
+use super::{Answer, Cell, Effect, Harness, Operation};
 use crate::support::{db::eventually, proxy::Cut};
 
 /// The connection goes silent and the caller gives up. New connections work, and so must the pool.
-pub async fn silence(harness: &Harness, operation: &Operation, cell: &str) -> Cell {
+pub async fn silence(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
     let (proxy, harness) = harness.proxied().await;
     // This prepares the statements, so that the silence falls into the operation itself.
     harness.run(operation, cell).await;
@@ -31,7 +34,7 @@ pub async fn silence(harness: &Harness, operation: &Operation, cell: &str) -> Ce
 }
 
 /// The connection is cut before each message reaches the server, and before each answer reaches the client.
-pub async fn cut(harness: &Harness, operation: &Operation, cell: &str) -> Cell {
+pub async fn cut(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
     let (proxy, harness) = harness.proxied().await;
     let mut cuts = 0;
     for cut in [Cut::Before, Cut::Reply] {
@@ -39,59 +42,86 @@ pub async fn cut(harness: &Harness, operation: &Operation, cell: &str) -> Cell {
             assert!(message < 100, "{cell}: never without a cut");
             harness.run(operation, cell).await; // every statement is prepared on some connection
             proxy.trap_after(message, cut.clone());
-            harness
-                .run(operation, &format!("{cell}, {cut:?} at message {message}"))
-                .await;
+            let cell = format!("{cell}, {cut:?} at message {message}");
+            let answer = harness.run(operation, &cell).await;
             if proxy.disarm() {
                 break; // the operation has fewer messages
             }
             cuts += 1;
+            let fits = matches!(answer, Answer::Done | Answer::Unknown) || answer.is_busy();
+            assert!(fits, "{cell}: {answer:?}");
         }
     }
     assert!(cuts >= 2, "{cell}: nothing was cut");
     Cell::Passed
 }
 
-/// An administrator cancels the statement whenever it waits for a lock.
-pub async fn cancelled(harness: &Harness, operation: &Operation, cell: &str) -> Cell {
-    let waits = match operation.effect {
-        Effect::Nothing => matches!(operation.name, "lock_in" | "assert_current_in"),
-        Effect::Inserted => false,
-        Effect::Written | Effect::Deleted => true,
-    };
-    if !waits {
-        return Cell::CannotApply("it waits for no lock, so there is no time to cancel it in");
-    }
+/// Locks the table, so that every operation waits, and runs `end` on the backends that wait until the answer.
+async fn behind_table_lock(
+    harness: &Harness,
+    operation: &Operation,
+    cell: &str,
+    end: &str,
+    until_first: bool,
+) -> (i64, Answer, i64) {
+    let direct = &harness.db.pool;
     let id = harness.prepare(operation).await;
-    let mut holder = harness.db.pool.begin().await.unwrap();
-    let lock = "SELECT FROM bank.accounts WHERE id = $1 FOR UPDATE";
-    sqlx::query(lock)
-        .bind(id)
-        .execute(&mut *holder)
-        .await
-        .unwrap();
-    let mut work = std::pin::pin!(timeout(LIMIT, (operation.run)(harness, id)));
+    let mut holder = direct.begin().await.unwrap();
+    let lock = "LOCK TABLE bank.accounts IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(lock).execute(&mut *holder).await.unwrap();
+    let end = format!(
+        "SELECT count(*) FILTER (WHERE {end}(pid)) FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    );
+    let mut work = std::pin::pin!(harness.attempt(operation, id, cell));
+    let mut ended = 0;
     let answer = loop {
-        let cancel = sqlx::query_scalar::<_, i64>(
-            "SELECT count(*) FILTER (WHERE pg_cancel_backend(pid)) FROM pg_stat_activity
-             WHERE datname = current_database() AND wait_event_type = 'Lock'",
-        );
+        let end = sqlx::query_scalar::<_, i64>(AssertSqlSafe(end.clone())).fetch_one(direct);
         tokio::select! {
             biased;
-            done = &mut work => break done.unwrap_or_else(|_| panic!("{cell}: it does not end")),
-            cancelled = cancel.fetch_one(&harness.db.pool) => drop(cancelled.unwrap()),
+            done = &mut work => break Some(done),
+            hit = end => ended += hit.unwrap(),
+        }
+        if until_first && ended > 0 {
+            break None;
         }
     };
     holder.rollback().await.unwrap();
-    match &answer {
-        Answer::NotDone { class, text } => {
-            assert!(
-                *class == Class::Permanent && text.contains("cancelled"),
-                "{cell}: {text}"
-            );
-        }
-        other => panic!("{cell}: {other:?}"),
-    }
+    let answer = match answer {
+        Some(answer) => answer,
+        None => work.await,
+    };
+    (id, answer, ended)
+}
+
+/// The session is terminated while the operation waits.
+pub async fn terminated(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
+    let own = harness.with_pool_of(2).await;
+    let (id, answer, ended) =
+        behind_table_lock(&own, operation, cell, "pg_terminate_backend", true).await;
+    let acted = ended > 0 || !answer.is_done();
+    assert!(acted, "{cell}: it did not wait");
+    own.judge(operation, id, Some(&answer), cell).await;
+    let fits = match &answer {
+        Answer::Done => true,
+        // A statement that commits by itself may have taken effect.
+        Answer::Unknown => operation.run_in.is_none() && operation.effect != Effect::Nothing,
+        Answer::NotDone { .. } => answer.is_busy(),
+    };
+    assert!(fits, "{cell}: {answer:?}");
+    own.expect_done(operation, cell).await;
+    Cell::Passed
+}
+
+/// An administrator cancels the statement whenever it waits for a lock.
+pub async fn cancelled(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
+    let (id, answer, ended) =
+        behind_table_lock(harness, operation, cell, "pg_cancel_backend", false).await;
+    // The answer may arrive before the number of backends that were hit.
+    let acted = ended > 0 || !answer.is_done();
+    assert!(acted, "{cell}: it was not cancelled");
+    let diagnosed = answer.is_refused(Class::Permanent) && answer.text().contains("cancelled");
+    assert!(diagnosed, "{cell}: {answer:?}");
     harness.judge(operation, id, Some(&answer), cell).await;
     Cell::Passed
 }

@@ -1,15 +1,24 @@
-//! Futures that are dropped, and runtimes that stop.
+//! 13: the future is dropped at each of its polls.
 
-use std::pin::Pin;
+use std::time::Duration;
 
-use super::{Cell, Harness, Operation, harness::insert};
-use crate::{
-    attacks::runtimes::on_another_runtime,
-    support::{db::assert_idle, polling::PollAtMost},
-};
+use tokio::time::timeout;
+
+use super::{Answer, Cell, Harness, Operation, harness::insert};
+use crate::support::polling::PollAtMost;
+
+async fn assert_writes(harness: &Harness, operation: &Operation, cell: &str) {
+    let next = -harness.prepare(operation).await;
+    insert(&harness.pool, next).await;
+    assert_eq!(
+        harness.stored(next).await,
+        Some((1, 100)),
+        "{cell}: the pool's connection was left in a transaction"
+    );
+}
 
 /// The future is dropped after each of its polls, and the pool's only connection writes next.
-pub async fn dropped(harness: &Harness, operation: &Operation, cell: &str) -> Cell {
+pub async fn dropped(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
     let harness = harness.with_pool_of(1).await;
     for polls in 1.. {
         assert!(polls < 200, "{cell}: it does not end");
@@ -17,13 +26,7 @@ pub async fn dropped(harness: &Harness, operation: &Operation, cell: &str) -> Ce
         let answer = PollAtMost((operation.run)(&harness, id), polls).await;
         let cell = format!("{cell} after {polls} polls");
         harness.judge(operation, id, answer.as_ref(), &cell).await;
-        let next = -harness.prepare(operation).await;
-        insert(&harness.pool, next).await;
-        assert_eq!(
-            harness.version(next).await,
-            Some(1),
-            "{cell}: the pool's connection was left in a transaction"
-        );
+        assert_writes(&harness, operation, &cell).await;
         if answer.is_some() {
             return Cell::Passed;
         }
@@ -31,50 +34,60 @@ pub async fn dropped(harness: &Harness, operation: &Operation, cell: &str) -> Ce
     Cell::Passed
 }
 
-/// `block_on` returns with the operation dropped midway or done, and its runtime is not driven any more.
-pub async fn not_driven(harness: &Harness, operation: &Operation, cell: &str) -> Cell {
-    for polls in [1, 2, 3, 5, 8, 13] {
-        let id = harness.prepare(operation).await;
-        let handle = tokio::runtime::Handle::current();
-        let answer = on_another_runtime(harness.db.database.options(), |runtime, pool| {
-            let own = harness.through(pool);
-            let answer = runtime.block_on(PollAtMost((operation.run)(&own, id), polls));
-            // The runtime is not driven here, so what it left is observed from outside.
-            handle.block_on(assert_idle(&harness.db.pool));
-            answer
-        })
-        .unwrap();
+/// The future is dropped after each of its polls, in a transaction of the host that then commits.
+pub async fn in_transaction(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
+    let Some(run_in) = operation.run_in else {
+        return Cell::CannotApply("it has no form for a transaction of the host");
+    };
+    let harness = harness.with_pool_of(1).await;
+    for polls in 1.. {
+        assert!(polls < 200, "{cell}: it does not end");
         let cell = format!("{cell} after {polls} polls");
+        let id = harness.prepare(operation).await;
+        let mut tx = harness.pool.begin().await.unwrap();
+        let answer = PollAtMost(run_in(&harness.accounts, &mut tx, id), polls).await;
+        let committed = tx.commit().await;
+        let ended = answer.is_some();
+        let answer = answer.map(Answer::of).filter(|_| committed.is_ok());
         harness.judge(operation, id, answer.as_ref(), &cell).await;
+        assert_writes(&harness, operation, &cell).await;
+        if ended {
+            let done = answer.as_ref().is_some_and(Answer::is_done);
+            assert!(done, "{cell}: {answer:?}, {committed:?}");
+            break;
+        }
     }
     Cell::Passed
 }
 
-/// A runtime unwinds while the operation runs in several of its tasks.
-pub async fn unwinding(harness: &Harness, operation: &Operation, cell: &str) -> Cell {
-    for polls in [1, 2, 4, 7] {
-        let mut ids = Vec::new();
-        for _ in 0..3 {
-            ids.push(harness.prepare(operation).await);
-        }
-        let unwound = on_another_runtime(harness.db.database.options(), |runtime, pool| {
-            let own = harness.through(pool);
-            runtime.block_on(async {
-                let works = ids
-                    .iter()
-                    .map(|&id| PollAtMost((operation.run)(&own, id), polls));
-                let mut works: Vec<_> = works.collect();
-                for work in &mut works {
-                    let _answer = Pin::new(work).await;
-                }
-                // The unwinding drops all of them midway.
-                std::panic::resume_unwind(Box::new("on purpose"));
-            });
-        });
-        assert!(unwound.is_err());
-        for id in ids {
-            harness.judge(operation, id, None, cell).await;
-        }
+/// A timeout drops the future, and a `select!` whose other branch is ready first.
+pub async fn raced(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
+    let harness = harness.with_pool_of(1).await;
+    harness.expect_done(operation, cell).await;
+    let mut late = 0;
+    for turns in [0, 0, 1, 2, 4] {
+        let id = harness.prepare(operation).await;
+        let winner = async {
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = harness.attempt(operation, id, cell) => Some(answer),
+            () = winner => None,
+        };
+        late += u32::from(answer.is_none());
+        harness.judge(operation, id, answer.as_ref(), cell).await;
+        let id = harness.prepare(operation).await;
+        let limit = Duration::from_millis(turns);
+        let answer = timeout(limit, harness.attempt(operation, id, cell))
+            .await
+            .ok();
+        late += u32::from(answer.is_none());
+        harness.judge(operation, id, answer.as_ref(), cell).await;
+        assert_writes(&harness, operation, cell).await;
     }
+    assert!(late > 0, "{cell}: it was never late");
     Cell::Passed
 }

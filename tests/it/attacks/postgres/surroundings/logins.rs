@@ -2,33 +2,52 @@
 
 use std::time::{Duration, Instant};
 
-use optilock::Class;
+use optilock::{Class, sqlx::postgres::PgConnectOptions};
 
-use super::{Answer, Cell, Effect, Harness, Operation};
-use crate::support::{
-    db::{pool_options, with_role},
-    triggers::run,
+use super::{Cell, Effect, Harness, Operation};
+use crate::{
+    attacks::passwords,
+    support::{
+        db::{pool_options, with_role},
+        triggers::run,
+    },
 };
 
-pub async fn no_database(harness: &Harness, operation: &Operation, cell: &str) -> Cell {
+pub async fn wrong_password(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
+    let Some(options) = passwords::wrong(&harness.db).await else {
+        return passwords::NOT_ASKED;
+    };
+    expect_refused_login(harness, operation, cell, options, "password").await
+}
+
+pub async fn no_role(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
+    let options = harness.db.database.options().username("no such role");
+    expect_refused_login(harness, operation, cell, options, "role").await
+}
+
+pub async fn no_database(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
     let options = harness.db.database.options().database("no such database");
-    let harness = harness.through(pool_options(2).connect_lazy_with(options));
+    expect_refused_login(harness, operation, cell, options, "no such database").await
+}
+
+async fn expect_refused_login(
+    harness: &Harness,
+    operation: &Operation,
+    cell: &str,
+    options: PgConnectOptions,
+    reason: &str,
+) -> Cell {
+    let own = harness.through(pool_options(2).connect_lazy_with(options));
     let start = Instant::now();
-    match harness.run(operation, cell).await {
-        Answer::NotDone { class, text } => {
-            assert!(
-                class == Class::Permanent && text.contains("no such database"),
-                "{cell}: {text}"
-            );
-        }
-        other => panic!("{cell}: {other:?}"),
-    }
+    let answer = own.run(operation, cell).await;
+    let diagnosed = answer.is_refused(Class::Permanent) && answer.text().contains(reason);
+    assert!(diagnosed, "{cell}: {answer:?}");
     assert!(start.elapsed() < Duration::from_secs(2), "{cell}: late");
     Cell::Passed
 }
 
 /// As on a replica: a read works; a write is refused and its connection is closed.
-pub async fn read_only(harness: &Harness, operation: &Operation, cell: &str) -> Cell {
+pub async fn read_only(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
     let options = harness.db.database.options();
     let options = options.options([("default_transaction_read_only", "on")]);
     let pool = pool_options(2).connect_with(options).await.unwrap();
@@ -49,7 +68,7 @@ pub async fn read_only(harness: &Harness, operation: &Operation, cell: &str) -> 
 }
 
 /// The server accepts no further connection.
-pub async fn full(harness: &Harness, operation: &Operation, cell: &str) -> Cell {
+pub async fn full(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
     let direct = &harness.db.pool;
     with_role(direct, async |role| {
         run(direct, format!("ALTER ROLE {role} CONNECTION LIMIT 0")).await;

@@ -8,7 +8,7 @@ use tokio::{task::JoinSet, time::timeout};
 use super::{Answer, Cell, Harness, LIMIT, Operation};
 use crate::attacks::pools::{terminate_idle_backend, with_hooks};
 
-pub async fn of_one(harness: &Harness, operation: &Operation, cell: &str) -> Cell {
+pub async fn of_one(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
     let harness = harness.with_pool_of(1).await;
     for _ in 0..3 {
         harness.expect_done(operation, cell).await;
@@ -16,13 +16,13 @@ pub async fn of_one(harness: &Harness, operation: &Operation, cell: &str) -> Cel
     Cell::Passed
 }
 
-/// 64 callers share a pool of 4.
-pub async fn crowd(harness: &Harness, operation: &Operation, cell: &str) -> Cell {
-    let harness = Arc::new(harness.through(harness.pool.clone()));
+/// Callers share a pool of 4.
+pub async fn crowd(harness: &Harness, operation: &&Operation, cell: &str, count: usize) -> Cell {
+    let harness = Arc::new(harness.clone());
     let mut callers = JoinSet::new();
     let run = operation.run;
     let mut ids = Vec::new();
-    for _ in 0..64 {
+    for _ in 0..count {
         ids.push(harness.prepare(operation).await);
     }
     for id in ids.clone() {
@@ -41,7 +41,7 @@ pub async fn crowd(harness: &Harness, operation: &Operation, cell: &str) -> Cell
     Cell::Passed
 }
 
-pub async fn closed(harness: &Harness, operation: &Operation, cell: &str) -> Cell {
+pub async fn closed(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
     let harness = harness.with_pool_of(2).await;
     harness.run(operation, cell).await;
     timeout(LIMIT, harness.pool.close())
@@ -53,7 +53,7 @@ pub async fn closed(harness: &Harness, operation: &Operation, cell: &str) -> Cel
 }
 
 /// A pool has hooks of the host, and a backend ends while its connection is idle.
-pub async fn hooks(harness: &Harness, operation: &Operation, cell: &str) -> Cell {
+pub async fn hooks(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
     let (pool, hook_calls) = with_hooks(harness.db.database.options()).await;
     let harness = harness.through(pool);
     harness.run(operation, cell).await;
@@ -67,7 +67,7 @@ pub async fn hooks(harness: &Harness, operation: &Operation, cell: &str) -> Cell
 }
 
 /// Columns, types and indexes change under connections that have prepared their statements.
-pub async fn schema(harness: &Harness, operation: &Operation, cell: &str) -> Cell {
+pub async fn schema(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
     const CHANGES: [&str; 4] = [
         "ALTER TABLE bank.accounts ALTER COLUMN owner TYPE varchar(99)",
         "ALTER TABLE bank.accounts ADD COLUMN extra int",

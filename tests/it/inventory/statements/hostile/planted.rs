@@ -142,6 +142,12 @@ async fn catalog_functions(pool: &PgPool) -> Vec<String> {
     names
 }
 
+/// Creates the hostile code by a pool whose search path is empty.
+pub async fn plant_all(pool: &PgPool) {
+    let names = catalog_functions(pool).await;
+    plant(pool, &names).await;
+}
+
 /// Runs `work` in an empty database with two roles: the application, whose pool has the default search path of
 /// PostgreSQL, and the hostile role, which has created its code.
 pub async fn among_hostile_code<T>(work: impl AsyncFnOnce(&Db, PgPool) -> T) -> T {
