@@ -7,5 +7,6 @@ mod attacks;
 mod batch;
 mod core;
 mod examples;
+mod failover;
 mod inventory;
 mod postgres;

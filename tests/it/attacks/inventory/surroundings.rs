@@ -5,6 +5,7 @@ mod clocks;
 mod connections;
 mod crash;
 mod drops;
+mod failover;
 mod isolation;
 mod locks;
 mod logins;
