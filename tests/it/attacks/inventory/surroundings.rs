@@ -10,6 +10,7 @@ mod isolation;
 mod locks;
 mod logins;
 mod numbers;
+mod pgbouncer;
 mod policies;
 mod pools;
 mod refusals;

@@ -4,6 +4,7 @@
 mod connections;
 mod drops;
 mod logins;
+mod pgbouncer;
 mod pools;
 
 use std::pin::Pin;
