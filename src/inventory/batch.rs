@@ -123,16 +123,31 @@ impl BatchedInventory {
         }
     }
 
+    /// Waits until the synchronous standby has a change that an earlier call has made.
+    async fn replicated(&self, replayed: bool) -> Result<(), Error> {
+        if replayed {
+            let replicated = self.inventory().executor().replicated().await;
+            replicated.map_err(Error::into_unknown)?;
+        }
+        Ok(())
+    }
+
     async fn order(&self, request: Request) -> Result<Order, Error> {
         match self.stock.submit(&Arc::new(request)).await? {
-            Answer::Order(order) => Ok(order),
+            Answer::Order(order) => {
+                self.replicated(order.replayed).await?;
+                Ok(order)
+            }
             other => unreachable!("{other:?} answers no request for an order"),
         }
     }
 
     async fn held(&self, request: Request) -> Result<Reservation, Error> {
         match self.stock.submit(&Arc::new(request)).await? {
-            Answer::Reservation(reservation) => Ok(reservation),
+            Answer::Reservation(reservation) => {
+                self.replicated(reservation.replayed).await?;
+                Ok(reservation)
+            }
             other => unreachable!("{other:?} answers no request for a reservation"),
         }
     }
@@ -164,7 +179,9 @@ impl Layer for BatchedInventory {
         match step.kind {
             Kind::MarkPaid | Kind::MarkPaymentFailed => {
                 let request = Arc::new(payments::Request::new(step));
-                self.payments.submit(&request).await
+                let order = self.payments.submit(&request).await?;
+                self.replicated(order.replayed).await?;
+                Ok(order)
             }
             Kind::Cancel { .. } => self.order(Request::Cancel(step, Doubt::default())).await,
             Kind::Revive => self.inventory().step(step).await,

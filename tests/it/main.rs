@@ -7,6 +7,7 @@ mod attacks;
 mod batch;
 mod core;
 mod examples;
+mod failover;
 mod fuzz;
 mod histories;
 mod inventory;

@@ -6,6 +6,7 @@ pub mod db;
 pub mod goods;
 pub mod idle_hook;
 pub mod notes;
+pub mod pgbouncer;
 pub mod polling;
 pub mod proxy;
 pub mod race;

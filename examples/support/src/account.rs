@@ -41,7 +41,7 @@ impl Account {
 
     /// Returns a command that runs as this account, without the environment of this process: it must see neither
     /// PGDATA nor secrets.
-    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()

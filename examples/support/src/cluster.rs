@@ -44,6 +44,9 @@ while read -r command; do
     init)
         "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --no-locale --no-sync </dev/null >>"$dir/log" 2>&1
         echo $? ;;
+    copy\ *)
+        "$bin/pg_basebackup" -D "$dir/data" -h "${command#copy }" -p 5432 -U postgres -w -R -c fast --no-sync </dev/null >>"$dir/log" 2>&1
+        echo $? ;;
     start)
         rm -f "$dir/down"
         { "$bin/postgres" -D "$dir/data" -k "$dir" "$@" </dev/null >>"$dir/log" 2>&1; : >"$dir/down"; } >/dev/null &
@@ -58,10 +61,19 @@ tries=0
 until rm -rf "$dir" || [ $tries -ge 100 ]; do tries=$((tries + 1)); sleep 0.02; done 2>/dev/null
 "#;
 
+/// What a cluster runs, and as whom.
+#[derive(Clone, Debug)]
+struct Setup {
+    binaries: Binaries,
+    account: Account,
+    durability: Durability,
+}
+
 /// A running cluster in a directory of its own. It accepts connections only on a Unix socket in that directory.
 #[derive(Debug)]
 pub struct Cluster {
     directory: PathBuf,
+    setup: Setup,
     supervisor: Child,
     commands: Option<ChildStdin>,
     replies: BufReader<ChildStdout>,
@@ -77,13 +89,47 @@ impl Cluster {
         account: &Account,
         durability: Durability,
     ) -> Result<Self, String> {
-        let directory = directory(account, durability);
-        let mut command = account.command("/bin/sh");
+        let mut cluster = Self::supervised(Setup {
+            binaries: binaries.clone(),
+            account: account.clone(),
+            durability,
+        })?;
+        if cluster.execute("init")? != "0" {
+            return Err(cluster.failure("initdb failed"));
+        }
+        cluster.launch()?;
+        Ok(cluster)
+    }
+
+    /// Copies the cluster while its server runs, and starts the copy as a standby.
+    ///
+    /// # Errors
+    /// The failure, with the end of the standby's log.
+    pub fn start_standby(&self) -> Result<Self, String> {
+        let bin = &self.setup.binaries.directory;
+        if !bin.join("pg_basebackup").is_file() {
+            return Err(format!(
+                "there is no `pg_basebackup`, which starts a standby, in {}",
+                bin.display()
+            ));
+        }
+        let mut standby = Self::supervised(self.setup.clone())?;
+        if standby.execute(&format!("copy {}", self.directory.display()))? != "0" {
+            return Err(standby.failure("pg_basebackup failed"));
+        }
+        standby.launch()?;
+        Ok(standby)
+    }
+
+    /// Starts the supervisor of a cluster.
+    fn supervised(setup: Setup) -> Result<Self, String> {
+        let directory = directory(&setup.account, setup.durability);
+        let mut command = setup.account.command("/bin/sh");
         command
             .args(["-c", SUPERVISOR, "optilock-supervisor"])
             .arg(&directory)
-            .arg(&binaries.directory);
-        for setting in settings(durability) {
+            .arg(&setup.binaries.directory);
+        for setting in settings(setup.durability) {
             command.arg("-c").arg(setting);
         }
         // In a process group of its own: Ctrl-C must end this process, not the supervisor.
@@ -97,17 +143,13 @@ impl Cluster {
             .map_err(|error| format!("/bin/sh could not be run ({error})"))?;
         let commands = supervisor.stdin.take();
         let replies = BufReader::new(supervisor.stdout.take().expect("stdout is a pipe"));
-        let mut cluster = Self {
+        Ok(Self {
             directory,
+            setup,
             supervisor,
             commands,
             replies,
-        };
-        if cluster.execute("init")? != "0" {
-            return Err(cluster.failure("initdb failed"));
-        }
-        cluster.launch()?;
-        Ok(cluster)
+        })
     }
 
     /// Returns the directory of the socket.
@@ -122,15 +164,23 @@ impl Cluster {
         self.pid_file().lines().next()?.parse().ok()
     }
 
-    /// Crashes the server and restarts it.
+    /// Crashes the server.
+    ///
+    /// # Errors
+    /// The supervisor has ended.
+    pub fn crash(&mut self, crash: Crash) -> Result<(), String> {
+        let signal = match crash {
+            Crash::Quit => "QUIT",
+            Crash::Kill => "KILL",
+        };
+        self.execute(signal).map(drop)
+    }
+
+    /// Starts the server after a crash.
     ///
     /// # Errors
     /// The failure, with the end of the server's log.
-    pub fn crash_and_restart(&mut self, crash: Crash) -> Result<(), String> {
-        self.execute(match crash {
-            Crash::Quit => "QUIT",
-            Crash::Kill => "KILL",
-        })?;
+    pub fn restart(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             match self.launch() {

@@ -17,6 +17,8 @@ pub mod fetch;
 #[cfg(unix)]
 mod packages;
 pub mod signal;
+#[cfg(unix)]
+mod standby;
 pub mod table;
 
 use std::fmt;
@@ -122,6 +124,11 @@ impl Server {
         };
         let cluster = cluster::Cluster::start(&binaries, &environment.account, durability)
             .map_err(Error::Cluster)?;
+        Self::of(cluster)
+    }
+
+    #[cfg(unix)]
+    fn of(cluster: cluster::Cluster) -> Result<Self, Error> {
         let directory = cluster.directory().display();
         let url = format!(
             "postgres:///postgres?host={directory}&port=5432&user={}",
@@ -216,20 +223,6 @@ impl Server {
         template: &Database,
     ) -> Result<Database, Error> {
         Database::create(self, prefix, template.name()).await
-    }
-
-    /// Crashes a throwaway server and restarts it with its data. Blocks.
-    ///
-    /// # Errors
-    /// [`Error::Cluster`] if the restart fails, or if the server is the one at `DATABASE_URL`.
-    #[cfg(unix)]
-    pub fn crash_and_restart(&mut self, crash: Crash) -> Result<(), Error> {
-        match &mut self.cluster {
-            Some(cluster) => cluster.crash_and_restart(crash).map_err(Error::Cluster),
-            None => Err(Error::Cluster(
-                "the server at DATABASE_URL cannot be crashed".to_owned(),
-            )),
-        }
     }
 }
 

@@ -21,17 +21,18 @@ use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use super::{
+    executor::Call,
     hook::Effects,
     orders,
     reservations::expiry::{self, Expiry},
 };
 use crate::{
-    RetryPolicy,
+    Attempt, RetryPolicy,
     inventory::{
         model::{Checkout, Error, Order},
         traffic::Clock,
     },
-    postgres::Work,
+    postgres::{Failed, Work},
 };
 
 use attempt::State;
@@ -53,22 +54,28 @@ impl Sale<'_> {
                     if in_doubt && attempt.number() == 1 {
                         call.doubt();
                     }
-                    if call.look_first
-                        && let Some(stored) = self.stored().await?
-                    {
-                        return Ok(self.request.replay(stored)?);
-                    }
-                    match self.attempt(call, attempt).await {
-                        Err(refused) if call.must_settle(&refused) => {
-                            let answer = self.settle(refused.error).await?;
-                            call.in_doubt = false;
-                            Ok(answer?)
-                        }
-                        other => other,
-                    }
+                    let order = self.once(call, attempt).await?;
+                    call.is_replay |= order.replayed;
+                    Ok(order)
                 })
             })
             .await
+    }
+
+    async fn once(self, call: &mut Call<State>, attempt: Attempt) -> Result<Order, Failed<Error>> {
+        if call.look_first
+            && let Some(stored) = self.stored().await?
+        {
+            return Ok(self.request.replay(stored)?);
+        }
+        match self.attempt(call, attempt).await {
+            Err(refused) if call.must_settle(&refused) => {
+                let answer = self.settle(refused.error).await?;
+                call.in_doubt = false;
+                Ok(answer?)
+            }
+            other => other,
+        }
     }
 
     async fn stored(self) -> Result<Option<Order>, Error> {

@@ -1,6 +1,7 @@
 //! Runs the attempts of every operation. Owns the pool, the policy and the counters.
 
 mod call;
+mod replicated;
 mod reuse;
 
 use std::{marker::PhantomData, sync::Arc};
@@ -98,7 +99,7 @@ impl Executor {
 
     /// Makes attempts as often as the policy allows. Every operation of the inventory takes effect once, by its
     /// order id or token, so unknown outcomes are retried too: each attempt first looks up the effect of the
-    /// one before.
+    /// one before. An effect that is found is an answer when the synchronous standby has it.
     pub(crate) async fn run<'a, S: Send, T: Send>(
         &self,
         label: &'static str,
@@ -129,7 +130,14 @@ impl Executor {
         let mut call = Call::new(state);
         loop {
             let attempt = run.attempt();
-            let failed = match op(&mut call, attempt, PhantomData).await {
+            let mut done = op(&mut call, attempt, PhantomData).await;
+            if done.is_ok() && call.is_replay {
+                done = self.replicated().await.map_err(|error| {
+                    call.doubt();
+                    error.into()
+                });
+            }
+            let failed = match done {
                 Ok(()) => {
                     run.succeeded();
                     self.stats.succeeded(attempt.number(), call.conflicts);

@@ -30,6 +30,7 @@
 pub(crate) mod checkout;
 pub(crate) mod cleanup;
 pub(crate) mod column;
+pub(crate) mod executor;
 pub(crate) mod ledger;
 pub(crate) mod orders;
 pub(crate) mod outbox;
@@ -38,9 +39,10 @@ pub(crate) mod reservations;
 pub(crate) mod statement;
 
 /// The statements of this folder, by module.
-pub(crate) const ALL: [(&str, &[statement::Statement]); 7] = [
+pub(crate) const ALL: [(&str, &[statement::Statement]); 8] = [
     ("checkout", checkout::ALL),
     ("cleanup", cleanup::ALL),
+    ("executor", executor::ALL),
     ("ledger", ledger::ALL),
     ("orders", orders::ALL),
     ("outbox", outbox::ALL),

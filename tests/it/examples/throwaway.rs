@@ -83,11 +83,14 @@ fn owner() {
     }
     let cluster = Cluster::start(&local_binaries(), &Account::of_server(), Durability::Fast)
         .expect("a cluster");
-    println!(
-        "\nserver {} {}",
-        cluster.postmaster().expect("a process"),
-        cluster.directory().display()
-    );
+    let standby = cluster.start_standby().expect("a standby");
+    for cluster in [&cluster, &standby] {
+        println!(
+            "\nserver {} {}",
+            cluster.postmaster().expect("a process"),
+            cluster.directory().display()
+        );
+    }
     loop {
         std::thread::park();
     }
@@ -107,21 +110,28 @@ fn spawn_owner() -> Child {
 }
 
 #[test]
-fn a_server_is_removed_when_its_owner_is_killed() {
+fn a_server_and_its_standby_are_removed_when_their_owner_is_killed() {
     let mut owner = spawn_owner();
     let output = BufReader::new(owner.stdout.take().expect("stdout is a pipe"));
-    let line = output
+    let servers: Vec<(u32, PathBuf)> = output
         .lines()
         .map_while(Result::ok)
-        .find_map(|line| line.strip_prefix("server ").map(str::to_owned))
-        .expect("the owner prints its server");
-    let (process, directory) = line.split_once(' ').expect("two words");
-    let (process, directory) = (process.parse().expect("a number"), PathBuf::from(directory));
-    assert!(directory.exists() && is_alive(process));
+        .filter_map(|line| {
+            let (process, directory) = line.strip_prefix("server ")?.split_once(' ')?;
+            Some((process.parse().ok()?, PathBuf::from(directory)))
+        })
+        .take(2)
+        .collect();
+    assert_eq!(servers.len(), 2, "the owner prints its servers");
+    for (process, directory) in &servers {
+        assert!(directory.exists() && is_alive(*process));
+    }
     owner.kill().expect("the child can be waited for");
     owner.wait().expect("the child can be waited for");
-    eventually("server gone", || !is_alive(process));
-    eventually("directory gone", || !directory.exists());
+    for (process, directory) in servers {
+        eventually("server gone", || !is_alive(process));
+        eventually("directory gone", || !directory.exists());
+    }
 }
 
 #[test]
@@ -180,6 +190,35 @@ async fn committed_rows_survive_crashes_of_the_server() {
             .expect("rows");
         assert_eq!(rows, n as i64 + 1, "after {crash:?}");
     }
+}
+
+#[tokio::test]
+async fn a_promoted_standby_accepts_writes_and_is_removed_on_drop() {
+    let mut primary = Server::find_or_start_in(&throwaway(), Durability::Fast).expect("a server");
+    let database = primary
+        .create_database("standby")
+        .await
+        .expect("a database");
+    let standby = primary.start_standby().expect("a standby");
+    let mut connection = PgConnection::connect_with(&standby.options_of(database.name()))
+        .await
+        .expect("a connection to the standby");
+    let create = "CREATE TABLE written (n int)";
+    let refused = sqlx::raw_sql(create).execute(&mut connection).await;
+    let refused = refused.expect_err("a standby only reads");
+    let code = refused.as_database_error().and_then(|error| error.code());
+    assert_eq!(code.as_deref(), Some("25006"));
+    primary.crash(Crash::Quit).expect("the server is its own");
+    standby.promote().expect("a primary");
+    sqlx::raw_sql(create)
+        .execute(&mut connection)
+        .await
+        .expect("a table");
+    let directory = standby.options_of("postgres").get_socket().cloned();
+    let directory = directory.expect("a throwaway server has a socket");
+    assert!(directory.exists());
+    drop(standby);
+    assert!(!directory.exists());
 }
 
 #[tokio::test]

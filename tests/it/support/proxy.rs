@@ -5,7 +5,7 @@ mod wire;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
@@ -20,8 +20,7 @@ use tokio::{
     sync::Notify,
 };
 
-use crate::support::db::{Db, pool_options, server};
-use support::Source;
+use crate::support::db::{Db, pool_options};
 use wire::{Trap, Wire};
 
 /// What happens to the first message that contains the needle.
@@ -39,10 +38,19 @@ pub enum Cut {
 pub struct Proxy {
     wire: Arc<Wire>,
     options: PgConnectOptions,
+    upstream: Upstream,
 }
+
+/// The server that new connections are relayed to.
+type Upstream = Arc<Mutex<PgConnectOptions>>;
 
 impl Proxy {
     pub async fn new(db: &Db) -> Self {
+        Self::to(db.database.options()).await
+    }
+
+    /// Relays connections to the database of these options.
+    pub async fn to(upstream: PgConnectOptions) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .expect("a port for the proxy");
@@ -50,16 +58,15 @@ impl Proxy {
             .local_addr()
             .expect("a bound listener has an address")
             .port();
-        let upstream = db.database.options();
-        let options = match server().source() {
-            Source::Throwaway => PgConnectOptions::new_without_pgpass()
+        let options = match upstream.get_socket() {
+            Some(_) => PgConnectOptions::new_without_pgpass()
                 .username(upstream.get_username())
                 .database(
                     upstream
                         .get_database()
                         .expect("the test's database has a name"),
                 ),
-            Source::Url => upstream.clone(),
+            None => upstream.clone(),
         };
         let options = options
             .host("127.0.0.1")
@@ -69,8 +76,18 @@ impl Proxy {
             allowed: AtomicU64::new(u64::MAX),
             ..Wire::default()
         });
-        tokio::spawn(accept(listener, Arc::clone(&wire), upstream));
-        Self { wire, options }
+        let upstream = Arc::new(Mutex::new(upstream));
+        tokio::spawn(accept(listener, Arc::clone(&wire), Arc::clone(&upstream)));
+        Self {
+            wire,
+            options,
+            upstream,
+        }
+    }
+
+    /// Relays new connections to another server.
+    pub fn switch(&self, upstream: PgConnectOptions) {
+        *self.upstream.lock().unwrap() = upstream;
     }
 
     /// Connects a pool through the proxy.
@@ -143,6 +160,12 @@ impl Proxy {
         self.wire.more.notify_waiters();
     }
 
+    /// Returns how many statements were parsed without a name. Outside of a transaction, a pooler may run such a
+    /// statement on another server than the one that has it.
+    pub fn unnamed(&self) -> u64 {
+        self.wire.unnamed.load(SeqCst)
+    }
+
     /// Returns how many statements were executed, simple queries sent and statements parsed.
     pub fn counts(&self) -> (u64, u64, u64) {
         let Wire {
@@ -159,28 +182,26 @@ impl Proxy {
     }
 }
 
-/// Relays every connection that is made to the listener.
-async fn accept(listener: TcpListener, wire: Arc<Wire>, upstream: PgConnectOptions) {
+/// Relays every connection that is made to the listener. A client whose server is down is disconnected.
+async fn accept(listener: TcpListener, wire: Arc<Wire>, upstream: Upstream) {
     while let Ok((client, _)) = listener.accept().await {
         client
             .set_nodelay(true)
             .expect("a TCP socket can do without delay");
-        let (wire, upstream) = (Arc::clone(&wire), upstream.clone());
+        let (wire, upstream) = (Arc::clone(&wire), upstream.lock().unwrap().clone());
         tokio::spawn(async move {
             match upstream.get_socket() {
                 Some(directory) => {
                     let path = directory.join(format!(".s.PGSQL.{}", upstream.get_port()));
-                    let server = UnixStream::connect(path)
-                        .await
-                        .expect("the server's socket");
-                    relay::run(wire, client, server).await;
+                    if let Ok(server) = UnixStream::connect(path).await {
+                        relay::run(wire, client, server).await;
+                    }
                 }
                 None => {
                     let address = (upstream.get_host(), upstream.get_port());
-                    let server = TcpStream::connect(address)
-                        .await
-                        .expect("the server's port");
-                    relay::run(wire, client, server).await;
+                    if let Ok(server) = TcpStream::connect(address).await {
+                        relay::run(wire, client, server).await;
+                    }
                 }
             }
         });

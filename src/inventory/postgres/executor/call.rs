@@ -15,6 +15,8 @@ pub(crate) struct Call<S = ()> {
     pub(crate) since: Instant,
     /// An earlier attempt may have taken effect, or may still. Cleared by the attempt that settles it.
     pub(crate) in_doubt: bool,
+    /// The answer may be a change that another attempt or call made.
+    pub(crate) is_replay: bool,
     /// The next attempt first reads whether the change is stored: it may be, or making it without a look may
     /// deadlock.
     pub(crate) look_first: bool,
@@ -31,6 +33,7 @@ impl<S> Call<S> {
             state,
             since: Instant::now(),
             in_doubt: false,
+            is_replay: false,
             look_first: false,
             serialized: false,
             conflicts: 0,
@@ -39,7 +42,7 @@ impl<S> Call<S> {
 
     /// Records that an attempt may have taken effect.
     pub(crate) const fn doubt(&mut self) {
-        (self.in_doubt, self.look_first) = (true, true);
+        (self.in_doubt, self.is_replay, self.look_first) = (true, true, true);
     }
 
     /// Returns whether a refusal has to be settled first, as an earlier attempt may still take effect. A busy answer is

@@ -37,6 +37,7 @@ pub(crate) async fn exactly_once<'a>(
                     }
                 }
                 call.in_doubt = doubt.earlier().is_some();
+                call.is_replay |= matches!(&result, Ok(order) if order.replayed);
                 result
             })
         })

@@ -28,8 +28,9 @@ pub(crate) async fn exactly_once(
                     call.doubt();
                 }
                 let result = expiry::attempt(executor, call.since, attempt, request).await;
-                if let Err(refused) = &result {
-                    call.refused(&refused.error);
+                match &result {
+                    Ok(reservation) => call.is_replay |= reservation.replayed,
+                    Err(refused) => call.refused(&refused.error),
                 }
                 result
             })

@@ -1,6 +1,8 @@
 //! The check that a row is found by its id, and by an index.
 
-use sqlx::{PgConnection, Row, postgres::PgArguments};
+use std::any::type_name;
+
+use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgArguments};
 
 use super::refused;
 use crate::postgres::{
@@ -75,9 +77,14 @@ impl<T: PgVersioned> PgRepository<T> {
 async fn plan<T: PgVersioned>(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
     let mut arguments = PgArguments::default();
     sqlx::Arguments::add(&mut arguments, None::<T::Id>).map_err(sqlx::Error::Encode)?;
-    let settings = "SELECT pg_catalog.pg_typeof($1)::pg_catalog.text,
-        pg_catalog.current_setting('enable_seqscan'), pg_catalog.current_setting('enable_bitmapscan')";
-    let settings = sqlx::query_as_with(settings, arguments).persistent(false);
+    // Named after the type: the connection keeps it by its text. Without a name, a pooler in transaction mode would
+    // prepare it on one server and run it on another.
+    let settings = format!(
+        "SELECT pg_catalog.pg_typeof($1)::pg_catalog.text, pg_catalog.current_setting('enable_seqscan'),
+            pg_catalog.current_setting('enable_bitmapscan') -- {}",
+        type_name::<T::Id>()
+    );
+    let settings = sqlx::query_as_with(AssertSqlSafe(settings), arguments);
     let (id_type, seqscan, bitmapscan): (String, String, String) =
         settings.fetch_one(&mut *conn).await?;
     let explain = explain::<T>(&id_type, &seqscan, &bitmapscan);

@@ -15,12 +15,9 @@ use optilock::{
 };
 use tokio::time::timeout;
 
-use super::{
-    Answer, FLOOR, Fixture, LIMIT, POLICY, Shop, Variant, balances, matrix, operations::Special,
-};
+use super::{Answer, FLOOR, Fixture, LIMIT, POLICY, Shop, Variant, balances, matrix};
 use crate::support::{
     db::{Db, assert_idle, pool_options},
-    idle_hook::IdleHook,
     proxy::Proxy,
     triggers::run,
 };
@@ -99,16 +96,7 @@ impl Harness {
 
     /// Returns the inventory of the variant, with what its row asks for.
     pub fn shop(&self, variant: &Variant) -> Shop {
-        let mut pg = PgInventory::new(self.pool.clone())
-            .with_policy(self.policy.clone())
-            .with_strategy(variant.strategy);
-        if variant.operation.is(Special::WithOutbox) {
-            pg = pg.with_outbox();
-        }
-        if variant.operation.is(Special::WithHook) {
-            pg = pg.with_hook(Arc::new(IdleHook));
-        }
-        Shop::new(pg, self.pool.clone(), variant.layer)
+        Shop::of(variant, &self.pool, self.policy.clone())
     }
 
     /// Returns an inventory of the variant with a hook of the host.

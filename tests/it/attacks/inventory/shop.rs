@@ -3,12 +3,14 @@
 use std::{ops::Deref, sync::Arc};
 
 use optilock::{
+    RetryPolicy,
     cache::CachedStock,
     inventory::{BatchOptions, BatchedInventory, Inventory, PgInventory, Sku},
     sqlx::PgPool,
 };
 
-use super::Layer;
+use super::{Layer, Variant, operations::Special};
+use crate::support::idle_hook::IdleHook;
 
 /// A cache in front of an inventory of any type.
 pub type Cache = CachedStock<Arc<dyn Inventory>>;
@@ -49,6 +51,20 @@ impl Shop {
             front,
             cache,
         }
+    }
+
+    /// Returns the inventory of the variant, with what its row asks for.
+    pub fn of(variant: &Variant, pool: &PgPool, policy: RetryPolicy) -> Self {
+        let mut pg = PgInventory::new(pool.clone())
+            .with_policy(policy)
+            .with_strategy(variant.strategy);
+        if variant.operation.is(Special::WithOutbox) {
+            pg = pg.with_outbox();
+        }
+        if variant.operation.is(Special::WithHook) {
+            pg = pg.with_hook(Arc::new(IdleHook));
+        }
+        Self::new(pg, pool.clone(), variant.layer)
     }
 
     /// Fills the cache with the stock from before the operation.

@@ -5,10 +5,12 @@ mod clocks;
 mod connections;
 mod crash;
 mod drops;
+mod failover;
 mod isolation;
 mod locks;
 mod logins;
 mod numbers;
+mod pgbouncer;
 mod policies;
 mod pools;
 mod refusals;
@@ -20,8 +22,8 @@ mod undisturbed;
 mod written_tables;
 
 use super::{
-    Answer, Cell, FLOOR, Fixture, Harness, LIMIT, Layer, Prepared, Variant, balances, fixture,
-    lock_holder, matrix, operations,
+    Answer, Cell, FLOOR, Fixture, Harness, LIMIT, Layer, Prepared, Shop, Variant, balances,
+    fixture, lock_holder, matrix, operations,
 };
 use crate::attacks::{hostile, passwords, surroundings};
 use lock_holder::{ENTRY, HOLDS, ORDER, PRODUCTS};

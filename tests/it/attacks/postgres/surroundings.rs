@@ -6,6 +6,7 @@ mod drops;
 mod locks;
 mod logins;
 mod names;
+mod pgbouncer;
 mod pools;
 mod repeated;
 mod runtimes;

@@ -15,7 +15,11 @@ use optilock::{
     versioned_row,
 };
 
-use crate::support::db::{Db, Default};
+use crate::support::{
+    bank::Account,
+    db::{Db, Default},
+    proxy::Proxy,
+};
 
 /// A table that fits `Account`.
 const ACCOUNTS: &str = "CREATE TABLE bank.accounts (id bigint PRIMARY KEY, owner text NOT NULL, cents bigint NOT NULL, version bigint NOT NULL)";
@@ -105,3 +109,16 @@ struct Member {
 versioned_row! { Member in "bank.users" {
     entity: "member", id: name: Login, version: version, columns: [],
 } }
+
+/// Outside of a transaction, a pooler runs a statement without a name on a server that may not have it.
+#[tokio::test]
+async fn every_statement_of_the_check_has_a_name() {
+    let db = Db::empty().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    run(&mut conn, format!("CREATE SCHEMA bank; {ACCOUNTS}")).await;
+    let proxy = Proxy::new(&db).await;
+    let rows = PgRepository::<Account>::new(proxy.pool(1).await);
+    rows.verify().await.unwrap();
+    assert!(proxy.counts().2 > 5);
+    assert_eq!(proxy.unnamed(), 0);
+}

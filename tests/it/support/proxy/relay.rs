@@ -40,7 +40,7 @@ where
     let mut started = false; // the startup message has no type
     while let Ok(message) = read_message(&mut from_client, started).await {
         if std::mem::replace(&mut started, true) {
-            wire.count(message[0]).await;
+            wire.count(&message).await;
         }
         wire.wait_if_silent(connection).await;
         match wire.cut_at(&message) {

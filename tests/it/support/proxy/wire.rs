@@ -27,6 +27,8 @@ pub struct Wire {
     pub executes: AtomicU64,
     pub queries: AtomicU64,
     pub parses: AtomicU64,
+    /// Those of them without a name.
+    pub unnamed: AtomicU64,
     /// How many more statements may pass; `u64::MAX` without a limit.
     pub allowed: AtomicU64,
     /// Notified when more may pass.
@@ -57,7 +59,11 @@ impl Wire {
     }
 
     /// Counts a message. Waits for a higher limit if the message exceeds that of statements.
-    pub async fn count(&self, kind: u8) {
+    pub async fn count(&self, message: &[u8]) {
+        let kind = message[0];
+        if kind == b'P' && message[5] == 0 {
+            self.unnamed.fetch_add(1, SeqCst);
+        }
         match kind {
             b'E' => _ = self.executes.fetch_add(1, SeqCst),
             b'Q' => _ = self.queries.fetch_add(1, SeqCst),

@@ -1,0 +1,33 @@
+//! Changes that an earlier attempt or call made, and the synchronous standby that may lack them.
+//!
+//! PostgreSQL shows a change when the session ended whose commit waited for the standby, or when the server
+//! restarted, although the standby may not have it: a failover would lose it. A change of the current attempt was
+//! waited for.
+
+use sqlx::PgConnection;
+
+use super::Executor;
+use crate::{
+    inventory::{model::Error, postgres::sql},
+    postgres::BoxFuture,
+};
+
+impl Executor {
+    /// Waits until the synchronous standby has what this server shows, if there is one.
+    pub(crate) fn replicated(&self) -> BoxFuture<'_, Result<(), Error>> {
+        // Allocated here, so that the futures of all operations are small.
+        Box::pin(async { self.ask(&|conn, _| Box::pin(wait(conn))).await })
+    }
+}
+
+async fn wait(conn: &mut PgConnection) -> Result<(), Error> {
+    let names = sqlx::query_scalar(sql::executor::NAMES)
+        .fetch_one(&mut *conn)
+        .await;
+    let names: Option<String> = names.map_err(Error::before)?;
+    if names.is_some_and(|names| !names.is_empty()) {
+        let flush = sqlx::query(sql::executor::FLUSH).execute(conn).await;
+        flush.map_err(Error::before)?;
+    }
+    Ok(())
+}
