@@ -26,7 +26,6 @@ use shop::OpenShop;
 /// The cases of each body in a run that is not asked for all: each is a request to a server.
 const SOME: u32 = CASES / 1_000;
 
-
 /// Returns what a refused request must not change.
 async fn stored(shop: &OpenShop) -> String {
     let all = "SELECT concat_ws(' ',

@@ -37,7 +37,7 @@ fn units() -> impl Strategy<Value = (Sku, Quantity)> {
 fn many<T: std::fmt::Debug>(
     one: impl Strategy<Value = T> + Clone,
 ) -> impl Strategy<Value = Vec<T>> {
-    prop_oneof![60 => vec(one.clone(), 0..8), 1 => vec(one, 995..1_005)]
+    prop_oneof![600 => vec(one.clone(), 0..8), 1 => vec(one, 995..1_005)]
 }
 
 fn lines() -> impl Strategy<Value = Vec<Line>> {

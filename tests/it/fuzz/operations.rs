@@ -71,7 +71,10 @@ async fn products(shop: &dyn Inventory, texts: &Texts) -> Result<(), TestCaseErr
     prop_assert!(unchanged(&added), "{:?}", added);
     let mut read = shop.product(&texts.sku).await.unwrap();
     prop_assert!(unchanged(&read), "{:?}", read);
-    let of = shop.products_of(&[texts.sku.clone()]).await.unwrap();
+    let of = shop
+        .products_of(std::slice::from_ref(&texts.sku))
+        .await
+        .unwrap();
     prop_assert!(of.len() == 1 && unchanged(&of[0]), "{:?}", of);
     let after = shop
         .products(Page::after(texts.sku.clone(), 1_000))

@@ -65,7 +65,11 @@ pub async fn raced(harness: &Harness, operation: &&Operation, cell: &str) -> Cel
     let harness = harness.with_pool_of(1).await;
     harness.expect_done(operation, cell).await;
     let mut late = 0;
-    for turns in [0, 0, 1, 2, 4] {
+    // A fast server may answer within the first poll.
+    for (round, turns) in [0, 0, 1, 2, 4].into_iter().cycle().take(100).enumerate() {
+        if round >= 5 && late > 0 {
+            break;
+        }
         let id = harness.prepare(operation).await;
         let winner = async {
             for _ in 0..turns {
