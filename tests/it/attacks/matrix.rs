@@ -170,6 +170,8 @@ pub async fn run<H: Harness>(group: &Group<H>) {
             let start = Instant::now();
             let mark = if let Some(reason) = variant.same_code(surrounding.kind()) {
                 Mark::SameCode(reason)
+            } else if !report::is_chosen(&operation, surrounding.name) {
+                Mark::LeftOut
             } else {
                 let cell = format!("{} in {}", name.0, name.1);
                 let known = KNOWN_FAILURES.contains(&name);

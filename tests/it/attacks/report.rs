@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
+    hash::{DefaultHasher, Hash, Hasher},
     io::Write as _,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -17,6 +18,8 @@ pub enum Mark {
     SameCode(&'static str),
     /// With the reason.
     CannotApply(&'static str),
+    /// Only a run that includes the ignored tests runs it.
+    LeftOut,
     Known,
     Failed,
 }
@@ -27,6 +30,7 @@ impl Mark {
             Self::Passed => '+',
             Self::SameCode(_) => '=',
             Self::CannotApply(_) => '.',
+            Self::LeftOut => '-',
             Self::Known => 'k',
             Self::Failed => 'F',
         }
@@ -74,6 +78,13 @@ pub fn record(entry: Entry) {
 /// Returns whether this run includes the tests that are ignored otherwise.
 fn includes_ignored() -> bool {
     std::env::args().any(|argument| argument == "--include-ignored")
+}
+
+/// Returns whether this run has the cell: two in five, always the same ones, unless the run includes the ignored tests.
+pub fn is_chosen(operation: &str, surrounding: &str) -> bool {
+    let mut hasher = DefaultHasher::new();
+    (operation, surrounding).hash(&mut hasher);
+    includes_ignored() || hasher.finish() % 5 < 2
 }
 
 /// Returns the groups of a run without a filter.
@@ -177,8 +188,10 @@ impl Results {
             marks.filter(wanted).count()
         };
         format!(
-            "{} cells closed, {} of the same code as another, {} cannot apply, {} known failures, {} failed",
+            "{} cells closed, {} left out, {} of the same code as another, {} cannot apply, {} known failures, \
+             {} failed",
             count(|mark| *mark == Mark::Passed),
+            count(|mark| *mark == Mark::LeftOut),
             count(|mark| matches!(mark, Mark::SameCode(_))),
             count(|mark| matches!(mark, Mark::CannotApply(_))),
             count(|mark| *mark == Mark::Known),
@@ -191,7 +204,7 @@ impl Results {
         for floor in self.floors() {
             text += &self.matrix(floor);
         }
-        text += "\n+ closed  = same code as another cell  . cannot apply  k known failure  F failed\n\n";
+        text += "\n+ closed  = same code as another cell  . cannot apply  - left out  k known failure  F failed\n\n";
         for floor in self.floors() {
             let of_floor = self.entries.iter().filter(|entry| entry.floor == floor);
             let operations: BTreeSet<&str> =
@@ -211,7 +224,7 @@ impl Results {
                 Mark::CannotApply(reason) => {
                     *reasons.entry(("cannot apply", reason)).or_default() += 1;
                 }
-                Mark::Passed | Mark::Known | Mark::Failed => {}
+                Mark::Passed | Mark::LeftOut | Mark::Known | Mark::Failed => {}
             }
         }
         for ((what, reason), cells) in reasons {
