@@ -164,10 +164,16 @@ surroundings! {
         "17 hostile functions": tables::hostile_functions,
     }
     #[ignore = "takes minutes"]
-    full_size {
+    expired_holds_in_full_size {
         "7 expired holds, full size": backlog::expired_holds(100_000),
+    }
+    #[ignore = "takes minutes"]
+    orders_in_full_size {
         "7 unpaid orders, full size": backlog::orders((0, 100_000)),
         "7 old orders, full size": backlog::orders((2, 1_000_000)),
+    }
+    #[ignore = "takes minutes"]
+    crowds_in_full_size {
         "15 crowd, full size": pools::crowd(256),
     }
 }
