@@ -55,6 +55,7 @@ pub use model::{
 pub use postgres::SELL_ONE;
 pub use postgres::{
     Accepted, Change, MigrateError, OnAccepted, PgInventory, Refusals, Stats, Strategy, migrate,
+    migrate_schema,
 };
 #[doc(hidden)]
 pub use statements::statements;

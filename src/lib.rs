@@ -61,7 +61,7 @@ pub mod testing;
 pub use inventory::cache;
 #[cfg(feature = "inventory")]
 #[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
-pub use inventory::migrate;
+pub use inventory::{migrate, migrate_schema};
 pub use outcome::Outcome;
 pub use precondition::{IfMatch, ParseIfMatchError, PreconditionFailed};
 pub use retry::{

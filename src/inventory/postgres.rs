@@ -14,6 +14,7 @@ mod outbox;
 mod products;
 pub(crate) mod reservations;
 pub(crate) mod row;
+pub(crate) mod schema;
 pub(crate) mod sql;
 mod stats;
 mod strategy;
@@ -29,14 +30,15 @@ use super::{
     model::{Checkout, Error, FeedPosition, MovementFeed},
     traffic::Traffic,
 };
-use crate::{RetryPolicy, postgres::Work};
+use crate::RetryPolicy;
 
 use checkout::Sale;
-use executor::Executor;
+use executor::{Executor, Work};
 pub use hook::{Accepted, Change, OnAccepted, Refusals};
 use hook::{Effects, Hook};
 use ledger::feed;
-pub use migrate::{MigrateError, migrate};
+pub use migrate::{MigrateError, migrate, migrate_schema};
+use schema::Schema;
 #[doc(hidden)]
 pub use sql::checkout::SELL_ONE;
 pub use stats::Stats;
@@ -100,6 +102,25 @@ impl PgInventory {
     pub fn with_policy(mut self, policy: RetryPolicy) -> Self {
         self.executor.set_policy(policy);
         self
+    }
+
+    /// Uses the tables of another schema than `optilock`: one shop, one schema. Create them by
+    /// [`migrate_schema`](crate::migrate_schema). The statements are built once for this inventory and its clones.
+    ///
+    /// A connection keeps the prepared statements of every schema that it has served, 100 of them unless
+    /// [`statement_cache_capacity`](sqlx::postgres::PgConnectOptions::statement_cache_capacity) says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::inventory::ErrorKind::Invalid) for a name that is empty, has more than 63 bytes
+    /// or contains NUL, or that PostgreSQL reserves (`pg_..`, `information_schema`). Every other name is quoted.
+    pub fn in_schema(mut self, name: &str) -> Result<Self, Error> {
+        self.executor.set_schema(Schema::new(name)?);
+        Ok(self)
+    }
+
+    pub(crate) const fn schema(&self) -> &Schema {
+        self.executor.schema()
     }
 
     /// Sets how a checkout guards the stock.

@@ -17,4 +17,5 @@ pub mod outbox;
 mod products;
 mod regressions;
 mod reservations;
+mod schemas;
 pub mod statements;

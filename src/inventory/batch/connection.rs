@@ -5,11 +5,14 @@ use std::{
     time::Duration,
 };
 
-use sqlx::PgConnection;
+use sqlx::SqlStr;
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
-    inventory::{model::Error, postgres::executor::Executor},
+    inventory::{
+        model::Error,
+        postgres::{executor::Executor, schema::SchemaConnection},
+    },
     postgres::Lease,
 };
 
@@ -125,17 +128,28 @@ impl Successor {
 #[derive(Debug)]
 pub(crate) enum AttemptConnection<'a> {
     /// In a transaction.
-    Begun(&'a mut PgConnection),
+    Begun(SchemaConnection<'a>),
     /// Of a batch that may not have it yet.
     OfBatch(&'a mut Connection, &'a Executor),
 }
 
 impl AttemptConnection<'_> {
     /// Returns the connection. Waits for it if the batch does not have it yet.
-    pub(crate) async fn get(&mut self) -> Result<&mut PgConnection, Error> {
+    pub(crate) async fn get(&mut self) -> Result<SchemaConnection<'_>, Error> {
         match self {
-            Self::Begun(conn) => Ok(conn),
-            Self::OfBatch(conn, executor) => Ok(conn.get(executor).await?),
+            Self::Begun(conn) => Ok(conn.reborrow()),
+            Self::OfBatch(conn, executor) => {
+                let lease = conn.get(executor).await?;
+                Ok(executor.schema().on(lease))
+            }
+        }
+    }
+
+    /// Returns a statement of the crate's files for the schema of the connection.
+    pub(crate) fn sql(&self, statement: &'static str) -> SqlStr {
+        match self {
+            Self::Begun(conn) => conn.sql(statement),
+            Self::OfBatch(_, executor) => executor.schema().statement(statement),
         }
     }
 

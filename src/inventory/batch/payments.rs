@@ -81,7 +81,7 @@ impl Payments {
         for change in &changes {
             change.request.doubt.send(change.read);
         }
-        let marked = match write::mark(lease, &changes).await {
+        let marked = match write::mark(&mut executor.schema().on(lease), &changes).await {
             // Possible at the isolation levels above READ COMMITTED.
             Err(lost) if lost.is_conflict() => {
                 drop(conn.take());
@@ -129,8 +129,9 @@ impl Payments {
         unread.sort_unstable();
         unread.dedup();
         if !unread.is_empty() {
-            let lease = conn.get(self.inventory.executor()).await?;
-            for order in orders::of(lease, &unread).await? {
+            let executor = self.inventory.executor();
+            let lease = conn.get(executor).await?;
+            for order in orders::of(&mut executor.schema().on(lease), &unread).await? {
                 orders.insert(order.id, Read::fresh(order));
             }
         }

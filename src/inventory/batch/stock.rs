@@ -27,12 +27,12 @@ use crate::{
         postgres::{
             PgInventory,
             checkout::Sale,
-            executor::Executor,
+            executor::{Executor, Work},
             orders::{self, returns},
             reservations::{self, reserve},
         },
     },
-    postgres::{BoxFuture, Work},
+    postgres::BoxFuture,
 };
 
 use batch::Batch;

@@ -17,7 +17,6 @@ mod guarded;
 mod sale;
 mod sell;
 
-use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use super::{
@@ -26,13 +25,15 @@ use super::{
     orders,
     reservations::expiry::{self, Expiry},
 };
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Attempt, RetryPolicy,
     inventory::{
         model::{Checkout, Error, Order},
+        postgres::executor::Work,
         traffic::Clock,
     },
-    postgres::{Failed, Work},
+    postgres::Failed,
 };
 
 use attempt::State;
@@ -105,7 +106,7 @@ impl Sale<'_> {
 
 /// Makes a checkout in the caller's transaction, which commits it.
 pub(crate) async fn in_transaction(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     effects: &Effects,
     policy: &RetryPolicy,
     request: &Checkout,

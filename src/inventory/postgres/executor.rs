@@ -6,15 +6,18 @@ mod reuse;
 
 use std::{marker::PhantomData, sync::Arc};
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
-use super::stats::{Counters, Stats};
+use super::{
+    schema::{Schema, SchemaConnection},
+    stats::{Counters, Stats},
+};
 use crate::{
     Attempt, Class, Classify, RetryError, RetryPolicy,
     inventory::model::{Error, ErrorKind},
     metrics,
     postgres::{
-        Begin, Failed, Lease, Pending, READ_COMMITTED, READ_COMMITTED_LIMITED, Scope, Slot, Work,
+        self, Begin, Failed, Lease, Pending, READ_COMMITTED, READ_COMMITTED_LIMITED, Scope, Slot,
         directly, in_transaction,
     },
     retry::Run,
@@ -34,9 +37,14 @@ pub(crate) type Attempted<'f, 'a, S, T> = &'f (
             + 'f
     );
 
+/// What an attempt does on its connection: `&|conn, _| Box::pin(find(conn, id))`.
+pub(crate) type Work<'f, 'a, R> =
+    &'f (dyn for<'c> Fn(&'c mut SchemaConnection<'c>, Scope<'c, 'a>) -> Pending<'c, R> + Sync + 'f);
+
 #[derive(Clone, Debug)]
 pub(crate) struct Executor {
     pool: PgPool,
+    schema: Schema,
     policy: RetryPolicy,
     stats: Arc<Counters>,
     /// Whether code of the host's runs in the transactions, so that their ends must be proven.
@@ -50,6 +58,7 @@ impl Executor {
     pub(crate) fn new(pool: PgPool) -> Self {
         Self {
             pool,
+            schema: Schema::default(),
             policy: RetryPolicy::new(),
             stats: Arc::default(),
             proven: false,
@@ -60,6 +69,14 @@ impl Executor {
 
     pub(crate) fn set_policy(&mut self, policy: RetryPolicy) {
         self.policy = policy;
+    }
+
+    pub(crate) fn set_schema(&mut self, schema: Schema) {
+        self.schema = schema;
+    }
+
+    pub(crate) const fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     pub(crate) const fn prove_transactions(&mut self) {
@@ -261,7 +278,8 @@ impl Executor {
         attempt: Attempt,
         work: Work<'_, 'a, Result<T, Error>>,
     ) -> Result<T, Failed<Error>> {
-        let done = in_transaction(lease, self.begin(), attempt, work).await;
+        let here: postgres::Work<'_, '_, _> = &|conn, _| self.on_schema(conn, work);
+        let done = in_transaction(lease, self.begin(), attempt, here).await;
         done.map_err(settled)
     }
 
@@ -282,9 +300,30 @@ impl Executor {
         work: Work<'_, 'a, Result<T, Error>>,
     ) -> Result<T, Error> {
         let mut lease = self.acquire().await?;
-        let value = directly(&mut lease, work).await?;
+        let value = self.directly_on(&mut lease, work).await?;
         self.release(lease);
         Ok(value)
+    }
+
+    /// Runs `work` outside of a transaction, on a connection of the caller's.
+    pub(crate) async fn directly_on<'a, T: Send + Sync>(
+        &self,
+        lease: &mut Lease,
+        work: Work<'_, 'a, Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let here: postgres::Work<'_, '_, _> = &|conn, _| self.on_schema(conn, work);
+        directly(lease, here).await
+    }
+
+    fn on_schema<'c, 'a, R: Send + 'c>(
+        &'c self,
+        conn: &'c mut PgConnection,
+        work: Work<'c, 'a, R>,
+    ) -> Pending<'c, R>
+    where
+        'a: 'c,
+    {
+        Box::pin(async move { work(&mut self.schema.on(conn), PhantomData).await })
     }
 
     /// Acquires a connection for one attempt.

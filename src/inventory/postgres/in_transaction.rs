@@ -35,7 +35,7 @@ impl PgInventory {
         conn: &mut PgConnection,
         new: &NewProduct,
     ) -> Result<Product, Error> {
-        products::add(conn, new, Uuid::now_v7()).await
+        products::add(&mut self.schema().on(conn), new, Uuid::now_v7()).await
     }
 
     /// Runs [`product`](crate::inventory::Inventory::product) in the caller's transaction.
@@ -44,7 +44,7 @@ impl PgInventory {
     ///
     /// Those of that method.
     pub async fn product_in(&self, conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
-        products::find(conn, sku).await
+        products::find(&mut self.schema().on(conn), sku).await
     }
 
     /// Runs [`products`](crate::inventory::Inventory::products) in the caller's transaction.
@@ -57,7 +57,7 @@ impl PgInventory {
         conn: &mut PgConnection,
         page: &Page<Sku>,
     ) -> Result<Vec<Product>, Error> {
-        products::page(conn, page).await
+        products::page(&mut self.schema().on(conn), page).await
     }
 
     /// Runs [`products_of`](crate::inventory::Inventory::products_of) in the caller's transaction.
@@ -70,7 +70,7 @@ impl PgInventory {
         conn: &mut PgConnection,
         skus: &[Sku],
     ) -> Result<Vec<Product>, Error> {
-        products::of(conn, skus).await
+        products::of(&mut self.schema().on(conn), skus).await
     }
 
     /// Runs [`product_at`](crate::inventory::Inventory::product_at) in the caller's transaction.
@@ -84,7 +84,7 @@ impl PgInventory {
         sku: &Sku,
         expected: Version,
     ) -> Result<Product, Error> {
-        products::at(conn, sku, expected).await
+        products::at(&mut self.schema().on(conn), sku, expected).await
     }
 
     /// Runs [`update_product`](crate::inventory::Inventory::update_product) in the caller's transaction.
@@ -97,7 +97,7 @@ impl PgInventory {
         conn: &mut PgConnection,
         changed: &Product,
     ) -> Result<Product, Error> {
-        products::edit(conn, changed, Uuid::now_v7()).await
+        products::edit(&mut self.schema().on(conn), changed, Uuid::now_v7()).await
     }
 
     /// Runs [`retire_product`](crate::inventory::Inventory::retire_product) in the caller's transaction.
@@ -111,7 +111,7 @@ impl PgInventory {
         sku: &Sku,
         expected: Version,
     ) -> Result<(), Error> {
-        products::retire(conn, sku, expected, Uuid::now_v7())
+        products::retire(&mut self.schema().on(conn), sku, expected, Uuid::now_v7())
             .await
             .map(drop)
     }
@@ -122,7 +122,7 @@ impl PgInventory {
     ///
     /// Those of that method.
     pub async fn pause_in(&self, conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
-        products::set_paused(conn, sku, true, Uuid::now_v7()).await
+        products::set_paused(&mut self.schema().on(conn), sku, true, Uuid::now_v7()).await
     }
 
     /// Runs [`resume`](crate::inventory::Inventory::resume) in the caller's transaction.
@@ -131,7 +131,7 @@ impl PgInventory {
     ///
     /// Those of that method.
     pub async fn resume_in(&self, conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
-        products::set_paused(conn, sku, false, Uuid::now_v7()).await
+        products::set_paused(&mut self.schema().on(conn), sku, false, Uuid::now_v7()).await
     }
 
     /// Runs [`adjust_stock`](crate::inventory::Inventory::adjust_stock) in the caller's transaction.
@@ -144,7 +144,12 @@ impl PgInventory {
         conn: &mut PgConnection,
         adjustment: &Adjustment,
     ) -> Result<Product, Error> {
-        expiry::in_transaction(conn, self.executor.policy(), adjustment).await
+        expiry::in_transaction(
+            &mut self.schema().on(conn),
+            self.executor.policy(),
+            adjustment,
+        )
+        .await
     }
 
     /// Runs [`count_stock`](crate::inventory::Inventory::count_stock) in the caller's transaction.
@@ -160,7 +165,15 @@ impl PgInventory {
         counted: Stock,
         reason: &str,
     ) -> Result<Product, Error> {
-        products::count(conn, sku, expected, counted, reason, Uuid::now_v7()).await
+        products::count(
+            &mut self.schema().on(conn),
+            sku,
+            expected,
+            counted,
+            reason,
+            Uuid::now_v7(),
+        )
+        .await
     }
 
     /// Runs [`checkout`](crate::inventory::Inventory::checkout) in the caller's transaction: order, lines and
@@ -180,13 +193,13 @@ impl PgInventory {
         request: &Checkout,
     ) -> Result<Order, Error> {
         request.check()?;
+        let conn = &mut self.schema().on(conn);
+        let policy = self.executor.policy();
         if !self.effects.hook.is_some() {
-            return checkout::in_transaction(conn, &self.effects, self.executor.policy(), request)
-                .await;
+            return checkout::in_transaction(conn, &self.effects, policy, request).await;
         }
         let sale = UnfinishedSale::begin(conn, request.id).await?;
-        let sold =
-            checkout::in_transaction(conn, &self.effects, self.executor.policy(), request).await;
+        let sold = checkout::in_transaction(conn, &self.effects, policy, request).await;
         let ended = match &sold {
             Ok(_) => sale.finish(conn).await,
             Err(_) => sale.undo(conn).await,
@@ -202,7 +215,7 @@ impl PgInventory {
     ///
     /// Those of that method.
     pub async fn order_in(&self, conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
-        orders::find(conn, id).await
+        orders::find(&mut self.schema().on(conn), id).await
     }
 
     /// Runs [`orders`](crate::inventory::Inventory::orders) in the caller's transaction.
@@ -216,7 +229,7 @@ impl PgInventory {
         filter: &OrderFilter,
         page: &Page<OrderId>,
     ) -> Result<Vec<Order>, Error> {
-        orders::page(conn, filter, page).await
+        orders::page(&mut self.schema().on(conn), filter, page).await
     }
 
     /// Runs [`step`](crate::inventory::Inventory::step) in the caller's transaction.
@@ -226,7 +239,13 @@ impl PgInventory {
     /// Those of that method. [`ErrorKind::Conflict`] also when other transactions change the order while it is
     /// read; another attempt may succeed.
     pub async fn step_in(&self, conn: &mut PgConnection, step: &OrderStep) -> Result<Order, Error> {
-        step::step(conn, step, self.executor.policy(), &Doubt::default()).await
+        step::step(
+            &mut self.schema().on(conn),
+            step,
+            self.executor.policy(),
+            &Doubt::default(),
+        )
+        .await
     }
 
     /// Runs [`mark_paid`](crate::inventory::Inventory::mark_paid) in the caller's transaction, for example with
@@ -236,7 +255,8 @@ impl PgInventory {
     ///
     /// Those of that method.
     pub async fn mark_paid_in(&self, conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
-        self.step_in(conn, &OrderStep::mark_paid(id)).await
+        self.step_in(&mut self.schema().on(conn), &OrderStep::mark_paid(id))
+            .await
     }
 
     /// Runs [`mark_payment_failed`](crate::inventory::Inventory::mark_payment_failed) in the caller's transaction.
@@ -249,8 +269,11 @@ impl PgInventory {
         conn: &mut PgConnection,
         id: OrderId,
     ) -> Result<Order, Error> {
-        self.step_in(conn, &OrderStep::mark_payment_failed(id))
-            .await
+        self.step_in(
+            &mut self.schema().on(conn),
+            &OrderStep::mark_payment_failed(id),
+        )
+        .await
     }
 
     /// Runs [`cancel`](crate::inventory::Inventory::cancel) in the caller's transaction.
@@ -265,7 +288,7 @@ impl PgInventory {
         reason: &str,
     ) -> Result<Order, Error> {
         let step = OrderStep::cancel(id, reason);
-        self.step_in(conn, &step).await
+        self.step_in(&mut self.schema().on(conn), &step).await
     }
 
     /// Runs [`revive`](crate::inventory::Inventory::revive) in the caller's transaction.
@@ -274,7 +297,8 @@ impl PgInventory {
     ///
     /// Those of that method.
     pub async fn revive_in(&self, conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
-        self.step_in(conn, &OrderStep::revive(id)).await
+        self.step_in(&mut self.schema().on(conn), &OrderStep::revive(id))
+            .await
     }
 
     /// Runs [`return_items`](crate::inventory::Inventory::return_items) in the caller's transaction.
@@ -287,7 +311,7 @@ impl PgInventory {
         conn: &mut PgConnection,
         request: &ReturnRequest,
     ) -> Result<Order, Error> {
-        returns::make(conn, request, &Doubt::default()).await
+        returns::make(&mut self.schema().on(conn), request, &Doubt::default()).await
     }
 
     /// Runs [`audit`](crate::inventory::Inventory::audit) in the caller's transaction: at REPEATABLE READ, in
@@ -297,7 +321,7 @@ impl PgInventory {
     ///
     /// Those of that method.
     pub async fn audit_in(&self, conn: &mut PgConnection) -> Result<Audit, Error> {
-        audit::audit(conn).await
+        audit::audit(&mut self.schema().on(conn)).await
     }
 
     /// Runs [`reserve`](crate::inventory::Inventory::reserve) in the caller's transaction.
@@ -310,7 +334,7 @@ impl PgInventory {
         conn: &mut PgConnection,
         request: &Reserve,
     ) -> Result<Reservation, Error> {
-        reserve::in_transaction(conn, self.executor.policy(), request).await
+        reserve::in_transaction(&mut self.schema().on(conn), self.executor.policy(), request).await
     }
 
     /// Runs [`reservation`](crate::inventory::Inventory::reservation) in the caller's transaction.
@@ -323,7 +347,7 @@ impl PgInventory {
         conn: &mut PgConnection,
         id: ReservationId,
     ) -> Result<Reservation, Error> {
-        reservations::find(conn, id).await
+        reservations::find(&mut self.schema().on(conn), id).await
     }
 
     /// Runs [`extend`](crate::inventory::Inventory::extend) in the caller's transaction.
@@ -337,7 +361,7 @@ impl PgInventory {
         id: ReservationId,
         by: Duration,
     ) -> Result<Reservation, Error> {
-        reservations::extend(conn, id, by).await
+        reservations::extend(&mut self.schema().on(conn), id, by).await
     }
 
     /// Runs [`release`](crate::inventory::Inventory::release) in the caller's transaction.
@@ -350,7 +374,7 @@ impl PgInventory {
         conn: &mut PgConnection,
         id: ReservationId,
     ) -> Result<(), Error> {
-        reservations::release(conn, id).await
+        reservations::release(&mut self.schema().on(conn), id).await
     }
 
     /// Runs [`report`](crate::inventory::Inventory::report) in the caller's transaction.
@@ -363,7 +387,12 @@ impl PgInventory {
         conn: &mut PgConnection,
         window: Duration,
     ) -> Result<Report, Error> {
-        report::report(conn, window, &self.traffic.over(window)).await
+        report::report(
+            &mut self.schema().on(conn),
+            window,
+            &self.traffic.over(window),
+        )
+        .await
     }
 
     /// Runs [`movements`](crate::inventory::Inventory::movements) in the caller's transaction.
@@ -377,7 +406,7 @@ impl PgInventory {
         sku: &Sku,
         page: &Page<Version>,
     ) -> Result<Vec<Movement>, Error> {
-        movements::page_of(conn, sku, page).await
+        movements::page_of(&mut self.schema().on(conn), sku, page).await
     }
 
     /// Runs [`movements_since`](Self::movements_since) in the caller's transaction, whose own movements are not
@@ -392,6 +421,6 @@ impl PgInventory {
         position: &FeedPosition,
         limit: u32,
     ) -> Result<MovementFeed, Error> {
-        feed::since(conn, position, limit).await
+        feed::since(&mut self.schema().on(conn), position, limit).await
     }
 }

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     Version,
+    inventory::postgres::executor::Work,
     inventory::{
         api::Inventory,
         model::{
@@ -26,7 +27,6 @@ use crate::{
             ReturnRequest, Sku, Stock,
         },
     },
-    postgres::Work,
 };
 
 #[async_trait]

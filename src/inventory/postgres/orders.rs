@@ -10,53 +10,57 @@ pub(crate) mod step;
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::sql;
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Versioned,
     inventory::model::{Checkout, Error, Order, OrderFilter, OrderId, OrderStatus, Page},
 };
 
-pub(crate) async fn stored(conn: &mut PgConnection, id: OrderId) -> Result<Option<Order>, Error> {
-    let rows = sqlx::query(sql::orders::ORDER)
+pub(crate) async fn stored(
+    conn: &mut SchemaConnection<'_>,
+    id: OrderId,
+) -> Result<Option<Order>, Error> {
+    let rows = sqlx::query(conn.sql(sql::orders::ORDER))
         .bind(id.uuid())
-        .fetch_all(conn)
+        .fetch_all(&mut **conn)
         .await;
     Ok(row::orders(&rows.map_err(Error::before)?)?.pop())
 }
 
-pub(crate) async fn find(conn: &mut PgConnection, id: OrderId) -> Result<Order, Error> {
+pub(crate) async fn find(conn: &mut SchemaConnection<'_>, id: OrderId) -> Result<Order, Error> {
     let found = stored(conn, id).await?;
     found.ok_or_else(|| Error::not_found(Order::ENTITY, id))
 }
 
 /// Returns those of these orders that exist.
-pub(crate) async fn of(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Order>, Error> {
-    let rows = sqlx::query(sql::orders::ORDERS_OF)
+pub(crate) async fn of(conn: &mut SchemaConnection<'_>, ids: &[Uuid]) -> Result<Vec<Order>, Error> {
+    let rows = sqlx::query(conn.sql(sql::orders::ORDERS_OF))
         .bind(ids)
-        .fetch_all(conn)
+        .fetch_all(&mut **conn)
         .await;
     row::orders(&rows.map_err(Error::before)?)
 }
 
 /// Returns the order that an earlier call of this checkout created, by its id or its key.
 pub(crate) async fn known(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     request: &Checkout,
 ) -> Result<Option<Order>, Error> {
-    let rows = sqlx::query(sql::orders::KNOWN)
+    let rows = sqlx::query(conn.sql(sql::orders::KNOWN))
         .bind(request.id.uuid())
         .bind(request.customer.as_deref())
         .bind(request.key.as_deref())
-        .fetch_all(conn)
+        .fetch_all(&mut **conn)
         .await;
     Ok(row::orders(&rows.map_err(Error::before)?)?.pop())
 }
 
 pub(crate) async fn page(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     filter: &OrderFilter,
     page: &Page<OrderId>,
 ) -> Result<Vec<Order>, Error> {
@@ -65,21 +69,21 @@ pub(crate) async fn page(
         [] => (0..OrderStatus::Void.code()).collect(),
         statuses => statuses.iter().copied().map(OrderStatus::code).collect(),
     };
-    let rows = sqlx::query(sql::orders::ORDERS)
+    let rows = sqlx::query(conn.sql(sql::orders::ORDERS))
         .bind(page.after.map(OrderId::uuid))
         .bind(filter.customer.as_deref())
         .bind(statuses)
         .bind(i64::from(page.limit()))
-        .fetch_all(conn)
+        .fetch_all(&mut **conn)
         .await;
     row::orders(&rows.map_err(Error::before)?)
 }
 
 /// Uses the id up, unless the order exists.
-pub(crate) async fn void(conn: &mut PgConnection, id: OrderId) -> Result<bool, Error> {
-    let voided = sqlx::query(sql::orders::VOID)
+pub(crate) async fn void(conn: &mut SchemaConnection<'_>, id: OrderId) -> Result<bool, Error> {
+    let voided = sqlx::query(conn.sql(sql::orders::VOID))
         .bind(id.uuid())
-        .fetch_one(conn)
+        .fetch_one(&mut **conn)
         .await
         .map_err(|error| Error::of_several(error, Order::ENTITY, id))?;
     Ok(voided.try_get::<i64, _>("voided")? == 1)

@@ -4,13 +4,10 @@ mod entries;
 
 use sqlx::PgConnection;
 
-use super::PgInventory;
+use super::{PgInventory, executor::Work};
 #[cfg(doc)]
 use crate::inventory::model::ErrorKind;
-use crate::{
-    inventory::model::{Error, OutboxFeed, OutboxPosition},
-    postgres::Work,
-};
+use crate::inventory::model::{Error, OutboxFeed, OutboxPosition};
 
 impl PgInventory {
     /// Returns the orders in the [outbox](Self::with_outbox) after `position`, at most `limit` of them (1 to 1,000), and
@@ -75,7 +72,7 @@ impl PgInventory {
         position: &OutboxPosition,
         limit: u32,
     ) -> Result<OutboxFeed, Error> {
-        entries::since(conn, position, limit).await
+        entries::since(&mut self.schema().on(conn), position, limit).await
     }
 
     /// Runs [`acknowledge_outbox`](Self::acknowledge_outbox) in the caller's transaction, for example with the host's
@@ -90,6 +87,6 @@ impl PgInventory {
         conn: &mut PgConnection,
         position: &OutboxPosition,
     ) -> Result<u64, Error> {
-        entries::acknowledge_in(conn, position).await
+        entries::acknowledge_in(&mut self.schema().on(conn), position).await
     }
 }

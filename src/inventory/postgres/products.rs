@@ -7,10 +7,11 @@ pub(crate) mod adjust;
 pub(crate) mod change;
 mod row;
 
-use sqlx::{FromRow, PgConnection, Postgres, Row, postgres::PgRow, query::Query};
+use sqlx::{FromRow, Postgres, Row, postgres::PgRow, query::Query};
 use uuid::Uuid;
 
 use super::sql;
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Version, Versioned,
     inventory::model::{
@@ -23,17 +24,17 @@ use row::ProductRow;
 
 type Statement<'q> = Query<'q, Postgres, sqlx::postgres::PgArguments>;
 
-pub(crate) async fn find(conn: &mut PgConnection, sku: &Sku) -> Result<Product, Error> {
-    let found: Option<ProductRow> = sqlx::query_as(sql::products::PRODUCT)
+pub(crate) async fn find(conn: &mut SchemaConnection<'_>, sku: &Sku) -> Result<Product, Error> {
+    let found: Option<ProductRow> = sqlx::query_as(conn.sql(sql::products::PRODUCT))
         .bind(sku)
-        .fetch_optional(conn)
+        .fetch_optional(&mut **conn)
         .await
         .map_err(Error::before)?;
     found.ok_or_else(|| Error::no_product(sku))?.try_into()
 }
 
 pub(crate) async fn at(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     sku: &Sku,
     expected: Version,
 ) -> Result<Product, Error> {
@@ -42,21 +43,27 @@ pub(crate) async fn at(
     Ok(product)
 }
 
-pub(crate) async fn page(conn: &mut PgConnection, page: &Page<Sku>) -> Result<Vec<Product>, Error> {
+pub(crate) async fn page(
+    conn: &mut SchemaConnection<'_>,
+    page: &Page<Sku>,
+) -> Result<Vec<Product>, Error> {
     // Every SKU comes after the empty one.
     let after = page.after.as_ref().map_or("", Sku::as_str);
-    let found = sqlx::query_as(sql::products::PRODUCTS)
+    let found = sqlx::query_as(conn.sql(sql::products::PRODUCTS))
         .bind(after)
         .bind(i64::from(page.limit()))
-        .fetch_all(conn)
+        .fetch_all(&mut **conn)
         .await;
     products(found)
 }
 
-pub(crate) async fn of(conn: &mut PgConnection, skus: &[Sku]) -> Result<Vec<Product>, Error> {
-    let found = sqlx::query_as(sql::products::PRODUCTS_OF)
+pub(crate) async fn of(
+    conn: &mut SchemaConnection<'_>,
+    skus: &[Sku],
+) -> Result<Vec<Product>, Error> {
+    let found = sqlx::query_as(conn.sql(sql::products::PRODUCTS_OF))
         .bind(skus)
-        .fetch_all(conn)
+        .fetch_all(&mut **conn)
         .await;
     products(found)
 }
@@ -68,12 +75,12 @@ fn products(found: Result<Vec<ProductRow>, sqlx::Error>) -> Result<Vec<Product>,
 
 /// Returns the current product and the delta of the change with this token, if it was made.
 pub(crate) async fn changed_by(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     token: Uuid,
 ) -> Result<Option<(Product, i64)>, Error> {
-    let found = sqlx::query(sql::products::CHANGED_BY)
+    let found = sqlx::query(conn.sql(sql::products::CHANGED_BY))
         .bind(token)
-        .fetch_optional(conn)
+        .fetch_optional(&mut **conn)
         .await
         .map_err(Error::before)?;
     found
@@ -85,19 +92,19 @@ pub(crate) async fn changed_by(
 }
 
 pub(crate) async fn add(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     new: &NewProduct,
     token: Uuid,
 ) -> Result<Product, Error> {
     check_text("name", &new.name)?;
-    let answer = sqlx::query(sql::products::ADD)
+    let answer = sqlx::query(conn.sql(sql::products::ADD))
         .bind(&new.sku)
         .bind(&new.name)
         .bind(new.price.minor())
         .bind(new.price.currency().as_str())
         .bind(new.stock.get())
         .bind(token)
-        .fetch_one(&mut *conn)
+        .fetch_one(&mut **conn)
         .await
         .map_err(|error| Error::of_several(error, Product::ENTITY, &new.sku))?;
     if answer.try_get::<Option<&str>, _>("sku")?.is_some() {
@@ -116,9 +123,9 @@ pub(crate) async fn add(
         Some(false) => Err(exists()),
         None => {
             // Another transaction added it meanwhile, or the row was suppressed.
-            let known: bool = sqlx::query_scalar(sql::products::EXISTS)
+            let known: bool = sqlx::query_scalar(conn.sql(sql::products::EXISTS))
                 .bind(&new.sku)
-                .fetch_one(conn)
+                .fetch_one(&mut **conn)
                 .await
                 .map_err(Error::before)?;
             Err(if known {
@@ -140,12 +147,12 @@ pub(crate) struct Changed {
 
 /// Runs a statement that changes a product and returns it. `None`: the product does not exist or is retired.
 pub(crate) async fn change(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     sku: &Sku,
     statement: Statement<'_>,
 ) -> Result<Option<Changed>, Error> {
     let row = statement
-        .fetch_one(conn)
+        .fetch_one(&mut **conn)
         .await
         .map_err(|error| Error::of_several(error, Product::ENTITY, sku))?;
     let Some(wrote) = row.try_get::<Option<bool>, _>("wrote")? else {
@@ -164,13 +171,13 @@ pub(crate) async fn change(
 
 /// Edits name and price, if neither was edited since.
 pub(crate) async fn edit(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     changed: &Product,
     token: Uuid,
 ) -> Result<Product, Error> {
     check_text("name", &changed.name)?;
     let sku = &changed.sku;
-    let statement = sqlx::query(sql::products::EDIT)
+    let statement = sqlx::query(conn.sql(sql::products::EDIT))
         .bind(sku)
         .bind(changed.revision)
         .bind(&changed.name)
@@ -187,12 +194,12 @@ pub(crate) async fn edit(
 }
 
 pub(crate) async fn retire(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     sku: &Sku,
     expected: Version,
     token: Uuid,
 ) -> Result<Product, Error> {
-    let statement = sqlx::query(sql::products::RETIRE)
+    let statement = sqlx::query(conn.sql(sql::products::RETIRE))
         .bind(sku)
         .bind(expected)
         .bind(token);
@@ -208,7 +215,7 @@ pub(crate) async fn retire(
 /// Sets the stock to a count. Expired holds count as held until they are ended, as ending them changes the
 /// version that the count expects.
 pub(crate) async fn count(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     sku: &Sku,
     expected: Version,
     counted: Stock,
@@ -216,7 +223,7 @@ pub(crate) async fn count(
     token: Uuid,
 ) -> Result<Product, Error> {
     check_text("reason", reason)?;
-    let statement = sqlx::query(sql::products::COUNT)
+    let statement = sqlx::query(conn.sql(sql::products::COUNT))
         .bind(sku)
         .bind(expected)
         .bind(counted.get())
@@ -237,7 +244,7 @@ pub(crate) async fn count(
 
 /// Pauses or resumes the sale. Returns the product after it, also if nothing changed.
 pub(crate) async fn set_paused(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     sku: &Sku,
     paused: bool,
     token: Uuid,
@@ -246,7 +253,7 @@ pub(crate) async fn set_paused(
         true => MovementKind::Paused,
         false => MovementKind::Resumed,
     };
-    let statement = sqlx::query(sql::products::PAUSE)
+    let statement = sqlx::query(conn.sql(sql::products::PAUSE))
         .bind(sku)
         .bind(paused)
         .bind(kind.code())

@@ -9,7 +9,7 @@ pub(crate) mod row;
 
 use std::time::Duration;
 
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{Connection, Row};
 
 use super::{
     executor::Executor,
@@ -19,9 +19,10 @@ use super::{
         column::{self, Forms},
     },
 };
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     inventory::model::{Checkout, Error, Reservation, ReservationId, Sku, reserve::check_duration},
-    postgres::Work,
+    inventory::postgres::executor::Work,
 };
 
 /// How often one attempt sends a step that had no effect on a reservation in whose state the step begins.
@@ -52,26 +53,29 @@ pub(crate) async fn step<'a, T: Send + Sync>(
         .await
 }
 
-pub(crate) async fn find(conn: &mut PgConnection, id: ReservationId) -> Result<Reservation, Error> {
-    let rows = sqlx::query(sql::reservations::RESERVATION)
+pub(crate) async fn find(
+    conn: &mut SchemaConnection<'_>,
+    id: ReservationId,
+) -> Result<Reservation, Error> {
+    let rows = sqlx::query(conn.sql(sql::reservations::RESERVATION))
         .bind(id.uuid())
-        .fetch_all(conn)
+        .fetch_all(&mut **conn)
         .await;
     row::reservation(&rows.map_err(Error::before)?)?
         .ok_or_else(|| Error::not_found(Reservation::ENTITY, id))
 }
 
 pub(crate) async fn extend(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     id: ReservationId,
     by: Duration,
 ) -> Result<Reservation, Error> {
     check_duration(by)?;
     for round in 1..=ROUNDS {
-        let extended = sqlx::query(sql::reservations::EXTEND)
+        let extended = sqlx::query(conn.sql(sql::reservations::EXTEND))
             .bind(id.uuid())
             .bind(micros(by))
-            .fetch_one(&mut *conn)
+            .fetch_one(&mut **conn)
             .await
             .map_err(|error| Error::of_several(error, Reservation::ENTITY, id))?;
         let extended = extended.try_get::<i64, _>("holds")? > 0;
@@ -104,11 +108,14 @@ fn suppressed_holds(id: ReservationId) -> Error {
     Error::suppressed_in("holds", Reservation::ENTITY, id)
 }
 
-pub(crate) async fn release(conn: &mut PgConnection, id: ReservationId) -> Result<(), Error> {
+pub(crate) async fn release(
+    conn: &mut SchemaConnection<'_>,
+    id: ReservationId,
+) -> Result<(), Error> {
     for round in 1..=ROUNDS {
-        let released = sqlx::query(sql::reservations::RELEASE)
+        let released = sqlx::query(conn.sql(sql::reservations::RELEASE))
             .bind(id.uuid())
-            .fetch_one(&mut *conn)
+            .fetch_one(&mut **conn)
             .await
             .map_err(|error| Error::of_several(error, Reservation::ENTITY, id))?;
         if released.try_get::<i64, _>("holds")? > 0 {
@@ -131,7 +138,10 @@ fn judge_unreleased(reservation: &Reservation, round: u32) -> Result<bool, Error
 }
 
 /// Refuses a checkout that can't use the reservation that it names.
-pub(crate) async fn admit(conn: &mut PgConnection, request: &Checkout) -> Result<(), Error> {
+pub(crate) async fn admit(
+    conn: &mut SchemaConnection<'_>,
+    request: &Checkout,
+) -> Result<(), Error> {
     let Some(id) = request.reservation else {
         return Ok(());
     };
@@ -142,7 +152,7 @@ pub(crate) async fn admit(conn: &mut PgConnection, request: &Checkout) -> Result
 /// Returns the units of these products in expired holds, without those of one reservation; reads no more holds
 /// than `units` needs.
 pub(crate) async fn expired(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     skus: Vec<&Sku>,
     units: Vec<i64>,
     except: Option<ReservationId>,
@@ -151,9 +161,9 @@ pub(crate) async fn expired(
         one: sql::checkout::EXPIRED_ONE,
         several: sql::checkout::EXPIRED,
     };
-    let read = column::bind(forms.query(skus.len()), skus);
+    let read = column::bind(forms.query(conn, skus.len()), skus);
     let read = column::bind(read, units).bind(except.map(ReservationId::uuid));
-    let rows = read.fetch_all(conn).await.map_err(Error::before)?;
+    let rows = read.fetch_all(&mut **conn).await.map_err(Error::before)?;
     let expired = rows.iter().map(|row| Ok(row.try_get("expired")?));
     expired.collect()
 }

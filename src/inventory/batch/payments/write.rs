@@ -2,17 +2,20 @@
 
 use std::collections::HashSet;
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::plan::Change;
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Attempt, Version, Versioned,
     inventory::{
         model::{Error, Order},
-        postgres::{executor::Executor, sql::statement::statements},
+        postgres::{
+            executor::{Executor, Work},
+            sql::statement::statements,
+        },
     },
-    postgres::Work,
 };
 
 statements! {
@@ -21,17 +24,17 @@ statements! {
 
 /// Writes those of these changes whose orders are at their versions and not locked. Returns the ids of the orders.
 pub(super) async fn mark(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     changes: &[Change<'_>],
 ) -> Result<HashSet<Uuid>, Error> {
     let ids: Vec<Uuid> = changes.iter().map(|it| it.made.id.uuid()).collect();
     let versions: Vec<Version> = changes.iter().map(|it| it.read).collect();
     let statuses: Vec<i16> = changes.iter().map(|it| it.made.status.code()).collect();
-    let marked = sqlx::query(PAYMENTS)
+    let marked = sqlx::query(conn.sql(PAYMENTS))
         .bind(ids)
         .bind(versions)
         .bind(statuses)
-        .fetch_one(conn)
+        .fetch_one(&mut **conn)
         .await
         .map_err(|error| Error::of_several(error, Order::ENTITY, "of a batch"))?;
     let marked: Vec<Uuid> = marked.try_get("marked")?;

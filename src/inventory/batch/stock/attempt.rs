@@ -20,9 +20,9 @@ use crate::{
     inventory::{
         batch::connection::{AttemptConnection, Connection},
         model::Error,
-        postgres::{hook::BatchAnswer, orders::doubt::Doubt},
+        postgres::{executor::Work, hook::BatchAnswer, orders::doubt::Doubt},
     },
-    postgres::{Failed, Work},
+    postgres::Failed,
 };
 
 /// Plans the batch from known facts and sends it: in a transaction if the hook of the host runs with it. Returns
@@ -38,7 +38,7 @@ pub(super) async fn planned(
     let sells = |request: &&Request| matches!(request, Request::Checkout(..));
     if shared.inventory.effects().hook.is_some() && requests.iter().any(sells) {
         let work: Work<'_, '_, _> = &|conn, _| {
-            let conn = AttemptConnection::Begun(conn);
+            let conn = AttemptConnection::Begun(conn.reborrow());
             Box::pin(from_memory(shared, conn, requests, careful, trace))
         };
         let lease = conn.get(executor).await?;
@@ -64,7 +64,7 @@ pub(super) async fn locked(
             let known = read::locked(conn, requests).await?;
             let taken = read::taken(conn, requests).await?;
             let plan = plan_of(requests, &known, &taken);
-            let conn = AttemptConnection::Begun(conn);
+            let conn = AttemptConnection::Begun(conn.reborrow());
             send(shared, conn, requests, &plan, trace).await
         })
     };
@@ -82,7 +82,7 @@ async fn from_memory(
     let mut known = shared.memory.of(requests);
     read::missing(&mut conn, requests, &mut known).await?;
     let taken = if careful {
-        read::taken(conn.get().await?, requests).await?
+        read::taken(&mut conn.get().await?, requests).await?
     } else {
         HashSet::new()
     };
@@ -176,7 +176,7 @@ async fn written(
         let (asked, accepted) = accepted(plan, &answers, &written);
         let answer = match &*accepted {
             [] => BatchAnswer::Accepted,
-            _ => hook.call_many(conn.get().await?, &accepted).await,
+            _ => hook.call_many(&mut *conn.get().await?, &accepted).await,
         };
         let error = match &answer {
             BatchAnswer::Accepted => None,

@@ -96,7 +96,7 @@ impl<'a> Batch<'a> {
             return;
         };
         let requests: Vec<&Request> = open.iter().map(|index| self.requests[*index]).collect();
-        match refuse::refused(lease, &requests).await {
+        match refuse::refused(&mut self.shared.inventory.schema().on(lease), &requests).await {
             Ok(refused) => {
                 for (index, error) in refused {
                     self.verdicts[open[index]] = Some(Verdict::Final(Err(error)));

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     request::Request,
     sql,
 };
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::inventory::{
     batch::connection::AttemptConnection,
     model::{Error, ReservationId, Sku},
@@ -29,8 +30,8 @@ pub(super) async fn missing(
     products.sort_unstable();
     products.dedup();
     if !products.is_empty() {
-        let rows = sqlx::query(sql::PRODUCTS).bind(products);
-        let rows = rows.fetch_all(conn.get().await?).await;
+        let rows = sqlx::query(conn.sql(sql::PRODUCTS)).bind(products);
+        let rows = rows.fetch_all(&mut *conn.get().await?).await;
         let rows = rows.map_err(Error::before)?;
         learn(&rows, known)?;
     }
@@ -39,8 +40,8 @@ pub(super) async fn missing(
     let unknown: HashSet<Uuid> = unknown.map(ReservationId::uuid).collect();
     if !unknown.is_empty() {
         let ids: Vec<Uuid> = unknown.into_iter().collect();
-        let rows = sqlx::query(sql::RESERVATIONS).bind(ids);
-        let rows = rows.fetch_all(conn.get().await?).await;
+        let rows = sqlx::query(conn.sql(sql::RESERVATIONS)).bind(ids);
+        let rows = rows.fetch_all(&mut *conn.get().await?).await;
         let rows = rows.map_err(Error::before)?;
         for rows in rows.chunk_by(|a, b| id(a).ok() == id(b).ok()) {
             if let Some(held) = held(rows)? {
@@ -52,36 +53,39 @@ pub(super) async fn missing(
     let changed: HashSet<Uuid> = changed.map(|id| id.uuid()).collect();
     if !changed.is_empty() {
         let ids: Vec<Uuid> = changed.into_iter().collect();
-        let found = orders::of(conn.get().await?, &ids).await?.into_iter();
+        let found = orders::of(&mut conn.get().await?, &ids).await?.into_iter();
         known.orders = found.map(|order| (order.id, order)).collect();
     }
     Ok(())
 }
 
 /// Locks the rows of these requests until the transaction ends, and reads all of their facts.
-pub(super) async fn locked(conn: &mut PgConnection, requests: &[&Request]) -> Result<Known, Error> {
+pub(super) async fn locked(
+    conn: &mut SchemaConnection<'_>,
+    requests: &[&Request],
+) -> Result<Known, Error> {
     let mut skus: Vec<&Sku> = requests.iter().flat_map(|request| skus(request)).collect();
     skus.sort_unstable();
     skus.dedup();
     let changed = requests.iter().filter_map(|request| order(request));
     let used = requests.iter().filter_map(|request| reservation(request));
-    let rows = sqlx::query(sql::LOCK)
+    let rows = sqlx::query(conn.sql(sql::LOCK))
         .bind(skus)
         .bind(changed.map(|id| id.uuid()).collect::<Vec<_>>())
         .bind(used.map(ReservationId::uuid).collect::<Vec<_>>())
-        .fetch_all(&mut *conn)
+        .fetch_all(&mut **conn)
         .await
         .map_err(Error::before)?;
     let mut known = Known::default();
     learn(&rows, &mut known)?;
-    let mut conn = AttemptConnection::Begun(conn);
+    let mut conn = AttemptConnection::Begun(conn.reborrow());
     missing(&mut conn, requests, &mut known).await?;
     Ok(known)
 }
 
 /// Returns the ids of those of these requests whose id or key exists.
 pub(super) async fn taken(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     requests: &[&Request],
 ) -> Result<HashSet<Uuid>, Error> {
     let (mut orders, mut reservations, mut returns) =
@@ -94,7 +98,7 @@ pub(super) async fn taken(
             Request::Cancel(..) | Request::Extend { .. } | Request::Release(_) => {}
         }
     }
-    let ids: Vec<Uuid> = sqlx::query_scalar(sql::TAKEN)
+    let ids: Vec<Uuid> = sqlx::query_scalar(conn.sql(sql::TAKEN))
         .bind(orders.ids)
         .bind(orders.customers)
         .bind(orders.keys)
@@ -102,7 +106,7 @@ pub(super) async fn taken(
         .bind(reservations.customers)
         .bind(reservations.keys)
         .bind(returns)
-        .fetch_all(conn)
+        .fetch_all(&mut **conn)
         .await
         .map_err(Error::before)?;
     Ok(ids.into_iter().collect())

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 
 use super::{read, request::Request, sql};
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::inventory::{
     model::{Error, Sku, checkout::Facts, reserve::Available},
     postgres::checkout::facts,
@@ -14,7 +15,7 @@ use crate::inventory::{
 /// the batch, and the ids and keys after the facts: a request whose order exists is not refused, also if that
 /// order took the last unit.
 pub(super) async fn refused(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     requests: &[&Request],
 ) -> Result<Vec<(usize, Error)>, Error> {
     let mut wanted: BTreeMap<&Sku, i64> = BTreeMap::new();
@@ -38,10 +39,10 @@ pub(super) async fn refused(
             | Request::Return(..) => {}
         }
     }
-    let rows = sqlx::query(sql::AVAILABLE)
+    let rows = sqlx::query(conn.sql(sql::AVAILABLE))
         .bind(wanted.keys().map(|sku| sku.as_str()).collect::<Vec<_>>())
         .bind(wanted.values().copied().collect::<Vec<_>>())
-        .fetch_all(&mut *conn)
+        .fetch_all(&mut **conn)
         .await
         .map_err(Error::before)?;
     let mut found: BTreeMap<Sku, Facts> = BTreeMap::new();

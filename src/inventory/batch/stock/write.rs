@@ -39,13 +39,13 @@ pub(super) async fn write(
     let mixed = changes.is_mixed();
     let mut orders = changes.orders.clone();
     orders.sort_by(|a, b| a.insert_order().cmp(&b.insert_order()));
-    let query = sqlx::query(sql::batch(mixed, outbox));
+    let query = sqlx::query(conn.sql(sql::batch(mixed, outbox)));
     let query = bind::sales(query, changes, &orders);
     let query = match mixed {
         true => bind::mixed(query, changes, &orders),
         false => query,
     };
-    let rows = query.fetch_all(conn.get().await?).await;
+    let rows = query.fetch_all(&mut *conn.get().await?).await;
     let rows = rows.map_err(|error| Error::of_several(error, "request", "of a batch"))?;
     let mut before = Known::default();
     read::learn(&rows, &mut before)?;

@@ -6,12 +6,12 @@ use crate::{
     inventory::{
         model::{Error, Order, checkout::Facts},
         postgres::{
-            executor::Call,
+            executor::{Call, Work},
             reservations::expiry::{self, Expiry, Piece},
             strategy::Strategy,
         },
     },
-    postgres::{Failed, Work, directly},
+    postgres::Failed,
 };
 
 /// The state that the attempts of one checkout share.
@@ -90,7 +90,7 @@ impl Sale<'_> {
                 .locking_attempt_on(&mut lease, attempt, work)
                 .await?
         } else {
-            directly(&mut lease, work).await?
+            executor.directly_on(&mut lease, work).await?
         };
         match attempted {
             Attempted::Made(order) => {

@@ -1,13 +1,12 @@
 //! The optimistic strategy: reads, judges, and writes only if every product is still at the version that was
 //! read.
 
-use sqlx::PgConnection;
-
 use super::{
     attempted::Attempted,
     decided::{self, suppressed},
     facts, guarded, sell,
 };
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Conflict, Version, Versioned,
     inventory::{
@@ -17,7 +16,7 @@ use crate::{
 };
 
 pub(super) async fn sell(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     effects: &Effects,
     request: &Checkout,
     known: Option<&[Option<Facts>]>,
@@ -41,8 +40,8 @@ pub(super) async fn sell(
     let versions = read.iter().map(|facts| facts.map(|facts| facts.version));
     let found = if let [_] = request.lines.as_slice() {
         let version = versions.into_iter().next().flatten();
-        let sold = sell::one(effects, request, version)
-            .fetch_all(&mut *conn)
+        let sold = sell::one(conn, effects, request, version)
+            .fetch_all(&mut **conn)
             .await;
         let sold = sold.map_err(|error| Error::of_several(error, Order::ENTITY, request.id))?;
         if !sold.is_empty() {
@@ -99,7 +98,7 @@ pub(super) async fn sell(
 }
 
 async fn replay(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     effects: &Effects,
     request: &Checkout,
 ) -> Result<Attempted, Error> {

@@ -1,8 +1,9 @@
 //! The locking statement: locks, judges and writes all lines.
 
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{Connection, Row};
 
 use super::{facts, sell};
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Version, Versioned,
     inventory::{
@@ -21,7 +22,7 @@ use crate::{
 
 /// Checks the reservation of the checkout, and decides.
 pub(super) async fn decide(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     effects: &Effects,
     request: &Checkout,
     expiry: Expiry,
@@ -40,7 +41,7 @@ pub(super) async fn decide(
 
 /// Returns the refusal, unless another call of this request created the order in between.
 async fn unless_known(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     request: &Checkout,
     refusal: Error,
 ) -> Result<Piece<Order>, Error> {
@@ -52,7 +53,7 @@ async fn unless_known(
 
 /// Decides, or returns that the request needs units of expired holds.
 pub(super) async fn behind(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     effects: &Effects,
     request: &Checkout,
     expiry: Expiry,
@@ -106,13 +107,16 @@ pub(super) async fn behind(
 }
 
 /// Locks the products in a statement of their own, as a `SELECT .. FOR UPDATE` does, and judges.
-pub(super) async fn judge_locked(conn: &mut PgConnection, request: &Checkout) -> Result<(), Error> {
+pub(super) async fn judge_locked(
+    conn: &mut SchemaConnection<'_>,
+    request: &Checkout,
+) -> Result<(), Error> {
     let forms = Forms {
         one: checkout::LOCK_ONE,
         several: checkout::LOCK,
     };
-    let lock = column::bind(forms.query(request.lines.len()), facts::skus(request));
-    let rows = lock.fetch_all(&mut *conn).await?;
+    let lock = column::bind(forms.query(conn, request.lines.len()), facts::skus(request));
+    let rows = lock.fetch_all(&mut **conn).await?;
     let mut rows = rows.iter().peekable();
     let mut locked = Vec::with_capacity(request.lines.len());
     for line in &request.lines {

@@ -1,6 +1,5 @@
-use sqlx::PgConnection;
-
 use super::decided;
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::inventory::{
     model::{Checkout, Error, Order, ReservationId},
     postgres::{
@@ -32,7 +31,11 @@ impl Request for Decision<'_> {
         self.request.reservation
     }
 
-    async fn decide(&self, conn: &mut PgConnection, expiry: Expiry) -> Result<Piece<Order>, Error> {
+    async fn decide(
+        &self,
+        conn: &mut SchemaConnection<'_>,
+        expiry: Expiry,
+    ) -> Result<Piece<Order>, Error> {
         decided::behind(conn, self.effects, self.request, expiry).await
     }
 }

@@ -1,7 +1,8 @@
 //! The facts of products by which a checkout is judged.
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Version,
     inventory::{
@@ -28,7 +29,7 @@ pub(super) fn units(request: &Checkout) -> Vec<i64> {
 
 /// Reads the facts of an optimistic attempt, before it writes and after it lost a race.
 pub(super) async fn glance(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     request: &Checkout,
 ) -> Result<(Vec<Option<Facts>>, bool), Error> {
     if request.key.is_some() {
@@ -43,9 +44,9 @@ pub(super) async fn glance(
         one: checkout::GLANCE_ONE,
         several: checkout::GLANCE,
     };
-    let read = forms.query(request.lines.len());
+    let read = forms.query(conn, request.lines.len());
     let read = column::bind(read, skus(request)).bind(request.id.uuid());
-    let rows = read.fetch_all(conn).await.map_err(Error::before)?;
+    let rows = read.fetch_all(&mut **conn).await.map_err(Error::before)?;
     Ok((of(&rows)?, taken(&rows)?))
 }
 
@@ -55,20 +56,20 @@ pub(super) fn taken(rows: &[PgRow]) -> Result<bool, Error> {
 
 /// Reads all facts on which a refusal depends.
 pub(super) async fn all(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     request: &Checkout,
 ) -> Result<(Vec<Option<Facts>>, bool), Error> {
     let forms = Forms {
         one: checkout::FACTS_ONE,
         several: checkout::FACTS,
     };
-    let read = forms.query(request.lines.len());
+    let read = forms.query(conn, request.lines.len());
     let read = column::bind(read, skus(request))
         .bind(request.customer.as_deref())
         .bind(request.key.as_deref())
         .bind(request.id.uuid());
     let read = column::bind(read, units(request));
-    let rows = read.fetch_all(conn).await.map_err(Error::before)?;
+    let rows = read.fetch_all(&mut **conn).await.map_err(Error::before)?;
     let mut facts = of(&rows)?;
     for (facts, row) in facts.iter_mut().zip(&rows) {
         if let Some(facts) = facts {

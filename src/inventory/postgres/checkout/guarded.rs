@@ -1,9 +1,8 @@
 //! The guarded strategy: one line, one statement, one round trip. The guard is in the `WHERE` of the `UPDATE`
 //! itself.
 
-use sqlx::PgConnection;
-
 use super::{decided, facts, sell};
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Versioned,
     inventory::{
@@ -16,13 +15,13 @@ use crate::{
 };
 
 pub(super) async fn sell(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     effects: &Effects,
     request: &Checkout,
 ) -> Result<Piece<Order>, Error> {
     let line = &request.lines[0]; // a checkout has at least one line
-    let sold = sell::one(effects, request, line.version)
-        .fetch_all(&mut *conn)
+    let sold = sell::one(conn, effects, request, line.version)
+        .fetch_all(&mut **conn)
         .await;
     let sold = sold.map_err(|error| Error::of_several(error, Order::ENTITY, request.id))?;
     if !sold.is_empty() {
@@ -36,7 +35,7 @@ pub(super) async fn sell(
 
 /// Decides after a statement that wrote nothing, by facts that were read since.
 pub(super) async fn refused_or_behind(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     effects: &Effects,
     request: &Checkout,
     facts: &[Option<Facts>],

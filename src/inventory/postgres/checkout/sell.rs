@@ -1,12 +1,13 @@
 //! The statements that sell, and the orders from their rows.
 
 use sqlx::{
-    PgConnection, Postgres, Row,
+    Postgres, Row,
     postgres::{PgArguments, PgRow},
     query::Query,
 };
 
 use super::facts::{skus, units};
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Version, Versioned,
     inventory::{
@@ -26,6 +27,7 @@ use crate::{
 /// Returns the statement that sells the only line of `request`, if its product is at `version`. It returns no row
 /// if it sells nothing.
 pub(super) fn one<'a>(
+    conn: &SchemaConnection<'_>,
     effects: &Effects,
     request: &'a Checkout,
     version: Option<Version>,
@@ -35,7 +37,7 @@ pub(super) fn one<'a>(
         true => checkout::SELL_ONE_OUTBOX,
         false => checkout::SELL_ONE,
     };
-    sqlx::query(sell)
+    sqlx::query(conn.sql(sell))
         .bind(line.sku.as_str())
         .bind(line.quantity.get())
         .bind(version)
@@ -50,7 +52,7 @@ pub(super) fn one<'a>(
 /// Sells all lines, if every product is at its version. Returns one row per line with the facts that were
 /// found.
 pub(super) async fn many(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     effects: &Effects,
     request: &Checkout,
     versions: Vec<Option<i64>>,
@@ -81,7 +83,7 @@ pub(super) async fn many(
             several: checkout::SELL_HELD_OUTBOX,
         },
     };
-    let sell = forms.query(request.lines.len());
+    let sell = forms.query(conn, request.lines.len());
     let sell = column::bind(sell, skus(request));
     let sell = column::bind(sell, units(request));
     let sell = column::bind(sell, versions);
@@ -94,13 +96,13 @@ pub(super) async fn many(
         Some(id) => sell.bind(id.uuid()),
         None => sell,
     };
-    let sold = sell.fetch_all(conn).await;
+    let sold = sell.fetch_all(&mut **conn).await;
     sold.map_err(|error| Error::of_several(error, Order::ENTITY, request.id))
 }
 
 /// Returns the order that [`many`] created, if it did.
 pub(super) async fn made(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     effects: &Effects,
     request: &Checkout,
     rows: &[PgRow],
@@ -114,7 +116,7 @@ pub(super) async fn made(
 
 /// Returns the order of a new sale after the host's hook has run.
 pub(super) async fn accept(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     effects: &Effects,
     request: &Checkout,
     rows: &[PgRow],

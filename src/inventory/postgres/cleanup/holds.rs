@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -10,6 +10,7 @@ use super::{
     stamp::Stamp,
     task::{CleanedPage, Page, Task},
 };
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Versioned,
     inventory::{
@@ -50,18 +51,18 @@ impl Task for Holds {
 
     async fn page(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         (expiry, sku, reservation): &Self::Cursor,
         limit: u64,
     ) -> Result<Page<Self>, Error> {
-        let rows: Vec<(Stamp, Sku, Uuid)> = sqlx::query_as(sql::cleanup::DUE)
+        let rows: Vec<(Stamp, Sku, Uuid)> = sqlx::query_as(conn.sql(sql::cleanup::DUE))
             .bind(expiry)
             .bind(sku)
             .bind(reservation)
             .bind(limit.cast_signed())
             // Holds that expire during the call are left for the next one, so that this one ends.
             .bind(micros(self.began.elapsed()))
-            .fetch_all(conn)
+            .fetch_all(&mut **conn)
             .await
             .map_err(Error::before)?;
         let next = rows.last().filter(|_| rows.len() as u64 == limit);
@@ -72,28 +73,28 @@ impl Task for Holds {
 
     async fn due_of(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         keys: &[Sku],
         limit: u64,
     ) -> Result<Vec<Self::Due>, Error> {
-        sqlx::query_as(sql::cleanup::DUE_OF)
+        sqlx::query_as(conn.sql(sql::cleanup::DUE_OF))
             .bind(keys)
             .bind(limit.cast_signed())
-            .fetch_all(conn)
+            .fetch_all(&mut **conn)
             .await
             .map_err(Error::before)
     }
 
     async fn clean(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         due: &[Self::Due],
     ) -> Result<CleanedPage<Sku>, Error> {
         let (skus, ids): (Vec<&Sku>, Vec<Uuid>) = due.iter().map(|(sku, id)| (sku, *id)).unzip();
-        let expired = sqlx::query(sql::cleanup::EXPIRE)
+        let expired = sqlx::query(conn.sql(sql::cleanup::EXPIRE))
             .bind(&skus)
             .bind(&ids)
-            .fetch_one(conn)
+            .fetch_one(&mut **conn)
             .await
             .map_err(|error| Error::of_several(error, Product::ENTITY, "of a clean-up"))?;
         let mut left: BTreeMap<&Sku, usize> = BTreeMap::new();
@@ -118,10 +119,10 @@ impl Task for Holds {
         })
     }
 
-    async fn lock(&self, conn: &mut PgConnection, key: &Sku) -> Result<(), Error> {
-        let locked = sqlx::query(sql::cleanup::LOCK_PRODUCT)
+    async fn lock(&self, conn: &mut SchemaConnection<'_>, key: &Sku) -> Result<(), Error> {
+        let locked = sqlx::query(conn.sql(sql::cleanup::LOCK_PRODUCT))
             .bind(key)
-            .fetch_optional(conn);
+            .fetch_optional(&mut **conn);
         let locked = locked.await.map_err(Error::before)?;
         locked.map_or_else(|| Err(Error::no_product(key)), |_| Ok(()))
     }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::{
     orders::{left, old},
     task::{CleanedPage, Page, Task},
 };
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Versioned,
     inventory::{
@@ -40,15 +41,15 @@ impl Task for Keys {
 
     async fn page(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         after: &Uuid,
         limit: u64,
     ) -> Result<Page<Self>, Error> {
-        let page = sqlx::query(sql::cleanup::KEYS)
+        let page = sqlx::query(conn.sql(sql::cleanup::KEYS))
             .bind(micros(self.older_than))
             .bind(after)
             .bind(limit.cast_signed())
-            .fetch_one(conn)
+            .fetch_one(&mut **conn)
             .await
             .map_err(Error::before)?;
         let is_full = page.try_get::<i64, _>("rows")?.unsigned_abs() == limit;
@@ -61,7 +62,7 @@ impl Task for Keys {
 
     async fn due_of(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         keys: &[Uuid],
         limit: u64,
     ) -> Result<Vec<Uuid>, Error> {
@@ -70,12 +71,12 @@ impl Task for Keys {
 
     async fn clean(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         due: &[Uuid],
     ) -> Result<CleanedPage<Uuid>, Error> {
-        let forgotten = sqlx::query(sql::cleanup::FORGET_KEYS)
+        let forgotten = sqlx::query(conn.sql(sql::cleanup::FORGET_KEYS))
             .bind(due)
-            .fetch_one(conn)
+            .fetch_one(&mut **conn)
             .await
             .map_err(|error| Error::of_several(error, Order::ENTITY, "of a clean-up"))?;
         let forgotten: Vec<Uuid> = forgotten.try_get("forgotten")?;
@@ -88,8 +89,10 @@ impl Task for Keys {
         Ok(CleanedPage { done, left })
     }
 
-    async fn lock(&self, conn: &mut PgConnection, key: &Uuid) -> Result<(), Error> {
-        let locked = sqlx::query(sql::cleanup::LOCK_KEY).bind(key).execute(conn);
+    async fn lock(&self, conn: &mut SchemaConnection<'_>, key: &Uuid) -> Result<(), Error> {
+        let locked = sqlx::query(conn.sql(sql::cleanup::LOCK_KEY))
+            .bind(key)
+            .execute(&mut **conn);
         locked.await.map(drop).map_err(Error::before)
     }
 }

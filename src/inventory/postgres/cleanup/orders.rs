@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -10,6 +10,7 @@ use super::{
     stamp::Stamp,
     task::{CleanedPage, Page, Task},
 };
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Versioned,
     inventory::{
@@ -51,17 +52,17 @@ impl Task for Orders {
 
     async fn page(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         (since, id): &Self::Cursor,
         limit: u64,
     ) -> Result<Page<Self>, Error> {
-        let rows: Vec<(Stamp, Uuid)> = sqlx::query_as(sql::cleanup::UNPAID)
+        let rows: Vec<(Stamp, Uuid)> = sqlx::query_as(conn.sql(sql::cleanup::UNPAID))
             // Orders that become due during the call are left for the next one, so that this one ends.
             .bind(micros(self.older_than.saturating_add(self.began.elapsed())))
             .bind(since)
             .bind(id)
             .bind(limit.cast_signed())
-            .fetch_all(conn)
+            .fetch_all(&mut **conn)
             .await
             .map_err(Error::before)?;
         let next = rows.last().copied();
@@ -73,7 +74,7 @@ impl Task for Orders {
 
     async fn due_of(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         keys: &[Uuid],
         limit: u64,
     ) -> Result<Vec<Uuid>, Error> {
@@ -82,15 +83,15 @@ impl Task for Orders {
 
     async fn clean(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         due: &[Uuid],
     ) -> Result<CleanedPage<Uuid>, Error> {
-        let cancelled = sqlx::query(sql::cleanup::CANCEL_UNPAID)
+        let cancelled = sqlx::query(conn.sql(sql::cleanup::CANCEL_UNPAID))
             .bind(due)
             .bind(vec![None::<i64>; due.len()])
             .bind(vec!["expired"; due.len()])
             .bind(micros(self.older_than))
-            .fetch_one(conn)
+            .fetch_one(&mut **conn)
             .await
             .map_err(|error| Error::of_several(error, Order::ENTITY, "of a clean-up"))?;
         let units = cancelled.try_get::<i64, _>("units")?.unsigned_abs();
@@ -105,10 +106,10 @@ impl Task for Orders {
         })
     }
 
-    async fn lock(&self, conn: &mut PgConnection, key: &Uuid) -> Result<(), Error> {
-        let missing: Option<Sku> = sqlx::query_scalar(sql::cleanup::LOCK_ORDER)
+    async fn lock(&self, conn: &mut SchemaConnection<'_>, key: &Uuid) -> Result<(), Error> {
+        let missing: Option<Sku> = sqlx::query_scalar(conn.sql(sql::cleanup::LOCK_ORDER))
             .bind(key)
-            .fetch_one(conn)
+            .fetch_one(&mut **conn)
             .await
             .map_err(Error::before)?;
         missing.map_or(Ok(()), |sku| Err(Error::no_product(&sku)))
@@ -117,17 +118,17 @@ impl Task for Orders {
 
 /// Returns those of `ids` that the statement still finds older than `age`, `limit` of them at most.
 pub(crate) async fn old(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     statement: &'static str,
     age: Duration,
     ids: &[Uuid],
     limit: u64,
 ) -> Result<Vec<Uuid>, Error> {
-    sqlx::query_scalar(statement)
+    sqlx::query_scalar(conn.sql(statement))
         .bind(micros(age))
         .bind(ids)
         .bind(limit.cast_signed())
-        .fetch_all(conn)
+        .fetch_all(&mut **conn)
         .await
         .map_err(Error::before)
 }

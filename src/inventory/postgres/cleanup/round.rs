@@ -13,12 +13,12 @@ use super::{
 };
 use crate::{
     Attempt,
+    inventory::postgres::executor::Work,
     inventory::{
         model::Error,
         model::cleanup::Cleaned,
         postgres::{executor::Executor, sql},
     },
-    postgres::Work,
 };
 
 /// The pauses before skipped keys are tried again.
@@ -217,7 +217,7 @@ impl<'i, T: Task> Round<'i, T> {
         let (task, limit) = (self.task, self.size.rows());
         let work: Work<'_, '_, _> = &|conn, _| {
             Box::pin(async move {
-                let wait = sqlx::query(sql::cleanup::WAIT_SHORTLY).execute(&mut *conn);
+                let wait = sqlx::query(conn.sql(sql::cleanup::WAIT_SHORTLY)).execute(&mut **conn);
                 wait.await.map_err(Error::before)?;
                 task.lock(conn, key).await?;
                 let due = task.due_of(conn, keys, limit).await?;

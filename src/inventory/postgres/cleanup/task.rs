@@ -1,7 +1,6 @@
 use std::{fmt::Display, future::Future};
 
-use sqlx::PgConnection;
-
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::inventory::{model::Error, model::cleanup::Cleaned};
 
 /// A kind of clean-up: its rows and its statements.
@@ -25,7 +24,7 @@ pub(crate) trait Task: Sync {
     /// Returns the page after `after`; reads at most `limit` rows.
     fn page(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         after: &Self::Cursor,
         limit: u64,
     ) -> impl Future<Output = Result<Page<Self>, Error>> + Send;
@@ -33,7 +32,7 @@ pub(crate) trait Task: Sync {
     /// Returns the rows of these keys that are still due, at most `limit`.
     fn due_of(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         keys: &[Self::Key],
         limit: u64,
     ) -> impl Future<Output = Result<Vec<Self::Due>, Error>> + Send;
@@ -41,14 +40,14 @@ pub(crate) trait Task: Sync {
     /// Cleans these rows up, except those that are locked or no longer due.
     fn clean(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         due: &[Self::Due],
     ) -> impl Future<Output = Result<CleanedPage<Self::Key>, Error>> + Send;
 
     /// Takes the locks that cleaning this key up needs, and waits for them.
     fn lock(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         key: &Self::Key,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 }

@@ -4,11 +4,12 @@
 //! restarted, although the standby may not have it: a failover would lose it. A change of the current attempt was
 //! waited for.
 
-use sqlx::PgConnection;
-
 use super::Executor;
 use crate::{
-    inventory::{model::Error, postgres::sql},
+    inventory::{
+        model::Error,
+        postgres::{schema::SchemaConnection, sql},
+    },
     postgres::BoxFuture,
 };
 
@@ -20,13 +21,15 @@ impl Executor {
     }
 }
 
-async fn wait(conn: &mut PgConnection) -> Result<(), Error> {
-    let names = sqlx::query_scalar(sql::executor::NAMES)
-        .fetch_one(&mut *conn)
+async fn wait(conn: &mut SchemaConnection<'_>) -> Result<(), Error> {
+    let names = sqlx::query_scalar(conn.sql(sql::executor::NAMES))
+        .fetch_one(&mut **conn)
         .await;
     let names: Option<String> = names.map_err(Error::before)?;
     if names.is_some_and(|names| !names.is_empty()) {
-        let flush = sqlx::query(sql::executor::FLUSH).execute(conn).await;
+        let flush = sqlx::query(conn.sql(sql::executor::FLUSH))
+            .execute(&mut **conn)
+            .await;
         flush.map_err(Error::before)?;
     }
     Ok(())

@@ -1,6 +1,7 @@
-use sqlx::{AssertSqlSafe, PgConnection, postgres::PgQueryResult};
+use sqlx::{AssertSqlSafe, postgres::PgQueryResult};
 use uuid::Uuid;
 
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     inventory::model::{Error, OrderId, error::Repr},
     postgres::is_aborted,
@@ -21,7 +22,10 @@ pub(crate) struct UnfinishedSale {
 impl UnfinishedSale {
     /// Sets a savepoint. Outside of a transaction the server refuses it, and so the sale: there would be no
     /// transaction to undo.
-    pub(crate) async fn begin(conn: &mut PgConnection, order: OrderId) -> Result<Self, Error> {
+    pub(crate) async fn begin(
+        conn: &mut SchemaConnection<'_>,
+        order: OrderId,
+    ) -> Result<Self, Error> {
         let call = Uuid::now_v7();
         // The host may have set all constraints to immediate.
         let sql = format!(
@@ -36,7 +40,7 @@ impl UnfinishedSale {
     }
 
     /// Allows the sale to be committed.
-    pub(crate) async fn finish(self, conn: &mut PgConnection) -> Result<(), Error> {
+    pub(crate) async fn finish(self, conn: &mut SchemaConnection<'_>) -> Result<(), Error> {
         let (order, call) = (self.order, self.call);
         let sql = format!(
             "DELETE FROM optilock.unfinished_sales
@@ -57,7 +61,7 @@ impl UnfinishedSale {
     }
 
     /// Undoes the sale alone in the host's transaction.
-    pub(crate) async fn undo(self, conn: &mut PgConnection) -> Result<(), Error> {
+    pub(crate) async fn undo(self, conn: &mut SchemaConnection<'_>) -> Result<(), Error> {
         let sql = "ROLLBACK TO SAVEPOINT optilock_sale; RELEASE SAVEPOINT optilock_sale";
         send(conn, sql.to_owned()).await.map(drop)
     }
@@ -69,7 +73,8 @@ impl UnfinishedSale {
 struct IgnoredError(#[source] sqlx::Error);
 
 /// Sends a text of the crate's own, ids included, as one message.
-async fn send(conn: &mut PgConnection, sql: String) -> Result<PgQueryResult, Error> {
-    let sent = sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await;
+async fn send(conn: &mut SchemaConnection<'_>, sql: String) -> Result<PgQueryResult, Error> {
+    let sql = conn.rewrite(&sql).into_owned();
+    let sent = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **conn).await;
     sent.map_err(Error::before)
 }

@@ -1,17 +1,18 @@
 //! The audit, in one statement and so in one snapshot.
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::inventory::{
     model::{Audit, Discrepancy, DiscrepancyKind, Error},
     postgres::{row::impossible, sql},
 };
 
-pub(crate) async fn audit(conn: &mut PgConnection) -> Result<Audit, Error> {
+pub(crate) async fn audit(conn: &mut SchemaConnection<'_>) -> Result<Audit, Error> {
     let most = i64::try_from(Audit::MAX_OF_A_KIND).unwrap_or(i64::MAX);
-    let rows = sqlx::query(sql::ledger::AUDIT)
+    let rows = sqlx::query(conn.sql(sql::ledger::AUDIT))
         .bind(most)
-        .fetch_all(conn)
+        .fetch_all(&mut **conn)
         .await;
     let mut discrepancies = Vec::new();
     for row in rows.map_err(Error::before)? {

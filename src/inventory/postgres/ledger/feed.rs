@@ -1,8 +1,9 @@
 //! The feed of all movements, each once: reads below the oldest transaction that may still write.
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 
 use super::movements::movement;
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::inventory::{
     model::{Error, FeedPosition, MovementFeed},
     postgres::sql,
@@ -10,16 +11,16 @@ use crate::inventory::{
 
 /// Reads a page of the movements after `position`.
 pub(crate) async fn since(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     position: &FeedPosition,
     limit: u32,
 ) -> Result<MovementFeed, Error> {
-    let rows = sqlx::query(sql::ledger::MOVEMENTS_SINCE)
+    let rows = sqlx::query(conn.sql(sql::ledger::MOVEMENTS_SINCE))
         .bind(position.transaction)
         .bind(&position.sku)
         .bind(position.version)
         .bind(i64::from(limit.clamp(1, 10_000)))
-        .fetch_all(conn)
+        .fetch_all(&mut **conn)
         .await
         .map_err(Error::before)?;
     let mut page = MovementFeed {

@@ -1,8 +1,9 @@
 //! The ledger of one product.
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Version,
     inventory::{
@@ -13,15 +14,15 @@ use crate::{
 
 /// Reads a page of a product's movements.
 pub(crate) async fn page_of(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     sku: &Sku,
     page: &Page<Version>,
 ) -> Result<Vec<Movement>, Error> {
-    let found = sqlx::query(sql::ledger::MOVEMENTS)
+    let found = sqlx::query(conn.sql(sql::ledger::MOVEMENTS))
         .bind(sku)
         .bind(page.after.map_or(0, Version::get))
         .bind(i64::from(page.limit()))
-        .fetch_all(conn)
+        .fetch_all(&mut **conn)
         .await;
     found.map_err(Error::before)?.iter().map(movement).collect()
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::inventory::{
     model::rates::Rates,
     model::{
@@ -14,29 +15,34 @@ use crate::inventory::{
 };
 
 pub(crate) async fn report(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     window: Duration,
     rates: &Rates,
 ) -> Result<Report, Error> {
     const ROWS: i64 = Report::ROWS.cast_signed() as i64;
     let back = micros(window);
-    let orders = sqlx::query(ledger::REPORT_ORDERS)
+    let orders = sqlx::query(conn.sql(ledger::REPORT_ORDERS))
         .bind(back)
-        .fetch_one(&mut *conn)
+        .fetch_one(&mut **conn)
         .await;
     let orders = orders.map_err(Error::before)?;
-    let negative = sqlx::query(ledger::NEGATIVE_STOCK).bind(ROWS);
+    let negative = sqlx::query(conn.sql(ledger::NEGATIVE_STOCK)).bind(ROWS);
     let negative = negative
-        .fetch_all(&mut *conn)
+        .fetch_all(&mut **conn)
         .await
         .map_err(Error::before)?;
-    let unpaid = sqlx::query(ledger::UNPAID).bind(micros(Report::UNPAID_AFTER));
-    let unpaid = unpaid.bind(ROWS).fetch_all(&mut *conn).await;
+    let unpaid = sqlx::query(conn.sql(ledger::UNPAID)).bind(micros(Report::UNPAID_AFTER));
+    let unpaid = unpaid.bind(ROWS).fetch_all(&mut **conn).await;
     let unpaid = unpaid.map_err(Error::before)?;
-    let sellers = sqlx::query(ledger::BEST_SELLERS).bind(back).bind(ROWS);
-    let sellers = sellers.fetch_all(&mut *conn).await.map_err(Error::before)?;
-    let contended = sqlx::query(ledger::CONTENDED).bind(Report::CONTENDED_ABOVE);
-    let contended = contended.bind(ROWS).fetch_all(&mut *conn).await;
+    let sellers = sqlx::query(conn.sql(ledger::BEST_SELLERS))
+        .bind(back)
+        .bind(ROWS);
+    let sellers = sellers
+        .fetch_all(&mut **conn)
+        .await
+        .map_err(Error::before)?;
+    let contended = sqlx::query(conn.sql(ledger::CONTENDED)).bind(Report::CONTENDED_ABOVE);
+    let contended = contended.bind(ROWS).fetch_all(&mut **conn).await;
     let contended = contended.map_err(Error::before)?;
 
     let counts = Counts {

@@ -3,11 +3,11 @@
 use super::doubt::Doubt;
 use crate::{
     Class, Version,
+    inventory::postgres::executor::Work,
     inventory::{
         model::{Error, ErrorKind, Order, OrderStep},
         postgres::executor::Executor,
     },
-    postgres::Work,
 };
 
 /// Changes an order by attempts that are guarded by its version: `expected`, or the version that each attempt

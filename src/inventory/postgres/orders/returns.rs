@@ -1,8 +1,9 @@
 //! Return requests: units of a paid order that come back into stock.
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 
 use super::{doubt::Doubt, find, step::ROUNDS, stored};
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Version, Versioned,
     inventory::{
@@ -14,7 +15,7 @@ use crate::{
 /// Makes a return, once per id. Guarded by the version of the order that was read, so that an attempt which
 /// arrives late takes no effect after the answer.
 pub(crate) async fn make(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     request: &ReturnRequest,
     doubt: &Doubt,
 ) -> Result<Order, Error> {
@@ -80,19 +81,19 @@ enum Written {
 }
 
 async fn write(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     request: &ReturnRequest,
     version: Version,
 ) -> Result<Written, Error> {
     let (skus, quantities) = lines(request);
-    let returned = sqlx::query(sql::orders::RETURN)
+    let returned = sqlx::query(conn.sql(sql::orders::RETURN))
         .bind(request.order.uuid())
         .bind(version)
         .bind(skus)
         .bind(quantities)
         .bind(request.id)
         .bind(&request.reason)
-        .fetch_one(conn)
+        .fetch_one(&mut **conn)
         .await
         .map_err(|error| Error::of_several(error, Order::ENTITY, request.order))?;
     Ok(if returned.try_get("made")? {
@@ -105,14 +106,17 @@ async fn write(
 }
 
 /// Returns whether a return with this id exists, and whether the same request made it.
-async fn is_made(conn: &mut PgConnection, request: &ReturnRequest) -> Result<Option<bool>, Error> {
+async fn is_made(
+    conn: &mut SchemaConnection<'_>,
+    request: &ReturnRequest,
+) -> Result<Option<bool>, Error> {
     let (skus, quantities) = lines(request);
-    sqlx::query_scalar(sql::orders::RETURNED)
+    sqlx::query_scalar(conn.sql(sql::orders::RETURNED))
         .bind(request.id)
         .bind(request.order.uuid())
         .bind(skus)
         .bind(quantities)
-        .fetch_optional(conn)
+        .fetch_optional(&mut **conn)
         .await
         .map_err(Error::before)
 }

@@ -1,10 +1,11 @@
 //! Steps of orders. Each function is one attempt on one connection, and commits nothing.
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{doubt::Doubt, find};
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Class, RetryPolicy, Version, Versioned,
     inventory::{
@@ -26,7 +27,7 @@ pub(crate) const ROUNDS: u32 = 2;
 /// Makes a step of an order. If an earlier attempt is in doubt, the step is only repeated at the version of
 /// that attempt: of two statements with one version at most one takes effect.
 pub(crate) async fn step(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     step: &OrderStep,
     policy: &RetryPolicy,
     doubt: &Doubt,
@@ -74,7 +75,7 @@ pub(super) fn decide(step: &OrderStep, order: &Order, doubt: &Doubt) -> Result<J
 
 /// Returns whether the order was at this version, in a state in which the step begins, and the step was made.
 async fn write(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     step: &OrderStep,
     policy: &RetryPolicy,
     version: Version,
@@ -88,48 +89,48 @@ async fn write(
 }
 
 async fn mark(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     mark: &'static str,
     id: OrderId,
     version: Version,
 ) -> Result<bool, Error> {
-    let marked = sqlx::query(mark)
+    let marked = sqlx::query(conn.sql(mark))
         .bind(id.uuid())
         .bind(version)
-        .fetch_one(conn)
+        .fetch_one(&mut **conn)
         .await
         .map_err(|error| Error::of_several(error, Order::ENTITY, id))?;
     Ok(marked.try_get::<i64, _>("orders")? == 1)
 }
 
 async fn cancel(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     id: OrderId,
     version: Version,
     reason: &str,
 ) -> Result<bool, Error> {
-    let cancelled = sqlx::query(sql::orders::CANCEL)
+    let cancelled = sqlx::query(conn.sql(sql::orders::CANCEL))
         .bind(id.uuid())
         .bind(version)
         .bind(reason)
-        .fetch_one(conn)
+        .fetch_one(&mut **conn)
         .await
         .map_err(|error| Error::of_several(error, Order::ENTITY, id))?;
     Ok(!cancelled.try_get::<Vec<Uuid>, _>("cancelled")?.is_empty())
 }
 
 async fn revive(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     policy: &RetryPolicy,
     id: OrderId,
     version: Version,
 ) -> Result<bool, Error> {
     let (since, mut expiry) = (Instant::now(), Expiry::new());
     loop {
-        let rows = sqlx::query(sql::orders::REVIVE)
+        let rows = sqlx::query(conn.sql(sql::orders::REVIVE))
             .bind(id.uuid())
             .bind(version)
-            .fetch_all(&mut *conn)
+            .fetch_all(&mut **conn)
             .await
             .map_err(|error| Error::of_several(error, Order::ENTITY, id))?;
         if rows.is_empty() || wrote(&rows)? {

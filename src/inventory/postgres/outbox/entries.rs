@@ -2,28 +2,29 @@
 
 use std::collections::HashMap;
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
+    inventory::postgres::executor::Work,
     inventory::{
         model::{Error, Order, OutboxEntry, OutboxFeed, OutboxPosition},
         postgres::{executor::Executor, orders, sql},
     },
-    postgres::Work,
 };
 
 /// Reads a page of the entries after `position`.
 pub(super) async fn since(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     position: &OutboxPosition,
     limit: u32,
 ) -> Result<OutboxFeed, Error> {
-    let rows = sqlx::query(sql::outbox::SINCE)
+    let rows = sqlx::query(conn.sql(sql::outbox::SINCE))
         .bind(position.transaction)
         .bind(position.order)
         .bind(i64::from(limit.clamp(1, 1_000)))
-        .fetch_all(&mut *conn)
+        .fetch_all(&mut **conn)
         .await
         .map_err(Error::before)?;
     let mut positions = Vec::with_capacity(rows.len());
@@ -72,7 +73,7 @@ pub(super) async fn acknowledge(executor: &Executor, up_to: &OutboxPosition) -> 
 
 /// As [`acknowledge`], in the caller's transaction.
 pub(super) async fn acknowledge_in(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     up_to: &OutboxPosition,
 ) -> Result<u64, Error> {
     let mut progress = Progress::default();
@@ -95,12 +96,15 @@ impl Piece {
     /// The most entries of one statement.
     const LIMIT: i64 = 1_000;
 
-    async fn delete(conn: &mut PgConnection, up_to: &OutboxPosition) -> Result<Self, Error> {
-        let row = sqlx::query(sql::outbox::ACKNOWLEDGE)
+    async fn delete(
+        conn: &mut SchemaConnection<'_>,
+        up_to: &OutboxPosition,
+    ) -> Result<Self, Error> {
+        let row = sqlx::query(conn.sql(sql::outbox::ACKNOWLEDGE))
             .bind(up_to.transaction)
             .bind(up_to.order)
             .bind(Self::LIMIT)
-            .fetch_one(conn)
+            .fetch_one(&mut **conn)
             .await
             .map_err(|error| Error::of_several(error, "outbox", up_to))?;
         check_position(up_to, &row)?;

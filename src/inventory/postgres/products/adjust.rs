@@ -1,8 +1,9 @@
 //! Adjustments of a stock, which end expired holds if they need their units.
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 
 use super::{Changed, change, changed_by};
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Versioned,
     inventory::{
@@ -50,10 +51,10 @@ impl Request for Adjustment {
 
     async fn decide(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         expiry: Expiry,
     ) -> Result<Piece<Product>, Error> {
-        let statement = sqlx::query(sql::products::ADJUST)
+        let statement = sqlx::query(conn.sql(sql::products::ADJUST))
             .bind(&self.sku)
             .bind(self.id)
             .bind(&self.reason)

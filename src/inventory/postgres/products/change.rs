@@ -5,11 +5,11 @@ use uuid::Uuid;
 use super::{changed_by, set_paused};
 use crate::{
     Class,
+    inventory::postgres::executor::Work,
     inventory::{
         model::{Error, Product, Sku},
         postgres::executor::Executor,
     },
-    postgres::Work,
 };
 
 /// How an attempt ends that arrives after a later one was refused.

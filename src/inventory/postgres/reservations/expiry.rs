@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use tokio::time::Instant;
 
 use super::counts::count;
@@ -10,9 +10,13 @@ use crate::{
     Attempt, Class, RetryPolicy, Version,
     inventory::{
         model::{Cleanup, Error, ReservationId, Sku},
-        postgres::{executor::Executor, sql},
+        postgres::{
+            executor::{Executor, Work},
+            schema::SchemaConnection,
+            sql,
+        },
     },
-    postgres::{Failed, Lease, Work, directly},
+    postgres::{Failed, Lease},
 };
 
 /// After this many consecutive pieces that ended nothing although holds have expired, a trigger or a policy
@@ -42,14 +46,14 @@ pub(crate) trait Request: Sync {
     /// Decides after the pieces that were ended so far.
     fn decide(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         expiry: Expiry,
     ) -> impl Future<Output = Result<Piece<Self::Answer>, Error>> + Send;
 }
 
 /// Ends a piece of the expired holds that the request needs, and decides, in a transaction.
 pub(crate) async fn end_and_decide<R: Request>(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     request: &R,
     expiry: &Expiry,
 ) -> Result<Piece<R::Answer>, Error> {
@@ -62,7 +66,7 @@ pub(crate) async fn end_and_decide<R: Request>(
 
 /// Decides in the caller's transaction, which commits all pieces.
 pub(crate) async fn in_transaction<R: Request>(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     policy: &RetryPolicy,
     request: &R,
 ) -> Result<R::Answer, Error> {
@@ -73,7 +77,7 @@ pub(crate) async fn in_transaction<R: Request>(
 
 /// Continues in the caller's transaction after the first piece.
 pub(crate) async fn until_decided<R: Request>(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     policy: &RetryPolicy,
     since: Instant,
     first: Piece<R::Answer>,
@@ -106,7 +110,7 @@ pub(crate) async fn attempt<R: Request>(
             .locking_attempt_on(&mut lease, attempt, work)
             .await?
     } else {
-        directly(&mut lease, work).await?
+        executor.directly_on(&mut lease, work).await?
     };
     let answer = in_pieces(
         executor, &mut lease, attempt, since, first, request, &mut None,
@@ -179,7 +183,7 @@ impl Expiry {
     /// Ends the next piece, without the holds of one reservation.
     pub(crate) async fn end(
         &mut self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         needed: &[Needed<'_>],
         except: Option<ReservationId>,
     ) -> Result<Cleanup, Error> {
@@ -187,12 +191,12 @@ impl Expiry {
             let version = line.version.map(Version::get);
             version.map(|version| version + self.raised(line.sku))
         };
-        let row = sqlx::query(sql::reservations::EXPIRE)
+        let row = sqlx::query(conn.sql(sql::reservations::EXPIRE))
             .bind(needed.iter().map(|line| line.sku).collect::<Vec<_>>())
             .bind(needed.iter().map(|line| line.units).collect::<Vec<_>>())
             .bind(needed.iter().map(expected).collect::<Vec<_>>())
             .bind(except.map(ReservationId::uuid))
-            .fetch_one(conn)
+            .fetch_one(&mut **conn)
             .await
             .map_err(|error| Error::of_several(error, "hold", "that has expired"))?;
         let ended = count(&row)?;

@@ -1,11 +1,12 @@
 //! Reservations of units: all lines or none.
 
-use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
+use sqlx::{Connection, Row, postgres::PgRow};
 
 use super::{
     expiry::{self, Expiry, Needed, Piece, Request},
     find,
 };
+use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     RetryPolicy,
     inventory::{
@@ -40,7 +41,7 @@ pub(crate) async fn exactly_once(
 
 /// Reserves in the caller's transaction, which commits it.
 pub(crate) async fn in_transaction(
-    conn: &mut PgConnection,
+    conn: &mut SchemaConnection<'_>,
     policy: &RetryPolicy,
     request: &Reserve,
 ) -> Result<Reservation, Error> {
@@ -64,7 +65,7 @@ impl Request for Reserve {
     /// Locks, judges and writes all lines in one statement.
     async fn decide(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut SchemaConnection<'_>,
         expiry: Expiry,
     ) -> Result<Piece<Reservation>, Error> {
         let rows = hold(conn, self).await?;
@@ -100,31 +101,34 @@ pub(super) fn judge_unwritten(
     Err(Error::suppressed_in("reservations", entity, id))
 }
 
-async fn hold(conn: &mut PgConnection, request: &Reserve) -> Result<Vec<PgRow>, Error> {
+async fn hold(conn: &mut SchemaConnection<'_>, request: &Reserve) -> Result<Vec<PgRow>, Error> {
     let (skus, quantities): (Vec<&Sku>, Vec<i64>) = request
         .lines
         .iter()
         .map(|(sku, quantity)| (sku, quantity.get()))
         .unzip();
-    sqlx::query(sql::reservations::RESERVE)
+    sqlx::query(conn.sql(sql::reservations::RESERVE))
         .bind(skus)
         .bind(quantities)
         .bind(request.id.uuid())
         .bind(request.customer.as_deref())
         .bind(request.key.as_deref())
         .bind(micros(request.duration))
-        .fetch_all(conn)
+        .fetch_all(&mut **conn)
         .await
         .map_err(|error| Error::of_several(error, Reservation::ENTITY, request.id))
 }
 
 /// Returns the reservation that an earlier call of this request created, by its id or its key.
-async fn known(conn: &mut PgConnection, request: &Reserve) -> Result<Option<Reservation>, Error> {
-    let rows = sqlx::query(sql::reservations::RESERVATION_KNOWN)
+async fn known(
+    conn: &mut SchemaConnection<'_>,
+    request: &Reserve,
+) -> Result<Option<Reservation>, Error> {
+    let rows = sqlx::query(conn.sql(sql::reservations::RESERVATION_KNOWN))
         .bind(request.id.uuid())
         .bind(request.customer.as_deref())
         .bind(request.key.as_deref())
-        .fetch_all(conn)
+        .fetch_all(&mut **conn)
         .await;
     super::row::reservation(&rows.map_err(Error::before)?)
 }

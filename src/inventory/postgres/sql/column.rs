@@ -11,6 +11,8 @@ use sqlx::{
     query::Query,
 };
 
+use crate::inventory::postgres::schema::SchemaConnection;
+
 /// A statement in two forms.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Forms {
@@ -22,8 +24,13 @@ pub(crate) struct Forms {
 
 impl Forms {
     /// Returns the form for this number of lines.
-    pub(crate) fn query<'q>(self, lines: usize) -> Query<'q, Postgres, PgArguments> {
-        sqlx::query(if lines == 1 { self.one } else { self.several })
+    pub(crate) fn query<'q>(
+        self,
+        conn: &SchemaConnection<'_>,
+        lines: usize,
+    ) -> Query<'q, Postgres, PgArguments> {
+        let statement = if lines == 1 { self.one } else { self.several };
+        sqlx::query(conn.sql(statement))
     }
 }
 

@@ -32,7 +32,10 @@ async fn the_error_for_a_role_without_create_names_the_repair() {
     let db = Db::empty().await;
     as_role(&db, async |pool, role| {
         let refused = migrate(&pool).await.unwrap_err();
-        assert!(matches!(refused, MigrateError::NoSchema(_)), "{refused:?}");
+        assert!(
+            matches!(refused, MigrateError::NoSchema { .. }),
+            "{refused:?}"
+        );
         assert!(
             refused
                 .to_string()
