@@ -25,12 +25,11 @@ use super::{
     orders,
     reservations::expiry::{self, Expiry},
 };
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Attempt, RetryPolicy,
     inventory::{
         model::{Checkout, Error, Order},
-        postgres::executor::Work,
+        postgres::{executor::Work, schema::SchemaConnection},
         traffic::Clock,
     },
     postgres::Failed,

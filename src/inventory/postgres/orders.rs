@@ -14,10 +14,12 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::sql;
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Versioned,
-    inventory::model::{Checkout, Error, Order, OrderFilter, OrderId, OrderStatus, Page},
+    inventory::{
+        model::{Checkout, Error, Order, OrderFilter, OrderId, OrderStatus, Page},
+        postgres::schema::SchemaConnection,
+    },
 };
 
 pub(crate) async fn stored(

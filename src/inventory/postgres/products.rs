@@ -11,12 +11,14 @@ use sqlx::{FromRow, Postgres, Row, postgres::PgRow, query::Query};
 use uuid::Uuid;
 
 use super::sql;
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Version, Versioned,
-    inventory::model::{
-        Error, MovementKind, NewProduct, Page, Product, Sku, Stock,
-        product::{check_text, unedited, unmoved},
+    inventory::{
+        model::{
+            Error, MovementKind, NewProduct, Page, Product, Sku, Stock,
+            product::{check_text, unedited, unmoved},
+        },
+        postgres::schema::SchemaConnection,
     },
 };
 

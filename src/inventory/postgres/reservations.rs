@@ -19,10 +19,9 @@ use super::{
         column::{self, Forms},
     },
 };
-use crate::inventory::postgres::schema::SchemaConnection;
-use crate::{
-    inventory::model::{Checkout, Error, Reservation, ReservationId, Sku, reserve::check_duration},
-    inventory::postgres::executor::Work,
+use crate::inventory::{
+    model::{Checkout, Error, Reservation, ReservationId, Sku, reserve::check_duration},
+    postgres::{executor::Work, schema::SchemaConnection},
 };
 
 /// How often one attempt sends a step that had no effect on a reservation in whose state the step begins.

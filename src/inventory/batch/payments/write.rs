@@ -6,13 +6,13 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::plan::Change;
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Attempt, Version, Versioned,
     inventory::{
         model::{Error, Order},
         postgres::{
             executor::{Executor, Work},
+            schema::SchemaConnection,
             sql::statement::statements,
         },
     },

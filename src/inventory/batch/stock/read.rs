@@ -10,11 +10,10 @@ use super::{
     request::Request,
     sql,
 };
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::inventory::{
     batch::connection::AttemptConnection,
     model::{Error, ReservationId, Sku},
-    postgres::{checkout::facts, orders, reservations, types::Time},
+    postgres::{checkout::facts, orders, reservations, schema::SchemaConnection, types::Time},
 };
 
 /// Reads what these requests need and `known` lacks.

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use sqlx::Row;
 
 use super::{read, request::Request, sql};
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::inventory::{
     model::{Error, Sku, checkout::Facts, reserve::Available},
-    postgres::checkout::facts,
+    postgres::{checkout::facts, schema::SchemaConnection},
 };
 
 /// Returns the indexes of those of these requests that are refused, with their errors. The facts are read after

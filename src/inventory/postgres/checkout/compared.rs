@@ -6,12 +6,11 @@ use super::{
     decided::{self, suppressed},
     facts, guarded, sell,
 };
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Conflict, Version, Versioned,
     inventory::{
         model::{Checkout, Error, Order, Product, checkout::Facts},
-        postgres::{hook::Effects, orders, reservations::expiry::Expiry},
+        postgres::{hook::Effects, orders, reservations::expiry::Expiry, schema::SchemaConnection},
     },
 };
 

@@ -3,15 +3,18 @@
 use sqlx::{Connection, Row};
 
 use super::{facts, sell};
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Version, Versioned,
     inventory::{
         model::{Checkout, Error, Order},
         postgres::{
             hook::Effects,
-            orders, reservations,
-            reservations::expiry::{Expiry, Piece},
+            orders,
+            reservations::{
+                self,
+                expiry::{Expiry, Piece},
+            },
+            schema::SchemaConnection,
             sql::{
                 checkout,
                 column::{self, Forms},

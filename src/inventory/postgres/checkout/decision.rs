@@ -1,10 +1,10 @@
 use super::decided;
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::inventory::{
     model::{Checkout, Error, Order, ReservationId},
     postgres::{
         hook::Effects,
         reservations::expiry::{Expiry, Needed, Piece, Request},
+        schema::SchemaConnection,
     },
 };
 

@@ -2,7 +2,6 @@
 
 use sqlx::{Row, postgres::PgRow};
 
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Version,
     inventory::{
@@ -10,6 +9,7 @@ use crate::{
         postgres::{
             reservations::expiry::Expiry,
             row::money,
+            schema::SchemaConnection,
             sql::{
                 checkout,
                 column::{self, Forms},

@@ -2,7 +2,6 @@
 //! itself.
 
 use super::{decided, facts, sell};
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Versioned,
     inventory::{
@@ -10,6 +9,7 @@ use crate::{
         postgres::{
             hook::Effects,
             reservations::expiry::{Expiry, Piece},
+            schema::SchemaConnection,
         },
     },
 };

@@ -7,7 +7,6 @@ use sqlx::{
 };
 
 use super::facts::{skus, units};
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Version, Versioned,
     inventory::{
@@ -15,6 +14,7 @@ use crate::{
         postgres::{
             hook::{Accepted, Change, Effects},
             row::{money, wrote},
+            schema::SchemaConnection,
             sql::{
                 checkout,
                 column::{self, Forms},

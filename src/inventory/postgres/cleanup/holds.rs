@@ -10,13 +10,11 @@ use super::{
     stamp::Stamp,
     task::{CleanedPage, Page, Task},
 };
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Versioned,
     inventory::{
-        model::cleanup::Cleaned,
-        model::{Cleanup, Error, Product, Sku},
-        postgres::{orders::micros, sql},
+        model::{Cleanup, Error, Product, Sku, cleanup::Cleaned},
+        postgres::{orders::micros, schema::SchemaConnection, sql},
     },
 };
 

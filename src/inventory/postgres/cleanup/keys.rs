@@ -9,13 +9,11 @@ use super::{
     orders::{left, old},
     task::{CleanedPage, Page, Task},
 };
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Versioned,
     inventory::{
-        model::cleanup::Cleaned,
-        model::{Error, Order},
-        postgres::{orders::micros, sql},
+        model::{Error, Order, cleanup::Cleaned},
+        postgres::{orders::micros, schema::SchemaConnection, sql},
     },
 };
 

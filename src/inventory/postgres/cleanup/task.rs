@@ -1,7 +1,9 @@
 use std::{fmt::Display, future::Future};
 
-use crate::inventory::postgres::schema::SchemaConnection;
-use crate::inventory::{model::Error, model::cleanup::Cleaned};
+use crate::inventory::{
+    model::{Error, cleanup::Cleaned},
+    postgres::schema::SchemaConnection,
+};
 
 /// A kind of clean-up: its rows and its statements.
 pub(crate) trait Task: Sync {

@@ -1,9 +1,11 @@
 use sqlx::{AssertSqlSafe, postgres::PgQueryResult};
 use uuid::Uuid;
 
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
-    inventory::model::{Error, OrderId, error::Repr},
+    inventory::{
+        model::{Error, OrderId, error::Repr},
+        postgres::schema::SchemaConnection,
+    },
     postgres::is_aborted,
 };
 

@@ -2,10 +2,9 @@
 
 use sqlx::Row;
 
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::inventory::{
     model::{Audit, Discrepancy, DiscrepancyKind, Error},
-    postgres::{row::impossible, sql},
+    postgres::{row::impossible, schema::SchemaConnection, sql},
 };
 
 pub(crate) async fn audit(conn: &mut SchemaConnection<'_>) -> Result<Audit, Error> {

@@ -3,10 +3,9 @@
 use sqlx::Row;
 
 use super::movements::movement;
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::inventory::{
     model::{Error, FeedPosition, MovementFeed},
-    postgres::sql,
+    postgres::{schema::SchemaConnection, sql},
 };
 
 /// Reads a page of the movements after `position`.

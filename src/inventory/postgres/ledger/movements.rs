@@ -3,12 +3,11 @@
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Version,
     inventory::{
         model::{Error, Movement, MovementKind, Page, Sku},
-        postgres::{sql, types::Time},
+        postgres::{schema::SchemaConnection, sql, types::Time},
     },
 };
 

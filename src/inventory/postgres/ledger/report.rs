@@ -5,13 +5,12 @@ use std::time::Duration;
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::inventory::{
-    model::rates::Rates,
     model::{
-        BestSeller, ContendedProduct, Error, NegativeStock, Report, UnpaidOrder, report::Counts,
+        BestSeller, ContendedProduct, Error, NegativeStock, Report, UnpaidOrder, rates::Rates,
+        report::Counts,
     },
-    postgres::{orders::micros, row::money, sql::ledger, types::Time},
+    postgres::{orders::micros, row::money, schema::SchemaConnection, sql::ledger, types::Time},
 };
 
 pub(crate) async fn report(

@@ -3,12 +3,11 @@
 use sqlx::Row;
 
 use super::{doubt::Doubt, find, step::ROUNDS, stored};
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Version, Versioned,
     inventory::{
         model::{Error, Order, ReturnRequest, Sku, order_step::moved},
-        postgres::sql,
+        postgres::{schema::SchemaConnection, sql},
     },
 };
 

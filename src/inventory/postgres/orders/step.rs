@@ -5,7 +5,6 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{doubt::Doubt, find};
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Class, RetryPolicy, Version, Versioned,
     inventory::{
@@ -16,6 +15,7 @@ use crate::{
         postgres::{
             reservations::expiry::{Expiry, Needed},
             row::{impossible, wrote},
+            schema::SchemaConnection,
             sql,
         },
     },

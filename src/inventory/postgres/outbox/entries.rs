@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
-use crate::inventory::postgres::schema::SchemaConnection;
-use crate::{
-    inventory::postgres::executor::Work,
-    inventory::{
-        model::{Error, Order, OutboxEntry, OutboxFeed, OutboxPosition},
-        postgres::{executor::Executor, orders, sql},
+use crate::inventory::{
+    model::{Error, Order, OutboxEntry, OutboxFeed, OutboxPosition},
+    postgres::{
+        executor::{Executor, Work},
+        orders,
+        schema::SchemaConnection,
+        sql,
     },
 };
 

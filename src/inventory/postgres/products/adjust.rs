@@ -3,7 +3,6 @@
 use sqlx::Row;
 
 use super::{Changed, change, changed_by};
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     Versioned,
     inventory::{
@@ -11,6 +10,7 @@ use crate::{
         postgres::{
             executor::Executor,
             reservations::expiry::{self, Expiry, Needed, Piece, Request},
+            schema::SchemaConnection,
             sql,
         },
     },

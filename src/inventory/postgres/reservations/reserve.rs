@@ -6,12 +6,11 @@ use super::{
     expiry::{self, Expiry, Needed, Piece, Request},
     find,
 };
-use crate::inventory::postgres::schema::SchemaConnection;
 use crate::{
     RetryPolicy,
     inventory::{
         model::{Error, Reservation, Reserve, Sku, reserve::Available},
-        postgres::{executor::Executor, orders::micros, row::wrote, sql},
+        postgres::{executor::Executor, orders::micros, row::wrote, schema::SchemaConnection, sql},
     },
 };
 
