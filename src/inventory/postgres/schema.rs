@@ -106,6 +106,9 @@ impl Schema {
 }
 
 fn quoted(name: &str) -> String {
+    if name == DEFAULT {
+        return name.to_owned();
+    }
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

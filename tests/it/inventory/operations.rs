@@ -17,7 +17,16 @@ const GUIDE: &str = include_str!("../../../src/guide/operations.md");
 
 #[tokio::test]
 async fn the_queries_of_the_guide_return_the_documented_rows() {
-    let [waits, ledger, holds, orders, hot, paused, restored] = sql_of(GUIDE);
+    let [
+        waits,
+        ledger,
+        holds,
+        orders,
+        hot,
+        paused,
+        restored,
+        for_standby,
+    ] = sql_of(GUIDE);
     let db = Db::new().await;
     let shop = PgInventory::new(db.pool.clone());
     add(&shop, "clay-pot", 9).await;
@@ -42,6 +51,9 @@ async fn the_queries_of_the_guide_return_the_documented_rows() {
     shop.pause(&sku("clay-pot")).await.unwrap();
     assert_eq!(run(paused).await.len(), 1);
     shop.resume(&sku("clay-pot")).await.unwrap();
+
+    // This server has no standby.
+    assert_eq!(run(for_standby).await.len(), 0);
 
     // A reader that had read all movements continues after them.
     run(restored).await;
