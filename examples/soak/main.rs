@@ -3,11 +3,8 @@
 //! `cargo run --release --example soak -- --minutes 30 --seed 7` (`-- --help` for its options). It starts a throwaway
 //! server, kills backends, client processes and the postmaster, cuts and delays connections, locks rows, and changes
 //! roles, tables and triggers. Buyers of every kind of inventory send requests meanwhile. At the end it compares every
-//! answer that they had with the rows, runs the audit, and checks the balance of all tables by SQL of its own.
-#![cfg_attr(
-    not(unix),
-    allow(dead_code, unused_imports, reason = "throwaway servers require Unix")
-)]
+//! answer that they had with the rows, runs the audit, and checks the balance of all tables by SQL of its own. It requires
+//! Unix.
 
 mod check;
 mod client;

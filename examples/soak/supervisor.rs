@@ -35,7 +35,7 @@ const LINE_EVERY: Duration = Duration::from_secs(60);
 /// How long the clients run without faults at the end, before every one of them must be able to work.
 const RECOVERY: Duration = Duration::from_secs(5);
 
-/// A fault that was due so many times must have met something.
+/// A fault that was due this number of times must have met something.
 const MUST_MEET: u64 = 10;
 
 /// Starts the server, which blocks. It is never the one at `DATABASE_URL`, which may have data of value.

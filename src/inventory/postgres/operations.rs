@@ -18,7 +18,6 @@ use super::{
 };
 use crate::{
     Version,
-    inventory::postgres::executor::Work,
     inventory::{
         api::Inventory,
         model::{
@@ -26,6 +25,7 @@ use crate::{
             OrderId, OrderStep, Page, Product, Report, Reservation, ReservationId, Reserve,
             ReturnRequest, Sku, Stock,
         },
+        postgres::executor::Work,
     },
 };
 

@@ -23,7 +23,7 @@ struct Texts {
     name: String,
     /// The name as SQL, with the dot behind it; `None` for the default, whose texts are those of the files.
     prefix: Option<String>,
-    /// By the address and the length of the text of the file: most are long, and a hash of each would be felt.
+    /// By the address and the length of the text of the file: to hash a text of some kilobytes takes longer.
     texts: RwLock<HashMap<(usize, usize), Arc<str>>>,
 }
 

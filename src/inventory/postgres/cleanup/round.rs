@@ -13,11 +13,12 @@ use super::{
 };
 use crate::{
     Attempt,
-    inventory::postgres::executor::Work,
     inventory::{
-        model::Error,
-        model::cleanup::Cleaned,
-        postgres::{executor::Executor, sql},
+        model::{Error, cleanup::Cleaned},
+        postgres::{
+            executor::{Executor, Work},
+            sql,
+        },
     },
 };
 

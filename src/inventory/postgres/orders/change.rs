@@ -3,10 +3,9 @@
 use super::doubt::Doubt;
 use crate::{
     Class, Version,
-    inventory::postgres::executor::Work,
     inventory::{
         model::{Error, ErrorKind, Order, OrderStep},
-        postgres::executor::Executor,
+        postgres::executor::{Executor, Work},
     },
 };
 

@@ -5,10 +5,9 @@ use uuid::Uuid;
 use super::{changed_by, set_paused};
 use crate::{
     Class,
-    inventory::postgres::executor::Work,
     inventory::{
         model::{Error, Product, Sku},
-        postgres::executor::Executor,
+        postgres::executor::{Executor, Work},
     },
 };
 

@@ -104,7 +104,7 @@ pub async fn terminated(harness: &Harness, operation: &&Operation, cell: &str) -
     own.judge(operation, id, Some(&answer), cell).await;
     let fits = match &answer {
         Answer::Done => true,
-        // A statement that commits by itself may have taken effect.
+        // A statement that commits directly may have taken effect.
         Answer::Unknown => operation.run_in.is_none() && operation.effect != Effect::Nothing,
         Answer::NotDone { .. } => answer.is_busy(),
     };

@@ -81,7 +81,7 @@ async fn kill() {
         let retries = operation.run_in.is_some() || operation.calls_host();
         let fits = match &answer {
             Answer::Done => true,
-            // It makes one attempt; a statement that commits by itself may have taken effect.
+            // It makes one attempt; a statement that commits directly may have taken effect.
             Answer::Unknown => !retries && operation.effect != Effect::Nothing,
             Answer::NotDone { .. } => !retries && answer.is_busy(),
         };
