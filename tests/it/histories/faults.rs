@@ -10,6 +10,7 @@ use std::{
 };
 
 use optilock::sqlx::{self, PgPool};
+use rand::seq::SliceRandom;
 use tokio::{
     sync::Notify,
     task::JoinHandle,
@@ -31,6 +32,23 @@ const DELAY: Duration = Duration::from_millis(3);
 
 /// Connections of a pool whose backends are killed.
 const CONNECTIONS: u32 = 8;
+
+#[derive(Clone, Copy)]
+enum Fault {
+    Kill,
+    CutBefore,
+    CutReply,
+    DeliverLate,
+}
+
+/// The faults of a round. Each round has its own random order, so that a short history has every kind.
+const ROUND: [Fault; 5] = [
+    Fault::Kill,
+    Fault::CutBefore,
+    Fault::CutReply,
+    Fault::CutReply,
+    Fault::DeliverLate,
+];
 
 /// The faults that happened.
 #[derive(Clone, Copy, Debug, Default)]
@@ -121,12 +139,17 @@ struct Injector {
 impl Injector {
     async fn run(mut self) -> Counts {
         let mut next = BETWEEN;
+        let mut round = Vec::new();
         while self.until(|it| it.recorder.ended() >= next).await {
-            match rand::random_range(0..5) {
-                0 => self.kill().await,
-                1 => _ = self.cut(Cut::Before).await,
-                2 | 3 => _ = self.cut(Cut::Reply).await,
-                _ => self.deliver_late().await,
+            if round.is_empty() {
+                round.extend(ROUND);
+                round.shuffle(&mut rand::rng());
+            }
+            match round.pop().expect("a round has faults") {
+                Fault::Kill => self.kill().await,
+                Fault::CutBefore => _ = self.cut(Cut::Before).await,
+                Fault::CutReply => _ = self.cut(Cut::Reply).await,
+                Fault::DeliverLate => self.deliver_late().await,
             }
             next = self.recorder.ended() + BETWEEN;
         }

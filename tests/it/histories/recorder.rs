@@ -6,7 +6,7 @@ use super::history::{Event, History, Outcome, Step};
 
 /// Returns how many transactions a load of `transactions` has at most, but for those that begin at the same time.
 pub const fn most(transactions: usize) -> usize {
-    4 * transactions
+    16 * transactions
 }
 
 #[derive(Debug, Default)]
