@@ -1,6 +1,8 @@
 //! The class of an sqlx error. Only this module and its children know SQLSTATEs.
 
 mod code;
+#[cfg(test)]
+mod sent;
 
 use std::{cell::Cell, time::Duration};
 

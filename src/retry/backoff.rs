@@ -135,6 +135,11 @@ mod tests {
     }
 
     #[test]
+    fn delays_have_no_end() {
+        assert_eq!(RetryPolicy::new().backoff().size_hint(), (usize::MAX, None));
+    }
+
+    #[test]
     fn equal_jitter_keeps_half_of_the_delay() {
         let growing = seeded(Jitter::None).backoff();
         for (delay, full) in seeded(Jitter::Equal).backoff().zip(growing).take(1_000) {

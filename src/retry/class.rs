@@ -130,3 +130,32 @@ pub(crate) fn stand_in(class: Class) -> Option<&'static (dyn Error + 'static)> {
         _ => &GaveUp(Class::Permanent),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_has_a_name() {
+        let busy = Class::Busy { retry_after: None };
+        let classes = [Class::Conflict, busy, Class::Unknown, Class::Permanent];
+        let names = classes.map(|class| class.to_string());
+        assert_eq!(names, ["conflict", "busy", "unknown", "permanent"]);
+    }
+
+    #[test]
+    fn a_retry_that_gave_up_shows_its_class_only_while_it_is_asked_for() {
+        let shown = |class| stand_in(class).map(ToString::to_string);
+        assert_eq!(shown(Class::Conflict), None);
+        let asking = Asking::begin();
+        assert_eq!(shown(Class::Unknown).as_deref(), Some("gave up (unknown)"));
+        assert_eq!(
+            shown(Class::Conflict).as_deref(),
+            Some("gave up (permanent)")
+        );
+        drop(Asking::begin());
+        assert!(shown(Class::Conflict).is_some(), "the outer one goes on");
+        drop(asking);
+        assert_eq!(shown(Class::Conflict), None);
+    }
+}

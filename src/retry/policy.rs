@@ -249,6 +249,32 @@ mod tests {
         assert_ne!(with(&ONE), RetryPolicy::new());
     }
 
+    #[cfg(feature = "inventory")]
+    #[test]
+    fn the_inventory_reads_attempts_and_deadline() {
+        let policy = RetryPolicy::new().with_max_attempts(7);
+        assert_eq!(policy.max_attempts(), 7);
+        assert_eq!(policy.deadline(), Some(Duration::from_secs(3)));
+        assert_eq!(policy.with_deadline(None).deadline(), None);
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_label_of_the_host_stays() {
+        let policy = RetryPolicy::new().with_max_attempts(7);
+        let update = policy.labelled("update");
+        assert_eq!(update, policy.clone().with_label("update"));
+        assert_eq!(update.labelled("insert"), update);
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_policy_locks_if_it_has_a_number_of_conflicts_for_it() {
+        assert!(RetryPolicy::new().locks());
+        assert!(RetryPolicy::new().with_locking_after(Some(0)).locks());
+        assert!(!RetryPolicy::new().with_locking_after(None).locks());
+    }
+
     #[test]
     fn zero_counts_as_one() {
         let policy = RetryPolicy::new().with_max_attempts(0).with_factor(0);

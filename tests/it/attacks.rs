@@ -24,3 +24,9 @@ mod report;
 pub mod runtimes;
 
 use matrix::{Cell, Group, Harness, Surrounding, surroundings};
+
+/// How often a future is dropped in a run of all cells. One that ends after few polls is dropped [`EACH_POLL`] times
+/// after each of them instead.
+const ENOUGH_DROPS: u32 = 300;
+
+const EACH_POLL: u32 = 10;

@@ -152,3 +152,6 @@ pub(crate) fn is_forbidden(error: &sqlx::Error) -> bool {
 pub(crate) fn is_read_only(error: &sqlx::Error) -> bool {
     has_code(error, "25006")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-use super::*;
+use super::{sent::Sent, *};
 
 /// Every code of the table, in both phases, with the severity the server sends it with.
 #[test]
@@ -118,4 +118,76 @@ fn errors_of_the_client_by_phase() {
         assert_eq!(class_in(&sqlx::Error::PoolClosed, phase), Class::Permanent);
         assert_eq!(class_in(&sqlx::Error::RowNotFound, phase), Class::Permanent);
     }
+}
+
+const PERMANENT: Class = Class::Permanent;
+
+/// The class depends on the code, the severity, and what the crate had told the server.
+#[tokio::test]
+async fn errors_of_the_server_by_situation() {
+    let before = Situation::of(Phase::Before);
+    let commit = Situation::of(Phase::Commit);
+    let timed_out = Situation {
+        timed_out: true,
+        ..before
+    };
+    let read_only = Situation {
+        read_only: true,
+        ..before
+    };
+    let stale = Sent {
+        routine: "RevalidateCachedQuery",
+        ..Sent::error("0A000")
+    };
+    let pooler = Sent {
+        message: "unsupported startup parameter: extra_float_digits",
+        ..Sent::fatal("08P01")
+    };
+    let panic = Sent {
+        severity: "PANIC",
+        ..Sent::error("53100")
+    };
+    for (sent, expected) in [
+        (Sent::error("40001"), [Class::Conflict; 4]),
+        (Sent::error("23505"), [PERMANENT; 4]),
+        (
+            Sent::error("57014"),
+            [PERMANENT, PERMANENT, BUSY, PERMANENT],
+        ),
+        (Sent::error("25006"), [BUSY, BUSY, BUSY, PERMANENT]),
+        (Sent::error("53100"), [BUSY; 4]),
+        (panic, [BUSY, Class::Unknown, BUSY, BUSY]),
+        (Sent::fatal("57P01"), [BUSY, Class::Unknown, BUSY, BUSY]),
+        // A middlebox may send it without FATAL.
+        (Sent::error("57P01"), [BUSY, Class::Unknown, BUSY, BUSY]),
+        (Sent::fatal("28P01"), [PERMANENT; 4]),
+        (Sent::fatal("08P01"), [BUSY, Class::Unknown, BUSY, BUSY]),
+        (pooler, [PERMANENT; 4]),
+        (stale, [BUSY; 4]),
+        (Sent::error("0A000"), [PERMANENT; 4]),
+    ] {
+        let error = sent.received().await;
+        let classes = [before, commit, timed_out, read_only].map(|it| it.class(&error));
+        assert_eq!(classes, expected, "{} {}", sent.severity, sent.code);
+        let is_stale = sent.routine == stale.routine;
+        assert_eq!(before.judge(&error).stale_plan, is_stale, "{}", sent.code);
+    }
+}
+
+/// What was unknown stays unknown, unless the connection was lost where nothing can have happened.
+#[tokio::test]
+async fn an_unknown_outcome_by_its_cause() {
+    struct Outcome(sqlx::Error);
+    impl Classify for Outcome {
+        fn class(&self) -> Class {
+            class_of_unknown(&self.0)
+        }
+    }
+    let lost = Outcome(sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into()));
+    let refused = Outcome(Sent::error("40001").received().await);
+    let before = Situation::of(Phase::Before);
+    assert_eq!(before.judge(&lost).class, BUSY);
+    assert_eq!(before.judge(&refused).class, Class::Unknown);
+    assert_eq!(lost.class(), Class::Unknown);
+    assert_eq!(refused.class(), Class::Unknown);
 }

@@ -25,7 +25,7 @@ use super::{
     Answer, Cell, FLOOR, Fixture, Harness, LIMIT, Layer, Prepared, Shop, Variant, balances,
     fixture, lock_holder, matrix, operations,
 };
-use crate::attacks::{hostile, passwords, surroundings};
+use crate::attacks::{EACH_POLL, hostile, passwords, surroundings};
 use lock_holder::{ENTRY, HOLDS, ORDER, PRODUCTS};
 
 const NO_PRODUCT: Cell = Cell::CannotApply("there is no product yet");
@@ -123,7 +123,7 @@ surroundings! {
         "12 full": logins::full,
     }
     dropped_futures {
-        "13 dropped": drops::direct,
+        "13 dropped": drops::direct(1),
         "13 dropped in a transaction": drops::in_transaction,
         "13 raced": drops::raced,
     }
@@ -162,6 +162,10 @@ surroundings! {
     }
     hostile_names {
         "17 hostile functions": tables::hostile_functions,
+    }
+    #[ignore = "takes minutes"]
+    many_drops {
+        "13 dropped many times": drops::direct(EACH_POLL),
     }
     #[ignore = "takes minutes"]
     expired_holds_in_full_size {

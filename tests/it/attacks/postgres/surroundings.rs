@@ -14,7 +14,7 @@ mod suppressed;
 mod unaffected;
 
 use super::{Answer, Cell, Effect, FLOOR, Harness, LIMIT, Operation, harness, matrix};
-use crate::attacks::{hostile, surroundings};
+use crate::attacks::{EACH_POLL, hostile, surroundings};
 
 surroundings! {
     locks_and_levels {
@@ -50,7 +50,7 @@ surroundings! {
         "12 full": logins::full,
     }
     futures_and_runtimes {
-        "13 dropped": drops::dropped,
+        "13 dropped": drops::dropped(1),
         "13 dropped in a transaction": drops::in_transaction,
         "13 raced": drops::raced,
         "14 not driven": runtimes::not_driven,
@@ -69,6 +69,10 @@ surroundings! {
         "18 later": repeated::later,
         "19 last version": repeated::last_version,
         "20 clocks": unaffected::clocks,
+    }
+    #[ignore = "takes minutes"]
+    many_drops {
+        "13 dropped many times": drops::dropped(EACH_POLL),
     }
     hostile_names {
         "17 hostile functions": names::hostile_functions,
