@@ -55,8 +55,8 @@ pub(crate) use classify::{
 };
 #[cfg(feature = "inventory")]
 pub(crate) use classify::{
-    is_aborted, is_cancelled, is_forbidden, is_ledger_key, is_lock_timeout, is_of_statement,
-    is_refused_row,
+    is_aborted, is_cancelled, is_created_elsewhere, is_forbidden, is_ledger_key, is_lock_timeout,
+    is_of_statement, is_refused_row,
 };
 #[cfg(feature = "inventory")]
 pub(crate) use error::Repr;

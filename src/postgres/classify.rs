@@ -14,7 +14,8 @@ pub(crate) use code::{
 };
 #[cfg(feature = "inventory")]
 pub(crate) use code::{
-    is_aborted, is_cancelled, is_ledger_key, is_lock_timeout, is_of_statement, is_refused_row,
+    is_aborted, is_cancelled, is_created_elsewhere, is_ledger_key, is_lock_timeout,
+    is_of_statement, is_refused_row,
 };
 use code::{is_refused_parameter, of_server};
 

@@ -48,9 +48,9 @@ const DISCREPANCIES: &str = "
     WHERE coalesce(-m.delta, 0) <> CASE WHEN o.status = 3 THEN 0 ELSE l.quantity - l.returned END
     UNION ALL
     SELECT 'returned: ' || l.order_id FROM optilock.order_lines l
-    WHERE l.returned <> (SELECT coalesce(sum(r.quantity), 0) FROM optilock.returns t,
-            unnest(t.skus, t.quantities) AS r (sku, quantity)
-        WHERE t.order_id = l.order_id AND r.sku = l.sku)
+    WHERE l.returned <> (SELECT coalesce(sum((t.quantities ->> i)::bigint), 0) FROM optilock.returns t,
+            generate_series(0, jsonb_array_length(t.skus) - 1) i
+        WHERE t.order_id = l.order_id AND t.skus ->> i = l.sku)
     UNION ALL
     SELECT 'reservation in part: ' || r.id FROM optilock.reservations r
     WHERE NOT EXISTS (SELECT FROM optilock.holds h WHERE h.reservation_id = r.id)

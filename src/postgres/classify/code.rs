@@ -75,6 +75,19 @@ pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
     has_code(error, "23505")
 }
 
+/// Returns whether another session has created the same schema, table or index meanwhile.
+#[cfg(feature = "inventory")]
+pub(crate) fn is_created_elsewhere(error: &sqlx::Error) -> bool {
+    let of_catalog = || {
+        let error = error.as_database_error().and_then(of_server);
+        error.is_some_and(|error| error.schema() == Some("pg_catalog"))
+    };
+    ["42P06", "42P07", "42710"]
+        .iter()
+        .any(|code| has_code(error, code))
+        || is_unique_violation(error) && of_catalog()
+}
+
 /// Returns whether the key of the inventory's ledger is taken: a product is at a version that it had before.
 #[cfg(feature = "inventory")]
 pub(crate) fn is_ledger_key(error: &sqlx::Error) -> bool {

@@ -172,7 +172,7 @@ new_holds AS (
     RETURNING reservation_id, sku, quantity, held, state),
 new_returns AS (
     INSERT INTO optilock.returns (id, order_id, skus, quantities, reason)
-    SELECT r.id, r.order_id, r.skus::text[], r.quantities::bigint[], r.reason
+    SELECT r.id, r.order_id, pg_catalog.to_jsonb(r.skus::text[]), pg_catalog.to_jsonb(r.quantities::bigint[]), r.reason
     FROM (SELECT $50::uuid[] AS ids, $51::uuid[] AS orders, $52::text[] AS skus, $53::text[] AS quantities,
             $54::text[] AS reasons OFFSET 0) a,
         LATERAL unnest(a.ids, a.orders, a.skus, a.quantities, a.reasons)
@@ -285,8 +285,8 @@ SELECT k.sku, k.stock, k.stock - k.reserved AS available, CASE WHEN NOT k.retire
                 IS NOT DISTINCT FROM
                     (SELECT (pg_catalog.count(*), pg_catalog.sum(pg_catalog.uuid_hash(t.id)),
                         pg_catalog.sum(pg_catalog.uuid_hash(t.order_id)),
-                        pg_catalog.sum(pg_catalog.hashtext(t.skus::text[]::text)),
-                        pg_catalog.sum(pg_catalog.hashtext(t.quantities::bigint[]::text)))
+                        pg_catalog.sum(pg_catalog.hashtext(pg_catalog.to_jsonb(t.skus::text[])::text)),
+                        pg_catalog.sum(pg_catalog.hashtext(pg_catalog.to_jsonb(t.quantities::bigint[])::text)))
                     FROM unnest($50::uuid[], $51::uuid[], $52::text[], $53::text[])
                         AS t (id, order_id, skus, quantities))
                 FROM new_returns r)

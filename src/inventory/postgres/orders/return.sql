@@ -18,7 +18,7 @@ locked AS MATERIALIZED (
     WHERE p.sku = ANY (ARRAY(SELECT sku FROM lines)) ORDER BY p.sku FOR NO KEY UPDATE),
 new_return AS (
     INSERT INTO optilock.returns (id, order_id, skus, quantities, reason)
-    SELECT $5, o.id, $3, $4, $6 FROM paid o
+    SELECT $5, o.id, pg_catalog.to_jsonb($3), pg_catalog.to_jsonb($4), $6 FROM paid o
     WHERE (SELECT pg_catalog.count(*) FROM locked) = (SELECT pg_catalog.count(*) FROM requested)
     ON CONFLICT DO NOTHING RETURNING id, order_id, skus, quantities),
 target AS MATERIALIZED (
@@ -51,8 +51,8 @@ SELECT EXISTS (SELECT FROM paid) AS locked, EXISTS (SELECT FROM new_return) AS m
         WHEN (
             NOT EXISTS (SELECT FROM new_return
                 WHERE (
-                    id = $5 AND order_id = $1 AND skus OPERATOR(pg_catalog.=) $3
-                        AND quantities OPERATOR(pg_catalog.=) $4
+                    id = $5 AND order_id = $1 AND skus OPERATOR(pg_catalog.=) pg_catalog.to_jsonb($3)
+                        AND quantities OPERATOR(pg_catalog.=) pg_catalog.to_jsonb($4)
                 ) IS NOT TRUE
             )
         ) IS NOT TRUE

@@ -96,6 +96,33 @@ async fn an_error_that_is_not_retried_has_advice() {
 
 #[cfg(feature = "inventory")]
 #[tokio::test]
+async fn what_another_session_creates_meanwhile_is_a_name_that_is_taken() {
+    for code in ["42P06", "42P07", "42710"] {
+        let taken = Sent::error(code).received().await;
+        assert!(is_created_elsewhere(&taken), "{code}");
+    }
+    let of_catalog = Sent {
+        schema: "pg_catalog",
+        ..Sent::error("23505")
+    };
+    assert!(is_created_elsewhere(&of_catalog.received().await));
+    let schema = "optilock";
+    assert!(!is_created_elsewhere(
+        &Sent {
+            schema,
+            ..of_catalog
+        }
+        .received()
+        .await
+    ));
+    let code = "23514";
+    assert!(!is_created_elsewhere(
+        &Sent { code, ..of_catalog }.received().await
+    ));
+}
+
+#[cfg(feature = "inventory")]
+#[tokio::test]
 async fn the_key_of_the_ledger_is_that_of_its_table() {
     let taken = Sent {
         schema: "optilock",

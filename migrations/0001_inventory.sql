@@ -4,7 +4,7 @@
 -- row there is. Lines and movements are written only by statements that take the product's row from
 -- its own UPDATE, and products are retired, never deleted.
 
-CREATE TABLE optilock.products (
+CREATE TABLE IF NOT EXISTS optilock.products (
     -- Byte order, so that every server and every client lock rows in the same order.
     sku        text COLLATE "C" PRIMARY KEY CHECK (sku <> ''),
     name       text        NOT NULL CHECK (name <> ''),
@@ -19,12 +19,15 @@ CREATE TABLE optilock.products (
     retired    boolean     NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     updated_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    -- Not sold for the time being; listed, counted and returned as before.
+    paused     boolean     NOT NULL DEFAULT false,
     CHECK (reserved <= stock)
-) WITH (fillfactor = 70);
+);
+ALTER TABLE optilock.products SET (fillfactor = 70);
 -- No index on version, stock or updated_at, not even a partial one: it would end HOT updates, and
 -- with them the speed of a hot product.
 
-CREATE TABLE optilock.orders (
+CREATE TABLE IF NOT EXISTS optilock.orders (
     id         uuid PRIMARY KEY,
     customer   text,
     -- 0 pending payment, 1 payment failed, 2 paid, 3 cancelled, 4 void
@@ -44,13 +47,13 @@ CREATE TABLE optilock.orders (
 );
 -- For reports of the last days: skips the blocks that hold older orders only. A few bytes per block, so
 -- that a sale hardly pays for it.
-CREATE INDEX orders_created ON optilock.orders USING brin (created_at);
--- For the clean-up of unpaid orders.
-CREATE INDEX orders_unpaid ON optilock.orders (pending_since) WHERE status IN (0, 1);
-CREATE UNIQUE INDEX orders_key ON optilock.orders (coalesce(customer, ''), idempotency_key)
+CREATE INDEX IF NOT EXISTS orders_created ON optilock.orders USING brin (created_at);
+-- For the clean-up of unpaid orders. With the key, so that a page ends at one row, however many are of the same time.
+CREATE INDEX IF NOT EXISTS orders_unpaid ON optilock.orders (pending_since, id) WHERE status IN (0, 1);
+CREATE UNIQUE INDEX IF NOT EXISTS orders_key ON optilock.orders (coalesce(customer, ''), idempotency_key)
     WHERE idempotency_key IS NOT NULL;
 
-CREATE TABLE optilock.order_lines (
+CREATE TABLE IF NOT EXISTS optilock.order_lines (
     order_id uuid   NOT NULL,
     sku      text COLLATE "C" NOT NULL,
     quantity bigint NOT NULL CHECK (quantity > 0),
@@ -61,16 +64,19 @@ CREATE TABLE optilock.order_lines (
 );
 
 -- Units held for buyers. State and expiry stand on each hold.
-CREATE TABLE optilock.reservations (
+CREATE TABLE IF NOT EXISTS optilock.reservations (
     id         uuid PRIMARY KEY,
     customer   text,
     idempotency_key text,
-    created_at timestamptz NOT NULL DEFAULT statement_timestamp()
+    created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    -- Units that no order has taken, in holds that are live or expired; 0 when the reservation is used up or
+    -- was released.
+    remaining  bigint      NOT NULL CHECK (remaining >= 0)
 );
-CREATE UNIQUE INDEX reservations_key ON optilock.reservations (coalesce(customer, ''), idempotency_key)
+CREATE UNIQUE INDEX IF NOT EXISTS reservations_key ON optilock.reservations (coalesce(customer, ''), idempotency_key)
     WHERE idempotency_key IS NOT NULL;
 
-CREATE TABLE optilock.holds (
+CREATE TABLE IF NOT EXISTS optilock.holds (
     reservation_id uuid        NOT NULL,
     sku            text COLLATE "C" NOT NULL,
     quantity       bigint      NOT NULL CHECK (quantity > 0),
@@ -82,26 +88,28 @@ CREATE TABLE optilock.holds (
     PRIMARY KEY (reservation_id, sku)
 );
 -- For who needs units of a product, and for the clean-up.
-CREATE INDEX holds_of_product ON optilock.holds (sku, expires_at) WHERE state = 0;
-CREATE INDEX holds_due ON optilock.holds (expires_at) WHERE state = 0;
+CREATE INDEX IF NOT EXISTS holds_of_product ON optilock.holds (sku, expires_at) WHERE state = 0;
+CREATE INDEX IF NOT EXISTS holds_due ON optilock.holds (expires_at, sku, reservation_id) WHERE state = 0;
 
 -- One row per return, so that it takes effect once.
-CREATE TABLE optilock.returns (
+CREATE TABLE IF NOT EXISTS optilock.returns (
     id         uuid PRIMARY KEY,
     order_id   uuid        NOT NULL,
-    skus       text[]      NOT NULL,
-    quantities bigint[]    NOT NULL,
+    -- Arrays of the same length, as JSON: not every engine has columns of arrays.
+    skus       jsonb       NOT NULL,
+    quantities jsonb       NOT NULL,
     reason     text        NOT NULL,
     created_at timestamptz NOT NULL DEFAULT statement_timestamp()
 );
 
 -- One row per product and version: a lost update would need the same key twice.
-CREATE TABLE optilock.movements (
+CREATE TABLE IF NOT EXISTS optilock.movements (
     sku         text COLLATE "C" NOT NULL,
     version     bigint      NOT NULL,
     -- 1 sale, 2 given back, 3 adjustment, 4 reserved, 5 lapsed, 6 count, 7 edit, 8 added, 9 retired,
-    -- 10 released, 11 returned, 12 revived
-    kind        smallint    NOT NULL CHECK (kind BETWEEN 1 AND 12),
+    -- 10 released, 11 returned, 12 revived, 13 paused, 14 resumed; kinds that a later version adds are data for the
+    -- ones before it
+    kind        smallint    NOT NULL CHECK (kind >= 1),
     delta       bigint      NOT NULL,
     stock_after bigint      NOT NULL CHECK (stock_after >= 0),
     order_id    uuid,
@@ -110,6 +118,38 @@ CREATE TABLE optilock.movements (
     token       uuid,
     reason      text,
     moved_at    timestamptz NOT NULL DEFAULT statement_timestamp(),
+    -- The transaction that wrote the row, for readers of all movements: as transactions commit in another order than
+    -- they begin, no time and no sequence says what is still to come.
+    transaction_id bigint   NOT NULL DEFAULT pg_catalog.pg_current_xact_id()::text::bigint,
     PRIMARY KEY (sku, version)
 );
-CREATE UNIQUE INDEX movements_token ON optilock.movements (token) WHERE token IS NOT NULL;
+CREATE INDEX IF NOT EXISTS movements_feed ON optilock.movements (transaction_id, sku, version);
+CREATE UNIQUE INDEX IF NOT EXISTS movements_token ON optilock.movements (token) WHERE token IS NOT NULL;
+
+-- A sale in a host's transaction whose hook is not through yet. Its row is deleted when it is; until
+-- then it violates the constraint, which is checked at COMMIT: a transaction in which a checkout was
+-- dropped midway can't be committed.
+
+-- Always empty.
+CREATE TABLE IF NOT EXISTS optilock.no_sales (order_id uuid PRIMARY KEY CHECK (false));
+
+-- Unlogged, as none of its rows is ever committed.
+CREATE UNLOGGED TABLE IF NOT EXISTS optilock.unfinished_sales (
+    order_id uuid NOT NULL,
+    -- One call of checkout_in. Two calls for the same order must not wait for each other here: the second
+    -- may hold products that the first one needs.
+    call     uuid NOT NULL,
+    PRIMARY KEY (order_id, call),
+    CONSTRAINT sale_needs_its_hook FOREIGN KEY (order_id) REFERENCES optilock.no_sales (order_id)
+        DEFERRABLE INITIALLY DEFERRED
+);
+
+-- The outbox: accepted orders that no reader has acknowledged. Only an inventory with the outbox writes it.
+
+CREATE TABLE IF NOT EXISTS optilock.outbox (
+    -- The transaction that accepted the order, as for movements: it says what is still to come.
+    transaction_id bigint NOT NULL DEFAULT pg_catalog.pg_current_xact_id()::text::bigint,
+    order_id       uuid   NOT NULL,
+    -- The order in which entries are read, and the only index: a sale pays for each.
+    PRIMARY KEY (transaction_id, order_id)
+);

@@ -1,0 +1,29 @@
+//! A step of a migration: one statement.
+
+use sqlx::PgPool;
+
+use super::{error::MigrateError, index::Index, statement::in_transaction};
+use crate::inventory::postgres::schema::Schema;
+
+/// A statement of a migration, which can be repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Step(&'static str);
+
+impl Step {
+    pub(super) const fn new(text: &'static str) -> Self {
+        Self(text)
+    }
+
+    #[cfg(test)]
+    pub(super) const fn text(self) -> &'static str {
+        self.0
+    }
+
+    /// Makes it in a transaction of its own, or outside of any if it builds an index while the table is written.
+    pub(super) async fn make(self, pool: &PgPool, schema: &Schema) -> Result<(), MigrateError> {
+        match Index::built_by(self.0) {
+            Some(index) => index.build(pool, schema).await,
+            None => in_transaction(pool, &[&schema.rewrite(self.0)]).await,
+        }
+    }
+}
