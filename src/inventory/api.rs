@@ -142,7 +142,10 @@ pub trait Inventory: Send + Sync {
     async fn order(&self, id: OrderId) -> Result<Order, Error>;
 
     /// Returns a page of the orders, sorted by id: the ids of [`OrderId::new`] sort by the time at which they
-    /// were created.
+    /// were created. The filter says [in which direction](OrderFilter::newest_first).
+    ///
+    /// A page of a customer's orders is read by an index, in both directions. A filter by states reads the orders
+    /// between those that it selects.
     ///
     /// # Errors
     ///

@@ -24,8 +24,16 @@ impl Store {
 
     pub(super) fn orders(&self, filter: &OrderFilter, page: &Page<OrderId>) -> Vec<Order> {
         let from = page.after.map_or(Bound::Unbounded, Bound::Excluded);
-        let stored = self.orders.range((from, Bound::Unbounded));
-        stored
+        let (oldest, newest) = match filter.newest_first {
+            false => (from, Bound::Unbounded),
+            true => (Bound::Unbounded, from),
+        };
+        let mut stored = self.orders.range((oldest, newest));
+        let in_order = std::iter::from_fn(|| match filter.newest_first {
+            false => stored.next(),
+            true => stored.next_back(),
+        });
+        in_order
             .map(|(_, stored)| &stored.order)
             .filter(|order| filter.matches(order))
             .take(page.limit() as usize)

@@ -16,6 +16,7 @@ use super::{Order, OrderStatus};
 pub struct OrderFilter {
     pub(crate) customer: Option<String>,
     pub(crate) statuses: Vec<OrderStatus>,
+    pub(crate) newest_first: bool,
 }
 
 impl OrderFilter {
@@ -25,6 +26,7 @@ impl OrderFilter {
         Self {
             customer: None,
             statuses: Vec::new(),
+            newest_first: false,
         }
     }
 
@@ -37,6 +39,15 @@ impl OrderFilter {
     /// Selects orders in this state, in addition to those of earlier calls.
     pub fn with_status(mut self, status: OrderStatus) -> Self {
         self.statuses.push(status);
+        self
+    }
+
+    /// Sorts from the newest order to the oldest; otherwise, from the oldest to the newest.
+    ///
+    /// A page [after](crate::inventory::Page::after) an order continues in this direction. The page before the first
+    /// order of a page is the one after it in the other direction.
+    pub const fn newest_first(mut self) -> Self {
+        self.newest_first = true;
         self
     }
 

@@ -71,7 +71,13 @@ pub(crate) async fn page(
         [] => (0..OrderStatus::Void.code()).collect(),
         statuses => statuses.iter().copied().map(OrderStatus::code).collect(),
     };
-    let rows = sqlx::query(conn.sql(sql::orders::ORDERS))
+    let statement = match (&filter.customer, filter.newest_first) {
+        (None, false) => sql::orders::ORDERS,
+        (None, true) => sql::orders::NEWEST_ORDERS,
+        (Some(_), false) => sql::orders::ORDERS_OF_CUSTOMER,
+        (Some(_), true) => sql::orders::NEWEST_ORDERS_OF_CUSTOMER,
+    };
+    let rows = sqlx::query(conn.sql(statement))
         .bind(page.after.map(OrderId::uuid))
         .bind(filter.customer.as_deref())
         .bind(statuses)

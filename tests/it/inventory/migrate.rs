@@ -117,3 +117,38 @@ async fn a_changed_migration_is_refused() {
         "{refused:?}"
     );
 }
+
+/// A database that an unreleased version has migrated, before there was one file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_an_unreleased_version_is_converted_as_the_changelog_says() {
+    const CHANGELOG: &str = include_str!("../../../CHANGELOG.md");
+    let db = Db::new().await;
+    assert_usable(&db).await;
+    run(
+        &db.pool,
+        "ALTER TABLE optilock.returns DROP COLUMN skus, DROP COLUMN quantities;
+         ALTER TABLE optilock.returns ADD COLUMN skus text[] NOT NULL DEFAULT '{pot}',
+             ADD COLUMN quantities bigint[] NOT NULL DEFAULT '{1}';
+         ALTER TABLE optilock.returns ALTER COLUMN skus DROP DEFAULT, ALTER COLUMN quantities DROP DEFAULT;
+         INSERT INTO optilock.returns SELECT gen_random_uuid(), gen_random_uuid(), 'broken', now(), '{pot}', '{1}';
+         DROP TABLE optilock.migration_state; DROP INDEX optilock.orders_of_customer;
+         UPDATE optilock._sqlx_migrations SET checksum = 'x'",
+    )
+    .await;
+    let refused = migrate(&db.pool).await.unwrap_err();
+    assert!(
+        matches!(refused, MigrateError::Modified { .. }),
+        "{refused:?}"
+    );
+    let (_, rest) = CHANGELOG.split_once("these statements convert it").unwrap();
+    let (_, rest) = rest.split_once("```sql\n").unwrap();
+    let (statements, _) = rest.split_once("```").unwrap();
+    run(&db.pool, statements).await;
+    migrate(&db.pool).await.unwrap();
+    assert!(has_index(&db.pool).await);
+    let returned: String = sqlx::query_scalar("SELECT skus ->> 0 FROM optilock.returns")
+        .fetch_one(&db.pool)
+        .await
+        .unwrap();
+    assert_eq!(returned, "pot");
+}

@@ -40,10 +40,21 @@ async fn orders_are_listed_by_customer_and_status(shop: &dyn Inventory) {
     assert_eq!(list(open.clone(), Page::first(9)).await, [ids[0], ids[3]]);
     let two = open.with_status(OrderStatus::Cancelled);
     assert_eq!(list(two, Page::first(9)).await, [ids[0], ids[2], ids[3]]);
+    let newest = || mine().newest_first();
+    let reversed: Vec<_> = ids.iter().rev().copied().collect();
+    assert_eq!(list(newest(), Page::first(9)).await, reversed);
+    assert_eq!(list(newest(), Page::first(2)).await, reversed[..2]);
+    assert_eq!(list(newest(), Page::after(ids[2], 1)).await, [ids[1]]);
+    assert_eq!(list(newest(), Page::after(ids[0], 9)).await, []);
+    let paid = newest().with_status(OrderStatus::Paid);
+    assert_eq!(list(paid, Page::first(9)).await, [ids[1]]);
     let unknown = OrderFilter::all().with_customer("unknown");
     assert_eq!(list(unknown, Page::first(9)).await, []);
     let all = list(OrderFilter::all(), Page::first(Page::<OrderId>::MAX_LIMIT)).await;
     assert!(all.is_sorted() && ids.iter().all(|id| all.contains(id)));
+    let newest = list(OrderFilter::all().newest_first(), Page::first(4)).await;
+    assert!(newest.is_sorted_by(|a, b| a > b));
+    assert_eq!(newest.first(), all.last());
 }
 
 async fn every_step_writes_a_movement(shop: &dyn Inventory) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use optilock::{
     inventory::{
-        BatchOptions, BatchedInventory, Inventory, OrderStep, PgInventory, Reserve, ReturnRequest,
-        Strategy, statements,
+        BatchOptions, BatchedInventory, Inventory, OrderFilter, OrderStep, Page, PgInventory,
+        Reserve, ReturnRequest, Strategy, statements,
     },
     sqlx::{self, AssertSqlSafe, Executor, PgPool, SqlSafeStr},
 };
@@ -69,6 +69,34 @@ async fn clean_ups_use_their_indexes() {
         "the index was not used: {holds:?}, {after:?}"
     );
     assert_eq!(after.1, holds.1, "the whole table of holds was read");
+}
+
+/// A customer's page reads the customer's orders only, in both directions.
+#[tokio::test]
+async fn a_page_of_a_customers_orders_uses_the_index() {
+    let db = Db::with(Default::ReadCommitted, 1).await;
+    let shop = PgInventory::new(db.pool.clone());
+    add(&shop, "pot", 100).await;
+    sqlx::raw_sql(
+        "INSERT INTO optilock.orders (id, customer, status, total, currency)
+             SELECT gen_random_uuid(), 'customer ' || n % 500, 2, 0, 'MXN' FROM generate_series(1, 20000) n;
+         ANALYZE optilock.orders",
+    )
+    .execute(&db.pool)
+    .await
+    .unwrap();
+    let before = scans(&db.pool, "orders_of_customer").await;
+    let of = || OrderFilter::all().with_customer("customer 7");
+    for filter in [of(), of().newest_first()] {
+        // The sixth time and later by a plan for all customers.
+        for _ in 0..8 {
+            let page = shop.orders(filter.clone(), Page::first(10)).await.unwrap();
+            assert_eq!(page.len(), 10);
+        }
+    }
+    let after = scans(&db.pool, "orders_of_customer").await;
+    assert_eq!(after.0 - before.0, 16, "the index was not used each time");
+    assert_eq!(after.1, before.1, "the whole table of orders was read");
 }
 
 /// PostgreSQL keeps a plan for all values of the parameters from the sixth execution on, if it seems to cost no
