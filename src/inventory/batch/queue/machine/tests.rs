@@ -1,5 +1,9 @@
 use super::*;
 
+mod beside;
+mod counts;
+mod passed;
+
 const LIMITS: Limits = Limits {
     batch: 3,
     lines: 10,
