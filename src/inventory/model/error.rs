@@ -280,8 +280,8 @@ impl Error {
         }
     }
 
-    /// Returns the table whose row was suppressed or changed, for an [`ErrorKind::Suppressed`] whose table is
-    /// known.
+    /// Returns the table whose row was suppressed or changed, without its schema, for an [`ErrorKind::Suppressed`]
+    /// whose table is known: `order_lines`.
     #[must_use]
     pub fn table(&self) -> Option<&str> {
         match self.root() {

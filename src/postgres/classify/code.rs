@@ -88,7 +88,8 @@ pub(crate) fn is_created_elsewhere(error: &sqlx::Error) -> bool {
         || is_unique_violation(error) && of_catalog()
 }
 
-/// Returns whether the key of the inventory's ledger is taken: a product is at a version that it had before.
+/// Returns whether the key of an inventory's ledger is taken: a product is at a version that it had before. The schema
+/// may have any name; the columns are those of no other table of the same name.
 #[cfg(feature = "inventory")]
 pub(crate) fn is_ledger_key(error: &sqlx::Error) -> bool {
     is_unique_violation(error)
@@ -96,7 +97,10 @@ pub(crate) fn is_ledger_key(error: &sqlx::Error) -> bool {
             .as_database_error()
             .and_then(of_server)
             .is_some_and(|error| {
-                error.schema() == Some("optilock") && error.constraint() == Some("movements_pkey")
+                error.constraint() == Some("movements_pkey")
+                    && error
+                        .detail()
+                        .is_some_and(|it| it.contains("(sku, version)"))
             })
 }
 

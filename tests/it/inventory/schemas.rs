@@ -20,6 +20,7 @@ use crate::support::{
     goods::{add, sku},
     idle_hook::IdleHook,
     strategies::STRATEGIES,
+    triggers::run,
 };
 
 const NAMES: [&str; 2] = ["shop_042", "Ana's \"shop\""];
@@ -119,6 +120,32 @@ async fn nothing_of_one_schema_reaches_the_other() {
     assert_eq!(other.product(&pot).await.unwrap(), new_pot);
     let missing = other.order(order.id).await.unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
+}
+
+/// Errors that are recognised by a name of the schema's: a ledger whose key is taken, and a suppressed write.
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_are_those_of_the_default_schema() {
+    let (db, [_, shop]) = two_shops().await;
+    let schema = "\"Ana's \"\"shop\"\"\"";
+    add(&shop, "pot", 5).await;
+    let buy = || Checkout::new([Line::new(sku("pot"), Quantity::ONE)]).unwrap();
+    shop.checkout(buy()).await.unwrap();
+    let set_back = format!("UPDATE {schema}.products SET version = 1");
+    run(&db.pool, set_back).await;
+    let refused = shop.checkout(buy()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::VersionSetBack, "{refused:?}");
+    let put_right = format!("UPDATE {schema}.products SET version = 2");
+    run(&db.pool, put_right).await;
+    shop.checkout(buy()).await.unwrap();
+    let swallow = format!(
+        "CREATE FUNCTION public.swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER swallow BEFORE INSERT ON {schema}.movements
+             FOR EACH ROW EXECUTE FUNCTION public.swallow()"
+    );
+    run(&db.pool, swallow).await;
+    let refused = shop.checkout(buy()).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Suppressed, "{refused:?}");
+    assert_eq!(refused.table(), Some("movements"));
 }
 
 #[tokio::test]

@@ -118,7 +118,7 @@ impl Error {
 
     /// As [`suppressed`](Self::suppressed), where the table of the missing row is known.
     pub(crate) fn suppressed_in(table: &str, entity: &'static str, id: impl Display) -> Self {
-        let (id, table) = (id.to_string(), Some(format!("optilock.{table}")));
+        let (id, table) = (id.to_string(), Some(table.to_owned()));
         Repr::Suppressed { entity, id, table }.into()
     }
 

@@ -184,7 +184,7 @@ async fn an_acknowledgement_waits_for_another_one() {
 
 fn assert_suppressed(error: &Error) {
     assert_eq!(error.kind(), ErrorKind::Suppressed, "{error:?}");
-    assert_eq!(error.table(), Some("optilock.outbox"));
+    assert_eq!(error.table(), Some("outbox"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

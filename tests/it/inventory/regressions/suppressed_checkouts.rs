@@ -20,7 +20,7 @@ async fn a_checkout_of_a_product_that_lost_its_reserved_units_is_suppressed() {
     let refused = shop.checkout(cart(&[("pot", 1)])).await.unwrap_err();
     assert_eq!(
         (refused.kind(), refused.table()),
-        (ErrorKind::Suppressed, Some("optilock.products")),
+        (ErrorKind::Suppressed, Some("products")),
         "{refused:?}"
     );
     assert_balanced(&db.pool).await;

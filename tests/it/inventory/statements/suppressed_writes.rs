@@ -87,7 +87,7 @@ async fn count_cells(outbox: bool) -> u32 {
             match answer {
                 Err(error) if error.kind() == ErrorKind::Suppressed => {
                     let named = error.table();
-                    assert_eq!(named, Some(&*format!("optilock.{table}")), "{cell}");
+                    assert_eq!(named, Some(&*table.to_string()), "{cell}");
                 }
                 other => panic!("{cell}: {other:?}"),
             }
@@ -127,7 +127,7 @@ async fn only_the_suppressed_checkout_of_a_batch_fails() {
         .collect();
     assert_eq!(
         refused,
-        [(ErrorKind::Suppressed, Some("optilock.orders"))],
+        [(ErrorKind::Suppressed, Some("orders"))],
         "{answers:?}"
     );
     assert_eq!(order_count(&db.pool).await, 19);
