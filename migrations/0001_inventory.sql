@@ -17,8 +17,8 @@ CREATE TABLE IF NOT EXISTS optilock.products (
     -- Grows with edits of the catalogue (name, price) only.
     revision   bigint      NOT NULL DEFAULT 1 CHECK (revision >= 1),
     retired    boolean     NOT NULL DEFAULT false,
-    created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
-    updated_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.statement_timestamp(),
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.statement_timestamp(),
     -- Not sold for the time being; listed, counted and returned as before.
     paused     boolean     NOT NULL DEFAULT false,
     CHECK (reserved <= stock)
@@ -41,9 +41,9 @@ CREATE TABLE IF NOT EXISTS optilock.orders (
     reservation_id uuid,
     -- Why it was cancelled.
     reason     text,
-    created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.statement_timestamp(),
     -- Since when it has awaited payment: its creation, or the last time it was revived.
-    pending_since timestamptz NOT NULL DEFAULT statement_timestamp()
+    pending_since timestamptz NOT NULL DEFAULT pg_catalog.statement_timestamp()
 );
 -- For reports of the last days: skips the blocks that hold older orders only. A few bytes per block, so
 -- that a sale hardly pays for it.
@@ -68,7 +68,7 @@ CREATE TABLE IF NOT EXISTS optilock.reservations (
     id         uuid PRIMARY KEY,
     customer   text,
     idempotency_key text,
-    created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.statement_timestamp(),
     -- Units that no order has taken, in holds that are live or expired; 0 when the reservation is used up or
     -- was released.
     remaining  bigint      NOT NULL CHECK (remaining >= 0)
@@ -99,7 +99,7 @@ CREATE TABLE IF NOT EXISTS optilock.returns (
     skus       jsonb       NOT NULL,
     quantities jsonb       NOT NULL,
     reason     text        NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT statement_timestamp()
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.statement_timestamp()
 );
 
 -- One row per product and version: a lost update would need the same key twice.
@@ -117,7 +117,7 @@ CREATE TABLE IF NOT EXISTS optilock.movements (
     -- Names a change that has no order, so that it takes effect once.
     token       uuid,
     reason      text,
-    moved_at    timestamptz NOT NULL DEFAULT statement_timestamp(),
+    moved_at    timestamptz NOT NULL DEFAULT pg_catalog.statement_timestamp(),
     -- The transaction that wrote the row, for readers of all movements: as transactions commit in another order than
     -- they begin, no time and no sequence says what is still to come.
     transaction_id bigint   NOT NULL DEFAULT pg_catalog.pg_current_xact_id()::text::bigint,

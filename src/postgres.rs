@@ -51,7 +51,8 @@ mod version;
 #[cfg(feature = "inventory")]
 pub(crate) use assertion::suppressed_table;
 pub(crate) use classify::{
-    Phase, advice, class_in, class_of_busy, class_of_unknown, is_out_of_range, is_unique_violation,
+    Phase, advice, class_in, class_of_busy, class_of_unknown, is_out_of_range, is_read_only,
+    is_unique_violation,
 };
 #[cfg(feature = "inventory")]
 pub(crate) use classify::{

@@ -116,6 +116,7 @@ impl PgInventory {
     /// or contains NUL, or that PostgreSQL reserves (`pg_..`, `information_schema`). Every other name is quoted.
     pub fn in_schema(mut self, name: &str) -> Result<Self, Error> {
         self.executor.set_schema(Schema::new(name)?);
+        self.traffic = Arc::default();
         Ok(self)
     }
 
@@ -157,7 +158,7 @@ impl PgInventory {
     /// of an order writes one: neither payment nor cancellation, expiry, [`revive`] or a return.
     ///
     /// Every entry stays until [`acknowledge_outbox`](Self::acknowledge_outbox) deletes it, and every process that
-    /// sells has to be set to the same. The tables are those of migration 4; a role that does not own them needs
+    /// sells has to be set to the same. A role that does not own the tables needs
     /// `INSERT` and `SELECT` on `optilock.outbox` to sell, and also `UPDATE` and `DELETE` to acknowledge.
     ///
     /// ```no_run
@@ -247,7 +248,12 @@ impl PgInventory {
         limit: u32,
     ) -> Result<MovementFeed, Error> {
         let work: Work<'_, '_, _> = &|conn, _| Box::pin(feed::since(conn, position, limit));
-        self.executor.read("movements since", work).await
+        let feed = self.executor.read("movements since", work).await?;
+        if !feed.movements.is_empty() {
+            // A reader that is ahead of the standby would skip what is written after a failover.
+            self.executor.replicated().await?;
+        }
+        Ok(feed)
     }
 
     pub(crate) const fn executor(&self) -> &Executor {

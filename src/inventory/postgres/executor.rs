@@ -73,6 +73,8 @@ impl Executor {
 
     pub(crate) fn set_schema(&mut self, schema: Schema) {
         self.schema = schema;
+        // Those of another shop.
+        self.stats = Arc::default();
     }
 
     pub(crate) const fn schema(&self) -> &Schema {

@@ -20,7 +20,10 @@ use lease::Lease;
 use super::schema::Schema;
 
 /// How long an instance waits before it asks again whether another one has migrated.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// After how many pauses an instance that waits says so again.
+const REPORTED_EVERY: u32 = 60;
 
 /// Creates the schema `optilock` and its tables, or brings them up to date.
 ///
@@ -29,9 +32,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 ///
 /// A migration only adds, in steps of one statement each: processes of the version before continue to sell while it
 /// runs and after it, and that version can be rolled back to. A process that is killed between two steps leaves what
-/// the next one continues. A statement waits for its lock for half a second at most, and is tried again for some
+/// the next one continues. A statement waits for its lock for half a second at most, and is tried again for five
 /// minutes; an index of a table with rows is built `CONCURRENTLY`, which writers don't wait for. When many instances
-/// start at once, one of them migrates. The others ask every 200 ms whether it is done, with no connection held; if it
+/// start at once, one of them migrates. The others ask twice a second whether it is done, with no connection held; if it
 /// is killed, one of them continues after 30 seconds.
 ///
 /// A role that may not create schemas needs an existing one; the error states how to create it. If another role
@@ -49,9 +52,11 @@ const PAUSE: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 ///
+/// [`MigrateError::Foreign`] when the schema has tables of the same names that the crate did not create,
 /// [`MigrateError::Ahead`] when a newer version of the crate has migrated the database and this one can't work on the
 /// result, [`MigrateError::NoSchema`] without the right to create the schema, [`MigrateError::Modified`] when a
-/// migration has another text, [`MigrateError::Database`] when a statement fails, or its lock is not to be had.
+/// migration has another text, [`MigrateError::Suppressed`] when a trigger keeps the history from being written,
+/// [`MigrateError::Database`] when a statement fails, or its lock is not to be had.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     run(pool, &Schema::default()).await
 }
@@ -80,11 +85,25 @@ pub async fn migrate_schema(pool: &PgPool, name: &str) -> Result<(), MigrateErro
 
 async fn run(pool: &PgPool, schema: &Schema) -> Result<(), MigrateError> {
     let history = History { pool, schema };
+    if history.pending().await?.is_empty() {
+        return Ok(());
+    }
+    history.create().await?;
+    let mut waited = 0;
     while !history.pending().await?.is_empty() {
-        history.create().await?;
-        let Some(lease) = Lease::take(pool, schema).await? else {
-            sleep(PAUSE).await;
-            continue;
+        let lease = match Lease::take(pool, schema).await? {
+            Ok(lease) => lease,
+            Err(holder) => {
+                if waited % REPORTED_EVERY == 0 {
+                    tracing::info!(
+                        target: "optilock::migrate", schema = schema.name(), %holder,
+                        "waits until another process has migrated"
+                    );
+                }
+                waited += 1;
+                sleep(PAUSE).await;
+                continue;
+            }
         };
         let migrated = lease.during(bring_up_to_date(history)).await;
         lease.give_back().await;

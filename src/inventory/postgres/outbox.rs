@@ -44,7 +44,12 @@ impl PgInventory {
         limit: u32,
     ) -> Result<OutboxFeed, Error> {
         let work: Work<'_, '_, _> = &|conn, _| Box::pin(entries::since(conn, position, limit));
-        self.executor.read("outbox since", work).await
+        let feed = self.executor.read("outbox since", work).await?;
+        if feed.next != *position {
+            // A reader that is ahead of the standby would skip what is written after a failover.
+            self.executor.replicated().await?;
+        }
+        Ok(feed)
     }
 
     /// Deletes the entries of the outbox up to `position`, which [`outbox_since`](Self::outbox_since) returned, that of
@@ -61,7 +66,8 @@ impl PgInventory {
         entries::acknowledge(&self.executor, position).await
     }
 
-    /// Runs [`outbox_since`](Self::outbox_since) in the caller's transaction, whose own checkouts are not included.
+    /// Runs [`outbox_since`](Self::outbox_since) in the caller's transaction, whose own checkouts are not included. It
+    /// does not wait for a synchronous standby: use the position only if the transaction writes, since its commit waits.
     ///
     /// # Errors
     ///

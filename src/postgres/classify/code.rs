@@ -89,7 +89,7 @@ pub(crate) fn is_created_elsewhere(error: &sqlx::Error) -> bool {
 }
 
 /// Returns whether the key of an inventory's ledger is taken: a product is at a version that it had before. The schema
-/// may have any name; the columns are those of no other table of the same name.
+/// may have any name. Asked only of errors of the crate's own statements.
 #[cfg(feature = "inventory")]
 pub(crate) fn is_ledger_key(error: &sqlx::Error) -> bool {
     is_unique_violation(error)
@@ -97,10 +97,7 @@ pub(crate) fn is_ledger_key(error: &sqlx::Error) -> bool {
             .as_database_error()
             .and_then(of_server)
             .is_some_and(|error| {
-                error.constraint() == Some("movements_pkey")
-                    && error
-                        .detail()
-                        .is_some_and(|it| it.contains("(sku, version)"))
+                error.constraint() == Some("movements_pkey") && error.table() == Some("movements")
             })
 }
 

@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 use optilock::{
     RetryPolicy,
     inventory::{
-        BatchOptions, BatchedInventory, Checkout, Error, Inventory, Order, OrderId, OrderStatus,
-        PgInventory, Reserve,
+        BatchOptions, BatchedInventory, Checkout, Error, FeedPosition, Inventory, Order, OrderId,
+        OrderStatus, OutboxPosition, PgInventory, Reserve,
     },
 };
 use support::Crash;
@@ -146,4 +146,43 @@ async fn terminated(pair: &Pair, shop: &Arc<dyn Inventory>) -> Checkout {
     assert!(unknown.is_unknown(), "{unknown:?}");
     assert!(stored(&pair.on_primary).await.contains(&request.order_id()));
     request
+}
+
+/// A reader of the feed or of the outbox is never ahead of the standby: after a failover it would skip what is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_is_not_told_what_the_standby_lacks() {
+    let mut pair = Pair::synchronous().await;
+    let plain = PgInventory::new(pair.proxy.pool(16).await).with_outbox();
+    let once: Arc<dyn Inventory> = Arc::new(plain.clone().with_policy(ONCE));
+    let readers = plain.clone().with_policy(PATIENT);
+    add(&*once, "pot", 100).await;
+    let kept = once.checkout(cart(&[("pot", 1)])).await.unwrap();
+    pair.catch_up().await;
+    pair.stop_receiving().await;
+    let lost = terminated(&pair, &once).await;
+    let reader = readers.clone();
+    let movements = spawn(async move { reader.movements_since(&FeedPosition::START, 10).await });
+    let reader = readers.clone();
+    let entries = spawn(async move { reader.outbox_since(&OutboxPosition::START, 10).await });
+    pair.until_commits_wait(2).await;
+    assert!(!movements.is_finished() && !entries.is_finished());
+    pair.fail_over(Crash::Kill).await;
+    let ended = timeout(Duration::from_secs(30), movements).await.unwrap();
+    // The wait was on the primary: the answer is that nothing is known, or a page of the standby.
+    if let Ok(feed) = ended.unwrap() {
+        let orders = feed.movements.iter().filter_map(|movement| movement.order);
+        assert!(orders.eq([kept.id]), "{feed:?}");
+    }
+    let ended = timeout(Duration::from_secs(30), entries).await.unwrap();
+    if let Ok(feed) = ended.unwrap() {
+        assert!(
+            feed.entries
+                .iter()
+                .map(|entry| entry.order.id)
+                .eq([kept.id]),
+            "{feed:?}"
+        );
+    }
+    let stored = stored(&pair.on_standby).await;
+    assert!(!stored.contains(&lost.order_id()));
 }

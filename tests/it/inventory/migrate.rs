@@ -2,6 +2,7 @@
 
 mod concurrent;
 mod newer;
+mod refused;
 mod resumed;
 mod roles;
 

@@ -4,22 +4,17 @@ use sqlx::PgPool;
 
 use super::{
     error::MigrateError,
-    statement::{POLICY, in_transaction},
+    statement::{OPTIONS, QUESTION, lift_limits, run},
     texts::{LAST, MIGRATIONS, Text},
 };
-use crate::{inventory::postgres::schema::Schema, postgres::transact, with_retry};
+use crate::{inventory::postgres::schema::Schema, postgres::transact_with, with_retry};
 
-/// The tables of the history: one in the format of `sqlx migrate`, and one row beside it. A shared `_sqlx_migrations`
-/// would have the crate and the host each find the other's migrations and refuse.
+/// The name of the table in the format of `sqlx migrate`. A shared one would have the crate and the host each find the
+/// other's migrations and refuse.
+const HISTORY: &str = "_sqlx_migrations";
+
+/// The tables of the history. The first one marks the schema as one of the crate's.
 const TABLES: [&str; 3] = [
-    "CREATE TABLE IF NOT EXISTS optilock._sqlx_migrations (
-        version bigint PRIMARY KEY,
-        description text NOT NULL,
-        installed_on timestamptz NOT NULL DEFAULT now(),
-        success boolean NOT NULL,
-        checksum bytea NOT NULL,
-        execution_time bigint NOT NULL
-    )",
     // `readable_since` is the oldest version of the crate that can work on the tables, by its last migration.
     "CREATE TABLE IF NOT EXISTS optilock.migration_state (
         id smallint PRIMARY KEY CHECK (id = 1),
@@ -28,7 +23,22 @@ const TABLES: [&str; 3] = [
         held_until timestamptz
     )",
     "INSERT INTO optilock.migration_state (id, readable_since) VALUES (1, 0) ON CONFLICT DO NOTHING",
+    "CREATE TABLE IF NOT EXISTS optilock._sqlx_migrations (
+        version bigint PRIMARY KEY,
+        description text NOT NULL,
+        installed_on timestamptz NOT NULL DEFAULT pg_catalog.now(),
+        success boolean NOT NULL,
+        checksum bytea NOT NULL,
+        execution_time bigint NOT NULL
+    )",
 ];
+
+/// A relation of one of these names in a schema that has no mark.
+const FOREIGN: &str = "SELECT c.relname::text FROM pg_catalog.pg_class c
+    WHERE c.relnamespace = pg_catalog.to_regnamespace($1) AND c.relname = ANY ($2)
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_class s
+            WHERE s.relnamespace = c.relnamespace AND s.relname = 'migration_state'::name)
+    ORDER BY c.relname LIMIT 1";
 
 const APPLIED: &str =
     "SELECT version, checksum, success FROM optilock._sqlx_migrations ORDER BY version";
@@ -51,17 +61,22 @@ pub(super) struct History<'m> {
 impl History<'_> {
     /// Returns the migrations that are missing, or were not finished.
     pub(super) async fn pending(self) -> Result<Vec<Text>, MigrateError> {
-        let pending = with_retry(&POLICY, |_| self.missing());
+        let pending = with_retry(&QUESTION, |_| self.missing());
         pending.await.map_err(|gave_up| gave_up.error)
     }
 
     async fn missing(self) -> Result<Vec<Text>, MigrateError> {
-        if !self.exists().await? {
+        if !self.exists(HISTORY).await? {
             return Ok(MIGRATIONS.to_vec());
         }
         let applied: Vec<(i64, Vec<u8>, bool)> = sqlx::query_as(self.schema.statement(APPLIED))
             .fetch_all(self.pool)
             .await?;
+        let has_first = applied.first().is_some_and(|(version, ..)| *version == 1);
+        if !has_first && !applied.is_empty() && !self.exists("migration_state").await? {
+            // That of a migrator of the host's.
+            return Err(MigrateError::foreign(self.schema, HISTORY));
+        }
         if let Some((found, ..)) = applied.last().filter(|(version, ..)| *version > LAST) {
             self.check_readable(*found).await?;
         }
@@ -84,19 +99,26 @@ impl History<'_> {
         Ok(missing)
     }
 
-    async fn exists(self) -> Result<bool, MigrateError> {
+    async fn exists(self, table: &str) -> Result<bool, MigrateError> {
         let exists = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
         Ok(sqlx::query_scalar(exists)
-            .bind(&*self.schema.rewrite("optilock._sqlx_migrations"))
+            .bind(format!("{}.{table}", self.schema.quoted()))
             .fetch_one(self.pool)
             .await?)
     }
 
     /// Refuses tables on which this version of the crate can't work.
     async fn check_readable(self, found: i64) -> Result<(), MigrateError> {
-        let needed: i64 = sqlx::query_scalar(self.schema.statement(READABLE))
-            .fetch_one(self.pool)
-            .await?;
+        // Without a state nothing is known of older versions.
+        let needed: Option<i64> = match self.exists("migration_state").await? {
+            true => {
+                sqlx::query_scalar(self.schema.statement(READABLE))
+                    .fetch_optional(self.pool)
+                    .await?
+            }
+            false => None,
+        };
+        let needed = needed.unwrap_or(found);
         if needed > LAST {
             return Err(MigrateError::Ahead {
                 schema: self.schema.name().to_owned(),
@@ -115,24 +137,32 @@ impl History<'_> {
 
     /// Creates schema and history, unless they exist.
     pub(super) async fn create(self) -> Result<(), MigrateError> {
-        let created = with_retry(&POLICY, |_| self.create_schema());
+        let created = with_retry(&QUESTION, |_| self.create_schema());
         created.await.map_err(|gave_up| gave_up.error)?;
         for table in TABLES {
-            in_transaction(self.pool, &[&self.schema.rewrite(table)]).await?;
+            run(self.pool, &self.schema.rewrite(table)).await?;
         }
         Ok(())
     }
 
     async fn create_schema(self) -> Result<(), MigrateError> {
         // Probed first: CREATE .. IF NOT EXISTS needs the right to create also when the schema exists.
-        let exists = "SELECT pg_catalog.to_regnamespace($1) IS NOT NULL";
+        let exists = "SELECT pg_catalog.to_regnamespace($1) IS NOT NULL,
+            $2 = ANY (pg_catalog.current_schemas(false)::text[])";
         let schema = self.schema.quoted();
-        let exists: bool = sqlx::query_scalar(exists)
+        let (exists, in_path): (bool, bool) = sqlx::query_as(exists)
             .bind(&schema)
+            .bind(self.schema.name())
             .fetch_one(self.pool)
             .await?;
+        if in_path {
+            tracing::warn!(
+                target: "optilock::migrate", schema = self.schema.name(),
+                "the search path has the schema of the inventory: unqualified names refer to its tables"
+            );
+        }
         if exists {
-            return Ok(());
+            return self.check_own().await;
         }
         sqlx::query(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}")))
             .execute(self.pool)
@@ -141,20 +171,39 @@ impl History<'_> {
         Ok(())
     }
 
+    /// Refuses a schema with tables of the host's, which `IF NOT EXISTS` would take for those of the crate.
+    async fn check_own(self) -> Result<(), MigrateError> {
+        let steps = MIGRATIONS.iter().flat_map(|text| text.steps());
+        let names: Vec<&str> = steps.filter_map(|step| step.creates()).collect();
+        let foreign: Option<String> = sqlx::query_scalar(FOREIGN)
+            .bind(self.schema.quoted())
+            .bind([names, vec![HISTORY]].concat())
+            .fetch_optional(self.pool)
+            .await?;
+        match foreign {
+            Some(relation) => Err(MigrateError::foreign(self.schema, &relation)),
+            None => Ok(()),
+        }
+    }
+
     /// Records a migration, all of whose steps were made.
     pub(super) async fn record(self, text: Text) -> Result<(), MigrateError> {
-        let recorded = transact(self.pool, &POLICY, async |tx| {
-            sqlx::query(self.schema.statement(RECORD))
+        let recorded = transact_with(self.pool, &QUESTION, &OPTIONS, async |tx| {
+            lift_limits(tx).await?;
+            let recorded = sqlx::query(self.schema.statement(RECORD))
                 .bind(text.version)
                 .bind(text.description)
                 .bind(&*text.checksum())
                 .execute(&mut **tx)
                 .await?;
+            if recorded.rows_affected() != 1 {
+                return Err(MigrateError::suppressed(self.schema, HISTORY));
+            }
             sqlx::query(self.schema.statement(RAISE))
                 .bind(text.readable_since)
                 .execute(&mut **tx)
                 .await?;
-            Ok::<_, MigrateError>(())
+            Ok(())
         });
         recorded.await.map_err(|gave_up| gave_up.error)
     }

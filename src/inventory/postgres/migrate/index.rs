@@ -2,16 +2,21 @@
 
 use sqlx::{AssertSqlSafe, Connection, PgPool};
 
-use super::{
-    error::MigrateError,
-    statement::{POLICY, in_transaction},
-};
+use super::{error::MigrateError, statement::STEP};
 use crate::{inventory::postgres::schema::Schema, with_retry};
 
 /// The limits of the role are meant for requests. A build takes longer, and waits until every transaction that began
 /// before it has ended; writers don't wait for it.
 const NO_LIMITS: &str = "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
-    WHERE name IN ('statement_timeout', 'lock_timeout') AND setting <> '0'";
+    WHERE name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout') AND setting <> '0'";
+
+/// `valid` is null if the relation of this name is no index of the table. The build of another role's session is not
+/// shown to every role.
+const STATE: &str = "SELECT
+        (SELECT i.indisvalid FROM pg_catalog.pg_index i
+            WHERE i.indexrelid = c.oid AND i.indrelid = pg_catalog.to_regclass($2)) AS valid,
+        EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index b WHERE b.index_relid = c.oid) AS being_built
+    FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)";
 
 /// An index by the statement that builds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +24,16 @@ pub(super) struct Index {
     statement: &'static str,
     name: &'static str,
     table: &'static str,
+}
+
+/// What there is under the name of the index.
+enum State {
+    Missing,
+    /// Another process builds it.
+    BeingBuilt,
+    /// A build failed: no query uses it, and `IF NOT EXISTS` takes it for the index.
+    Invalid,
+    Valid,
 }
 
 impl Index {
@@ -34,64 +49,69 @@ impl Index {
         })
     }
 
-    /// Builds it. A build that failed leaves an invalid index, which no query uses and `IF NOT EXISTS` takes for the
-    /// index: that one is removed first.
+    /// Builds it, unless it exists and is valid.
     pub(super) async fn build(self, pool: &PgPool, schema: &Schema) -> Result<(), MigrateError> {
-        let built = with_retry(&POLICY, |_| async move {
-            match self.is_valid(pool, schema).await? {
-                Some(true) => return Ok(()),
-                Some(false) => self.remove(pool, schema).await?,
-                None => {}
+        let built = with_retry(&STEP, |_| async move {
+            match self.state(pool, schema).await? {
+                State::Valid => return Ok(()),
+                State::BeingBuilt => return Err(self.is_not_built(schema)),
+                State::Invalid => {
+                    let drop = format!(
+                        "DROP INDEX CONCURRENTLY IF EXISTS {}",
+                        self.qualified(self.name, schema)
+                    );
+                    alone(pool, drop).await?;
+                }
+                State::Missing => {}
             }
-            self.create(pool, schema).await
+            alone(pool, schema.rewrite(self.statement).into_owned()).await?;
+            // Another process may have begun to build it in between: then the statement has no effect.
+            match self.state(pool, schema).await? {
+                State::Valid => Ok(()),
+                _ => Err(self.is_not_built(schema)),
+            }
         });
-        built.await.map_err(|gave_up| gave_up.error)?;
-        Ok(())
+        built.await.map_err(|gave_up| gave_up.error)
     }
 
-    /// Returns whether queries can use it; `None` if there is none.
-    async fn is_valid(self, pool: &PgPool, schema: &Schema) -> Result<Option<bool>, MigrateError> {
-        let valid = "SELECT i.indisvalid FROM pg_catalog.pg_index i
-            WHERE i.indexrelid = pg_catalog.to_regclass($1)";
-        Ok(sqlx::query_scalar(valid)
+    async fn state(self, pool: &PgPool, schema: &Schema) -> Result<State, MigrateError> {
+        let found: Option<(Option<bool>, bool)> = sqlx::query_as(STATE)
             .bind(self.qualified(self.name, schema))
+            .bind(self.qualified(self.table, schema))
             .fetch_optional(pool)
-            .await?)
+            .await?;
+        match found {
+            None => Ok(State::Missing),
+            Some((Some(true), _)) => Ok(State::Valid),
+            Some((Some(false), true)) => Ok(State::BeingBuilt),
+            Some((Some(false), false)) => Ok(State::Invalid),
+            Some((None, _)) => Err(MigrateError::foreign(schema, self.name)),
+        }
     }
 
-    async fn create(self, pool: &PgPool, schema: &Schema) -> Result<(), MigrateError> {
-        // Its settings are changed, so that the pool must not have the connection again.
-        let mut conn = pool.acquire().await?.detach();
-        sqlx::query(NO_LIMITS).execute(&mut conn).await?;
-        let statement = AssertSqlSafe(schema.rewrite(self.statement).into_owned());
-        sqlx::raw_sql(statement).execute(&mut conn).await?;
-        _ = conn.close().await;
-        Ok(())
-    }
-
-    /// Removes it if it still is invalid. A build holds the same lock: an index that another process builds is not
-    /// removed.
-    async fn remove(self, pool: &PgPool, schema: &Schema) -> Result<(), MigrateError> {
-        let lock = format!(
-            "LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE",
-            self.qualified(self.table, schema)
-        );
-        let index = self.qualified(self.name, schema);
-        let literal = index.replace('\'', "''");
-        let drop = format!(
-            "DO $drop$ BEGIN
-                IF EXISTS (SELECT FROM pg_catalog.pg_index i
-                    WHERE i.indexrelid = pg_catalog.to_regclass('{literal}') AND NOT i.indisvalid) THEN
-                    DROP INDEX {index};
-                END IF;
-            END $drop$"
-        );
-        in_transaction(pool, &[&lock, &drop]).await
+    fn is_not_built(self, schema: &Schema) -> MigrateError {
+        MigrateError::NotBuilt {
+            schema: schema.name().to_owned(),
+            index: self.name,
+        }
     }
 
     fn qualified(self, name: &str, schema: &Schema) -> String {
         format!("{}.{name}", schema.quoted())
     }
+}
+
+/// Runs a statement that can't be in a transaction, and that waits for others as long as they take.
+async fn alone(pool: &PgPool, statement: String) -> Result<(), MigrateError> {
+    // Its settings are changed, so that the pool must not have the connection again.
+    let mut conn = pool.acquire().await?.detach();
+    sqlx::query(NO_LIMITS).execute(&mut conn).await?;
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(&mut conn)
+        .await?;
+    // The work is done; an error of the end of the session changes nothing.
+    _ = conn.close().await;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use super::{error::MigrateError, index::Index, statement::in_transaction};
+use super::{error::MigrateError, index::Index, statement::run};
 use crate::inventory::postgres::schema::Schema;
 
 /// A statement of a migration, which can be repeated.
@@ -19,11 +19,18 @@ impl Step {
         self.0
     }
 
+    /// Returns the name, without its schema, of the table or index that it creates.
+    pub(super) fn creates(self) -> Option<&'static str> {
+        let (_, rest) = self.0.split_once(" IF NOT EXISTS ")?;
+        let name = rest.split(' ').next()?;
+        Some(name.trim_start_matches("optilock."))
+    }
+
     /// Makes it in a transaction of its own, or outside of any if it builds an index while the table is written.
     pub(super) async fn make(self, pool: &PgPool, schema: &Schema) -> Result<(), MigrateError> {
         match Index::built_by(self.0) {
             Some(index) => index.build(pool, schema).await,
-            None => in_transaction(pool, &[&schema.rewrite(self.0)]).await,
+            None => run(pool, &schema.rewrite(self.0)).await,
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::{OLDER, assert_usable, has_index, run};
 use crate::support::{
     connect::pool_of,
-    db::{Db, assert_balanced, eventually, order_count, sessions_waiting},
+    db::{Db, assert_balanced, eventually, order_count, pool_options, sessions_waiting},
     goods::{add, cart},
 };
 
@@ -103,7 +103,7 @@ async fn an_instance_that_waits_for_another_holds_no_connection() {
     let db = Db::new().await;
     run(&db.pool, OLDER).await;
     let held = "UPDATE optilock.migration_state
-        SET holder = gen_random_uuid(), held_until = clock_timestamp() + '1 hour'";
+        SET holder = gen_random_uuid(), held_until = clock_timestamp() + '30 seconds'";
     run(&db.pool, held).await;
     // The only connection is free for the test between two questions.
     let pool = pool_of(&db, 1).await;
@@ -168,13 +168,82 @@ async fn an_index_that_another_process_builds_stays() {
     .await;
     let pool = db.pool.clone();
     let migrating = tokio::spawn(async move { migrate(&pool).await });
-    eventually("this one wants to know whether it is built", async || {
-        sessions_waiting(&db.pool).await == 2
-    })
-    .await;
+    // A bounded wait, to see that this one waits in no statement meanwhile.
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(sessions_waiting(&db.pool).await, 1);
+    }
+    assert!(!migrating.is_finished());
     open.commit().await.unwrap();
     building.await.unwrap().expect("its index stays");
     migrating.await.unwrap().unwrap();
     assert!(has_index(&db.pool).await);
     assert_balanced(&db.pool).await;
+}
+
+/// A backup reads the table while an invalid index is removed: nothing asks for a lock behind which writers wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invalid_index_is_removed_beside_a_long_read() {
+    let db = Db::new().await;
+    assert_usable(&db).await;
+    run(
+        &db.pool,
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'optilock.orders_of_customer'::regclass;
+         DELETE FROM optilock._sqlx_migrations WHERE version = 2",
+    )
+    .await;
+    let mut backup = db.pool.begin().await.unwrap();
+    sqlx::query("SELECT count(*) FROM optilock.orders")
+        .execute(&mut *backup)
+        .await
+        .unwrap();
+    let pool = db.pool.clone();
+    let migrating = tokio::spawn(async move { migrate(&pool).await });
+    eventually("the removal waits for the backup", async || {
+        sessions_waiting(&db.pool).await == 1
+    })
+    .await;
+    let exclusive = "SELECT count(*) FROM pg_locks
+        WHERE relation = 'optilock.orders'::regclass AND mode = 'AccessExclusiveLock'";
+    // A bounded wait, to see that no exclusive lock is asked for meanwhile.
+    for _ in 0..20 {
+        let asked: i64 = sqlx::query_scalar(exclusive)
+            .fetch_one(&db.pool)
+            .await
+            .unwrap();
+        assert_eq!(asked, 0);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!migrating.is_finished());
+    backup.rollback().await.unwrap();
+    migrating.await.unwrap().unwrap();
+    assert!(has_index(&db.pool).await);
+}
+
+/// The limit of the role is for requests; the history is written also behind a lock that takes longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_roles_limit_does_not_apply() {
+    let db = Db::new().await;
+    run(&db.pool, OLDER).await;
+    let options = db
+        .database
+        .options()
+        .options([("statement_timeout", "100ms")]);
+    let limited = pool_options(2).connect_with(options).await.unwrap();
+    let mut holder = db.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM optilock.migration_state FOR UPDATE")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let migrating = tokio::spawn(async move { migrate(&limited).await });
+    eventually("the lease is behind the lock", async || {
+        sessions_waiting(&db.pool).await == 1
+    })
+    .await;
+    // A bounded wait, longer than the limit of the role.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!migrating.is_finished());
+    holder.rollback().await.unwrap();
+    migrating.await.unwrap().unwrap();
+    assert!(has_index(&db.pool).await);
 }

@@ -44,3 +44,28 @@ async fn tables_on_which_this_version_can_not_work_are_refused() {
         assert!(text.contains(part), "{text}");
     }
 }
+
+/// Nothing is known of the promise, as the row or its table is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn newer_tables_without_a_state_are_refused() {
+    let db = Db::new().await;
+    run(&db.pool, NEWER).await;
+    for remove in [
+        "DELETE FROM optilock.migration_state",
+        "DROP TABLE optilock.migration_state",
+    ] {
+        run(&db.pool, remove).await;
+        let refused = migrate(&db.pool).await.unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                MigrateError::Ahead {
+                    found: 99,
+                    needed: 99,
+                    ..
+                }
+            ),
+            "{refused:?}"
+        );
+    }
+}

@@ -11,6 +11,10 @@ use crate::support::{
 };
 use optilock::inventory::Inventory;
 
+/// The mark that the schema is one of the crate's.
+const STATE: &str = "CREATE TABLE optilock.migration_state (
+    id smallint PRIMARY KEY CHECK (id = 1), readable_since bigint NOT NULL, holder uuid, held_until timestamptz)";
+
 const FIRST: &str = include_str!("../../../../migrations/0001_inventory.sql");
 
 /// A process was killed after each of the steps, and another tool had recorded the migration as unfinished.
@@ -21,6 +25,7 @@ async fn a_process_that_was_killed_after_a_step_is_continued() {
     for made in 0..=steps.len() {
         let db = Db::empty().await;
         run(&db.pool, "CREATE SCHEMA optilock").await;
+        run(&db.pool, STATE).await;
         for step in &steps[..made] {
             run(&db.pool, *step).await;
         }
