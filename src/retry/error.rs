@@ -152,3 +152,24 @@ impl Display for StopReason {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_error_is_returned_only_if_nothing_has_happened() {
+        let gave_up = |reason, unsettled| RetryError {
+            error: "refused",
+            attempts: 1,
+            elapsed: Duration::ZERO,
+            reason,
+            unsettled,
+        };
+        let inner = |reason, unsettled| gave_up(reason, unsettled).try_into_inner().ok();
+        assert_eq!(inner(StopReason::Permanent, false), Some("refused"));
+        assert_eq!(inner(StopReason::Attempts, false), Some("refused"));
+        assert_eq!(inner(StopReason::Attempts, true), None);
+        assert_eq!(inner(StopReason::Unknown, false), None);
+    }
+}

@@ -35,7 +35,14 @@ async fn tables_of_the_host_are_not_taken_over() {
             "orders_of_customer",
         ),
         (
-            "CREATE TABLE public._sqlx_migrations (version bigint)",
+            "CREATE TABLE public._sqlx_migrations (version bigint PRIMARY KEY, description text NOT NULL,
+                 installed_on timestamptz NOT NULL DEFAULT now(), success boolean NOT NULL,
+                 checksum bytea NOT NULL, execution_time bigint NOT NULL)",
+            "_sqlx_migrations",
+        ),
+        (
+            "CREATE TABLE public._sqlx_migrations AS SELECT 20260101000000 AS version, 'shelves' AS description,
+                 now() AS installed_on, true AS success, '\\x00'::bytea AS checksum, 1::bigint AS execution_time",
             "_sqlx_migrations",
         ),
     ] {
