@@ -150,10 +150,10 @@ impl Harness {
         self.through(pool_of(&self.db, connections).await)
     }
 
-    pub async fn proxied(&self) -> (Proxy, Self) {
+    pub async fn proxied(&self, connections: u32) -> (Proxy, Self) {
         let proxy = Proxy::new(&self.db).await;
         let pool = proxy
-            .pool_with(pool_options(4).acquire_timeout(Duration::from_secs(3)))
+            .pool_with(pool_options(connections).acquire_timeout(Duration::from_secs(3)))
             .await;
         (proxy, self.through(pool))
     }

@@ -13,7 +13,7 @@ use crate::support::{db::eventually, proxy::Cut};
 
 /// The connection goes silent and the caller gives up. New connections work, and so must the pool.
 pub async fn silence(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
-    let (proxy, harness) = harness.proxied().await;
+    let (proxy, harness) = harness.proxied(4).await;
     // This prepares the statements, so that the silence falls into the operation itself.
     harness.run(operation, cell).await;
     eventually("the connection is back", async || {
@@ -35,7 +35,7 @@ pub async fn silence(harness: &Harness, operation: &&Operation, cell: &str) -> C
 
 /// The connection is cut before each message reaches the server, and before each answer reaches the client.
 pub async fn cut(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
-    let (proxy, harness) = harness.proxied().await;
+    let (proxy, harness) = harness.proxied(4).await;
     let mut cuts = 0;
     for cut in [Cut::Before, Cut::Reply] {
         for message in 0.. {

@@ -32,6 +32,8 @@ fn a_batch_follows_another_one_if_it_has_as_many_requests() {
             for _ in 0..3 {
                 tested.queue(&[A]);
             }
+        } else {
+            assert_eq!(taken, []);
         }
         assert_eq!(tested.take(), [], "{connections} connections");
     }
