@@ -50,3 +50,21 @@ fn a_request_that_waits_for_suspect_keys_stops_no_other() {
     tested.end(suspect, &[Fate::Final], false);
     assert_eq!(tested.batch().1, [oldest]);
 }
+
+/// A request that is tried again passes nobody, also beside a batch that takes long.
+#[test]
+fn a_request_does_not_pass_itself() {
+    let mut tested = Tested::new(Limits {
+        attempts: 99,
+        ..LIMITS
+    });
+    tested.queue(&[B]);
+    let (slow, _) = tested.batch();
+    tested.machine.on(Event::Slow(slow));
+    let oldest = tested.queue(&[A]);
+    for _ in 0..2 * Limits::PASSES {
+        let (batch, tickets) = tested.batch();
+        assert_eq!(tickets, [oldest]);
+        tested.end(batch, &[Fate::Again], false);
+    }
+}
