@@ -51,13 +51,12 @@ mod version;
 #[cfg(feature = "inventory")]
 pub(crate) use assertion::suppressed_table;
 pub(crate) use classify::{
-    Phase, advice, class_in, class_of_busy, class_of_unknown, is_out_of_range, is_read_only,
-    is_unique_violation,
+    Phase, advice, class_in, class_of_busy, class_of_unknown, is_out_of_range, is_unique_violation,
 };
 #[cfg(feature = "inventory")]
 pub(crate) use classify::{
     is_aborted, is_cancelled, is_created_elsewhere, is_forbidden, is_ledger_key, is_lock_timeout,
-    is_of_statement, is_refused_row,
+    is_of_statement, is_read_only, is_refused_row,
 };
 #[cfg(feature = "inventory")]
 pub(crate) use error::Repr;
