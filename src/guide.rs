@@ -2,7 +2,7 @@
 //!
 //! Begin with [`locking`]. [`retrying`] needs no database. `transactions`, `rows`, `existing_tables`
 //! and `http` are about your own tables on PostgreSQL; `inventory`, `orders`, `reservations`,
-//! `flash_sales` and `display` about the inventory; `testing` about your own tests, and `promises` about those of
+//! `flash_sales` and `display` about the inventory, `many_shops` about several of them; `testing` about your own tests, and `promises` about those of
 //! the crate; `operations` and `tuning` about running it. `front_end`, `sre` and `tech_leads` are for these roles,
 //! with the shop of the examples.
 
@@ -61,6 +61,11 @@ pub mod flash_sales {}
 #[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
 #[doc = include_str!("guide/tuning.md")]
 pub mod tuning {}
+
+#[cfg(feature = "inventory")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
+#[doc = include_str!("guide/many_shops.md")]
+pub mod many_shops {}
 
 #[cfg(feature = "cache")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cache")))]

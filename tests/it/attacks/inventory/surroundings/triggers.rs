@@ -35,7 +35,7 @@ const FUNCTIONS: &str = "
                 END IF;
             WHEN 'movements' THEN NEW.delta := NEW.delta + 1;
             WHEN 'reservations' THEN NEW.id := gen_random_uuid();
-            WHEN 'returns' THEN NEW.quantities := ARRAY[99];
+            WHEN 'returns' THEN NEW.quantities := '[99]';
             WHEN 'outbox' THEN NEW.order_id := gen_random_uuid();
         END CASE;
         RETURN NEW;
