@@ -32,9 +32,9 @@ pub(super) async fn since(
     for row in &rows {
         check_position(position, row)?;
         if row.try_get("restored")? {
-            let why = "has entries of another server, from a dump that was restored: before the shop opens, set \
-                       transaction_id to 1 in all rows of the table outbox, and read from the start";
-            return Err(Error::invalid("outbox", why));
+            let why = "has entries of another server, from a dump that was restored: before the shop opens, run \
+                       UPDATE optilock.outbox SET transaction_id = 1, and read from the start";
+            return Err(Error::invalid("outbox", conn.rewrite(why)));
         }
         let Some(transaction) = row.try_get("transaction_id")? else {
             continue; // nothing to read yet

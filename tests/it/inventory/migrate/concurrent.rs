@@ -113,7 +113,7 @@ async fn an_instance_that_waits_for_another_holds_no_connection() {
     });
     let looks = "SELECT calls FROM (SELECT count(*) AS calls FROM pg_stat_activity
         WHERE datname = current_database() AND (state LIKE 'idle in transaction%' OR backend_xmin IS NOT NULL)
-            AND pid <> pg_backend_pid()) it";
+            AND backend_type = 'client backend' AND pid <> pg_backend_pid()) it";
     // A bounded wait, to see that it does not migrate meanwhile.
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -204,7 +204,7 @@ async fn an_invalid_index_is_removed_beside_a_long_read() {
     })
     .await;
     let exclusive = "SELECT count(*) FROM pg_locks
-        WHERE relation = 'optilock.orders'::regclass AND mode = 'AccessExclusiveLock'";
+        WHERE relation = 'optilock.orders'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted";
     // A bounded wait, to see that no exclusive lock is asked for meanwhile.
     for _ in 0..20 {
         let asked: i64 = sqlx::query_scalar(exclusive)
