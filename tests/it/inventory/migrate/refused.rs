@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use optilock::{
+    Class, Classify,
     inventory::MigrateError,
     migrate, migrate_schema,
     sqlx::{self, PgPool},
@@ -133,6 +134,7 @@ async fn a_host_that_can_not_start_learns_it_soon() {
     let reader = pool_options(1).connect_with(read_only).await.unwrap();
     let refused = migrate(&reader).await.unwrap_err();
     assert!(refused.to_string().contains("read-only"), "{refused}");
+    assert_eq!(refused.class(), Class::Permanent);
     assert!(
         begun.elapsed() < Duration::from_secs(20),
         "{:?}",

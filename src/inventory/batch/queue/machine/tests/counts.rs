@@ -96,7 +96,7 @@ fn a_blocked_batch_is_counted_for_those_that_wait_for_the_same_locks() {
     assert_ne!(other, later);
 }
 
-/// So many locks that are not to be had are an outage, after which nothing is known of single keys.
+/// More suspect keys than are remembered are an outage, after which nothing is known of single keys.
 #[test]
 fn suspect_keys_are_forgotten_if_there_are_too_many() {
     for (second, stays) in [(4_000, true), (4_001, false)] {
