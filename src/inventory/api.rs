@@ -310,9 +310,9 @@ pub trait Inventory: Send + Sync {
     /// Those of the database.
     async fn report(&self, window: Duration) -> Result<Report, Error>;
 
-    /// Compares everything that is stored twice, in one snapshot: stocks with the ledger, orders with the units
-    /// that the ledger took for them, reservations with the units that products count as reserved. It reads
-    /// every row without blocking other operations: call it at night, or on a replica.
+    /// Compares everything that is stored twice: stocks with the ledger, orders with the units that the ledger took
+    /// for them, reservations with the units that products count as reserved. Both numbers of each comparison are read
+    /// in one snapshot. It reads every row without blocking other operations: call it at night, or on a replica.
     ///
     /// # Errors
     ///

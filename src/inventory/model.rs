@@ -35,7 +35,7 @@ pub(crate) mod shortage;
 pub(crate) mod sku;
 
 pub use adjustment::Adjustment;
-pub use audit::{Audit, Discrepancy, DiscrepancyKind};
+pub use audit::{Audit, AuditPosition, AuditRange, Discrepancy, DiscrepancyKind};
 pub use checkout::Checkout;
 pub use cleanup::{Cleaned, Cleanup};
 pub use error::{BoxError, Error, ErrorKind, Exhausted, PriceChange};

@@ -1,5 +1,6 @@
 //! The inventory on PostgreSQL.
 
+mod audit;
 pub(crate) mod checkout;
 mod cleanup;
 mod error;

@@ -7,7 +7,8 @@ use crate::Version;
 
 /// One change of one product: a row of its ledger.
 ///
-/// A product's movements are numbered by its versions, from 1 without a gap. Each `stock_after` is that of the
+/// A product's movements are numbered by its versions, without a gap from 1 or, if earlier ones were
+/// removed, from an [opening balance](MovementKind::Opening). Each `stock_after` is that of the
 /// movement before it plus the delta. Within a product, `moved_at` never decreases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -92,13 +93,16 @@ pub enum MovementKind {
     Paused,
     /// The sale was resumed.
     Resumed,
+    /// The opening balance of a ledger whose earlier movements were removed: it stands for all versions up to its
+    /// own.
+    Opening,
     /// A kind that a newer version of the crate wrote, by its number.
     Other(i16),
 }
 
 impl MovementKind {
     /// All kinds that this version writes.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Sale,
         Self::GivenBack,
         Self::Adjustment,
@@ -113,6 +117,7 @@ impl MovementKind {
         Self::Revived,
         Self::Paused,
         Self::Resumed,
+        Self::Opening,
     ];
 
     /// Returns a stable name in kebab case.
@@ -133,6 +138,7 @@ impl MovementKind {
             Self::Revived => "revived",
             Self::Paused => "paused",
             Self::Resumed => "resumed",
+            Self::Opening => "opening",
             Self::Other(_) => "other",
         }
     }
@@ -154,6 +160,7 @@ impl MovementKind {
             Self::Revived => 12,
             Self::Paused => 13,
             Self::Resumed => 14,
+            Self::Opening => 15,
             Self::Other(code) => code,
         }
     }

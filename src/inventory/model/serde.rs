@@ -6,7 +6,8 @@ use serde::{
 };
 
 use super::{
-    Currency, FeedPosition, Money, OrderId, OutboxPosition, Quantity, ReservationId, Sku, Stock,
+    AuditPosition, Currency, FeedPosition, Money, OrderId, OutboxPosition, Quantity, ReservationId,
+    Sku, Stock,
 };
 
 /// Implements serialization as text.
@@ -29,7 +30,7 @@ macro_rules! text {
     )*};
 }
 
-text! { Sku Currency OrderId ReservationId FeedPosition OutboxPosition }
+text! { AuditPosition Sku Currency OrderId ReservationId FeedPosition OutboxPosition }
 
 /// Implements serialization as a number.
 macro_rules! number {

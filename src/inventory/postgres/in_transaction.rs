@@ -321,7 +321,7 @@ impl PgInventory {
     ///
     /// Those of that method.
     pub async fn audit_in(&self, conn: &mut PgConnection) -> Result<Audit, Error> {
-        audit::audit(&mut self.schema().on(conn)).await
+        audit::audit_in(&mut self.schema().on(conn)).await
     }
 
     /// Runs [`reserve`](crate::inventory::Inventory::reserve) in the caller's transaction.

@@ -200,7 +200,6 @@ impl Inventory for PgInventory {
     }
 
     async fn audit(&self) -> Result<Audit, Error> {
-        let work: Work<'_, '_, _> = &|conn, _| Box::pin(audit::audit(conn));
-        self.executor.read("audit", work).await
+        audit::audit(&self.executor).await
     }
 }

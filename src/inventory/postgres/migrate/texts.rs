@@ -34,6 +34,12 @@ pub(super) const MIGRATIONS: &[Text] = &[
         sql: include_str!("../../../../migrations/0002_orders_of_a_customer.sql"),
         readable_since: 1,
     },
+    Text {
+        version: 3,
+        description: "movements of an order",
+        sql: include_str!("../../../../migrations/0003_movements_of_an_order.sql"),
+        readable_since: 1,
+    },
 ];
 
 /// The last migration that this version of the crate knows.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use optilock::{
     inventory::{
-        Audit, DiscrepancyKind as Kind, Inventory, MemoryInventory, PgInventory, Reserve,
-        ReturnRequest,
+        Audit, AuditPosition, DiscrepancyKind as Kind, Inventory, MemoryInventory, PgInventory,
+        Reserve, ReturnRequest,
     },
-    sqlx::{self, AssertSqlSafe, PgPool},
+    sqlx::{self, AssertSqlSafe, PgConnection, PgPool},
 };
 
 use crate::{
@@ -179,6 +179,10 @@ async fn each_discrepancy_is_named() {
         let changed = sqlx::query(AssertSqlSafe(change)).execute(&mut *transaction);
         assert!(changed.await.unwrap().rows_affected() > 0, "{change}");
         let audit = shop.audit_in(&mut transaction).await.unwrap();
+        for limit in [1, 2, 7] {
+            let ranges = in_ranges(&shop, &mut transaction, limit).await;
+            assert_eq!(ranges, audit, "{change}, by {limit} rows\n{ranges}");
+        }
         transaction.rollback().await.unwrap();
         let found: Vec<Kind> = audit.discrepancies.iter().map(|it| it.kind).collect();
         assert_eq!(found, kinds, "{change}\n{audit}");
@@ -186,6 +190,168 @@ async fn each_discrepancy_is_named() {
         seen.extend(found);
     }
     assert!(Kind::ALL.iter().all(|kind| seen.contains(kind)), "{seen:?}");
+}
+
+/// Audits in ranges of `limit` rows, with each position stored as text.
+async fn in_ranges(shop: &PgInventory, conn: &mut PgConnection, limit: u32) -> Audit {
+    let mut found = Vec::new();
+    let mut position = Some(AuditPosition::START.to_string());
+    while let Some(from) = position {
+        let from = from.parse().unwrap();
+        let range = shop.audit_range_in(conn, &from, limit).await.unwrap();
+        found.extend(range.discrepancies);
+        position = range.next.map(|next| next.to_string());
+        assert_ne!(position, Some(from.to_string()), "it advances");
+    }
+    found.sort_by_key(|it| (it.kind, it.subject.clone()));
+    // A range has no discrepancy of the ranges before it, except of movements without an order.
+    found.dedup_by_key(|it| (it.kind, it.subject.clone()));
+    Audit::new(found)
+}
+
+/// Products without a movement, movements without a product, and versions that no sale writes.
+#[tokio::test]
+async fn a_range_ends_at_any_row() {
+    let (db, shop) = shop().await;
+    let odd = "INSERT INTO optilock.products (sku, name, price, currency, stock)
+            SELECT 'a' || n, 'A', 1, 'MXN', 0 FROM generate_series(1, 20) AS n;
+        INSERT INTO optilock.products (sku, name, price, currency, stock) VALUES ('z', 'Z', 1, 'MXN', 0);
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after)
+            SELECT 'b' || n, n, 3, 1, 1 FROM generate_series(1, 20) AS n;
+        INSERT INTO optilock.movements (sku, version, kind, delta, stock_after)
+            VALUES ('pot', 0, 3, 0, 0), ('pot', -1, 3, 0, 0), ('mug', -9223372036854775808, 3, 0, 0)";
+    run(&db.pool, odd).await;
+    let whole = shop.audit().await.unwrap();
+    let versions = whole
+        .discrepancies
+        .iter()
+        .filter(|it| it.kind == Kind::Versions);
+    assert_eq!(versions.count(), 20 + 1 + 20 + 2, "{whole}");
+    let mut conn = db.pool.acquire().await.unwrap();
+    for limit in [1, 2, 3, 5, 19, 20, 21, 1_000_000] {
+        let ranges = in_ranges(&shop, &mut conn, limit).await;
+        assert_eq!(ranges, whole, "by {limit} rows\n{ranges}\n{whole}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shop_sells_between_the_ranges() {
+    let (_db, shop) = shop().await;
+    let (mut position, mut ranges) = (Some(AuditPosition::START), 0);
+    while let Some(from) = position {
+        let range = shop.audit_range(&from, 3).await.unwrap();
+        assert_eq!(range.discrepancies, [], "{from}");
+        if ranges < 20 {
+            let sold = shop
+                .checkout(cart(&[("mug", 1), ("pot", 1)]))
+                .await
+                .unwrap();
+            shop.cancel(sold.id, "test").await.unwrap();
+        }
+        (position, ranges) = (range.next, ranges + 1);
+    }
+    assert!(ranges > 30, "{ranges}");
+}
+
+/// An opening balance stands for the versions before it, and for nothing else.
+#[tokio::test]
+async fn a_ledger_may_begin_with_an_opening_balance() {
+    let (db, shop) = shop().await;
+    let close = "DELETE FROM optilock.movements WHERE sku = 'pot' AND version < 3;
+        UPDATE optilock.movements SET kind = 15, delta = stock_after, order_id = NULL, reservation_id = NULL
+        WHERE sku = 'pot' AND version = 3";
+    let faults: [(&str, &[Kind]); 5] = [
+        // A wrong balance.
+        (
+            "UPDATE optilock.movements SET delta = delta + 1 WHERE sku = 'pot' AND version = 3",
+            &[Kind::Stock, Kind::RunningStock],
+        ),
+        (
+            "UPDATE optilock.movements SET delta = delta + 1, stock_after = stock_after + 1
+            WHERE sku = 'pot' AND version = 3",
+            &[Kind::Stock, Kind::RunningStock],
+        ),
+        // A movement missing above it.
+        (
+            "DELETE FROM optilock.movements WHERE sku = 'pot' AND version = 4",
+            &[Kind::Stock, Kind::Versions, Kind::RunningStock],
+        ),
+        // A movement below it.
+        (
+            "INSERT INTO optilock.movements (sku, version, kind, delta, stock_after) VALUES ('pot', 1, 8, 50, 50)",
+            &[Kind::Stock, Kind::Versions, Kind::RunningStock],
+        ),
+        // A first movement that is no opening balance.
+        (
+            "UPDATE optilock.movements SET kind = 3 WHERE sku = 'pot' AND version = 3",
+            &[Kind::Versions],
+        ),
+    ];
+    let mut transaction = db.pool.begin().await.unwrap();
+    sqlx::raw_sql(close)
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    // The orders whose movements are gone.
+    let orders = |audit: &Audit| {
+        let kinds = audit.discrepancies.iter().map(|it| it.kind);
+        let mut kinds: Vec<Kind> = kinds.filter(|kind| *kind < Kind::Sold).collect();
+        kinds.dedup();
+        kinds
+    };
+    let audit = shop.audit_in(&mut transaction).await.unwrap();
+    assert_eq!(orders(&audit), [], "{audit}");
+    for (fault, kinds) in faults {
+        sqlx::raw_sql("SAVEPOINT fault")
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        sqlx::raw_sql(AssertSqlSafe(fault))
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        let audit = shop.audit_in(&mut transaction).await.unwrap();
+        assert_eq!(orders(&audit), kinds, "{fault}\n{audit}");
+        for limit in [1, 2] {
+            let ranges = in_ranges(&shop, &mut transaction, limit).await;
+            assert_eq!(ranges, audit, "{fault}, by {limit} rows");
+        }
+        sqlx::raw_sql("ROLLBACK TO fault")
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+    }
+    transaction.rollback().await.unwrap();
+}
+
+/// The ledger of a product is closed further than an audit that is under way has read.
+#[tokio::test]
+async fn a_ledger_is_closed_between_the_ranges() {
+    let (db, shop) = shop().await;
+    let mut transaction = db.pool.begin().await.unwrap();
+    let mut position = AuditPosition::START;
+    while !position.to_string().ends_with("/pot") {
+        let range = shop
+            .audit_range_in(&mut transaction, &position, 1)
+            .await
+            .unwrap();
+        position = range.next.unwrap();
+    }
+    for version in [1, 4] {
+        let close = format!(
+            "DELETE FROM optilock.movements WHERE sku = 'pot' AND version < {version};
+            UPDATE optilock.movements SET kind = 15, delta = stock_after, order_id = NULL, reservation_id = NULL
+            WHERE sku = 'pot' AND version = {version}"
+        );
+        let close = sqlx::raw_sql(AssertSqlSafe(close));
+        close.execute(&mut *transaction).await.unwrap();
+        let range = shop
+            .audit_range_in(&mut transaction, &position, 100)
+            .await
+            .unwrap();
+        assert_eq!(range.discrepancies, [], "closed at {version}");
+    }
+    transaction.rollback().await.unwrap();
 }
 
 /// Sells 1,100 pots, with the rows that the crate would write, after a delivery of as many.

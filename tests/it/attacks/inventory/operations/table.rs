@@ -4,8 +4,8 @@
 use optilock::{
     cache::CachedStock,
     inventory::{
-        Adjustment, Error, FeedPosition, Inventory, Janitor, OrderFilter, OrderStatus, OrderStep,
-        OutboxPosition,
+        Adjustment, AuditPosition, Error, FeedPosition, Inventory, Janitor, OrderFilter,
+        OrderStatus, OrderStep, OutboxPosition,
     },
 };
 
@@ -219,6 +219,9 @@ pub const OPERATIONS: &[Operation] = operations! {
     audit "" @ Reserved => unchanged,
         |shop, _fixture| done(shop.audit().await),
         in |shop, tx, _fixture| done(shop.audit_in(tx).await);
+    audit_range "" (OfPostgres) @ Reserved => unchanged,
+        |shop, fixture| done(shop.pg.audit_range(&AuditPosition::START, limit(fixture)).await),
+        in |shop, tx, fixture| done(shop.audit_range_in(tx, &AuditPosition::START, limit(fixture)).await);
     shutdown "" (OfPostgres) @ Stocked
         => "mug 9-0 [8:10 1:-1], order 0 v1 key [mug:1 pot:2], pot 8-0 [8:10 1:-2]",
         |shop, fixture| drained(shop, fixture).await;
