@@ -44,12 +44,13 @@ pub use batch::{BatchOptions, BatchedInventory, ShutdownTimedOut};
 pub use janitor::Janitor;
 pub use memory::MemoryInventory;
 pub use model::{
-    Adjustment, Audit, AuditPosition, AuditRange, BestSeller, BoxError, Checkout, Cleaned, Cleanup,
-    ContendedProduct, Currency, Discrepancy, DiscrepancyKind, Error, ErrorKind, Exhausted,
-    FeedPosition, Hold, HoldState, InvalidValue, Kpi, KpiKind, Line, Money, Movement, MovementFeed,
-    MovementKind, NegativeStock, NewProduct, Order, OrderFilter, OrderId, OrderLine, OrderStatus,
-    OrderStep, OutboxEntry, OutboxFeed, OutboxPosition, Page, PriceChange, Product, Quantity,
-    Report, Reservation, ReservationId, Reserve, ReturnRequest, Shortage, Sku, Stock, UnpaidOrder,
+    Adjustment, ArchivePosition, Archived, ArchivedLedger, ArchivedReturn, Audit, AuditPosition,
+    AuditRange, BestSeller, BoxError, Checkout, Cleaned, Cleanup, ContendedProduct, Currency,
+    Discrepancy, DiscrepancyKind, Error, ErrorKind, Exhausted, FeedPosition, HeldBy, Hold,
+    HoldState, InvalidValue, Kpi, KpiKind, Line, Money, Movement, MovementFeed, MovementKind,
+    NegativeStock, NewProduct, Order, OrderFilter, OrderId, OrderLine, OrderStatus, OrderStep,
+    OutboxEntry, OutboxFeed, OutboxPosition, Page, PriceChange, Product, Quantity, Report,
+    Reservation, ReservationId, Reserve, ReturnRequest, Shortage, Sku, Stock, UnpaidOrder,
 };
 #[doc(hidden)]
 pub use postgres::SELL_ONE;

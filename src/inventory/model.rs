@@ -1,6 +1,7 @@
 //! The model of an inventory: values, requests, answers and errors. It knows no database.
 
 pub(crate) mod adjustment;
+pub(crate) mod archive;
 pub(crate) mod audit;
 pub(crate) mod checkout;
 pub(crate) mod cleanup;
@@ -35,6 +36,7 @@ pub(crate) mod shortage;
 pub(crate) mod sku;
 
 pub use adjustment::Adjustment;
+pub use archive::{ArchivePosition, Archived, ArchivedLedger, ArchivedReturn, HeldBy};
 pub use audit::{Audit, AuditPosition, AuditRange, Discrepancy, DiscrepancyKind};
 pub use checkout::Checkout;
 pub use cleanup::{Cleaned, Cleanup};

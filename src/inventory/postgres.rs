@@ -1,5 +1,6 @@
 //! The inventory on PostgreSQL.
 
+mod archive;
 mod audit;
 pub(crate) mod checkout;
 mod cleanup;

@@ -1,3 +1,4 @@
+mod archive;
 mod bugs;
 mod cache;
 mod checkout;

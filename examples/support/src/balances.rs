@@ -5,7 +5,9 @@ use sqlx::PgPool;
 const DISCREPANCIES: &str = "
     SELECT 'stock and orders: ' || p.sku FROM optilock.products p
     LEFT JOIN (SELECT sku, sum(delta) AS came FROM optilock.movements
-        WHERE kind IN (3, 6, 8) GROUP BY sku) m ON m.sku = p.sku
+        WHERE kind IN (3, 6, 8, 15)
+            OR order_id IN (SELECT id FROM optilock.orders WHERE archived_before IS NOT NULL)
+        GROUP BY sku) m ON m.sku = p.sku
     LEFT JOIN (SELECT l.sku, sum(l.quantity - l.returned) AS went FROM optilock.order_lines l
         JOIN optilock.orders o ON o.id = l.order_id WHERE o.status IN (0, 1, 2) GROUP BY l.sku) l ON l.sku = p.sku
     WHERE p.stock <> coalesce(m.came, 0) - coalesce(l.went, 0)
@@ -18,7 +20,8 @@ const DISCREPANCIES: &str = "
     UNION ALL
     SELECT 'versions: ' || p.sku FROM optilock.products p
     WHERE ARRAY(SELECT m.version FROM optilock.movements m WHERE m.sku = p.sku ORDER BY m.version)
-        <> ARRAY(SELECT generate_series(1, p.version))
+        <> ARRAY(SELECT generate_series(coalesce((
+            SELECT max(m.version) FROM optilock.movements m WHERE m.sku = p.sku AND m.kind = 15), 1), p.version))
     UNION ALL
     SELECT 'running stock: ' || m.sku FROM (
         SELECT sku, stock_after, sum(delta) OVER (PARTITION BY sku ORDER BY version) AS so_far
@@ -53,7 +56,7 @@ const DISCREPANCIES: &str = "
         WHERE t.order_id = l.order_id AND t.skus ->> i = l.sku)
     UNION ALL
     SELECT 'reservation in part: ' || r.id FROM optilock.reservations r
-    WHERE NOT EXISTS (SELECT FROM optilock.holds h WHERE h.reservation_id = r.id)
+    WHERE (r.archived_before IS NULL) <> EXISTS (SELECT FROM optilock.holds h WHERE h.reservation_id = r.id)
     UNION ALL
     SELECT 'hold without a reservation: ' || h.reservation_id FROM optilock.holds h
     WHERE NOT EXISTS (SELECT FROM optilock.reservations r WHERE r.id = h.reservation_id)

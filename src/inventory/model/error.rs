@@ -100,6 +100,7 @@ impl Error {
             Repr::IdempotencyMismatch { .. } => ErrorKind::IdempotencyMismatch,
             Repr::InvalidOrderState { .. } => ErrorKind::InvalidOrderState,
             Repr::ReservationClosed { .. } => ErrorKind::ReservationClosed,
+            Repr::Archived { .. } => ErrorKind::Archived,
             Repr::Unknown(_) => ErrorKind::Unknown,
             Repr::Busy { .. } => ErrorKind::Busy,
             Repr::Hook { .. } => ErrorKind::Hook,

@@ -6,9 +6,17 @@ use serde::{
 };
 
 use super::{
-    AuditPosition, Currency, FeedPosition, Money, OrderId, OutboxPosition, Quantity, ReservationId,
-    Sku, Stock,
+    ArchivePosition, AuditPosition, Currency, FeedPosition, Money, OrderId, OutboxPosition,
+    Quantity, ReservationId, Sku, Stock,
 };
+
+/// Serializes as text.
+pub(super) fn as_text<S: Serializer>(
+    value: &impl std::fmt::Display,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
 
 /// Implements serialization as text.
 macro_rules! text {
@@ -30,7 +38,7 @@ macro_rules! text {
     )*};
 }
 
-text! { AuditPosition Sku Currency OrderId ReservationId FeedPosition OutboxPosition }
+text! { ArchivePosition AuditPosition Sku Currency OrderId ReservationId FeedPosition OutboxPosition }
 
 /// Implements serialization as a number.
 macro_rules! number {

@@ -30,7 +30,7 @@ pub(crate) async fn stored(
         .bind(id.uuid())
         .fetch_all(&mut **conn)
         .await;
-    Ok(row::orders(&rows.map_err(Error::before)?)?.pop())
+    row::order(&rows.map_err(Error::before)?)
 }
 
 pub(crate) async fn find(conn: &mut SchemaConnection<'_>, id: OrderId) -> Result<Order, Error> {
@@ -58,7 +58,7 @@ pub(crate) async fn known(
         .bind(request.key.as_deref())
         .fetch_all(&mut **conn)
         .await;
-    Ok(row::orders(&rows.map_err(Error::before)?)?.pop())
+    row::order(&rows.map_err(Error::before)?)
 }
 
 pub(crate) async fn page(

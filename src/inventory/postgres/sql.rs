@@ -27,6 +27,7 @@
 //!
 //! A number of an order's status, a hold's state or a movement's kind is followed by a comment with its name.
 
+pub(crate) mod archive;
 pub(crate) mod checkout;
 pub(crate) mod cleanup;
 pub(crate) mod column;
@@ -39,7 +40,8 @@ pub(crate) mod reservations;
 pub(crate) mod statement;
 
 /// The statements of this folder, by module.
-pub(crate) const ALL: [(&str, &[statement::Statement]); 8] = [
+pub(crate) const ALL: [(&str, &[statement::Statement]); 9] = [
+    ("archive", archive::ALL),
     ("checkout", checkout::ALL),
     ("cleanup", cleanup::ALL),
     ("executor", executor::ALL),

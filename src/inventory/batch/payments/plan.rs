@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::request::Request;
 use crate::{
-    Version, Versioned,
+    Version,
     inventory::{
         batch::job::Verdict,
         model::{Error, Order, OrderId, order_step::Judged},
@@ -58,9 +58,8 @@ pub(super) fn plan<'a>(
     let mut changed: HashMap<OrderId, usize> = HashMap::with_capacity(batch.len());
     for (index, request) in batch.iter().enumerate() {
         let id = request.step.id;
+        // An order that is missing or archived is looked at alone.
         let Some(read) = orders.get(&id) else {
-            let missing = Error::not_found(Order::ENTITY, id);
-            verdicts[index] = Verdict::Final(Err(missing));
             continue;
         };
         let earlier = changed.get(&id).copied();
@@ -159,7 +158,7 @@ mod tests {
         assert!(
             matches!(&verdicts[4], Verdict::Final(Err(error)) if error.order_state().is_some())
         );
-        assert!(matches!(&verdicts[5], Verdict::Final(Err(error)) if error.is_not_found()));
+        assert!(matches!(verdicts[5], Verdict::Bypass { .. }));
     }
 
     #[test]

@@ -103,6 +103,13 @@ impl Error {
         Repr::ReservationClosed { id, state }.into()
     }
 
+    /// Returns an [`ErrorKind::Archived`].
+    #[must_use]
+    pub fn archived(entity: &'static str, id: impl Display) -> Self {
+        let id = id.to_string();
+        Repr::Archived { entity, id }.into()
+    }
+
     /// Returns an [`ErrorKind::Hook`].
     #[must_use]
     pub fn hook(id: OrderId, source: BoxError) -> Self {

@@ -39,6 +39,9 @@ pub enum ErrorKind {
     InvalidOrderState,
     /// The reservation was released or used up by an order, or it has expired and can't be extended.
     ReservationClosed,
+    /// The order, reservation or adjustment was [archived](crate::inventory::PgInventory::archive): it took effect, and
+    /// its rows were handed to the archive.
+    Archived,
     /// Rows of the host's own: see [`postgres::ErrorKind::RepeatedId`](crate::postgres::ErrorKind::RepeatedId).
     RepeatedId,
     /// Rows of the host's own: see
@@ -83,6 +86,7 @@ impl ErrorKind {
         Self::IdempotencyMismatch,
         Self::InvalidOrderState,
         Self::ReservationClosed,
+        Self::Archived,
         Self::RepeatedId,
         Self::TooManyRows,
         Self::VersionExhausted,
@@ -111,6 +115,7 @@ impl ErrorKind {
             Self::IdempotencyMismatch => "idempotency-mismatch",
             Self::InvalidOrderState => "invalid-order-state",
             Self::ReservationClosed => "reservation-closed",
+            Self::Archived => "archived",
             Self::RepeatedId => "repeated-id",
             Self::TooManyRows => "too-many-rows",
             Self::VersionExhausted => "version-exhausted",
@@ -130,6 +135,7 @@ impl ErrorKind {
     /// | 400 | `Invalid`, `InsufficientStock`, `RepeatedId`, `TooManyRows` |
     /// | 404 | `NotFound` |
     /// | 409 | `Conflict`, `Serialization`, `AlreadyExists`, `PriceChanged`, `ProductPaused`, `StockHeld`, `InvalidOrderState`, `ReservationClosed`, `ReturnExceedsOrder` |
+    /// | 410 | `Archived` |
     /// | 422 | `IdempotencyMismatch` |
     /// | 503 | `Busy`, `Unknown` |
     /// | 500 | all others; for `Hook` see [`Error::http_status`](super::Error::http_status) |
@@ -147,6 +153,7 @@ impl ErrorKind {
             | Self::ReturnExceedsOrder
             | Self::InvalidOrderState
             | Self::ReservationClosed => 409,
+            Self::Archived => 410,
             Self::IdempotencyMismatch => 422,
             Self::Busy | Self::Unknown => 503,
             Self::Suppressed

@@ -88,6 +88,8 @@ pub(crate) enum Repr {
     InvalidOrderState { id: OrderId, status: OrderStatus },
     #[error("reservation {id} is {state}")]
     ReservationClosed { id: ReservationId, state: HoldState },
+    #[error("{entity} {id} was archived")]
+    Archived { entity: &'static str, id: String },
     #[error("the outcome is unknown")]
     Unknown(#[source] Box<Error>),
     #[error("{}", match (source, retry_after) {

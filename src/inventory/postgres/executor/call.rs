@@ -56,7 +56,10 @@ impl<S> Call<S> {
     pub(crate) fn refused(&mut self, error: &Error) {
         if matches!(
             error.kind(),
-            ErrorKind::InvalidOrderState | ErrorKind::ReservationClosed | ErrorKind::NotFound
+            ErrorKind::InvalidOrderState
+                | ErrorKind::ReservationClosed
+                | ErrorKind::NotFound
+                | ErrorKind::Archived
         ) {
             self.in_doubt = false;
         }

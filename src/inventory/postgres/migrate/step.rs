@@ -21,7 +21,10 @@ impl Step {
 
     /// Returns the name, without its schema, of the table or index that it creates.
     pub(super) fn creates(self) -> Option<&'static str> {
-        let (_, rest) = self.0.split_once(" IF NOT EXISTS ")?;
+        let (create, rest) = self.0.split_once(" IF NOT EXISTS ")?;
+        if !create.contains("CREATE ") {
+            return None;
+        }
         let name = rest.split(' ').next()?;
         Some(name.trim_start_matches("optilock."))
     }

@@ -40,6 +40,12 @@ pub(super) const MIGRATIONS: &[Text] = &[
         sql: include_str!("../../../../migrations/0003_movements_of_an_order.sql"),
         readable_since: 1,
     },
+    Text {
+        version: 4,
+        description: "archive",
+        sql: include_str!("../../../../migrations/0004_archive.sql"),
+        readable_since: 1,
+    },
 ];
 
 /// The last migration that this version of the crate knows.
@@ -92,6 +98,8 @@ mod tests {
                     "CREATE UNIQUE INDEX IF NOT EXISTS",
                     "CREATE INDEX CONCURRENTLY IF NOT EXISTS",
                     "ALTER TABLE optilock.products SET (fillfactor = 70)",
+                    "ALTER TABLE optilock.orders ADD COLUMN IF NOT EXISTS",
+                    "ALTER TABLE optilock.reservations ADD COLUMN IF NOT EXISTS",
                 ];
                 assert!(
                     repeatable.iter().any(|begin| code.starts_with(begin)),

@@ -27,7 +27,9 @@ pub(crate) async fn exactly_once<'a>(
                     match failed.error.kind() {
                         _ if failed.class == Class::Unknown => doubt.lose(),
                         // What suppressed this attempt also suppresses an earlier one that is still running.
-                        ErrorKind::NotFound | ErrorKind::Suppressed => doubt.settle(),
+                        ErrorKind::NotFound | ErrorKind::Suppressed | ErrorKind::Archived => {
+                            doubt.settle();
+                        }
                         // Other transactions changed the order while it was read: another attempt may succeed.
                         ErrorKind::Conflict if expected.is_none() && doubt.earlier().is_none() => {
                             failed.class = Class::Conflict;

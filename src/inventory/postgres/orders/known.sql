@@ -4,7 +4,7 @@
 -- $1 order, $2 customer or null, $3 idempotency key or null.
 -- Returns one row per line.
 SELECT o.id, o.customer, o.status, o.total, o.currency, o.version, o.reason, o.created_at,
-    l.sku, l.quantity, l.price, l.returned
+    o.archived_before IS NOT NULL AS archived, l.sku, l.quantity, l.price, l.returned
 FROM optilock.orders o LEFT JOIN optilock.order_lines l ON l.order_id = o.id
 WHERE o.id = (
     SELECT id FROM optilock.orders WHERE id = $1

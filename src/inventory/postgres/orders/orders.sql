@@ -1,4 +1,4 @@
--- Reads a page of orders.
+-- Reads a page of orders that are not archived.
 --
 -- $1 the id that the page continues after, or null, $2 customer or null, $3 statuses, $4 limit.
 -- Returns one row per line. The variants read the orders of one customer, or from the newest to the oldest.
@@ -10,7 +10,7 @@ SELECT o.id, o.customer, o.status, o.total, o.currency, o.version, o.reason, o.c
 FROM (
     SELECT id, customer, status, total, currency, version, reason, created_at FROM optilock.orders
     WHERE /* customer: any */ id > coalesce($1, '00000000-0000-0000-0000-000000000000'::uuid)
-        AND status = ANY ($3) AND ($2::text IS NULL OR customer = $2)
+        AND status = ANY ($3) AND archived_before IS NULL AND ($2::text IS NULL OR customer = $2)
     ORDER BY id LIMIT $4) o
     LEFT JOIN LATERAL (
         SELECT l.sku, l.quantity, l.price, l.returned

@@ -3,11 +3,14 @@
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
-use crate::inventory::{
-    model::{Error, Order, OrderId, OrderLine, OrderStatus, Quantity},
-    postgres::{
-        row::{impossible, money},
-        types::Time,
+use crate::{
+    Versioned,
+    inventory::{
+        model::{Error, Order, OrderId, OrderLine, OrderStatus, Quantity},
+        postgres::{
+            row::{impossible, money},
+            types::Time,
+        },
     },
 };
 
@@ -24,13 +27,29 @@ pub(crate) fn orders(rows: &[PgRow]) -> Result<Vec<Order>, Error> {
             count += 1;
         }
         let (own, others) = rest.split_at(count);
-        orders.push(order(id.into(), first, own)?);
+        orders.push(of_rows(id.into(), first, own)?);
         rest = others;
     }
     Ok(orders)
 }
 
-fn order(id: OrderId, first: &PgRow, rows: &[PgRow]) -> Result<Order, Error> {
+/// Returns the order of some rows; `None` without rows.
+///
+/// # Errors
+///
+/// [`ErrorKind::Archived`](crate::inventory::ErrorKind::Archived).
+pub(crate) fn order(rows: &[PgRow]) -> Result<Option<Order>, Error> {
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let id = first.try_get::<Uuid, _>("id")?.into();
+    if first.try_get("archived")? {
+        return Err(Error::archived(Order::ENTITY, id));
+    }
+    of_rows(id, first, rows).map(Some)
+}
+
+fn of_rows(id: OrderId, first: &PgRow, rows: &[PgRow]) -> Result<Order, Error> {
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
         // A void order has no lines.

@@ -1,6 +1,7 @@
 //! Adjustments of a stock, which end expired holds if they need their units.
 
 use sqlx::Row;
+use uuid::Uuid;
 
 use super::{Changed, change, changed_by};
 use crate::{
@@ -26,9 +27,12 @@ pub(crate) async fn exactly_once(
         .run("adjust stock", (), &|call, attempt, _| {
             Box::pin(async move {
                 let result = expiry::attempt(executor, call.since, attempt, adjustment).await;
-                // The id belongs to another request: no attempt of this one takes effect.
+                // The id is used up: no attempt takes effect.
                 if let Err(failed) = &result
-                    && failed.error.kind() == ErrorKind::IdempotencyMismatch
+                    && matches!(
+                        failed.error.kind(),
+                        ErrorKind::IdempotencyMismatch | ErrorKind::Archived
+                    )
                 {
                     call.in_doubt = false;
                 }
@@ -77,6 +81,9 @@ impl Request for Adjustment {
                 Err(Error::idempotency_mismatch("adjustment", self.id, None))
             };
         }
+        if is_archived(conn, self.id).await? {
+            return Err(Error::archived("adjustment", self.id));
+        }
         let Some(Changed { product, row, .. }) = locked else {
             return Err(Error::no_product(&self.sku));
         };
@@ -94,4 +101,13 @@ impl Request for Adjustment {
         // It fits and was not written: a trigger or a policy suppressed it.
         Err(Error::suppressed(Product::ENTITY, &self.sku))
     }
+}
+
+/// Returns whether the adjustment with this id was archived.
+async fn is_archived(conn: &mut SchemaConnection<'_>, id: Uuid) -> Result<bool, Error> {
+    sqlx::query_scalar(conn.sql(sql::products::TOKEN_ARCHIVED))
+        .bind(id)
+        .fetch_one(&mut **conn)
+        .await
+        .map_err(Error::before)
 }

@@ -9,10 +9,18 @@ use crate::inventory::{
 };
 
 /// Returns a reservation from its rows; `None` without rows.
+///
+/// # Errors
+///
+/// [`ErrorKind::Archived`](crate::inventory::ErrorKind::Archived).
 pub(crate) fn reservation(rows: &[PgRow]) -> Result<Option<Reservation>, Error> {
     let Some(first) = rows.first() else {
         return Ok(None);
     };
+    let id: Uuid = first.try_get("id")?;
+    if first.try_get("archived")? {
+        return Err(Error::archived(Reservation::ENTITY, id));
+    }
     let mut holds = Vec::with_capacity(rows.len());
     for row in rows {
         let quantity = Quantity::stored(row.try_get("quantity")?);
@@ -25,7 +33,6 @@ pub(crate) fn reservation(rows: &[PgRow]) -> Result<Option<Reservation>, Error> 
         holds.push(hold);
     }
     let Time(created_at) = first.try_get("created_at")?;
-    let id: Uuid = first.try_get("id")?;
     let mut reservation = Reservation::new(id.into(), holds, created_at);
     reservation.customer = first.try_get("customer")?;
     Ok(Some(reservation))

@@ -8,6 +8,7 @@ super::statement::statements! {
     pub(crate) const PRODUCTS = "../products/products.sql";
     pub(crate) const EXISTS = "../products/exists.sql";
     pub(crate) const CHANGED_BY = "../products/changed_by.sql";
+    pub(crate) const TOKEN_ARCHIVED = "../products/token_archived.sql";
     pub(crate) const ADD = "../products/add.sql";
     pub(crate) const RETIRE = "../products/retire.sql";
 
@@ -44,7 +45,8 @@ super::statement::statements! {
     pub(crate) const ADJUST = "../products/retire.sql" {
         "k.version = $2::bigint /* condition */" =>
             "k.stock + $4::bigint >= k.reserved AND (k.stock + $4::bigint <= $5::bigint OR $4::bigint < 0::bigint)
-            AND NOT EXISTS (SELECT FROM optilock.movements m WHERE m.token = $2::uuid)",
+            AND NOT EXISTS (SELECT FROM optilock.movements m WHERE m.token = $2::uuid)
+            AND NOT EXISTS (SELECT FROM optilock.archived_tokens t WHERE t.token = $2::uuid)",
         "k.stock /* stock */" => "k.stock + $4::bigint",
         "true /* retired */" => "k.retired",
         "retired = t.retired, /* set */" => "",

@@ -1,11 +1,12 @@
 use chrono::{DateTime, Utc};
 use sqlx::{
-    Decode, Postgres, Type,
+    Decode, Encode, Postgres, Type,
+    encode::IsNull,
     error::BoxDynError,
-    postgres::{PgTypeInfo, PgValueFormat, PgValueRef, types::Oid},
+    postgres::{PgArgumentBuffer, PgTypeInfo, PgValueFormat, PgValueRef, types::Oid},
 };
 
-/// A TIMESTAMPTZ, decoded without sqlx's features for time: if both of them are enabled, a host's own `query!`
+/// A TIMESTAMPTZ, encoded and decoded without sqlx's features for time: if both of them are enabled, a host's own `query!`
 /// warns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Time(pub(crate) DateTime<Utc>);
@@ -17,6 +18,19 @@ impl Type<Postgres> for Time {
     fn type_info() -> PgTypeInfo {
         // Fixed in PostgreSQL's pg_type.dat.
         PgTypeInfo::with_oid(Oid(1184))
+    }
+}
+
+/// The first microsecond that PostgreSQL can represent: 4714-11-24 BC.
+const FIRST: i64 = -211_813_488_000_000_000;
+
+impl Encode<'_, Postgres> for Time {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        let micros = self.0.timestamp_micros().saturating_sub(EPOCH);
+        // What is earlier is "-infinity".
+        let micros = if micros < FIRST { i64::MIN } else { micros };
+        buffer.extend(&micros.to_be_bytes());
+        Ok(IsNull::No)
     }
 }
 

@@ -26,6 +26,7 @@ pub async fn assert_balanced(pool: &PgPool, cell: &str) {
 pub async fn clear(pool: &PgPool) {
     const CLEAR: &str =
         "TRUNCATE optilock.products, optilock.orders, optilock.order_lines, optilock.holds,
-        optilock.movements, optilock.reservations, optilock.returns, optilock.outbox";
+        optilock.movements, optilock.reservations, optilock.returns, optilock.outbox,
+        optilock.archived_tokens";
     sqlx::raw_sql(CLEAR).execute(pool).await.unwrap();
 }

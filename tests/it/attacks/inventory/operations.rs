@@ -82,7 +82,7 @@ impl Operation {
 
     /// Returns whether it changes the rows of other operations' fixtures, too.
     pub fn changes_other_rows(&self) -> bool {
-        self.is_cleanup() || self.method == "acknowledge_outbox"
+        self.is_cleanup() || matches!(self.method, "acknowledge_outbox" | "archive")
     }
 
     pub const fn writes(&self) -> bool {

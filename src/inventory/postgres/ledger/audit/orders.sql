@@ -18,7 +18,7 @@ ids AS MATERIALIZED (
     SELECT b.id AS low, b.inclusive, coalesce(e.next, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid) AS high
     FROM place b, bound e),
 orders AS MATERIALIZED (
-    SELECT o.id, o.status, o.total FROM optilock.orders o
+    SELECT o.id, o.status, o.total, o.archived_before FROM optilock.orders o
     WHERE o.id >= (SELECT low FROM ids) AND o.id <= (SELECT high FROM ids)
         AND (o.id > (SELECT low FROM ids) OR (SELECT inclusive FROM ids))),
 lines AS MATERIALIZED (
@@ -26,13 +26,18 @@ lines AS MATERIALIZED (
     WHERE l.order_id >= (SELECT low FROM ids) AND l.order_id <= (SELECT high FROM ids)
         AND (l.order_id > (SELECT low FROM ids) OR (SELECT inclusive FROM ids))),
 movements AS MATERIALIZED (
-    SELECT m.order_id, m.sku,
+    SELECT m.order_id, m.sku, pg_catalog.max(m.moved_at) AS latest,
         pg_catalog.sum(m.delta) FILTER (WHERE m.kind IN (1 /* sale */, 2 /* given-back */, 12 /* revived */)) AS sold,
         pg_catalog.sum(m.delta) FILTER (WHERE m.kind = 11 /* returned */) AS returned
     FROM optilock.movements m
     WHERE m.order_id >= (SELECT low FROM ids) AND m.order_id <= (SELECT high FROM ids)
         AND (m.order_id > (SELECT low FROM ids) OR (SELECT inclusive FROM ids))
     GROUP BY m.order_id, m.sku),
+-- An archived order has left before the movements of its products: those of the time before it.
+kept AS MATERIALIZED (
+    SELECT m.order_id, m.sku, m.sold, m.returned
+    FROM movements m LEFT JOIN orders o ON o.id = m.order_id AND o.archived_before > m.latest
+    WHERE o.id IS NULL),
 totals AS MATERIALIZED (
     SELECT l.order_id, pg_catalog.sum(l.quantity::numeric * l.price::numeric) AS total, pg_catalog.count(*) AS count
     FROM lines l GROUP BY l.order_id),
@@ -44,7 +49,7 @@ found AS (
             coalesce(- m.sold, 0::numeric) AS found,
             m.sold IS NULL OR l.order_id IS NULL AS alone
         FROM lines l
-        FULL JOIN (SELECT order_id, sku, sold FROM movements WHERE sold IS NOT NULL) m
+        FULL JOIN (SELECT order_id, sku, sold FROM kept WHERE sold IS NOT NULL) m
             ON m.order_id = l.order_id AND m.sku = l.sku
         LEFT JOIN orders o ON o.id = l.order_id) s
     WHERE s.expected <> s.found OR s.alone
@@ -52,7 +57,7 @@ found AS (
     UNION ALL
     SELECT 7 /* returned */, coalesce(l.order_id, m.order_id)::text || ' '::text || coalesce(l.sku, m.sku),
         coalesce(l.returned, 0::bigint)::numeric, coalesce(m.returned, 0::numeric)
-    FROM lines l FULL JOIN movements m ON m.order_id = l.order_id AND m.sku = l.sku
+    FROM lines l FULL JOIN kept m ON m.order_id = l.order_id AND m.sku = l.sku
     WHERE coalesce(l.returned, 0::bigint)::numeric <> coalesce(m.returned, 0::numeric)
 
     UNION ALL

@@ -16,7 +16,7 @@ ids AS MATERIALIZED (
     SELECT b.id AS low, b.inclusive, coalesce(e.next, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid) AS high
     FROM place b, bound e),
 reservations AS MATERIALIZED (
-    SELECT r.id, r.remaining FROM optilock.reservations r
+    SELECT r.id, r.remaining, r.archived_before FROM optilock.reservations r
     WHERE r.id >= (SELECT low FROM ids) AND r.id <= (SELECT high FROM ids)
         AND (r.id > (SELECT low FROM ids) OR (SELECT inclusive FROM ids))),
 holds AS MATERIALIZED (
@@ -30,10 +30,10 @@ totals AS MATERIALIZED (
     FROM holds h GROUP BY h.reservation_id),
 found AS (
     SELECT 10 /* holds */ AS kind, coalesce(r.id, t.reservation_id)::text AS subject,
-        CASE WHEN r.id IS NOT NULL THEN 1::numeric ELSE 0::numeric END AS expected,
+        CASE WHEN r.id IS NOT NULL AND r.archived_before IS NULL THEN 1::numeric ELSE 0::numeric END AS expected,
         coalesce(t.count, 0::bigint)::numeric AS found
     FROM reservations r FULL JOIN totals t ON t.reservation_id = r.id
-    WHERE r.id IS NULL OR t.reservation_id IS NULL
+    WHERE r.id IS NULL OR (r.archived_before IS NULL) <> (t.reservation_id IS NOT NULL)
 
     UNION ALL
     SELECT 11 /* hold-state */, h.reservation_id::text || ' '::text || h.sku,

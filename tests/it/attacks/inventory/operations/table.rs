@@ -4,8 +4,8 @@
 use optilock::{
     cache::CachedStock,
     inventory::{
-        Adjustment, AuditPosition, Error, FeedPosition, Inventory, Janitor, OrderFilter,
-        OrderStatus, OrderStep, OutboxPosition,
+        Adjustment, ArchivePosition, AuditPosition, Error, FeedPosition, Inventory, Janitor,
+        OrderFilter, OrderStatus, OrderStep, OutboxPosition,
     },
 };
 
@@ -29,6 +29,12 @@ use crate::support::goods::stock;
 
 fn done<T>(answer: Result<T, Error>) -> Result<Completion, Error> {
     answer.map(|_| Completion::Done)
+}
+
+/// The place at which an archive of everything begins to close the ledgers.
+fn ledgers() -> ArchivePosition {
+    let position = "2999-01-01T00:00:00Z/movements/".parse();
+    position.expect("a position")
 }
 
 fn cleaned(rows: u64) -> Completion {
@@ -219,6 +225,9 @@ pub const OPERATIONS: &[Operation] = operations! {
     audit "" @ Reserved => unchanged,
         |shop, _fixture| done(shop.audit().await),
         in |shop, tx, _fixture| done(shop.audit_in(tx).await);
+    archive "" (OfPostgres) @ Stocked => "mug 10-0 [15:10], pot 10-0 [15:10]",
+        |shop, fixture| done(shop.pg.archive(&ledgers(), limit(fixture).max(10_000)).await),
+        in |shop, tx, fixture| done(shop.archive_in(tx, &ledgers(), limit(fixture).max(10_000)).await);
     audit_range "" (OfPostgres) @ Reserved => unchanged,
         |shop, fixture| done(shop.pg.audit_range(&AuditPosition::START, limit(fixture)).await),
         in |shop, tx, fixture| done(shop.audit_range_in(tx, &AuditPosition::START, limit(fixture)).await);

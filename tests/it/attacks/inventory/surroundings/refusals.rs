@@ -26,6 +26,9 @@ pub async fn of_one(
     cell: &str,
     places: &[(&str, &str)],
 ) -> Cell {
+    if variant.operation.method == "archive" {
+        return Cell::CannotApply("a page of an archive is stored as a whole");
+    }
     let pool = &harness.db.pool;
     let poisoned = harness.prepare(variant).await;
     let mut arm = FUNCTIONS.to_owned();

@@ -1,0 +1,154 @@
+//! What holds a ledger.
+
+use optilock::inventory::{ArchivedLedger, HeldBy, Inventory, PgInventory, Reserve};
+
+use super::{archive, everything};
+use crate::support::{
+    db::Db,
+    goods::{add, cart, sku, units},
+    triggers::run,
+};
+
+/// Sells a pot three times, each paid, and returns the shop and the second order.
+async fn sold() -> (Db, PgInventory, optilock::inventory::Order) {
+    let db = Db::new().await;
+    let shop = PgInventory::new(db.pool.clone());
+    add(&shop, "pot", 50).await;
+    let mut orders = Vec::new();
+    for _ in 0..3 {
+        let sold = shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+        orders.push(shop.mark_paid(sold.id).await.unwrap());
+    }
+    (db, shop, orders.swap_remove(1))
+}
+
+/// Archives and returns the only ledger.
+async fn ledger(shop: &PgInventory) -> (Option<i64>, Option<HeldBy>) {
+    let archived = archive(shop, everything(), 100).await;
+    let [
+        ArchivedLedger {
+            through, held_by, ..
+        },
+    ] = &archived.ledgers[..]
+    else {
+        panic!("{archived:?}");
+    };
+    (through.map(optilock::Version::get), *held_by)
+}
+
+#[tokio::test]
+async fn nothing_holds_what_has_ended() {
+    let (_db, shop, _) = sold().await;
+    assert_eq!(ledger(&shop).await, (Some(4), None));
+    assert_eq!(ledger(&shop).await, (Some(4), None));
+}
+
+/// Each change of the second order keeps it, and the ledger from its sale on.
+#[tokio::test]
+async fn an_order_that_stays_holds_what_follows() {
+    for change in [
+        "UPDATE optilock.orders SET status = 0 WHERE id = '{id}'",
+        "UPDATE optilock.orders SET status = 1 WHERE id = '{id}'",
+        "UPDATE optilock.orders SET idempotency_key = 'k' WHERE id = '{id}'",
+        "UPDATE optilock.orders SET created_at = '3000-01-01' WHERE id = '{id}'",
+        "INSERT INTO optilock.outbox (order_id) VALUES ('{id}')",
+        "UPDATE optilock.order_lines SET quantity = 2 WHERE order_id = '{id}'",
+        "UPDATE optilock.order_lines SET returned = 1 WHERE order_id = '{id}'",
+        "UPDATE optilock.orders SET status = 3 WHERE id = '{id}'",
+        "DELETE FROM optilock.orders WHERE id = '{id}'",
+    ] {
+        let (db, shop, order) = sold().await;
+        run(&db.pool, change.replace("{id}", &order.id.to_string())).await;
+        let held = (Some(2), Some(HeldBy::Order(order.id)));
+        assert_eq!(ledger(&shop).await, held, "{change}");
+        assert_eq!(ledger(&shop).await, held, "{change}, again");
+    }
+}
+
+/// A later movement of an order keeps it and all of its movements.
+#[tokio::test]
+async fn a_movement_after_the_date_holds_its_order() {
+    let (db, shop, order) = sold().await;
+    let later = format!(
+        "UPDATE optilock.movements SET moved_at = '3000-01-01' WHERE version = 4;
+        UPDATE optilock.movements SET order_id = '{0}' WHERE version = 4",
+        order.id
+    );
+    run(&db.pool, later).await;
+    assert_eq!(
+        ledger(&shop).await,
+        (Some(2), Some(HeldBy::Order(order.id)))
+    );
+}
+
+#[tokio::test]
+async fn the_date_holds_what_follows() {
+    let (db, shop, _) = sold().await;
+    let later = "UPDATE optilock.movements SET moved_at = '3000-01-01' WHERE version = 3";
+    run(&db.pool, later).await;
+    let (through, held_by) = ledger(&shop).await;
+    // The order of the third movement stays too: it is the date that the report names.
+    assert_eq!((through, held_by), (Some(2), Some(HeldBy::Date)));
+}
+
+#[tokio::test]
+async fn a_reservation_that_is_held_or_was_lately_holds_what_follows() {
+    let db = Db::new().await;
+    let shop = PgInventory::new(db.pool.clone());
+    add(&shop, "pot", 50).await;
+    let request = Reserve::new([(sku("pot"), units(2))]).unwrap();
+    let id = shop.reserve(request).await.unwrap().id;
+    let held = (Some(1), Some(HeldBy::Reservation(id)));
+    assert_eq!(ledger(&shop).await, held);
+    shop.release(id).await.unwrap();
+    run(
+        &db.pool,
+        "UPDATE optilock.holds SET expires_at = '3000-01-01'",
+    )
+    .await;
+    assert_eq!(ledger(&shop).await, held);
+    run(
+        &db.pool,
+        "UPDATE optilock.holds SET expires_at = now(), state = 3",
+    )
+    .await;
+    assert_eq!(ledger(&shop).await, (Some(3), None));
+}
+
+#[tokio::test]
+async fn a_discrepancy_holds_what_follows() {
+    for (change, through) in [
+        (
+            "UPDATE optilock.movements SET stock_after = 7 WHERE version = 3",
+            Some(2),
+        ),
+        ("DELETE FROM optilock.movements WHERE version = 3", Some(2)),
+        ("DELETE FROM optilock.movements WHERE version = 1", None),
+        (
+            "UPDATE optilock.movements SET kind = 15 WHERE version = 2",
+            Some(4),
+        ),
+    ] {
+        let (db, shop, _) = sold().await;
+        run(&db.pool, change).await;
+        let found = ledger(&shop).await;
+        assert_eq!(found.0, through, "{change}");
+        let held_by = (through != Some(4)).then_some(HeldBy::Discrepancy);
+        assert_eq!(found.1, held_by, "{change}");
+    }
+}
+
+/// An order that another transaction has locked stays until the next pass.
+#[tokio::test]
+async fn a_locked_order_stays() {
+    let (db, shop, order) = sold().await;
+    let mut tx = db.pool.begin().await.unwrap();
+    let lock = optilock::sqlx::query("SELECT FROM optilock.orders WHERE id = $1 FOR UPDATE");
+    lock.bind(order.id.uuid()).execute(&mut *tx).await.unwrap();
+    assert_eq!(
+        ledger(&shop).await,
+        (Some(2), Some(HeldBy::Order(order.id)))
+    );
+    tx.rollback().await.unwrap();
+    assert_eq!(ledger(&shop).await, (Some(4), None));
+}
