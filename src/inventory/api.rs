@@ -239,7 +239,7 @@ pub trait Inventory: Send + Sync {
     /// `older_than` ago, and returns how many. A forgotten key creates a new order when it is sent again: keep
     /// keys for longer than any client repeats a request, a day or more.
     ///
-    /// It reads all orders, page by page. Orders that are locked or refused are treated as by
+    /// It reads all orders that have a key, page by page. Orders that are locked or refused are treated as by
     /// [`cleanup_failed_orders`](Self::cleanup_failed_orders).
     ///
     /// # Errors

@@ -45,7 +45,7 @@ use crate::metrics;
 /// |---|---|
 /// | interval | 60 s, randomised by a tenth |
 /// | age at which an order counts as unpaid | 30 minutes |
-/// | age at which an idempotency key is forgotten | 7 days; keys are searched once an hour, as that reads all orders, and the first time after a random part of an hour |
+/// | age at which an idempotency key is forgotten | 7 days; keys are searched once an hour, as that reads all orders that have one, and the first time after a random part of an hour |
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Janitor<I> {
@@ -55,7 +55,7 @@ pub struct Janitor<I> {
     keys_after: Duration,
 }
 
-/// A search for old keys reads all orders: an index by age would slow every sale down.
+/// A search for old keys reads all orders that have one: an index by age would slow every sale down.
 const KEYS_EVERY: Duration = Duration::from_secs(3_600);
 
 impl<I: Inventory> Janitor<I> {
@@ -104,7 +104,7 @@ impl<I: Inventory> Janitor<I> {
     /// Panics outside of a tokio runtime with its timer enabled.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
-        // Processes that start together, or restart often, do not all read every order at their start.
+        // Processes that start together, or restart often, do not all read every key at their start.
         let mut keys_due = Instant::now() + KEYS_EVERY.mul_f64(rand::random());
         loop {
             // The stop signal is checked after each clean-up.

@@ -26,6 +26,7 @@ async fn the_queries_of_the_guide_return_the_documented_rows() {
         paused,
         restored,
         for_standby,
+        ledgers,
     ] = sql_of(GUIDE);
     let db = Db::new().await;
     let shop = PgInventory::new(db.pool.clone());
@@ -51,6 +52,8 @@ async fn the_queries_of_the_guide_return_the_documented_rows() {
     shop.pause(&sku("clay-pot")).await.unwrap();
     assert_eq!(run(paused).await.len(), 1);
     shop.resume(&sku("clay-pot")).await.unwrap();
+
+    assert_eq!(run(ledgers).await[0].get::<i64, _>("movements"), 5);
 
     // This server has no standby.
     assert_eq!(run(for_standby).await.len(), 0);

@@ -27,10 +27,11 @@ impl Task for Keys {
     const LABEL: &'static str = "clean up keys";
     type Key = Uuid;
     type Due = Uuid;
-    type Cursor = Uuid;
+    /// A customer, empty for none, and a key.
+    type Cursor = (String, String);
 
-    fn start() -> Uuid {
-        Uuid::nil()
+    fn start() -> Self::Cursor {
+        Self::Cursor::default()
     }
 
     fn key(due: &Uuid) -> &Uuid {
@@ -40,22 +41,24 @@ impl Task for Keys {
     async fn page(
         &self,
         conn: &mut SchemaConnection<'_>,
-        after: &Uuid,
+        (customer, key): &Self::Cursor,
         limit: u64,
     ) -> Result<Page<Self>, Error> {
         let page = sqlx::query(conn.sql(sql::cleanup::KEYS))
             .bind(micros(self.older_than))
-            .bind(after)
+            .bind(customer)
+            .bind(key)
             .bind(limit.cast_signed())
             .fetch_one(&mut **conn)
             .await
             .map_err(Error::before)?;
         let is_full = page.try_get::<i64, _>("rows")?.unsigned_abs() == limit;
-        let last: Option<Uuid> = page.try_get("last")?;
-        Ok(Page {
-            due: page.try_get("old")?,
-            next: last.filter(|_| is_full),
-        })
+        let next = match is_full {
+            true => Some((page.try_get("customer")?, page.try_get("key")?)),
+            false => None,
+        };
+        let due = page.try_get("old")?;
+        Ok(Page { due, next })
     }
 
     async fn due_of(
