@@ -20,3 +20,4 @@ mod regressions;
 mod reservations;
 mod schemas;
 pub mod statements;
+mod years;

@@ -7,7 +7,7 @@ use crate::inventory::model::{AuditPosition, AuditRange, Error};
 
 impl PgInventory {
     /// Audits a range of the tables: the rest of [`audit`](crate::inventory::Inventory::audit) from `position` on, at
-    /// most `limit` (1 to 1,000,000) movements, products, orders, lines, reservations or holds. So it ends within a
+    /// most `limit` (1 to 100,000) movements, products, orders, lines, reservations or holds. So it ends within a
     /// time that does not depend on the size of the shop, and its snapshot is short; a range of 100,000 movements takes
     /// less than a second.
     ///

@@ -79,7 +79,7 @@ pub(crate) async fn range(
     position: &AuditPosition,
     limit: u32,
 ) -> Result<AuditRange, Error> {
-    let limit = i64::from(limit.clamp(1, 1_000_000));
+    let limit = i64::from(limit.clamp(1, 100_000));
     let (rows, next) = match &position.0 {
         Place::Ledger(place) => {
             let rows = ledger(conn, place, limit).await?;

@@ -228,7 +228,7 @@ async fn a_range_ends_at_any_row() {
         .filter(|it| it.kind == Kind::Versions);
     assert_eq!(versions.count(), 20 + 1 + 20 + 2, "{whole}");
     let mut conn = db.pool.acquire().await.unwrap();
-    for limit in [1, 2, 3, 5, 19, 20, 21, 1_000_000] {
+    for limit in [1, 2, 3, 5, 19, 20, 21, 100_000] {
         let ranges = in_ranges(&shop, &mut conn, limit).await;
         assert_eq!(ranges, whole, "by {limit} rows\n{ranges}\n{whole}");
     }

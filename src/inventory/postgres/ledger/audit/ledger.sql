@@ -22,8 +22,10 @@ products AS MATERIALIZED (
     SELECT p.sku, p.stock, p.reserved, p.version
     FROM optilock.products p WHERE p.sku >= $3::text ORDER BY p.sku LIMIT $2::bigint + 1),
 ends AS MATERIALIZED (
-    SELECT (SELECT sku FROM page ORDER BY sku OFFSET $2::bigint - 1 LIMIT 1) AS of_movements,
-        (SELECT sku FROM products ORDER BY sku OFFSET $2::bigint LIMIT 1) AS of_products),
+    SELECT CASE WHEN (SELECT pg_catalog.count(*) FROM page) = $2::bigint
+            THEN (SELECT sku FROM page ORDER BY sku DESC LIMIT 1) END AS of_movements,
+        CASE WHEN (SELECT pg_catalog.count(*) FROM products) > $2::bigint
+            THEN (SELECT sku FROM products ORDER BY sku DESC LIMIT 1) END AS of_products),
 -- The products before `sku` end in this range, and `sku` does not.
 bound AS MATERIALIZED (
     SELECT least(of_movements, of_products) AS sku,
@@ -35,6 +37,8 @@ part AS MATERIALIZED (
             SELECT FROM optilock.movements l WHERE l.sku = r.sku AND l.version < r.version)
             ELSE false END AS opens
     FROM page r, bound b WHERE b.sku IS NULL OR r.sku < b.sku OR (b.within AND r.sku = b.sku)),
+last AS MATERIALIZED (
+    SELECT r.sku, r.stock_after FROM part r ORDER BY r.sku DESC, r.version DESC LIMIT 1),
 found_before AS MATERIALIZED (
     SELECT $3::text AS sku, $5::bigint::numeric AS stock_after, $6::text::numeric AS sum, $7::bigint::numeric AS count
     WHERE $4::bigint IS NOT NULL),
@@ -104,10 +108,10 @@ ranked AS (
         PARTITION BY f.kind ORDER BY f.subject COLLATE pg_catalog."C") AS rank
     FROM found f)
 SELECT b.sku AS next_sku, b.within, l.high AS next_version, l.sum::text AS next_sum, l.count::bigint AS next_count,
-    (SELECT r.stock_after FROM part r WHERE r.sku = b.sku ORDER BY r.version DESC LIMIT 1) AS next_stock_after,
+    e.stock_after AS next_stock_after,
     f.kind::smallint AS kind, f.subject,
     greatest(least(f.expected, 9223372036854775807::numeric), -9223372036854775807::numeric)::bigint AS expected,
     greatest(least(f.found, 9223372036854775807::numeric), -9223372036854775807::numeric)::bigint AS found
-FROM bound b LEFT JOIN ledger l ON b.within AND l.sku = b.sku
+FROM bound b LEFT JOIN ledger l ON b.within AND l.sku = b.sku LEFT JOIN last e ON b.within AND e.sku = b.sku
     LEFT JOIN ranked f ON f.rank <= $1::bigint
 ORDER BY f.kind, f.rank;

@@ -21,57 +21,62 @@ orders AS MATERIALIZED (
     SELECT o.id, o.status, o.total, o.archived_before FROM optilock.orders o
     WHERE o.id >= (SELECT low FROM ids) AND o.id <= (SELECT high FROM ids)
         AND (o.id > (SELECT low FROM ids) OR (SELECT inclusive FROM ids))),
-lines AS MATERIALIZED (
-    SELECT l.order_id, l.sku, l.quantity, l.price, l.returned FROM optilock.order_lines l
-    WHERE l.order_id >= (SELECT low FROM ids) AND l.order_id <= (SELECT high FROM ids)
-        AND (l.order_id > (SELECT low FROM ids) OR (SELECT inclusive FROM ids))),
-movements AS MATERIALIZED (
-    SELECT m.order_id, m.sku, pg_catalog.max(m.moved_at) AS latest,
-        pg_catalog.sum(m.delta) FILTER (WHERE m.kind IN (1 /* sale */, 2 /* given-back */, 12 /* revived */)) AS sold,
-        pg_catalog.sum(m.delta) FILTER (WHERE m.kind = 11 /* returned */) AS returned
-    FROM optilock.movements m
-    WHERE m.order_id >= (SELECT low FROM ids) AND m.order_id <= (SELECT high FROM ids)
-        AND (m.order_id > (SELECT low FROM ids) OR (SELECT inclusive FROM ids))
-    GROUP BY m.order_id, m.sku),
--- An archived order has left before the movements of its products: those of the time before it.
-kept AS MATERIALIZED (
-    SELECT m.order_id, m.sku, m.sold, m.returned
-    FROM movements m LEFT JOIN orders o ON o.id = m.order_id AND o.archived_before > m.latest
-    WHERE o.id IS NULL),
+-- One row per order and SKU: the line, and what the ledger has of it.
+pairs AS MATERIALIZED (
+    SELECT p.order_id, p.sku, pg_catalog.count(p.quantity) AS lines, pg_catalog.sum(p.quantity) AS quantity,
+        pg_catalog.sum(p.amount) AS amount, pg_catalog.sum(p.returned) AS returned,
+        pg_catalog.sum(p.sold) AS sold, pg_catalog.sum(p.taken_back) AS taken_back,
+        pg_catalog.max(p.moved_at) AS latest
+    FROM (
+        SELECT l.order_id, l.sku, l.quantity, l.quantity::numeric * l.price::numeric AS amount, l.returned,
+            NULL::bigint AS sold, NULL::bigint AS taken_back, NULL::timestamptz AS moved_at
+        FROM optilock.order_lines l
+        WHERE l.order_id >= (SELECT low FROM ids) AND l.order_id <= (SELECT high FROM ids)
+            AND (l.order_id > (SELECT low FROM ids) OR (SELECT inclusive FROM ids))
+        UNION ALL
+        SELECT m.order_id, m.sku, NULL::bigint, NULL::numeric, NULL::bigint,
+            CASE WHEN m.kind IN (1 /* sale */, 2 /* given-back */, 12 /* revived */) THEN m.delta END,
+            CASE WHEN m.kind = 11 /* returned */ THEN m.delta END, m.moved_at
+        FROM optilock.movements m
+        WHERE m.order_id >= (SELECT low FROM ids) AND m.order_id <= (SELECT high FROM ids)
+            AND (m.order_id > (SELECT low FROM ids) OR (SELECT inclusive FROM ids))) p
+    GROUP BY p.order_id, p.sku),
+compared AS MATERIALIZED (
+    SELECT p.order_id, p.sku, p.lines,
+        CASE WHEN o.status IS DISTINCT FROM 3 /* cancelled */ THEN coalesce(p.quantity, 0::numeric)
+            ELSE 0::numeric END AS to_sell,
+        coalesce(- p.sold, 0::numeric) AS sold, p.sold IS NULL AS unsold,
+        coalesce(p.returned, 0::numeric) AS returned, coalesce(p.taken_back, 0::numeric) AS taken_back
+    FROM pairs p LEFT JOIN orders o ON o.id = p.order_id
+    -- An archived order has left before the movements of its products: those of the time before it.
+    WHERE p.lines > 0 OR (o.archived_before > p.latest) IS NOT TRUE),
 totals AS MATERIALIZED (
-    SELECT l.order_id, pg_catalog.sum(l.quantity::numeric * l.price::numeric) AS total, pg_catalog.count(*) AS count
-    FROM lines l GROUP BY l.order_id),
-found AS (
-    SELECT 6 /* sold */ AS kind, s.subject, s.expected, s.found
-    FROM (SELECT coalesce(l.order_id, m.order_id)::text || ' '::text || coalesce(l.sku, m.sku) AS subject,
-            CASE WHEN o.status IS DISTINCT FROM 3 /* cancelled */ THEN coalesce(l.quantity, 0::bigint)::numeric
-                ELSE 0::numeric END AS expected,
-            coalesce(- m.sold, 0::numeric) AS found,
-            m.sold IS NULL OR l.order_id IS NULL AS alone
-        FROM lines l
-        FULL JOIN (SELECT order_id, sku, sold FROM kept WHERE sold IS NOT NULL) m
-            ON m.order_id = l.order_id AND m.sku = l.sku
-        LEFT JOIN orders o ON o.id = l.order_id) s
-    WHERE s.expected <> s.found OR s.alone
-
-    UNION ALL
-    SELECT 7 /* returned */, coalesce(l.order_id, m.order_id)::text || ' '::text || coalesce(l.sku, m.sku),
-        coalesce(l.returned, 0::bigint)::numeric, coalesce(m.returned, 0::numeric)
-    FROM lines l FULL JOIN kept m ON m.order_id = l.order_id AND m.sku = l.sku
-    WHERE coalesce(l.returned, 0::bigint)::numeric <> coalesce(m.returned, 0::numeric)
-
-    UNION ALL
-    SELECT 8 /* total */, o.id::text, coalesce(t.total, 0::numeric), o.total::numeric
-    FROM orders o LEFT JOIN totals t ON t.order_id = o.id
-    WHERE o.total::numeric <> coalesce(t.total, 0::numeric)
-
-    UNION ALL
-    SELECT 9 /* lines */, coalesce(o.id, t.order_id)::text,
-        CASE WHEN o.status IS DISTINCT FROM 4 /* void */ AND o.id IS NOT NULL
-            THEN 1::numeric ELSE 0::numeric END,
-        coalesce(t.count, 0::bigint)::numeric
+    SELECT p.order_id, pg_catalog.sum(p.amount) AS total, pg_catalog.sum(p.lines) AS count
+    FROM pairs p WHERE p.lines > 0 GROUP BY p.order_id),
+-- The orders whose lines disagree.
+sums AS MATERIALIZED (
+    SELECT coalesce(o.id, t.order_id) AS id, o.id IS NOT NULL AS is_order, o.status, o.total,
+        coalesce(t.total, 0::numeric) AS sum, coalesce(t.count, 0::numeric) AS count
     FROM orders o FULL JOIN totals t ON t.order_id = o.id
-    WHERE o.id IS NULL OR (o.status <> 4 /* void */) <> (t.order_id IS NOT NULL)),
+    WHERE o.id IS NULL OR o.total::numeric <> coalesce(t.total, 0::numeric)
+        OR (o.status <> 4 /* void */) <> (t.order_id IS NOT NULL)),
+found AS (
+    SELECT 6 /* sold */ AS kind, c.order_id::text || ' '::text || c.sku AS subject, c.to_sell AS expected,
+        c.sold AS found
+    FROM compared c WHERE (c.to_sell <> c.sold OR c.unsold OR c.lines = 0) AND (c.lines > 0 OR NOT c.unsold)
+
+    UNION ALL
+    SELECT 7 /* returned */, c.order_id::text || ' '::text || c.sku, c.returned, c.taken_back
+    FROM compared c WHERE c.returned <> c.taken_back
+
+    UNION ALL
+    SELECT 8 /* total */, s.id::text, s.sum, s.total::numeric
+    FROM sums s WHERE s.is_order AND s.total::numeric <> s.sum
+
+    UNION ALL
+    SELECT 9 /* lines */, s.id::text,
+        CASE WHEN s.is_order AND s.status <> 4 /* void */ THEN 1::numeric ELSE 0::numeric END, s.count
+    FROM sums s WHERE NOT s.is_order OR (s.status <> 4 /* void */) <> (s.count > 0::numeric)),
 ranked AS (
     SELECT f.kind, f.subject, f.expected, f.found, pg_catalog.row_number() OVER (
         PARTITION BY f.kind ORDER BY f.subject COLLATE pg_catalog."C") AS rank
