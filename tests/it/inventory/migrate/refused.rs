@@ -80,6 +80,20 @@ async fn a_relation_that_is_not_the_index_is_named() {
     );
 }
 
+/// So is an index of that name on another table.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_of_another_table_is_not_the_index() {
+    let db = Db::new().await;
+    run(&db.pool, OLDER).await;
+    let other = "CREATE TABLE optilock.shelves (id int); CREATE INDEX orders_of_customer ON optilock.shelves (id)";
+    run(&db.pool, other).await;
+    let refused = migrate(&db.pool).await.unwrap_err();
+    assert!(
+        matches!(&refused, MigrateError::Foreign { relation, .. } if relation == "orders_of_customer"),
+        "{refused:?}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_that_a_trigger_suppresses_is_named() {
     for table in ["migration_state", "_sqlx_migrations"] {

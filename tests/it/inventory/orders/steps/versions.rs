@@ -1,16 +1,19 @@
 //! Steps that expect a version of the order.
 
+use std::time::Duration;
+
 use optilock::{
     Version,
     inventory::{
         BatchOptions, BatchedInventory, ErrorKind, Inventory, MemoryInventory, OrderStatus,
-        OrderStep, ReturnRequest,
+        OrderStep, PgInventory, ReturnRequest,
     },
+    sqlx,
 };
 
 use super::request::{is_conflict, shop};
 use crate::{
-    support::db::assert_balanced,
+    support::db::{Db, assert_balanced},
     support::goods::{add, cart, sku, units},
 };
 
@@ -94,4 +97,20 @@ async fn a_step_in_the_callers_transaction_is_rolled_back_with_it() {
     assert!(replayed.replayed);
     tx.rollback().await.unwrap();
     assert_eq!(shop.order(order.id).await.unwrap(), order);
+}
+
+/// A revived order awaits payment from then on: a clean-up does not take it for an old one.
+#[tokio::test]
+async fn a_revived_order_is_not_as_old_as_before() {
+    let db = Db::new().await;
+    let shop = PgInventory::new(db.pool.clone());
+    add(&shop, "pot", 9).await;
+    let order = shop.checkout(cart(&[("pot", 1)])).await.unwrap();
+    let older = "UPDATE optilock.orders SET created_at = now() - interval '2 hours',
+        pending_since = now() - interval '2 hours'";
+    sqlx::query(older).execute(&db.pool).await.unwrap();
+    shop.cancel(order.id, "test").await.unwrap();
+    shop.revive(order.id).await.unwrap();
+    let cleaned = shop.cleanup_failed_orders(Duration::from_secs(3_600)).await;
+    assert_eq!(cleaned.unwrap().orders, 0);
 }
