@@ -7,6 +7,7 @@ mod cleanup;
 mod error;
 pub(crate) mod executor;
 pub(crate) mod hook;
+mod import;
 mod in_transaction;
 mod ledger;
 mod migrate;

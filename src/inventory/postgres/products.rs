@@ -3,6 +3,7 @@
 //! One statement changes a product and writes its movement. A statement that changed nothing returns the
 //! product as it was locked, from which the refusal is derived.
 
+pub(crate) mod add_many;
 pub(crate) mod adjust;
 pub(crate) mod change;
 mod row;

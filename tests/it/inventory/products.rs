@@ -2,5 +2,6 @@
 
 mod adjustments;
 mod held_stock;
+mod import;
 mod last_version;
 mod pause;

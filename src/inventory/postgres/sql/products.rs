@@ -10,6 +10,8 @@ super::statement::statements! {
     pub(crate) const CHANGED_BY = "../products/changed_by.sql";
     pub(crate) const TOKEN_ARCHIVED = "../products/token_archived.sql";
     pub(crate) const ADD = "../products/add.sql";
+    pub(crate) const ADD_MANY = "../products/add_many.sql";
+    pub(crate) const ADDED_BY = "../products/added_by.sql";
     pub(crate) const RETIRE = "../products/retire.sql";
 
     /// Edits a product. `$1` SKU, `$2` the revision that it must be at, `$3` name, `$4` price, `$5` currency,

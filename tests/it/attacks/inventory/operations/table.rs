@@ -80,6 +80,9 @@ pub const OPERATIONS: &[Operation] = operations! {
     add_product "retired" @ Retired => "mug 10-0 [8:10], pot 10-0 r2 [8:10 9:0 8:0]" on_repeat "already-exists",
         |shop, fixture| done(shop.add_product(new(fixture)).await),
         in |shop, tx, fixture| done(shop.add_product_in(tx, &new(fixture)).await);
+    add_products "" (OfPostgres) @ Empty => "pot 10-0 [8:10]",
+        |shop, fixture| done(shop.pg.add_products(&[new(fixture)]).await),
+        in |shop, tx, fixture| done(shop.add_products_in(tx, &[new(fixture)]).await);
     product "" @ Stocked => unchanged,
         |shop, fixture| done(shop.product(&fixture.pot()).await),
         in |shop, tx, fixture| done(shop.product_in(tx, &fixture.pot()).await);
