@@ -99,7 +99,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("outbox: {error}");
+            eprintln!("outbox: {}", support::chain(&*error));
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,5 @@
--- For what left into an archive. An order or reservation leaves its id behind, so that a repeated request is recognised;
--- a version of the crate before this migration takes such an order for a void one.
+-- For what left into an archive. An order or reservation leaves its id behind, so that a repeated request is recognised. A
+-- version of the crate before this migration takes such an order for a void one.
 ALTER TABLE optilock.orders ADD COLUMN IF NOT EXISTS archived_before timestamptz;
 ALTER TABLE optilock.reservations ADD COLUMN IF NOT EXISTS archived_before timestamptz;
 

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     match run(&Options::parse()) {
         Ok(report) => exit_code(&report),
         Err(error) => {
-            eprintln!("checkout: {}", error::chain(&error));
+            eprintln!("checkout: {}", support::chain(&*error));
             ExitCode::FAILURE
         }
     }

@@ -37,13 +37,7 @@ fn main() -> ExitCode {
     match run(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let mut source: Option<&dyn Error> = Some(&*error);
-            let mut messages = Vec::new();
-            while let Some(error) = source {
-                messages.push(error.to_string());
-                source = error.source();
-            }
-            eprintln!("own_table: {}", messages.join(": "));
+            eprintln!("own_table: {}", support::chain(&*error));
             ExitCode::FAILURE
         }
     }

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("soak: {error}");
+            eprintln!("soak: {}", support::chain(&*error));
             ExitCode::FAILURE
         }
     }

@@ -8,7 +8,7 @@ mod options;
 mod server;
 mod signal;
 
-use std::{error::Error, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{error::Error, iter::successors, net::SocketAddr, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use optilock::{inventory::Janitor, postgres::pool_options};
@@ -30,7 +30,9 @@ fn main() -> ExitCode {
     match start(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            let causes = successors(Some(&*error as &dyn Error), |error| (*error).source());
+            let causes: Vec<String> = causes.map(ToString::to_string).collect();
+            eprintln!("storefront: {}", causes.join(": "));
             ExitCode::FAILURE
         }
     }

@@ -7,6 +7,7 @@ pub mod balances;
 #[cfg(unix)]
 pub mod binaries;
 pub mod by_hand;
+mod chain;
 #[cfg(unix)]
 pub mod cluster;
 pub mod database;
@@ -29,7 +30,7 @@ use sqlx::{Connection, Row};
 
 use self::database::Database;
 use self::environment::Environment;
-pub use self::error::Error;
+pub use self::{chain::chain, error::Error};
 
 /// The origin of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
