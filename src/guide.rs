@@ -2,8 +2,8 @@
 //!
 //! Begin with [`locking`]. [`retrying`] needs no database. `transactions`, `rows`, `existing_tables`
 //! and `http` are about your own tables on PostgreSQL; `inventory`, `orders`, `reservations`,
-//! `flash_sales` and `display` about the inventory, `many_shops` about several of them; `testing` about your own tests, and `promises` about those of
-//! the crate; `operations` and `tuning` about running it. `front_end`, `sre` and `tech_leads` are for these roles,
+//! `flash_sales` and `display` about the inventory, `own_products` about a products table that you have, `many_shops`
+//! about several shops; `testing` about your own tests, and `promises` about those of the crate; `operations` and `tuning` about running it. `front_end`, `sre` and `tech_leads` are for these roles,
 //! with the shop of the examples.
 
 #[doc = include_str!("guide/locking.md")]
@@ -66,6 +66,11 @@ pub mod tuning {}
 #[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
 #[doc = include_str!("guide/many_shops.md")]
 pub mod many_shops {}
+
+#[cfg(feature = "inventory")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
+#[doc = include_str!("guide/own_products.md")]
+pub mod own_products {}
 
 #[cfg(feature = "cache")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cache")))]
