@@ -3,3 +3,4 @@
 mod created_meanwhile;
 mod expired_holds;
 mod storm;
+mod used_up;
