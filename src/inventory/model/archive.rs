@@ -82,7 +82,7 @@ pub struct ArchivedLedger {
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum HeldBy {
-    /// It is not before the date.
+    /// It is not before the time, or not older than an hour.
     Date,
     /// Its order stays: it has not ended, a later movement belongs to it, it has an idempotency key or an entry in the
     /// outbox, its lines differ from the ledger, or it was locked.

@@ -15,7 +15,8 @@ impl PgInventory {
     /// Removes what ended before a time, at most `limit` (2 to 100,000) orders, reservations or movements, and returns
     /// it. Call it with the returned position until there is none: first orders, then reservations, then the ledgers are
     /// looked at, each call in a transaction of its own whose time does not depend on the size of the shop. Sales don't
-    /// wait for it.
+    /// wait for it, but a request of an order that is leaving does, with the locks that it has: keep the transaction of
+    /// [`archive_in`](Self::archive_in) short. A call whose future was dropped may leave rows out: start again.
     ///
     /// **If this process ends before it has stored the returned rows, they are lost**, and so are those of a call whose
     /// answer the network lost. To keep them, call [`archive_in`](Self::archive_in) in a transaction that stores them.
@@ -24,23 +25,25 @@ impl PgInventory {
     ///
     /// - An order that is paid or cancelled, with its lines and returns, if it and all of its movements are from before
     ///   the time, its idempotency key is [forgotten](crate::inventory::Inventory::cleanup_idempotency_keys), no entry
-    ///   of the [outbox](Self::with_outbox) is left of it, and its lines agree with the ledger.
+    ///   of the [outbox](Self::with_outbox) is left of it, and its lines agree with the ledger. Each call reads the outbox.
     /// - A reservation with its holds, if it is from before the time, nothing of it is held, and its holds expired, or
     ///   would have, before the time.
-    /// - The movements of each product from before the time, up to the first one whose order or reservation stays. The
+    /// - The movements of each product from before the time that are older than an hour, up to the first one whose order
+    ///   or reservation stays. The
     ///   last one that leaves becomes an [opening balance](MovementKind::Opening), which stands for all before it.
     ///   [`ledgers`](Archived::ledgers) tells how far each ledger is closed and [what holds the rest](HeldBy).
     ///
     /// The ids of orders, reservations and adjustments stay. A request that is sent again, a step or a return of an
     /// archived order, or a read by its id, is [`ErrorKind::Archived`], and never takes effect twice. Lists of orders
     /// leave archived ones out. A reader of [`movements_since`](Self::movements_since) gets the opening balance instead
-    /// of the movements that it has not read: let all readers pass the time first.
+    /// of the movements that it has not read, in the place of the last of them: let all readers come to their end after the
+    /// time first.
     ///
     /// An instance of an older version of the crate takes an archived order for a void one, and does not know archived
     /// adjustments: update all instances first.
     ///
     /// A role that does not own the tables needs `DELETE` on `order_lines`, `returns`, `holds` and `movements`, and
-    /// `SELECT` and `INSERT` on `archived_tokens`.
+    /// `SELECT` and `INSERT` on `archived_tokens`, also `SELECT` on `outbox`.
     ///
     /// # Errors
     ///
@@ -84,6 +87,14 @@ impl PgInventory {
         limit: u32,
     ) -> Result<Archived, Error> {
         page(&mut self.schema().on(conn), position, limit).await
+    }
+}
+
+/// Refuses to remove rows that were not read.
+fn check_handed_over(what: &str, read: usize, leaving: usize) -> Result<(), Error> {
+    match read == leaving {
+        true => Ok(()),
+        false => Err(Error::suppressed_in(what, "rows", "of an archive")),
     }
 }
 

@@ -4,6 +4,7 @@ mod audit;
 mod concurrent;
 mod holders;
 mod leaving;
+mod refused;
 mod repeated;
 
 use optilock::{
@@ -18,6 +19,12 @@ use crate::support::{
     db::Db,
     goods::{add, cart, sku, units},
 };
+
+/// Lets everything be a day old: what is younger than an hour stays.
+async fn age(pool: &PgPool) {
+    let older = "UPDATE optilock.movements SET moved_at = moved_at - interval '1 day'";
+    sqlx::query(older).execute(pool).await.unwrap();
+}
 
 /// The position of an archive of everything that has ended.
 fn everything() -> ArchivePosition {
@@ -88,6 +95,7 @@ impl Ground {
         sqlx::query(past).execute(&db.pool).await.unwrap();
         let pending = shop.checkout(cart(&[("pot", 1)])).await.unwrap().id;
         let held = reserve().await;
+        age(&db.pool).await;
         Self {
             db,
             shop,

@@ -124,15 +124,16 @@ async fn a_shop_of_years_reads_no_whole_table() {
     let filter = OrderFilter::all()
         .with_customer("customer 7")
         .newest_first();
-    let mut longest = Duration::ZERO;
+    let mut times = Vec::new();
     for _ in 0..20 {
         let start = Instant::now();
         let page = shop.orders(filter.clone(), Page::first(20)).await.unwrap();
-        longest = longest.max(start.elapsed());
+        times.push(start.elapsed());
         assert!(!page.is_empty());
     }
-    println!("the newest orders of a customer: at most {longest:.2?}");
-    let mut all = vec![longest];
+    times.sort_unstable();
+    println!("the newest orders of a customer: {:.2?}", times[10]);
+    let mut all = vec![times[10]];
 
     // The first clean-ups after a start.
     let read = async || {

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::inventory::model::Error;
@@ -57,11 +57,11 @@ impl ArchivePosition {
     }
 }
 
-/// Formats as the time, the part of the archive and the place in it, separated by `/`; the last part may contain any
+/// Formats as the time in microseconds since 1970, the part of the archive and the place in it, separated by `/`; the last part may contain any
 /// text.
 impl fmt::Display for ArchivePosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let before = self.before.to_rfc3339_opts(SecondsFormat::Micros, true);
+        let before = self.before.timestamp_micros();
         match &self.place {
             Place::Orders(None) => write!(f, "{before}/orders/"),
             Place::Orders(Some(id)) => write!(f, "{before}/orders/{id}"),
@@ -80,7 +80,7 @@ impl FromStr for ArchivePosition {
         let parse = || {
             let (before, rest) = text.split_once('/')?;
             let (part, place) = rest.split_once('/')?;
-            let before = DateTime::parse_from_rfc3339(before).ok()?;
+            let before = DateTime::from_timestamp_micros(before.parse().ok()?)?;
             let place = match part {
                 "orders" => Place::Orders(id(place)?),
                 "reservations" => Place::Reservations(id(place)?),
@@ -88,7 +88,6 @@ impl FromStr for ArchivePosition {
                 "movements-after" => Place::After(place.to_owned()),
                 _ => return None,
             };
-            let before = before.to_utc();
             Some(Self { before, place })
         };
         let position = Some(text).filter(|text| !text.contains('\0'));
@@ -113,7 +112,12 @@ mod tests {
     fn a_position_round_trips_as_text() {
         let before = DateTime::from_timestamp_nanos(1_700_000_000_123_456_789);
         let start = ArchivePosition::before(before);
-        assert_eq!(start.to_string(), "2023-11-14T22:13:20.123456Z/orders/");
+        assert_eq!(start.to_string(), "1700000000123456/orders/");
+        for extreme in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            let position = ArchivePosition::before(extreme);
+            let text = position.to_string();
+            assert_eq!(text.parse::<ArchivePosition>().unwrap(), position, "{text}");
+        }
         let id = Uuid::from_u128(7);
         for place in [
             Place::Orders(None),
@@ -131,13 +135,13 @@ mod tests {
         }
         for wrong in [
             "",
-            "2023-11-14",
-            "2023-11-14T22:13:20Z",
-            "2023-11-14T22:13:20Z/orders",
-            "2023-11-14T22:13:20Z/orders/7",
-            "2023-11-14T22:13:20Z/products/",
+            "17",
+            "17/orders",
+            "17/orders/7",
+            "17/products/",
             "x/orders/",
-            "2023-11-14T22:13:20Z/movements/a\0b",
+            "9223372036854775807/orders/",
+            "17/movements/a\0b",
         ] {
             let refused = wrong.parse::<ArchivePosition>().unwrap_err();
             assert_eq!(refused.code(), "invalid", "{wrong}");

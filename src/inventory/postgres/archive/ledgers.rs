@@ -106,6 +106,7 @@ async fn close(
         locked = others;
         let is_open = |it: &&Movement| it.version == *through && it.kind != MovementKind::Opening;
         if movements.last().filter(is_open).is_none() {
+            unless_hidden(conn, sku, *through).await?;
             continue;
         }
         skus.push(sku);
@@ -127,4 +128,23 @@ async fn close(
         .await
         .map(drop)
         .map_err(|error| Error::of_several(error, Product::ENTITY, "of an archive"))
+}
+
+/// Asserts that a movement which could not be locked was closed by another process: a policy may let a role read a row
+/// and not lock it.
+async fn unless_hidden(
+    conn: &mut SchemaConnection<'_>,
+    sku: &Sku,
+    version: Version,
+) -> Result<(), Error> {
+    let is_open: bool = sqlx::query_scalar(conn.sql(sql::STILL_OPEN))
+        .bind(sku)
+        .bind(version)
+        .fetch_one(&mut **conn)
+        .await
+        .map_err(Error::before)?;
+    if is_open {
+        return Err(Error::suppressed_in("movements", Product::ENTITY, sku));
+    }
+    Ok(())
 }

@@ -4,10 +4,13 @@
 -- $1 time, $2 SKU and $3 version that the page continues after, $4 limit of movements.
 -- Returns one row per SKU of the page: the last version that may leave, or null, and whether it is closed until there;
 -- the first one that may not, or null,
--- with its reason: 1 not before the time, 2 its order stays, 3 its reservation stays, 4 it does not follow from the
+-- with its reason: 1 not before the time, or made within the last hour, 2 its order stays, 3 its reservation stays, 4 it does not follow from the
 -- movement before it. Each row has the number of movements of the page.
 --
 -- A page has each ledger from its first row on: either a movement with the number 1 or an opening balance.
+--
+-- A statement that waits since before an adjustment was made does not see it, nor that it was archived: only the unique
+-- token of its movement stops it. So movements stay for an hour.
 WITH page AS MATERIALIZED (
     SELECT m.sku, m.version, m.kind, m.delta, m.stock_after, m.order_id, m.reservation_id, m.moved_at
     FROM optilock.movements m WHERE (m.sku, m.version) > ($2::text, $3::bigint)
@@ -17,10 +20,13 @@ judged AS MATERIALIZED (
         CASE
             WHEN (p.version = coalesce(p.version_before, 0::bigint) + 1
                     OR (p.kind = 15 /* opening */ AND p.version_before IS NULL)) IS NOT TRUE
+                OR (p.kind = 15 /* opening */ AND p.version_before IS NOT NULL)
+                OR (p.order_id IS NULL
+                    AND p.kind IN (1 /* sale */, 2 /* given-back */, 11 /* returned */, 12 /* revived */))
                 OR p.stock_after::numeric
                     <> coalesce(p.stock_before, 0::bigint)::numeric + p.delta::numeric THEN 4
             WHEN p.kind = 15 /* opening */ THEN 0
-            WHEN p.moved_at >= $1::timestamptz THEN 1
+            WHEN p.moved_at >= least($1::timestamptz, pg_catalog.statement_timestamp() - interval '1 hour') THEN 1
             WHEN p.order_id IS NOT NULL AND (
                 SELECT o.archived_before IS NULL FROM optilock.orders o WHERE o.id = p.order_id) IS NOT FALSE THEN 2
             WHEN p.reservation_id IS NOT NULL AND (

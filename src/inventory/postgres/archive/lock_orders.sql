@@ -3,7 +3,9 @@
 -- $1 time, $2 the id that the page continues after, or null, $3 limit.
 WITH page AS MATERIALIZED (
     SELECT o.id FROM optilock.orders o
-    WHERE o.id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000'::uuid) ORDER BY o.id LIMIT $3::bigint),
+    WHERE o.id >= coalesce($2::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
+        AND o.id IS DISTINCT FROM $2::uuid
+    ORDER BY o.id LIMIT $3::bigint),
 locked AS MATERIALIZED (
     SELECT o.id FROM optilock.orders o
     WHERE o.id = ANY (ARRAY(SELECT id FROM page)) AND o.archived_before IS NULL AND o.idempotency_key IS NULL

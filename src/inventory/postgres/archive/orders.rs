@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
+use super::check_handed_over;
 use crate::{
     Versioned,
     inventory::{
@@ -38,6 +39,7 @@ pub(super) async fn archive(
         .map_err(Error::before)?;
     if !leaving.is_empty() {
         archived.orders = orders::of(conn, &leaving).await?;
+        check_handed_over("orders", archived.orders.len(), leaving.len())?;
         archived.returns = returns(conn, &leaving).await?;
         sqlx::query(conn.sql(sql::REMOVE_ORDERS))
             .bind(&leaving)

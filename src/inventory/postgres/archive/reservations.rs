@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
+use super::check_handed_over;
 use crate::inventory::{
     model::{Archived, Error, Reservation},
     postgres::{
@@ -40,6 +41,7 @@ pub(super) async fn archive(
         for rows in rows.chunk_by(of_one) {
             archived.reservations.extend(reservation(rows)?);
         }
+        check_handed_over("reservations", archived.reservations.len(), leaving.len())?;
         sqlx::query(conn.sql(sql::REMOVE_RESERVATIONS))
             .bind(&leaving)
             .bind(Time(before))

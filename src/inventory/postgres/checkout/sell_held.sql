@@ -7,7 +7,8 @@
 -- `live` are units that the reservation's hold counts as reserved, `unexpired` those of them whose hold
 -- has not expired, `taken` the units of the line that the hold covers, reserved or not.
 WITH reservation AS MATERIALIZED (
-    SELECT r.id, r.remaining FROM optilock.reservations r WHERE r.id = $9::uuid FOR NO KEY UPDATE),
+    SELECT r.id, r.remaining, r.archived_before IS NOT NULL AS archived FROM optilock.reservations r
+    WHERE r.id = $9::uuid FOR NO KEY UPDATE),
 requested AS MATERIALIZED (
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[])
         AS requested (sku, quantity, version, price, currency)),
@@ -88,11 +89,12 @@ SELECT j.sku, j.stock - j.reserved + j.live AS available, j.unexpired AS held, j
     pg_catalog.statement_timestamp() AS created_at,
     CASE
         WHEN (
-            (SELECT pg_catalog.count(*) FROM locked_holds)
-            = (SELECT pg_catalog.count(*)
-                FROM optilock.holds h
-                WHERE h.reservation_id = $9::uuid AND h.sku = ANY (ARRAY(SELECT sku FROM locked))
-            )
+            (SELECT r.archived FROM reservation r)
+            OR (SELECT pg_catalog.count(*) FROM locked_holds)
+                = (SELECT pg_catalog.count(*)
+                    FROM optilock.holds h
+                    WHERE h.reservation_id = $9::uuid AND h.sku = ANY (ARRAY(SELECT sku FROM locked))
+                )
         ) IS NOT TRUE THEN ('optilock.suppressed.holds ' || j.quantity::text)::boolean
         WHEN (
             j.locked OR NOT EXISTS (SELECT FROM optilock.products p WHERE p.sku = j.sku)

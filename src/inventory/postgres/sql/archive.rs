@@ -11,5 +11,6 @@ super::statement::statements! {
     pub(crate) const REMOVE_RESERVATIONS = "../archive/remove_reservations.sql";
     pub(crate) const LEDGERS = "../archive/ledgers.sql";
     pub(crate) const LOCK_MOVEMENTS = "../archive/lock_movements.sql";
+    pub(crate) const STILL_OPEN = "../archive/still_open.sql";
     pub(crate) const CLOSE_LEDGERS = "../archive/close_ledgers.sql";
 }

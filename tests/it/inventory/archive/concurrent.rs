@@ -2,15 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use optilock::inventory::{
-    ArchivePosition, Archived, Error, Inventory, PgInventory, ReturnRequest,
+use optilock::{
+    inventory::{
+        ArchivePosition, Archived, BatchOptions, BatchedInventory, Error, Inventory, PgInventory,
+        Reserve, ReturnRequest,
+    },
+    sqlx,
 };
 
-use super::{archive, archived, everything};
+use super::{age, archive, archived, everything};
 use crate::support::{
     bank::until_waiting,
     db::{Db, assert_balanced},
     goods::{add, cart, sku, units},
+    strategies::STRATEGIES,
+    triggers::add_trigger,
 };
 
 /// Archives once from the start on; a page that another archive disturbed is tried again.
@@ -30,6 +36,10 @@ async fn two_archives_hand_over_each_row_once_while_the_shop_sells() {
     let shop = PgInventory::new(db.pool.clone());
     add(&shop, "mug", 100_000).await;
     add(&shop, "pot", 100_000).await;
+    age(&db.pool).await;
+    // What is younger than an hour would stay.
+    let body = "NEW.moved_at := NEW.moved_at - interval '1 day'; RETURN NEW;";
+    add_trigger(&db.pool, "movements", "INSERT", body, "").await;
     let buyers = (0..4).map(|buyer| {
         let shop = shop.clone();
         tokio::spawn(async move {
@@ -142,4 +152,42 @@ async fn an_archive_that_meets_a_step_leaves_its_order() {
     assert_eq!((page.orders.len(), page.returns.len()), (1, 1));
     assert_eq!(page.orders[0].lines[0].returned, 1);
     assert_balanced(&db.pool).await;
+}
+
+/// A checkout from a reservation waits for the archive of that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkout_that_waits_for_the_archive_is_archived() {
+    for strategy in STRATEGIES {
+        for is_batched in [false, true] {
+            let db = Db::new().await;
+            let shop = PgInventory::new(db.pool.clone()).with_strategy(strategy);
+            add(&shop, "pot", 9).await;
+            let held = Reserve::new([(sku("pot"), units(2))]).unwrap();
+            let held = shop.reserve(held).await.unwrap().id;
+            let ended = "UPDATE optilock.holds SET expires_at = now() - interval '1 day'";
+            sqlx::query(ended).execute(&db.pool).await.unwrap();
+            shop.cleanup_reservations().await.unwrap();
+            let mut tx = db.pool.begin().await.unwrap();
+            let mut position = Some(everything());
+            while let Some(from) = position {
+                position = shop.archive_in(&mut tx, &from, 10).await.unwrap().next;
+            }
+            let buy = cart(&[("pot", 1)]).with_reservation(held);
+            let other: Box<dyn Inventory> = match is_batched {
+                true => Box::new(BatchedInventory::new(
+                    shop.clone(),
+                    BatchOptions::new().always(),
+                )),
+                false => Box::new(shop.clone()),
+            };
+            let waiting = tokio::spawn(async move { other.checkout(buy).await });
+            until_waiting(&db.pool).await;
+            tx.commit().await.unwrap();
+            archived(
+                waiting.await.unwrap(),
+                &format!("{strategy:?}, batched: {is_batched}"),
+            );
+            assert_balanced(&db.pool).await;
+        }
+    }
 }

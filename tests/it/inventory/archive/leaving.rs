@@ -3,13 +3,13 @@
 use optilock::{
     RetryPolicy,
     inventory::{
-        Error, FeedPosition, Inventory, MovementKind as Kind, OrderFilter, OrderStatus, Page,
-        PgInventory,
+        Adjustment, Error, FeedPosition, Inventory, MovementKind as Kind, OrderFilter, OrderStatus,
+        Page, PgInventory,
     },
     postgres::transact,
 };
 
-use super::{Ground, archive, everything, kinds, movements, rows};
+use super::{Ground, age, archive, everything, kinds, movements, rows};
 use crate::support::{
     db::{Db, assert_balanced},
     goods::{add, cart, sku, units},
@@ -131,6 +131,7 @@ async fn pages_hand_over_each_row_once() {
     // And later, the rest.
     many.shop.mark_paid(many.pending).await.unwrap();
     many.shop.release(many.held).await.unwrap();
+    age(&many.db.pool).await;
     run(
         &many.db.pool,
         "UPDATE optilock.holds SET expires_at = now()",
@@ -199,6 +200,7 @@ async fn a_new_reader_of_the_feed_begins_with_the_balance() {
     add(&shop, "pot", 9).await;
     let sold = shop.checkout(cart(&[("pot", 2)])).await.unwrap();
     shop.mark_paid(sold.id).await.unwrap();
+    age(&db.pool).await;
     archive(&shop, everything(), 10).await;
     shop.checkout(cart(&[("pot", 3)])).await.unwrap();
     // Another test's transaction may still be open.
@@ -216,4 +218,40 @@ async fn a_new_reader_of_the_feed_begins_with_the_balance() {
         assert!(std::time::Instant::now() < deadline, "{page:?}");
         tokio::task::yield_now().await;
     }
+}
+
+/// Of two transactions, the one that began first commits the later version: it comes first in the feed. A reader between
+/// the two gets the balance, which stands for both.
+#[tokio::test]
+async fn a_reader_between_two_movements_gets_the_balance() {
+    let db = Db::new().await;
+    let shop = PgInventory::new(db.pool.clone());
+    add(&shop, "pot", 9).await;
+    let mut first = db.pool.begin().await.unwrap();
+    let begun = optilock::sqlx::query("SELECT pg_current_xact_id()");
+    begun.execute(&mut *first).await.unwrap();
+    let lost = |units| Adjustment::new(sku("pot"), -units, "lost").unwrap();
+    shop.adjust_stock(lost(1)).await.unwrap();
+    shop.adjust_stock_in(&mut first, &lost(2)).await.unwrap();
+    first.commit().await.unwrap();
+    age(&db.pool).await;
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let next = async |position: &FeedPosition, movements: usize| loop {
+        let page = shop.movements_since(position, 2).await.unwrap();
+        if page.movements.len() == movements {
+            return page;
+        }
+        assert!(std::time::Instant::now() < deadline, "{page:?}");
+        tokio::task::yield_now().await;
+    };
+    let read = next(&FeedPosition::START, 2).await;
+    let versions: Vec<_> = read.movements.iter().map(|it| it.version.get()).collect();
+    assert_eq!(versions, [1, 3]);
+    archive(&shop, everything(), 10).await;
+    let rest = next(&read.next, 1).await;
+    let rest = &rest.movements[0];
+    assert_eq!(
+        (rest.kind, rest.version.get(), rest.delta),
+        (Kind::Opening, 3, 6)
+    );
 }

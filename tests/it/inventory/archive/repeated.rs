@@ -7,7 +7,7 @@ use optilock::inventory::{
     Reserve, ReturnRequest,
 };
 
-use super::{Ground, archive, archived, everything, rows};
+use super::{Ground, age, archive, archived, everything, rows};
 use crate::support::{
     db::Db,
     goods::{add, cart, sku, units},
@@ -26,6 +26,7 @@ async fn a_repeated_checkout_is_archived() {
             let request = cart(lines);
             let order = shop.checkout(request.clone()).await.unwrap();
             shop.mark_paid(order.id).await.unwrap();
+            age(&db.pool).await;
             assert_eq!(archive(&shop, everything(), 10).await.orders.len(), 1);
             let before = rows(&db.pool).await;
             archived(shop.checkout(request.clone()).await, "checkout");
@@ -125,6 +126,7 @@ async fn a_repeated_adjustment_is_archived() {
     for adjustment in [&first, &last] {
         shop.adjust_stock(adjustment.clone()).await.unwrap();
     }
+    age(&db.pool).await;
     // The first movement leaves, and the last one becomes the opening balance.
     archive(&shop, everything(), 10).await;
     let before = rows(&db.pool).await;
