@@ -230,7 +230,7 @@ async fn a_reader_between_two_movements_gets_the_balance() {
     let mut first = db.pool.begin().await.unwrap();
     let begun = optilock::sqlx::query("SELECT pg_current_xact_id()");
     begun.execute(&mut *first).await.unwrap();
-    let lost = |units| Adjustment::new(sku("pot"), -units, "lost").unwrap();
+    let lost = |units: i64| Adjustment::new(sku("pot"), -units, "lost").unwrap();
     shop.adjust_stock(lost(1)).await.unwrap();
     shop.adjust_stock_in(&mut first, &lost(2)).await.unwrap();
     first.commit().await.unwrap();
