@@ -187,6 +187,7 @@ impl From<Error> for Problem {
             "not-found" => "Not found",
             "product-paused" => "The product is not for sale",
             "invalid-order-state" | "reservation-closed" => "Not possible in this state",
+            "archived" => "In the archive",
             "busy" => "Too busy",
             "idempotency-mismatch" => return Self::idempotency_mismatch(),
             "unknown-outcome" => return Self::unknown_outcome(),

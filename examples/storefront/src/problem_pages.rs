@@ -51,6 +51,10 @@ const CODES: &[(&str, &str)] = &[
         "reservation-closed",
         "The reservation was consumed or released, or has expired.",
     ),
+    (
+        "archived",
+        "The order was archived long ago. The request took effect once.",
+    ),
     ("already-exists", "The name is in use."),
     (
         "stock-held",

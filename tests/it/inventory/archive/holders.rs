@@ -1,6 +1,6 @@
 //! What holds a ledger.
 
-use optilock::inventory::{ArchivedLedger, HeldBy, Inventory, PgInventory, Reserve};
+use optilock::inventory::{ArchivedLedger, HeldBy, Inventory, PgInventory, Reserve, ReturnRequest};
 
 use super::{age, archive, everything, rows};
 use crate::support::{
@@ -78,11 +78,9 @@ async fn an_order_that_stays_holds_what_follows() {
 #[tokio::test]
 async fn a_movement_after_the_date_holds_its_order() {
     let (db, shop, order) = sold().await;
-    let later = format!(
-        "UPDATE optilock.movements SET moved_at = '3000-01-01' WHERE version = 4;
-        UPDATE optilock.movements SET order_id = '{0}' WHERE version = 4",
-        order.id
-    );
+    let back = ReturnRequest::new(order.id, [(sku("pot"), units(1))], "late").unwrap();
+    shop.return_items(back).await.unwrap();
+    let later = "UPDATE optilock.movements SET moved_at = '3000-01-01' WHERE version = 5";
     run(&db.pool, later).await;
     assert_eq!(
         ledger(&shop).await,
