@@ -1,5 +1,7 @@
 //! What holds a ledger.
 
+use std::time::Duration;
+
 use optilock::inventory::{ArchivedLedger, HeldBy, Inventory, PgInventory, Reserve, ReturnRequest};
 
 use super::{age, archive, everything, rows};
@@ -164,10 +166,9 @@ async fn a_locked_order_stays() {
     let mut tx = db.pool.begin().await.unwrap();
     let lock = optilock::sqlx::query("SELECT FROM optilock.orders WHERE id = $1 FOR UPDATE");
     lock.bind(order.id.uuid()).execute(&mut *tx).await.unwrap();
-    assert_eq!(
-        ledger(&shop).await,
-        (Some(2), Some(HeldBy::Order(order.id)))
-    );
+    let found = tokio::time::timeout(Duration::from_secs(20), ledger(&shop)).await;
+    let found = found.expect("an archive waits for no order");
+    assert_eq!(found, (Some(2), Some(HeldBy::Order(order.id))));
     tx.rollback().await.unwrap();
     assert_eq!(ledger(&shop).await, (Some(4), None));
 }
