@@ -13,10 +13,10 @@ use tokio::sync::Notify;
 
 use super::{add_products, always_batched, place_orders, spawn_step};
 use crate::{
-    batch::{OPTIONS, batched_with},
+    batch::OPTIONS,
     support::{
         SHUTDOWN,
-        db::{Db, Default, assert_balanced},
+        db::{Db, assert_balanced},
         proxy::{Cut, Proxy},
         triggers::{KEEP, SWALLOW, add_trigger, drop_trigger},
     },
@@ -50,41 +50,6 @@ async fn a_held_order_delays_no_other_payment() {
     assert_eq!((last.id, last.status), (orders[7], OrderStatus::Paid));
     shop.shutdown(SHUTDOWN).await.unwrap();
     assert_balanced(&db.pool).await;
-}
-
-/// Another session locks the whole table: the batch gives its connection back after half a second, long before its time
-/// limit.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_locked_table_holds_no_batch() {
-    let options = OPTIONS.always().with_time_limit(Duration::from_secs(600));
-    let (db, shop) = batched_with(Default::ReadCommitted, options).await;
-    add_products(&shop).await;
-    let orders = place_orders(&shop, 2).await;
-    // The batch knows the order and its version.
-    shop.mark_payment_failed(orders[0]).await.unwrap();
-    let mut holder = db.pool.begin().await.unwrap();
-    sqlx::query("LOCK TABLE optilock.orders IN ACCESS EXCLUSIVE MODE")
-        .execute(&mut *holder)
-        .await
-        .unwrap();
-    let payment = spawn_step(&shop, OrderStep::mark_paid(orders[0]));
-    let batches = async || {
-        let waiting = "SELECT count(*) FROM pg_stat_activity
-            WHERE wait_event_type = 'Lock' AND query LIKE '%lock_limit%' AND datname = current_database()";
-        let waiting = sqlx::query_scalar(waiting).fetch_one(&db.pool);
-        let waiting: i64 = waiting.await.unwrap();
-        waiting
-    };
-    let limit = Instant::now() + Duration::from_secs(30);
-    for expected in [1, 0] {
-        while batches().await != expected {
-            assert!(Instant::now() < limit, "not {expected} batches wait");
-            tokio::task::yield_now().await;
-        }
-    }
-    holder.rollback().await.unwrap();
-    assert_eq!(payment.await.unwrap().unwrap().status, OrderStatus::Paid);
-    shop.shutdown(SHUTDOWN).await.unwrap();
 }
 
 /// A trigger drops the write of one order, or keeps its old values.
