@@ -4,7 +4,7 @@
 -- Returns the ids of the orders that were marked. An order that is locked is left out: its payment goes direct,
 -- and delays no other one.
 --
--- Each wait for a lock ends after half a second, also that for a table. The orders are locked one after the
+-- Each wait for a row's lock ends after half a second. The orders are locked one after the
 -- other, in the order of their ids: one index scan for all would cost as much, but a plan that is made while the
 -- table is small would read all of it. The stored rows are compared by INTERSECT, which is always hashed or sorted:
 -- the sizes of the CTEs cannot be estimated.
