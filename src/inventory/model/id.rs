@@ -67,3 +67,11 @@ id! {
     /// It makes a reservation take effect exactly once.
     ReservationId, "reservation id"
 }
+
+/// Reads the id in a position: none if the text is empty. Returns `None` if it is no id.
+pub(super) fn or_none(text: &str) -> Option<Option<Uuid>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    Uuid::try_parse(text).ok().map(Some)
+}

@@ -4,9 +4,11 @@ mod ledgers;
 mod orders;
 mod reservations;
 
-use sqlx::PgConnection;
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, Row};
+use uuid::Uuid;
 
-use super::{PgInventory, executor::Work, schema::SchemaConnection};
+use super::{PgInventory, executor::Work, schema::SchemaConnection, types::Time};
 use crate::inventory::model::{ArchivePosition, Archived, Error, archive::Place};
 #[cfg(doc)]
 use crate::inventory::model::{ErrorKind, HeldBy, MovementKind};
@@ -15,8 +17,9 @@ impl PgInventory {
     /// Removes what ended before a time, at most `limit` (2 to 100,000) orders, reservations or movements, and returns
     /// it. Call it with the returned position until there is none: first orders, then reservations, then the ledgers are
     /// looked at, each call in a transaction of its own whose time does not depend on the size of the shop. Sales don't
-    /// wait for it, but a request of an order that is leaving does, with the locks that it has: keep the transaction of
-    /// [`archive_in`](Self::archive_in) short. A call whose future was dropped may leave rows out: start again.
+    /// wait for it. A request for an order that is leaving waits, and holds the locks that it has: keep the transaction
+    /// of [`archive_in`](Self::archive_in) short. After a call whose future was dropped, start from the beginning: the
+    /// next call may pass rows by that the dropped one still has locked.
     ///
     /// **If this process ends before it has stored the returned rows, they are lost**, and so are those of a call whose
     /// answer the network lost. To keep them, call [`archive_in`](Self::archive_in) in a transaction that stores them.
@@ -29,8 +32,8 @@ impl PgInventory {
     /// - A reservation with its holds, if it is from before the time, nothing of it is held, and its holds expired, or
     ///   would have, before the time.
     /// - The movements of each product from before the time that are older than an hour, up to the first one whose order
-    ///   or reservation stays. The
-    ///   last one that leaves becomes an [opening balance](MovementKind::Opening), which stands for all before it.
+    ///   or reservation stays. The last one that leaves becomes an [opening balance](MovementKind::Opening), which stands
+    ///   for all before it.
     ///   [`ledgers`](Archived::ledgers) tells how far each ledger is closed and [what holds the rest](HeldBy).
     ///
     /// The ids of orders, reservations and adjustments stay. A request that is sent again, a step or a return of an
@@ -42,8 +45,8 @@ impl PgInventory {
     /// An instance of an older version of the crate takes an archived order for a void one, and does not know archived
     /// adjustments: update all instances first.
     ///
-    /// A role that does not own the tables needs `DELETE` on `order_lines`, `returns`, `holds` and `movements`, and
-    /// `SELECT` and `INSERT` on `archived_tokens`, also `SELECT` on `outbox`.
+    /// A role that does not own the tables also needs `DELETE` on `order_lines`, `returns`, `holds` and `movements`,
+    /// `SELECT` and `INSERT` on `archived_tokens`, and `SELECT` on `outbox`.
     ///
     /// # Errors
     ///
@@ -87,6 +90,37 @@ impl PgInventory {
         limit: u32,
     ) -> Result<Archived, Error> {
         page(&mut self.schema().on(conn), position, limit).await
+    }
+}
+
+/// A page of all orders or reservations, of which those that may leave are locked.
+struct LockedPage {
+    locked: Vec<Uuid>,
+    /// The last id of the page, unless it is the last page.
+    next: Option<Uuid>,
+}
+
+impl LockedPage {
+    async fn read(
+        conn: &mut SchemaConnection<'_>,
+        statement: &'static str,
+        before: DateTime<Utc>,
+        after: Option<Uuid>,
+        limit: i64,
+    ) -> Result<Self, Error> {
+        let page = sqlx::query(conn.sql(statement))
+            .bind(Time(before))
+            .bind(after)
+            .bind(limit)
+            .fetch_one(&mut **conn)
+            .await
+            .map_err(Error::before)?;
+        let is_full = page.try_get::<i64, _>("rows")? == limit;
+        let last: Option<Uuid> = page.try_get("last")?;
+        Ok(Self {
+            locked: page.try_get("locked")?,
+            next: last.filter(|_| is_full),
+        })
     }
 }
 

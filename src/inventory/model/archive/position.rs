@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::inventory::model::Error;
+use crate::inventory::model::{Error, id::or_none as id};
 
 /// The position of an archive: see [`PgInventory::archive`](crate::inventory::PgInventory::archive).
 ///
@@ -95,13 +95,6 @@ impl FromStr for ArchivePosition {
             Error::invalid("archive position", format!("{text:?} is not a position"))
         })
     }
-}
-
-fn id(text: &str) -> Option<Option<Uuid>> {
-    if text.is_empty() {
-        return Some(None);
-    }
-    Uuid::try_parse(text).ok().map(Some)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 
-use crate::inventory::model::Error;
+use crate::inventory::model::{Error, id::or_none as id};
 
 /// The position of an audit in ranges: see
 /// [`PgInventory::audit_range`](crate::inventory::PgInventory::audit_range).
@@ -119,13 +119,6 @@ fn ledger_place(text: &str) -> Option<LedgerPlace> {
         count: part()?.parse().ok()?,
         sku: part()?.to_owned(),
     })
-}
-
-fn id(text: &str) -> Option<Option<Uuid>> {
-    if text.is_empty() {
-        return Some(None);
-    }
-    Uuid::try_parse(text).ok().map(Some)
 }
 
 #[cfg(test)]

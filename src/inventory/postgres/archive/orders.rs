@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::check_handed_over;
+use super::{LockedPage, check_handed_over};
 use crate::{
     Versioned,
     inventory::{
@@ -23,16 +23,9 @@ pub(super) async fn archive(
     limit: i64,
     archived: &mut Archived,
 ) -> Result<Option<Uuid>, Error> {
-    let page = sqlx::query(conn.sql(sql::LOCK_ORDERS))
-        .bind(Time(before))
-        .bind(after)
-        .bind(limit)
-        .fetch_one(&mut **conn)
-        .await
-        .map_err(Error::before)?;
-    let locked: Vec<Uuid> = page.try_get("locked")?;
+    let page = LockedPage::read(conn, sql::LOCK_ORDERS, before, after, limit).await?;
     let leaving: Vec<Uuid> = sqlx::query_scalar(conn.sql(sql::LEAVING_ORDERS))
-        .bind(locked)
+        .bind(page.locked)
         .bind(Time(before))
         .fetch_all(&mut **conn)
         .await
@@ -48,9 +41,7 @@ pub(super) async fn archive(
             .await
             .map_err(|error| Error::of_several(error, Order::ENTITY, "of an archive"))?;
     }
-    let is_full = page.try_get::<i64, _>("rows")? == limit;
-    let last: Option<Uuid> = page.try_get("last")?;
-    Ok(last.filter(|_| is_full))
+    Ok(page.next)
 }
 
 async fn returns(

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::check_handed_over;
+use super::{LockedPage, check_handed_over};
 use crate::inventory::{
     model::{Archived, Error, Reservation},
     postgres::{
@@ -20,14 +20,8 @@ pub(super) async fn archive(
     limit: i64,
     archived: &mut Archived,
 ) -> Result<Option<Uuid>, Error> {
-    let page = sqlx::query(conn.sql(sql::LOCK_RESERVATIONS))
-        .bind(Time(before))
-        .bind(after)
-        .bind(limit)
-        .fetch_one(&mut **conn)
-        .await
-        .map_err(Error::before)?;
-    let leaving: Vec<Uuid> = page.try_get("locked")?;
+    let page = LockedPage::read(conn, sql::LOCK_RESERVATIONS, before, after, limit).await?;
+    let leaving = page.locked;
     if !leaving.is_empty() {
         let rows = sqlx::query(conn.sql(sql::RESERVATIONS))
             .bind(&leaving)
@@ -49,7 +43,5 @@ pub(super) async fn archive(
             .await
             .map_err(|error| Error::of_several(error, Reservation::ENTITY, "of an archive"))?;
     }
-    let is_full = page.try_get::<i64, _>("rows")? == limit;
-    let last: Option<Uuid> = page.try_get("last")?;
-    Ok(last.filter(|_| is_full))
+    Ok(page.next)
 }
