@@ -59,4 +59,4 @@ pub use postgres::{
     migrate_schema,
 };
 #[doc(hidden)]
-pub use statements::statements;
+pub use statements::{replacing, statements};

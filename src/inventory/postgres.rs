@@ -263,6 +263,10 @@ impl PgInventory {
         &self.executor
     }
 
+    pub(crate) const fn executor_mut(&mut self) -> &mut Executor {
+        &mut self.executor
+    }
+
     /// Returns the effects of its checkouts.
     pub(crate) const fn effects(&self) -> &Effects {
         &self.effects

@@ -1,6 +1,9 @@
-//! The list of all statements of the inventory, for tests.
+//! The list of all statements of the inventory, and an inventory that sends others, for tests.
 
-use super::{batch, postgres::sql};
+use super::{
+    batch,
+    postgres::{PgInventory, sql},
+};
 
 /// Returns the name and the text of every statement that the inventory sends, so that a test can prepare each.
 #[doc(hidden)]
@@ -10,6 +13,19 @@ pub fn statements() -> impl Iterator<Item = (String, &'static str)> {
         all.iter()
             .map(move |statement| (format!("{module}::{}", statement.name), statement.text))
     })
+}
+
+/// Returns the inventory with other texts for some of its statements, by their names: it writes as another version of
+/// the crate does.
+#[doc(hidden)]
+pub fn replacing(mut shop: PgInventory, texts: &[(&str, &str)]) -> PgInventory {
+    let own = statements().filter_map(|(name, text)| {
+        let (_, other) = texts.iter().find(|(of, _)| *of == name)?;
+        Some((text, (*other).to_owned()))
+    });
+    let schema = shop.schema().replacing(own.collect());
+    shop.executor_mut().set_schema(schema);
+    shop
 }
 
 #[cfg(test)]

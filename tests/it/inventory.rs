@@ -1,4 +1,5 @@
 mod archive;
+mod before;
 mod bugs;
 mod cache;
 mod checkout;

@@ -25,6 +25,8 @@ struct Texts {
     prefix: Option<String>,
     /// By the address and the length of the text of the file: to hash a text of some kilobytes takes longer.
     texts: RwLock<HashMap<(usize, usize), Arc<str>>>,
+    /// Texts of another version of the crate, by those of the files.
+    replaced: HashMap<&'static str, String>,
 }
 
 impl Schema {
@@ -51,7 +53,18 @@ impl Schema {
             name: name.to_owned(),
             prefix: (name != DEFAULT).then(prefix),
             texts: RwLock::default(),
+            replaced: HashMap::new(),
         })))
+    }
+
+    /// Returns this schema with texts of another version instead of those of the files.
+    pub(crate) fn replacing(&self, replaced: HashMap<&'static str, String>) -> Self {
+        Self(Arc::new(Texts {
+            name: self.0.name.clone(),
+            prefix: Some(format!("{}.", self.quoted())),
+            texts: RwLock::default(),
+            replaced,
+        }))
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -93,7 +106,8 @@ impl Schema {
             return AssertSqlSafe(Arc::clone(text)).into_sql_str();
         }
         drop(known);
-        let text: Arc<str> = self.rewrite(sql).into();
+        let source = self.0.replaced.get(sql).map_or(sql, String::as_str);
+        let text: Arc<str> = self.rewrite(source).into();
         let mut known = texts.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(key, Arc::clone(&text));
         AssertSqlSafe(text).into_sql_str()
@@ -118,6 +132,7 @@ impl Default for Schema {
             name: DEFAULT.to_owned(),
             prefix: None,
             texts: RwLock::default(),
+            replaced: HashMap::new(),
         }))
     }
 }
@@ -191,5 +206,11 @@ mod tests {
         assert_eq!(schema.statement(sql).as_str(), text);
         assert_eq!(schema.statement(sql).as_str(), text);
         assert_eq!(Schema::default().statement(sql).as_str(), sql);
+        let before = "SELECT FROM optilock.orders".to_owned();
+        let other = schema.replacing([(sql, before.clone())].into());
+        assert_eq!(other.statement(sql).as_str(), schema.rewrite(&before));
+        let other = Schema::default().replacing([(sql, before.clone())].into());
+        assert_eq!(other.statement(sql).as_str(), before);
+        assert_eq!(other.statement("optilock.x").as_str(), "optilock.x");
     }
 }

@@ -79,6 +79,9 @@ pub async fn another_server(harness: &Harness, variant: &Variant, cell: &str) ->
     if variant.operation.is_cleanup() {
         return Cell::CannotApply("by the clock of this server, nothing is old yet");
     }
+    if variant.operation.method == "archive" {
+        return Cell::CannotApply("by the clock of this server, the movements are not an hour old");
+    }
     let mut prepared = harness.prepare(variant).await;
     let Prepared { fixture, before } = &mut prepared;
     let Some(writer) = LockHolder::of(harness, fixture, &AHEAD).await else {
