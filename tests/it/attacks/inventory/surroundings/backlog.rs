@@ -16,6 +16,9 @@ use crate::support::triggers::run;
 /// The most orders whose audit ends within the limit of a cell.
 const MOST_OF_AUDIT: u32 = 100_000;
 
+/// More holds than these are a backlog only for operations that read them.
+const MANY: i64 = 10_000;
+
 /// The longest time that an operation may take beside a backlog.
 const USUAL: Duration = Duration::from_secs(2);
 
@@ -38,6 +41,19 @@ pub async fn expired_holds(harness: &Harness, variant: &Variant, cell: &str, hol
         "product_at" | "retire_product" | "count_stock"
     ) {
         return Cell::CannotApply("it names a version; the holds of a backlog change it");
+    }
+    let reads_holds = matches!(
+        variant.operation.method,
+        "report" | "audit" | "audit_range" | "run_once"
+    ) || matches!(
+        variant.operation.setup,
+        Setup::ExpiredHolds
+            | Setup::CancelledBehindExpiredHolds
+            | Setup::Reserved
+            | Setup::ExpiredReservation
+    );
+    if holds > MANY && !reads_holds {
+        return Cell::CannotApply("it reads no holds, and another cell has ten thousand of them");
     }
     let Prepared { fixture, .. } = harness.prepare(variant).await;
     let pool = &harness.db.pool;
