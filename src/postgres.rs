@@ -70,7 +70,7 @@ pub(crate) use transaction::OfSqlx;
 #[cfg(feature = "inventory")]
 pub(crate) use transaction::{
     Begin, BoxFuture, InProgress, Lease, Pending, READ_COMMITTED, READ_COMMITTED_LIMITED, Scope,
-    Slot, Work, directly, in_transaction,
+    Slot, WAIT_SHORTLY, Work, directly, in_transaction,
 };
 pub use transaction::{Isolation, TransactOptions, Tx, TxOperation, transact, transact_with};
 

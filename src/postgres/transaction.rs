@@ -17,7 +17,7 @@ mod tx;
 pub(crate) use attempt::attempt;
 pub(crate) use begin::READ_COMMITTED;
 #[cfg(feature = "inventory")]
-pub(crate) use begin::{Begin, READ_COMMITTED_LIMITED};
+pub(crate) use begin::{Begin, READ_COMMITTED_LIMITED, WAIT_SHORTLY};
 pub(crate) use failed::Failed;
 #[cfg(feature = "inventory")]
 pub(crate) use in_progress::InProgress;

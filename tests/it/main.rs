@@ -6,6 +6,7 @@ mod support;
 mod attacks;
 mod batch;
 mod core;
+mod engines;
 mod examples;
 mod failover;
 mod fuzz;

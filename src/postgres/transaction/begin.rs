@@ -10,6 +10,16 @@ use crate::{
     },
 };
 
+/// Citus tells the server that has the rows of a local setting only if a setting of its own says so, and else ignores
+/// it there: `lock_timeout` would not limit the wait for a row. Where there is no Citus, this selects nothing.
+macro_rules! told_to_workers {
+    () => {
+        "SELECT pg_catalog.set_config('citus.propagate_set_commands', 'local', true) \
+         WHERE pg_catalog.current_setting('citus.version', true) IS NOT NULL"
+    };
+}
+pub(crate) use told_to_workers;
+
 /// How an attempt begins.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Begin<'s> {
@@ -37,9 +47,17 @@ pub(crate) const READ_COMMITTED: Begin<'_> = Begin {
 /// The same, with a limit for the wait for each lock.
 #[cfg(feature = "inventory")]
 pub(crate) const READ_COMMITTED_LIMITED: Begin<'_> = Begin {
-    sql: "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = 500",
+    sql: concat!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED; ",
+        told_to_workers!(),
+        "; SET LOCAL lock_timeout = 500"
+    ),
     ..READ_COMMITTED
 };
+
+/// Limits each wait for a lock to 50 ms for the rest of the transaction.
+#[cfg(feature = "inventory")]
+pub(crate) const WAIT_SHORTLY: &str = concat!(told_to_workers!(), "; SET LOCAL lock_timeout = 50");
 
 impl Begin<'_> {
     /// Returns the same for a transaction in which the host's code runs.

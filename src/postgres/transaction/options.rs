@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::begin::Begin;
+use super::begin::{Begin, told_to_workers};
 
 /// The isolation level of a transaction, as PostgreSQL defines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,6 +107,9 @@ impl TransactOptions {
         if self.read_only {
             sql += " READ ONLY";
         }
+        if self.lock_timeout.is_some() || self.statement_timeout.is_some() {
+            sql += concat!("; ", told_to_workers!());
+        }
         for (name, limit) in [
             ("lock_timeout", self.lock_timeout),
             ("statement_timeout", self.statement_timeout),
@@ -138,8 +141,17 @@ mod tests {
             .with_idle_timeout(Duration::MAX);
         assert_eq!(
             all.begin_sql(),
-            "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY; SET LOCAL lock_timeout = 250; \
-             SET LOCAL statement_timeout = 1; SET LOCAL idle_in_transaction_session_timeout = 2147483647"
+            concat!(
+                "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY; ",
+                told_to_workers!(),
+                "; SET LOCAL lock_timeout = 250; SET LOCAL statement_timeout = 1; \
+                 SET LOCAL idle_in_transaction_session_timeout = 2147483647"
+            )
+        );
+        let idle = TransactOptions::new().with_idle_timeout(Duration::from_secs(1));
+        assert_eq!(
+            idle.begin_sql(),
+            "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 1000"
         );
     }
 }

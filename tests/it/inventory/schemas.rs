@@ -5,8 +5,8 @@ use std::sync::Arc;
 use optilock::{
     RetryPolicy,
     inventory::{
-        BatchOptions, BatchedInventory, Checkout, ErrorKind, FeedPosition, Inventory, Janitor,
-        Line, OutboxPosition, PgInventory, Quantity,
+        ArchivePosition, AuditPosition, BatchOptions, BatchedInventory, Checkout, ErrorKind,
+        FeedPosition, Inventory, Janitor, Line, OutboxPosition, PgInventory, Quantity,
     },
     migrate_schema,
     postgres::transact,
@@ -16,7 +16,7 @@ use optilock::{
 
 use crate::support::{
     SHUTDOWN,
-    db::Db,
+    db::{Db, pool_options, with_role},
     goods::{add, sku},
     idle_hook::IdleHook,
     strategies::STRATEGIES,
@@ -120,6 +120,38 @@ async fn nothing_of_one_schema_reaches_the_other() {
     assert_eq!(other.product(&pot).await.unwrap(), new_pot);
     let missing = other.order(order.id).await.unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
+}
+
+/// A role that may use one schema: a statement that names another one fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_statement_of_a_shop_names_another_schema() {
+    let (db, _shops) = two_shops().await;
+    with_role(&db.pool, async |role| {
+        let grants = format!(
+            "GRANT USAGE ON SCHEMA shop_042 TO {role};
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA shop_042 TO {role}"
+        );
+        run(&db.pool, grants).await;
+        let options = db.database.options().username(role).password("secret");
+        let pool = pool_options(4).connect_with(options).await.unwrap();
+        let other = "SELECT FROM \"Ana's \"\"shop\"\"\".products";
+        sqlx::query(other).execute(&pool).await.unwrap_err();
+        let shop = PgInventory::new(pool.clone()).in_schema(NAMES[0]).unwrap();
+        fulfil(&shop.clone().with_outbox()).await;
+        let page = shop
+            .audit_range(&AuditPosition::START, 1_000)
+            .await
+            .unwrap();
+        assert!(page.discrepancies.is_empty(), "{page:?}");
+        let ended = ArchivePosition::before("2999-01-01T00:00:00Z".parse().unwrap());
+        shop.archive(&ended, 100).await.unwrap();
+        shop.movements_since(&FeedPosition::START, 10)
+            .await
+            .unwrap();
+        shop.outbox_since(&OutboxPosition::START, 10).await.unwrap();
+        pool.close().await;
+    })
+    .await;
 }
 
 /// Errors that are recognised by a name of the schema's: a ledger whose key is taken, and a suppressed write.

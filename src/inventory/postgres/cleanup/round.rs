@@ -15,11 +15,9 @@ use crate::{
     Attempt,
     inventory::{
         model::{Error, cleanup::Cleaned},
-        postgres::{
-            executor::{Executor, Work},
-            sql,
-        },
+        postgres::executor::{Executor, Work},
     },
+    postgres::WAIT_SHORTLY,
 };
 
 /// The pauses before skipped keys are tried again.
@@ -218,7 +216,7 @@ impl<'i, T: Task> Round<'i, T> {
         let (task, limit) = (self.task, self.size.rows());
         let work: Work<'_, '_, _> = &|conn, _| {
             Box::pin(async move {
-                let wait = sqlx::query(conn.sql(sql::cleanup::WAIT_SHORTLY)).execute(&mut **conn);
+                let wait = sqlx::raw_sql(WAIT_SHORTLY).execute(&mut **conn);
                 wait.await.map_err(Error::before)?;
                 task.lock(conn, key).await?;
                 let due = task.due_of(conn, keys, limit).await?;

@@ -23,5 +23,4 @@ super::statement::statements! {
     pub(crate) const KEYS_OF = "../cleanup/keys_of.sql";
     pub(crate) const FORGET_KEYS = "../cleanup/forget_keys.sql";
     pub(crate) const LOCK_KEY = "../cleanup/lock_key.sql";
-    pub(crate) const WAIT_SHORTLY = "../cleanup/wait_shortly.sql";
 }

@@ -1,0 +1,3 @@
+//! Engines that speak PostgreSQL's protocol. Each needs a cluster that runs.
+
+mod citus;
