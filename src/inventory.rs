@@ -55,8 +55,8 @@ pub use model::{
 #[doc(hidden)]
 pub use postgres::SELL_ONE;
 pub use postgres::{
-    Accepted, Change, MigrateError, OnAccepted, PgInventory, Refusals, Stats, Strategy, migrate,
-    migrate_schema,
+    Accepted, Change, Dialect, MigrateError, OnAccepted, PgInventory, Refusals, Stats, Strategy,
+    migrate, migrate_schema,
 };
 #[doc(hidden)]
-pub use statements::{replacing, statements};
+pub use statements::{replacing, statements, statements_in};

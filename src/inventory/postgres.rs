@@ -4,6 +4,7 @@ mod archive;
 mod audit;
 pub(crate) mod checkout;
 mod cleanup;
+pub(crate) mod dialect;
 mod error;
 pub(crate) mod executor;
 pub(crate) mod hook;
@@ -36,10 +37,12 @@ use super::{
 use crate::RetryPolicy;
 
 use checkout::Sale;
+pub use dialect::Dialect;
 use executor::{Executor, Work};
 pub use hook::{Accepted, Change, OnAccepted, Refusals};
 use hook::{Effects, Hook};
 use ledger::feed;
+pub(crate) use migrate::migrations;
 pub use migrate::{MigrateError, migrate, migrate_schema};
 use schema::Schema;
 #[doc(hidden)]
@@ -118,9 +121,41 @@ impl PgInventory {
     /// [`ErrorKind::Invalid`](crate::inventory::ErrorKind::Invalid) for a name that is empty, has more than 63 bytes
     /// or contains NUL, or that PostgreSQL reserves (`pg_..`, `information_schema`). Every other name is quoted.
     pub fn in_schema(mut self, name: &str) -> Result<Self, Error> {
-        self.executor.set_schema(Schema::new(name)?);
+        let dialect = self.schema().dialect();
+        self.executor
+            .set_schema(Schema::new(name)?.with_dialect(dialect));
         self.traffic = Arc::default();
         Ok(self)
+    }
+
+    /// Sets the SQL of the engine. Create the tables by [`migrate`](Self::migrate), which has the same dialect.
+    ///
+    /// # Default
+    ///
+    /// [`Dialect::PostgreSql`], which is also that of Citus.
+    pub fn with_dialect(mut self, dialect: Dialect) -> Self {
+        let schema = self.schema().with_dialect(dialect);
+        self.executor.set_schema(schema);
+        self
+    }
+
+    /// Creates the tables of this inventory, or brings them up to date: [`migrate`](crate::migrate) for its pool, its
+    /// [schema](Self::in_schema) and its [dialect](Self::with_dialect).
+    ///
+    /// ```no_run
+    /// use optilock::inventory::PgInventory;
+    ///
+    /// # async fn doc(pool: sqlx::PgPool) -> Result<(), Box<dyn std::error::Error>> {
+    /// let shop = PgInventory::new(pool).in_schema("shop_042")?;
+    /// shop.migrate().await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`migrate`](crate::migrate).
+    pub async fn migrate(&self) -> Result<(), MigrateError> {
+        migrate::run(self.executor.pool(), self.schema()).await
     }
 
     pub(crate) const fn schema(&self) -> &Schema {

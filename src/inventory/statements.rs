@@ -2,7 +2,7 @@
 
 use super::{
     batch,
-    postgres::{PgInventory, sql},
+    postgres::{Dialect, PgInventory, migrations, sql},
 };
 
 /// Returns the name and the text of every statement that the inventory sends, so that a test can prepare each.
@@ -13,6 +13,15 @@ pub fn statements() -> impl Iterator<Item = (String, &'static str)> {
         all.iter()
             .map(move |statement| (format!("{module}::{}", statement.name), statement.text))
     })
+}
+
+/// Returns the names and the texts of all statements, and of all steps of the migrations, in this dialect.
+#[doc(hidden)]
+pub fn statements_in(dialect: Dialect) -> Vec<(String, String)> {
+    let statements = statements().map(|(name, text)| (name, dialect.statement(text).into_owned()));
+    let steps = migrations()
+        .filter_map(|text| Some((String::from("migration"), dialect.step(text)?.into_owned())));
+    statements.chain(steps).collect()
 }
 
 /// Returns the inventory with other texts for some of its statements, by their names: it writes as another version of

@@ -77,6 +77,10 @@ impl Executor {
         self.stats = Arc::default();
     }
 
+    pub(crate) const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
     pub(crate) const fn schema(&self) -> &Schema {
         &self.schema
     }

@@ -83,7 +83,15 @@ pub async fn migrate_schema(pool: &PgPool, name: &str) -> Result<(), MigrateErro
     run(pool, &Schema::new(name)?).await
 }
 
-async fn run(pool: &PgPool, schema: &Schema) -> Result<(), MigrateError> {
+/// Returns the texts of all steps.
+pub(crate) fn migrations() -> impl Iterator<Item = &'static str> {
+    texts::MIGRATIONS
+        .iter()
+        .flat_map(|text| text.steps())
+        .map(step::Step::text)
+}
+
+pub(super) async fn run(pool: &PgPool, schema: &Schema) -> Result<(), MigrateError> {
     let history = History { pool, schema };
     if history.pending().await?.is_empty() {
         return Ok(());

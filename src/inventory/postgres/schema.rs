@@ -10,6 +10,7 @@ use std::{
 
 use sqlx::{AssertSqlSafe, PgConnection, SqlSafeStr, SqlStr};
 
+use super::dialect::Dialect;
 use crate::inventory::model::InvalidValue;
 
 /// The schema that the files of statements and migrations name.
@@ -21,8 +22,9 @@ pub(crate) struct Schema(Arc<Texts>);
 
 struct Texts {
     name: String,
-    /// The name as SQL, with the dot behind it; `None` for the default, whose texts are those of the files.
+    /// The name as SQL, with the dot behind it; `None` if the texts are those of the files.
     prefix: Option<String>,
+    dialect: Dialect,
     /// By the address and the length of the text of the file: to hash a text of some kilobytes takes longer.
     texts: RwLock<HashMap<(usize, usize), Arc<str>>>,
     /// Texts of another version of the crate, by those of the files.
@@ -48,23 +50,33 @@ impl Schema {
         if let Some(problem) = problem {
             return Err(InvalidValue::new("schema", format!("{name:?}: {problem}")));
         }
+        Ok(Self::of(name, Dialect::default(), HashMap::new()))
+    }
+
+    fn of(name: &str, dialect: Dialect, replaced: HashMap<&'static str, String>) -> Self {
+        let is_of_files = name == DEFAULT && dialect == Dialect::default() && replaced.is_empty();
         let prefix = || format!("{}.", quoted(name));
-        Ok(Self(Arc::new(Texts {
+        Self(Arc::new(Texts {
             name: name.to_owned(),
-            prefix: (name != DEFAULT).then(prefix),
+            prefix: (!is_of_files).then(prefix),
+            dialect,
             texts: RwLock::default(),
-            replaced: HashMap::new(),
-        })))
+            replaced,
+        }))
     }
 
     /// Returns this schema with texts of another version instead of those of the files.
     pub(crate) fn replacing(&self, replaced: HashMap<&'static str, String>) -> Self {
-        Self(Arc::new(Texts {
-            name: self.0.name.clone(),
-            prefix: Some(format!("{}.", self.quoted())),
-            texts: RwLock::default(),
-            replaced,
-        }))
+        Self::of(self.name(), self.dialect(), replaced)
+    }
+
+    /// Returns this schema on an engine with this dialect.
+    pub(crate) fn with_dialect(&self, dialect: Dialect) -> Self {
+        Self::of(self.name(), dialect, self.0.replaced.clone())
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.0.dialect
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -107,7 +119,7 @@ impl Schema {
         }
         drop(known);
         let source = self.0.replaced.get(sql).map_or(sql, String::as_str);
-        let text: Arc<str> = self.rewrite(source).into();
+        let text: Arc<str> = self.rewrite(&self.0.dialect.statement(source)).into();
         let mut known = texts.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(key, Arc::clone(&text));
         AssertSqlSafe(text).into_sql_str()
@@ -128,12 +140,7 @@ fn quoted(name: &str) -> String {
 
 impl Default for Schema {
     fn default() -> Self {
-        Self(Arc::new(Texts {
-            name: DEFAULT.to_owned(),
-            prefix: None,
-            texts: RwLock::default(),
-            replaced: HashMap::new(),
-        }))
+        Self::of(DEFAULT, Dialect::default(), HashMap::new())
     }
 }
 

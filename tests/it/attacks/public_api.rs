@@ -32,6 +32,11 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "migrate_schema",
         "is `migrate` in another schema; inventory::schemas runs it",
     ),
+    (
+        "inventory/postgres.rs",
+        "migrate",
+        "is `migrate` in another dialect; engines::dialects runs it",
+    ),
     ("inventory/postgres/hook.rs", "on_accepted", OF_HOST),
     ("inventory/postgres/hook.rs", "on_accepted_many", OF_HOST),
     (

@@ -30,6 +30,9 @@ pub enum Cut {
     Before,
     /// The server acts on the message, and the connection is closed before its answer arrives.
     Reply,
+    /// The transaction fails with a serialization failure instead, as an engine that checks for conflicts at the end
+    /// of any statement, or at `COMMIT`, says it. Nothing is stored, and the connection stays.
+    Conflict,
     /// The connection is closed at once. The message reaches the server when the first is notified, and the
     /// second is notified when the server has acted on it.
     Late(Arc<Notify>, Arc<Notify>),

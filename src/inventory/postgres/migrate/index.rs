@@ -21,7 +21,6 @@ const STATE: &str = "SELECT
 /// An index by the statement that builds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Index {
-    statement: &'static str,
     name: &'static str,
     table: &'static str,
 }
@@ -42,15 +41,16 @@ impl Index {
         let (_, rest) = statement.split_once("CREATE INDEX CONCURRENTLY IF NOT EXISTS ")?;
         let (name, rest) = rest.split_once(" ON optilock.")?;
         let (table, _) = rest.split_once(' ')?;
-        Some(Self {
-            statement,
-            name,
-            table,
-        })
+        Some(Self { name, table })
     }
 
-    /// Builds it, unless it exists and is valid.
-    pub(super) async fn build(self, pool: &PgPool, schema: &Schema) -> Result<(), MigrateError> {
+    /// Builds it by this statement, unless it exists and is valid.
+    pub(super) async fn build(
+        self,
+        pool: &PgPool,
+        schema: &Schema,
+        statement: &str,
+    ) -> Result<(), MigrateError> {
         let built = with_retry(&STEP, |_| async move {
             match self.state(pool, schema).await? {
                 State::Valid => return Ok(()),
@@ -64,7 +64,7 @@ impl Index {
                 }
                 State::Missing => {}
             }
-            alone(pool, schema.rewrite(self.statement).into_owned()).await?;
+            alone(pool, schema.rewrite(statement).into_owned()).await?;
             // Another process may have begun to build it in between: then the statement has no effect.
             match self.state(pool, schema).await? {
                 State::Valid => Ok(()),

@@ -14,7 +14,6 @@ impl Step {
         Self(text)
     }
 
-    #[cfg(test)]
     pub(super) const fn text(self) -> &'static str {
         self.0
     }
@@ -31,9 +30,12 @@ impl Step {
 
     /// Makes it in a transaction of its own, or outside of any if it builds an index while the table is written.
     pub(super) async fn make(self, pool: &PgPool, schema: &Schema) -> Result<(), MigrateError> {
+        let Some(text) = schema.dialect().step(self.0) else {
+            return Ok(());
+        };
         match Index::built_by(self.0) {
-            Some(index) => index.build(pool, schema).await,
-            None => run(pool, &schema.rewrite(self.0)).await,
+            Some(index) => index.build(pool, schema, &text).await,
+            None => run(pool, &schema.rewrite(&text)).await,
         }
     }
 }

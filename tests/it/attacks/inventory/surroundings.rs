@@ -110,6 +110,7 @@ surroundings! {
         "7 old orders": backlog::orders((2, 3_000)),
     }
     lost_connections {
+        "1 conflict": connections::conflicts,
         "8 silence": connections::silence,
         "9 cut": connections::cut,
         "10 terminated": connections::terminated,

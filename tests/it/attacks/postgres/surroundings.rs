@@ -39,6 +39,7 @@ surroundings! {
         "4 one row": suppressed::refusing,
     }
     lost_connections {
+        "1 conflict": connections::conflicts,
         "8 silence": connections::silence,
         "9 cut": connections::cut,
         "10 terminated": connections::terminated,

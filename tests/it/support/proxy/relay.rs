@@ -54,6 +54,18 @@ where
                 answered.notified().await;
                 return;
             }
+            Some(Cut::Conflict) => {
+                let end = if is_commit(&message) {
+                    "ROLLBACK; "
+                } else {
+                    ""
+                };
+                rest_of_exchange(&mut from_client, message).await;
+                let conflict = simple_query(&format!("{end}{CONFLICT}"));
+                if to_server.write_all(&conflict).await.is_err() {
+                    return;
+                }
+            }
             Some(Cut::Late(release, done)) => {
                 let rest = rest_of_exchange(&mut from_client, message).await;
                 answers.send_replace(Answers::Refused);
@@ -113,6 +125,25 @@ async fn relay_each_answer(
             _ => answered.notify_one(),
         }
     }
+}
+
+/// Fails as Aurora DSQL does when it checks the writes of a transaction.
+const CONFLICT: &str =
+    "DO $$ BEGIN RAISE 'change conflicts with another transaction, please retry: (OC000)'
+    USING ERRCODE = '40001'; END $$";
+
+fn is_commit(message: &[u8]) -> bool {
+    message[0] == b'Q' && message[5..].starts_with(b"COMMIT")
+}
+
+/// Returns the message of a query in text form.
+fn simple_query(text: &str) -> Vec<u8> {
+    let length = u32::try_from(text.len() + 5).expect("a short text");
+    let mut message = vec![b'Q'];
+    message.extend(length.to_be_bytes());
+    message.extend(text.as_bytes());
+    message.push(0);
+    message
 }
 
 /// Returns this message and those that follow, up to the one that asks for an answer or the last one of a client

@@ -1,4 +1,4 @@
-//! 8: the connection goes silent. 9: it is cut at each message. 10: the server ends the session. 11: an administrator
+//! 1: a statement meets a conflict. 8: the connection goes silent. 9: it is cut at each message. 10: the server ends the session. 11: an administrator
 //! cancels the statement.
 
 use std::time::{Duration, Instant};
@@ -77,6 +77,29 @@ pub async fn cut(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
         }
     }
     assert!(cuts >= 2, "{cell}: nothing was cut");
+    Cell::Passed
+}
+
+/// The transaction meets a conflict at each message, `COMMIT` included, as on an engine that does not wait for locks.
+pub async fn conflicts(harness: &Harness, variant: &Variant, cell: &str) -> Cell {
+    let (proxy, harness) = harness.proxied(4).await;
+    let mut conflicts = 0;
+    for message in 0.. {
+        assert!(message < 100, "{cell}: never without a conflict");
+        proxy.trap_after(message, Cut::Conflict);
+        let cell = format!("{cell}, at message {message}");
+        let prepared = harness.prepare(variant).await;
+        let answer = harness.attempt(variant, &prepared.fixture, &cell).await;
+        harness
+            .judge(variant, &prepared, Some(&answer), &cell)
+            .await;
+        if proxy.disarm() {
+            break; // the operation has fewer messages
+        }
+        conflicts += 1;
+        assert!(answer.is_done(), "{cell}: {answer:?}");
+    }
+    assert!(conflicts >= 1, "{cell}: it met no conflict");
     Cell::Passed
 }
 

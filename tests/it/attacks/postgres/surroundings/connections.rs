@@ -56,6 +56,27 @@ pub async fn cut(harness: &Harness, operation: &&Operation, cell: &str) -> Cell 
     Cell::Passed
 }
 
+/// The transaction meets a conflict at each message, `COMMIT` included, as on an engine that does not wait for locks.
+pub async fn conflicts(harness: &Harness, operation: &&Operation, cell: &str) -> Cell {
+    let (proxy, harness) = harness.proxied(4).await;
+    let mut conflicts = 0;
+    for message in 0.. {
+        assert!(message < 100, "{cell}: never without a conflict");
+        harness.run(operation, cell).await; // every statement is prepared on some connection
+        proxy.trap_after(message, Cut::Conflict);
+        let cell = format!("{cell}, at message {message}");
+        let answer = harness.run(operation, &cell).await;
+        if proxy.disarm() {
+            break; // the operation has fewer messages
+        }
+        conflicts += 1;
+        let fits = matches!(answer, Answer::Done) || answer.is_refused(Class::Conflict);
+        assert!(fits, "{cell}: {answer:?}");
+    }
+    assert!(conflicts >= 1, "{cell}: it met no conflict");
+    Cell::Passed
+}
+
 /// Locks the table, so that every operation waits, and runs `end` on the backends that wait until the answer.
 async fn behind_table_lock(
     harness: &Harness,

@@ -18,7 +18,10 @@ pub async fn of_one(harness: &Harness, operation: &&Operation, cell: &str) -> Ce
 
 /// Callers share a pool of 4.
 pub async fn crowd(harness: &Harness, operation: &&Operation, cell: &str, count: usize) -> Cell {
-    let harness = Arc::new(harness.clone());
+    let mut harness = harness.clone();
+    // At SERIALIZABLE, a transaction of a crowd loses often.
+    harness.policy = harness.policy.with_max_attempts(100);
+    let harness = Arc::new(harness);
     let mut callers = JoinSet::new();
     let run = operation.run;
     let mut ids = Vec::new();
