@@ -126,7 +126,7 @@ impl BatchedInventory {
     /// Waits until the synchronous standby has a change that an earlier call has made.
     async fn replicated(&self, replayed: bool) -> Result<(), Error> {
         if replayed {
-            let replicated = self.inventory().executor().replicated().await;
+            let replicated = self.inventory().executor().shown_is_replicated().await;
             replicated.map_err(Error::into_unknown)?;
         }
         Ok(())

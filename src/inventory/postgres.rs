@@ -289,7 +289,7 @@ impl PgInventory {
         let feed = self.executor.read("movements since", work).await?;
         if !feed.movements.is_empty() {
             // A reader that is ahead of the standby would skip what is written after a failover.
-            self.executor.replicated().await?;
+            self.executor.shown_is_replicated().await?;
         }
         Ok(feed)
     }

@@ -47,7 +47,7 @@ impl PgInventory {
         let feed = self.executor.read("outbox since", work).await?;
         if feed.next != *position {
             // A reader that is ahead of the standby would skip what is written after a failover.
-            self.executor.replicated().await?;
+            self.executor.shown_is_replicated().await?;
         }
         Ok(feed)
     }

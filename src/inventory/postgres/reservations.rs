@@ -20,7 +20,7 @@ use super::{
     },
 };
 use crate::inventory::{
-    model::{Checkout, Error, Reservation, ReservationId, Sku, reserve::check_duration},
+    model::{Checkout, Error, ErrorKind, Reservation, ReservationId, Sku, reserve::check_duration},
     postgres::{executor::Work, schema::SchemaConnection},
 };
 
@@ -136,16 +136,21 @@ fn judge_unreleased(reservation: &Reservation, round: u32) -> Result<bool, Error
     }
 }
 
-/// Refuses a checkout that can't use the reservation that it names.
-pub(crate) async fn admit(
+/// Returns the refusal of a checkout that can't use the reservation that it names.
+pub(crate) async fn refusal(
     conn: &mut SchemaConnection<'_>,
     request: &Checkout,
-) -> Result<(), Error> {
+) -> Result<Option<Error>, Error> {
     let Some(id) = request.reservation else {
-        return Ok(());
+        return Ok(None);
     };
-    let reservation = find(conn, id).await?;
-    reservation.admit(request.customer.as_deref())
+    match find(conn, id).await {
+        Ok(reservation) => Ok(reservation.admit(request.customer.as_deref()).err()),
+        Err(gone) if matches!(gone.kind(), ErrorKind::NotFound | ErrorKind::Archived) => {
+            Ok(Some(gone))
+        }
+        Err(failed) => Err(failed),
+    }
 }
 
 /// Returns the units of these products in expired holds, without those of one reservation; reads no more holds

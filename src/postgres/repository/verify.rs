@@ -8,9 +8,12 @@ use crate::postgres::ErrorKind;
 use sqlx::{Column as _, Executor, PgConnection, Statement, TypeInfo, postgres::PgTypeInfo};
 
 use super::PgRepository;
-use crate::postgres::{
-    error::Error,
-    row::{PgVersioned, Role},
+use crate::{
+    Class, Classify,
+    postgres::{
+        error::Error,
+        row::{PgVersioned, Role},
+    },
 };
 use table::check_table;
 
@@ -109,6 +112,8 @@ impl<T: PgVersioned> PgRepository<T> {
 /// `on_update` or `only`.
 fn refused(what: &str, error: sqlx::Error) -> Result<String, Error> {
     match error {
+        // The next call may succeed.
+        other if other.class() != Class::Permanent => Err(Error::before(other)),
         sqlx::Error::Database(error) => {
             let why = error.message();
             Ok(format!("the statement that {what} is refused: {why}"))

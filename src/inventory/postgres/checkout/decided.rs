@@ -35,7 +35,7 @@ pub(super) async fn decide(
         if let Some(stored) = orders::known(conn, request).await? {
             return request.replay(stored).map(Piece::Done);
         }
-        if let Err(refusal) = reservations::admit(conn, request).await {
+        if let Some(refusal) = reservations::refusal(conn, request).await? {
             return unless_known(conn, request, refusal).await;
         }
     }
@@ -74,7 +74,7 @@ pub(super) async fn behind(
         return request.replay(stored).map(Piece::Done);
     }
     // The reservation may have been used up or released while this attempt waited, also by this request.
-    if let Err(refusal) = reservations::admit(conn, request).await {
+    if let Some(refusal) = reservations::refusal(conn, request).await? {
         return unless_known(conn, request, refusal).await;
     }
     let mut facts = facts::locked(request, &rows, &expiry)?;

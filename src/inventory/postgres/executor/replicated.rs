@@ -6,14 +6,29 @@
 
 use super::Executor;
 use crate::{
+    Class, Classify,
     inventory::{
         model::Error,
         postgres::{schema::SchemaConnection, sql},
     },
     postgres::BoxFuture,
+    with_retry,
 };
 
 impl Executor {
+    /// Waits until the synchronous standby has what a read or a batch has shown. Only a conflict is tried again: a wait
+    /// that was ended says nothing.
+    pub(crate) async fn shown_is_replicated(&self) -> Result<(), Error> {
+        let policy = self.policy.clone().with_label("replicated");
+        let replicated = with_retry(&policy, |_| async {
+            match self.replicated().await {
+                Err(error) if error.class() == Class::Conflict => Err(error),
+                ended => Ok(ended),
+            }
+        });
+        replicated.await.map_err(Error::from)?
+    }
+
     /// Waits until the synchronous standby has what this server shows, if there is one.
     pub(crate) fn replicated(&self) -> BoxFuture<'_, Result<(), Error>> {
         // Allocated here, so that the futures of all operations are small.

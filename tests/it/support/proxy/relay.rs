@@ -44,6 +44,12 @@ where
         }
         wire.wait_if_silent(connection).await;
         match wire.cut_at(&message) {
+            // To undo meets no conflict.
+            Some(Cut::Conflict) if is_query(&message, "ROLLBACK") => {
+                if to_server.write_all(&message).await.is_err() {
+                    return;
+                }
+            }
             None if to_server.write_all(&message).await.is_ok() => {}
             None | Some(Cut::Before) => return,
             Some(Cut::Reply) => {
@@ -55,7 +61,7 @@ where
                 return;
             }
             Some(Cut::Conflict) => {
-                let end = if is_commit(&message) {
+                let end = if is_query(&message, "COMMIT") {
                     "ROLLBACK; "
                 } else {
                     ""
@@ -132,8 +138,8 @@ const CONFLICT: &str =
     "DO $$ BEGIN RAISE 'change conflicts with another transaction, please retry: (OC000)'
     USING ERRCODE = '40001'; END $$";
 
-fn is_commit(message: &[u8]) -> bool {
-    message[0] == b'Q' && message[5..].starts_with(b"COMMIT")
+fn is_query(message: &[u8], begins: &str) -> bool {
+    message[0] == b'Q' && message[5..].starts_with(begins.as_bytes())
 }
 
 /// Returns the message of a query in text form.
