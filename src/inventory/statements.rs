@@ -17,6 +17,7 @@ pub fn statements() -> impl Iterator<Item = (String, &'static str)> {
 
 /// Returns the names and the texts of all statements, and of all steps of the migrations, in this dialect.
 #[doc(hidden)]
+#[must_use]
 pub fn statements_in(dialect: Dialect) -> Vec<(String, String)> {
     let statements = statements().map(|(name, text)| (name, dialect.statement(text).into_owned()));
     let steps = migrations()
