@@ -18,20 +18,23 @@ use crate::{
 impl Executor {
     /// Waits until the synchronous standby has what a read or a batch has shown. Only a conflict is tried again: a wait
     /// that was ended says nothing.
-    pub(crate) async fn shown_is_replicated(&self) -> Result<(), Error> {
-        let policy = self.policy.clone().with_label("replicated");
-        let replicated = with_retry(&policy, |_| async {
-            match self.replicated().await {
-                Err(error) if error.class() == Class::Conflict => Err(error),
-                ended => Ok(ended),
-            }
-        });
-        replicated.await.map_err(Error::from)?
+    pub(crate) fn shown_is_replicated(&self) -> BoxFuture<'_, Result<(), Error>> {
+        // Allocated here, so that the futures of all operations are small.
+        Box::pin(async {
+            let policy = self.policy.clone().with_label("replicated");
+            let replicated = with_retry(&policy, |_| async {
+                match self.replicated().await {
+                    Err(error) if error.class() == Class::Conflict => Err(error),
+                    ended => Ok(ended),
+                }
+            });
+            replicated.await.map_err(Error::from)?
+        })
     }
 
     /// Waits until the synchronous standby has what this server shows, if there is one.
     pub(crate) fn replicated(&self) -> BoxFuture<'_, Result<(), Error>> {
-        // Allocated here, so that the futures of all operations are small.
+        // Allocated, as above.
         Box::pin(async { self.ask(&|conn, _| Box::pin(wait(conn))).await })
     }
 }
