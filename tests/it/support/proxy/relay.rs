@@ -44,7 +44,7 @@ where
         }
         wire.wait_if_silent(connection).await;
         match wire.cut_at(&message) {
-            // To undo meets no conflict.
+            // A ROLLBACK meets no conflict.
             Some(Cut::Conflict) if is_query(&message, "ROLLBACK") => {
                 if to_server.write_all(&message).await.is_err() {
                     return;

@@ -1,5 +1,5 @@
-//! 1: a statement meets a conflict. 8: the connection goes silent. 9: it is cut at each message. 10: the server ends the session. 11: an administrator
-//! cancels the statement.
+//! 1: a message meets a conflict. 8: the connection goes silent. 9: it is cut at each message. 10: the server ends the
+//! session. 11: an administrator cancels the statement.
 
 use std::time::{Duration, Instant};
 
