@@ -21,6 +21,7 @@ mod processes;
 mod reserve;
 mod sale;
 mod seller;
+mod storefront;
 mod table;
 mod turn;
 
@@ -53,6 +54,7 @@ pub(crate) fn run(server: &Server, options: &Options) -> Vec<Step> {
             Bar::Guarded => guarded::measure(&bench, options).into_iter().collect(),
             Bar::Optimistic => optimistic::measure(&bench, options),
             Bar::Mixed => vec![mixed::measure(&bench, options)],
+            Bar::Storefront => vec![storefront::measure(&bench, options)],
         };
         bench.close();
         for table in tables {

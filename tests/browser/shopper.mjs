@@ -48,26 +48,26 @@ export async function assertOneNewOrder(page, name, before) {
   return order(name, id);
 }
 
-// Calls `handle` with the route of each checkout. Returns the keys that were sent.
+// Calls `handle` with the route of each checkout. Returns the ETags of the carts that were sent.
 export async function onCheckout(page, handle) {
-  const keys = [];
+  const tags = [];
   await page.route(`**${CHECKOUT}`, async (route) => {
-    keys.push(route.request().headers()["idempotency-key"]);
-    await handle(route, keys.length);
+    tags.push(route.request().headers()["if-match"]);
+    await handle(route, tags.length);
   });
-  return keys;
+  return tags;
 }
 
 // Holds each checkout until `release` is called.
 export async function holdCheckout(page) {
   const arrived = gate();
   const held = gate();
-  const keys = await onCheckout(page, async (route) => {
+  const tags = await onCheckout(page, async (route) => {
     arrived.release();
     await held.opened;
     await route.continue();
   });
-  return { keys, arrived: arrived.opened, release: held.release };
+  return { tags, arrived: arrived.opened, release: held.release };
 }
 
 // The server gets the first checkout, and its response is lost.

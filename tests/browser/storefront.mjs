@@ -3,5 +3,6 @@
 
 import "./scenarios/checkout.mjs";
 import "./scenarios/retries.mjs";
+import "./scenarios/carts.mjs";
 import "./scenarios/access.mjs";
 import "./scenarios/dashboard.mjs";

@@ -13,10 +13,11 @@ pub(crate) enum Bar {
     Guarded,
     Optimistic,
     Mixed,
+    Storefront,
 }
 
 impl Bar {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Checkout,
         Self::Reserve,
         Self::Pay,
@@ -27,6 +28,7 @@ impl Bar {
         Self::Guarded,
         Self::Optimistic,
         Self::Mixed,
+        Self::Storefront,
     ];
 
     /// The name on the command line, and of the database.
@@ -42,6 +44,7 @@ impl Bar {
             Self::Guarded => "guarded",
             Self::Optimistic => "optimistic",
             Self::Mixed => "mixed",
+            Self::Storefront => "storefront",
         }
     }
 

@@ -7,7 +7,7 @@ use crate::problem::{FieldError, Problem};
 /// A shipping address.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Address {
+pub struct Address {
     name: String,
     street: String,
     city: String,

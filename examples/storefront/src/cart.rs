@@ -1,76 +1,33 @@
 //! The endpoints of the cart, which remembers the price that the shopper saw.
+//!
+//! Each answer has the cart's version as its `ETag`. A change with `If-Match` is made to that cart or to none.
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
 use optilock::{
     Version,
-    inventory::{Inventory, Line, Money, Product, Quantity, Sku},
-    sqlx::{self, PgPool},
+    inventory::{Checkout, Inventory, Money, Product, Quantity, Sku},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     body::{self, Path},
+    carts::{Cart, Item, NotChanged},
+    if_match::CartVersions,
     problem::Problem,
     shop::Shop,
     users::User,
 };
 
-/// A row of `storefront.cart_items`.
-#[derive(Debug, sqlx::FromRow)]
-struct Row {
-    sku: Sku,
-    quantity: i64,
-    price: i64,
-    currency: String,
-    version: Option<i64>,
-}
-
-/// An item of the cart.
-#[derive(Debug)]
-pub(crate) struct Item {
-    pub(crate) sku: Sku,
-    pub(crate) quantity: Quantity,
-    /// The price when the item was put into the cart.
-    pub(crate) price: Money,
-    /// The version of the product that the client expects at the checkout.
-    pub(crate) version: Option<Version>,
-}
-
-impl Item {
-    /// Returns the line of a checkout, which fails if price or version have changed.
-    pub(crate) fn line(&self) -> Line {
-        let line = Line::new(self.sku.clone(), self.quantity).expecting_price(self.price);
-        match self.version {
-            Some(version) => line.expecting_version(version),
-            None => line,
-        }
-    }
-}
-
-/// Returns the items of the customer, the oldest first.
-pub(crate) async fn items(pool: &PgPool, customer: &str) -> Result<Vec<Item>, Problem> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT sku, quantity, price, currency, version FROM storefront.cart_items
-         WHERE customer = $1 ORDER BY added_at, sku",
-    )
-    .bind(customer)
-    .fetch_all(pool)
-    .await?;
-    let item = |row: Row| {
-        Ok(Item {
-            sku: row.sku,
-            quantity: Quantity::new(row.quantity)?,
-            price: Money::new(row.price, row.currency.parse()?)?,
-            version: row.version.and_then(Version::new),
-        })
-    };
-    rows.into_iter().map(item).collect()
-}
-
 /// The cart with the current state of its products.
 #[derive(Debug, Serialize)]
-pub(crate) struct Cart {
-    items: Vec<CartItem>,
+pub(crate) struct CartView {
+    version: Version,
+    items: Vec<ItemView>,
     /// The sum at current prices. `None` if a product is gone or the currencies differ.
     total: Option<Money>,
     /// An item's price has changed, or its stock is short.
@@ -78,7 +35,7 @@ pub(crate) struct Cart {
 }
 
 #[derive(Debug, Serialize)]
-struct CartItem {
+struct ItemView {
     sku: Sku,
     name: Option<String>,
     quantity: Quantity,
@@ -89,8 +46,8 @@ struct CartItem {
     short: bool,
 }
 
-impl CartItem {
-    fn new(item: Item, products: &[Product]) -> Self {
+impl ItemView {
+    fn new(item: &Item, products: &[Product]) -> Self {
         let product = products.iter().find(|product| product.sku == item.sku);
         let available = product.map_or(0, Product::available);
         let current_price = product.map(|product| product.price);
@@ -98,7 +55,7 @@ impl CartItem {
             name: product.map(|product| product.name.clone()),
             price_changed: current_price.is_some_and(|price| price != item.price),
             short: available < item.quantity.get(),
-            sku: item.sku,
+            sku: item.sku.clone(),
             quantity: item.quantity,
             price: item.price,
             current_price,
@@ -107,28 +64,65 @@ impl CartItem {
     }
 }
 
-async fn current_cart(shop: &Shop, user: &User) -> Result<Json<Cart>, Problem> {
-    let items = items(&shop.pool, &user.name).await?;
-    let skus: Vec<Sku> = items.iter().map(|item| item.sku.clone()).collect();
-    let products = shop.inventory.products_of(&skus).await?;
-    let items: Vec<CartItem> = items
-        .into_iter()
-        .map(|item| CartItem::new(item, &products))
-        .collect();
-    let prices = items
-        .iter()
-        .map(|item| item.current_price?.times(item.quantity));
-    let total = prices.reduce(|sum, price| sum?.plus(price?)).flatten();
-    let changed = items.iter().any(|item| item.price_changed || item.short);
-    Ok(Json(Cart {
-        items,
-        total,
-        changed,
-    }))
+impl CartView {
+    async fn of(shop: &Shop, cart: &Cart) -> Result<Self, Problem> {
+        let skus: Vec<Sku> = cart.items().iter().map(|item| item.sku.clone()).collect();
+        let products = shop.inventory.products_of(&skus).await?;
+        let items = cart.items().iter();
+        let items: Vec<ItemView> = items.map(|item| ItemView::new(item, &products)).collect();
+        let prices = items
+            .iter()
+            .map(|item| item.current_price?.times(item.quantity));
+        let total = prices.reduce(|sum, price| sum?.plus(price?)).flatten();
+        let changed = items.iter().any(|item| item.price_changed || item.short);
+        Ok(Self {
+            version: cart.version,
+            items,
+            total,
+            changed,
+        })
+    }
 }
 
-pub(crate) async fn show(State(shop): State<Shop>, user: User) -> Result<Json<Cart>, Problem> {
-    current_cart(&shop, &user).await
+/// Returns the problem of a client that has read another version of the cart. It has the cart as it is now.
+pub(crate) async fn stale(shop: &Shop, versions: &CartVersions, cart: &Cart) -> Problem {
+    let current = match CartView::of(shop, cart).await {
+        Ok(current) => current,
+        Err(problem) => return problem,
+    };
+    Problem::stale_cart(versions.0.is_some())
+        .with("current", current)
+        .with_header(header::ETAG, &cart.version.etag())
+}
+
+async fn respond(shop: &Shop, cart: &Cart) -> Result<Response, Problem> {
+    let tag = [(header::ETAG, cart.version.etag())];
+    Ok((tag, Json(CartView::of(shop, cart).await?)).into_response())
+}
+
+pub(crate) async fn show(State(shop): State<Shop>, user: User) -> Result<Response, Problem> {
+    respond(&shop, &shop.carts.of(&user.name).await?).await
+}
+
+async fn change(
+    shop: &Shop,
+    user: &User,
+    versions: &CartVersions,
+    change: impl Fn(&mut Cart) -> Result<(), NotChanged> + Send + Sync,
+) -> Result<Response, Problem> {
+    let changed = shop.carts.change(&user.name, versions.0.as_ref(), change);
+    match changed.await {
+        Ok(cart) => respond(shop, &cart).await,
+        Err(NotChanged::Stale(cart)) => Err(stale(shop, versions, &cart).await),
+        Err(NotChanged::Full) => {
+            let most = Checkout::MAX_LINES;
+            Err(Problem::invalid(format!(
+                "A cart has at most {most} items."
+            )))
+        }
+        Err(NotChanged::Unknown) => Err(Problem::unknown_outcome()),
+        Err(NotChanged::Failed(error)) => Err(error.into()),
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -139,48 +133,45 @@ pub(crate) struct ItemBody {
     version: Option<Version>,
 }
 
-/// Sets the quantity of a product, at its current price. Repeating the request changes nothing.
+/// Sets the quantity of a product, at its current price.
 pub(crate) async fn put(
     State(shop): State<Shop>,
     user: User,
+    versions: CartVersions,
     body::Json(body): body::Json<ItemBody>,
-) -> Result<Json<Cart>, Problem> {
+) -> Result<Response, Problem> {
     let product = shop.inventory.product(&body.sku).await?;
-    sqlx::query(
-        "INSERT INTO storefront.cart_items (customer, sku, quantity, price, currency, version)
-         VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (customer, sku) DO UPDATE SET quantity = excluded.quantity,
-             price = excluded.price, currency = excluded.currency, version = excluded.version",
-    )
-    .bind(&user.name)
-    .bind(&body.sku)
-    .bind(body.quantity.get())
-    .bind(product.price.minor())
-    .bind(product.price.currency().as_str())
-    .bind(body.version.map(Version::get))
-    .execute(&shop.pool)
-    .await?;
-    current_cart(&shop, &user).await
+    let item = Item {
+        sku: body.sku,
+        quantity: body.quantity,
+        price: product.price,
+        version: body.version,
+    };
+    change(&shop, &user, &versions, |cart| cart.put(&item)).await
 }
 
 /// Removes a product. Succeeds if it is not in the cart.
 pub(crate) async fn remove(
     State(shop): State<Shop>,
     user: User,
+    versions: CartVersions,
     Path(sku): Path<Sku>,
-) -> Result<Json<Cart>, Problem> {
-    sqlx::query("DELETE FROM storefront.cart_items WHERE customer = $1 AND sku = $2")
-        .bind(&user.name)
-        .bind(&sku)
-        .execute(&shop.pool)
-        .await?;
-    current_cart(&shop, &user).await
+) -> Result<Response, Problem> {
+    let removed = |cart: &mut Cart| {
+        cart.remove(&sku);
+        Ok(())
+    };
+    change(&shop, &user, &versions, removed).await
 }
 
-pub(crate) async fn clear(State(shop): State<Shop>, user: User) -> Result<Json<Cart>, Problem> {
-    sqlx::query("DELETE FROM storefront.cart_items WHERE customer = $1")
-        .bind(&user.name)
-        .execute(&shop.pool)
-        .await?;
-    current_cart(&shop, &user).await
+pub(crate) async fn clear(
+    State(shop): State<Shop>,
+    user: User,
+    versions: CartVersions,
+) -> Result<Response, Problem> {
+    let cleared = |cart: &mut Cart| {
+        cart.clear();
+        Ok(())
+    };
+    change(&shop, &user, &versions, cleared).await
 }

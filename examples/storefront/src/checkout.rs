@@ -1,6 +1,9 @@
 //! The endpoint that turns a cart into an order.
+//!
+//! One version of a cart becomes one order, whatever keys, tabs and processes ask for it: the inventory makes an
+//! order once for each customer and version, and the sale's transaction empties the cart at that version or fails.
 
-use std::time::Instant;
+use std::{error::Error as StdError, iter::successors, time::Instant};
 
 use axum::{
     Json,
@@ -8,16 +11,18 @@ use axum::{
     http::{HeaderMap, HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use optilock::inventory::{Checkout, Inventory, Order, ReservationId, Sku};
+use optilock::inventory::{Error, Inventory, Order, ReservationId};
 use serde::Deserialize;
 
 use crate::{
     address::Address,
-    body,
-    cart::{self, Item},
-    deliveries::{Delivery, NewDelivery},
+    body, cart,
+    carts::{Cart, Item},
+    deliveries::Delivery,
+    if_match::CartVersions,
     placed_order::PlacedOrder,
     problem::Problem,
+    sale::{CartChanged, Purchase},
     shop::Shop,
     users::User,
 };
@@ -29,64 +34,125 @@ pub(crate) struct CheckoutBody {
     reservation: Option<ReservationId>,
 }
 
-/// Buys the cart. With an `Idempotency-Key`, a repeated request returns the order of the first one.
+/// A request for an order.
+struct Request<'a> {
+    shop: &'a Shop,
+    user: &'a User,
+    /// The versions of the cart that the client has seen; any version without the header.
+    versions: CartVersions,
+    key: Option<String>,
+    body: CheckoutBody,
+}
+
+/// Buys the cart, at the version in `If-Match` if there is one. A repeated request returns the order of the first one.
 pub(crate) async fn buy(
     State(shop): State<Shop>,
     user: User,
+    versions: CartVersions,
     headers: HeaderMap,
     body::Json(body): body::Json<CheckoutBody>,
 ) -> Result<Response, Problem> {
     let key = body::idempotency_key(&headers)?;
-    let address = &body.shipping_address;
-    address.check()?;
-    // The cart is read before the delivery. A finished checkout empties the cart and writes the delivery in
-    // one statement, so a request that finds an empty cart also finds the delivery.
-    let items = cart::items(&shop.pool, &user.name).await?;
-    if let Some(key) = &key
-        && let Some(delivery) = Delivery::by_key(&shop.pool, &user.name, key).await?
-    {
-        return replay(&shop, delivery, &items, address).await;
-    }
-    if items.is_empty() {
-        return Err(Problem::empty_cart());
-    }
-    let mut request = Checkout::new(items.iter().map(Item::line))?.with_customer(&user.name);
-    if let Some(key) = &key {
-        request = request.with_idempotency_key(key);
-    }
-    if let Some(reservation) = body.reservation {
-        request = request.with_reservation(reservation);
-    }
-    let start = Instant::now();
-    let outcome = shop.inventory.checkout(request).await;
-    shop.pulse.record_checkout(start.elapsed(), &outcome);
-    let order = outcome?;
-    // If the program dies here, the next request with this key gets the same order from the inventory and
-    // continues with the delivery.
-    let bought: Vec<Sku> = items.into_iter().map(|item| item.sku).collect();
-    let new = NewDelivery {
-        customer: &user.name,
-        idempotency_key: key.as_deref(),
-        address,
-        bought: &bought,
+    body.shipping_address.check()?;
+    let request = Request {
+        shop: &shop,
+        user: &user,
+        versions,
+        key,
+        body,
     };
-    let delivery = Delivery::create(&shop.pool, &order, new).await?;
-    respond(order, delivery, address)
+    // The cart is read before the delivery: a request that finds the cart of after a sale also finds the delivery.
+    let cart = shop.carts.of(&user.name).await?;
+    if let Some(response) = request.answered(&cart).await? {
+        return Ok(response);
+    }
+    if !request.versions.accept(cart.version) {
+        return Err(cart::stale(&shop, &request.versions, &cart).await);
+    }
+    request.buy(&cart).await
 }
 
-/// Answers a request whose key already has a delivery.
-async fn replay(
-    shop: &Shop,
-    delivery: Delivery,
-    items: &[Item],
-    address: &Address,
-) -> Result<Response, Problem> {
-    let mut order = shop.inventory.order(delivery.order_id()).await?;
-    if !items.is_empty() && !has_items(&order, items) {
-        return Err(Problem::idempotency_mismatch());
+impl Request<'_> {
+    /// Returns the response of an earlier request with this key or for this version of the cart.
+    async fn answered(&self, cart: &Cart) -> Result<Option<Response>, Problem> {
+        let named = self.versions.named();
+        if let Some(delivery) = self.delivery_of_key().await? {
+            let order = self.shop.inventory.order(delivery.order_id()).await?;
+            let same_cart = match named {
+                [] => cart.items().is_empty() || has_items(&order, cart.items()),
+                named => named.contains(&delivery.cart_version),
+            };
+            if !same_cart || delivery.address() != &self.body.shipping_address {
+                return Err(Problem::idempotency_mismatch());
+            }
+            return Ok(Some(respond(order, delivery.into_address(), true)));
+        }
+        match Delivery::of_cart(&self.shop.pool, &self.user.name, named).await? {
+            Some(delivery) => self.replay(delivery).await.map(Some),
+            None => Ok(None),
+        }
     }
-    order.replayed = true;
-    respond(order, delivery, address)
+
+    async fn delivery_of_key(&self) -> Result<Option<Delivery>, Problem> {
+        let Some(key) = &self.key else {
+            return Ok(None);
+        };
+        Ok(Delivery::by_key(&self.shop.pool, &self.user.name, key).await?)
+    }
+
+    async fn buy(self, cart: &Cart) -> Result<Response, Problem> {
+        if cart.items().is_empty() {
+            return Err(Problem::empty_cart());
+        }
+        let version = cart.version;
+        let purchase = Purchase {
+            customer: self.user.name.clone(),
+            cart_version: version,
+            idempotency_key: self.key.clone(),
+            address: self.body.shipping_address.clone(),
+        };
+        let mut checkout = purchase.request(cart.items().iter().map(Item::line))?;
+        if let Some(reservation) = self.body.reservation {
+            checkout = checkout.with_reservation(reservation);
+        }
+        let start = Instant::now();
+        let outcome = self.shop.inventory.checkout(checkout).await;
+        self.shop.pulse.record_checkout(start.elapsed(), &outcome);
+        let refused = match outcome {
+            Ok(order) if order.replayed => None,
+            Ok(order) => return Ok(respond(order, self.body.shipping_address, false)),
+            Err(error) => Some(error),
+        };
+        // Another request may have bought this cart meanwhile.
+        let (pool, customer) = (&self.shop.pool, &self.user.name);
+        match (
+            Delivery::of_cart(pool, customer, &[version]).await?,
+            refused,
+        ) {
+            (Some(delivery), _) => self.replay(delivery).await,
+            (None, Some(error)) if is_cart_changed(&error) => {
+                let now = self.shop.carts.of(customer).await?;
+                Err(cart::stale(self.shop, &self.versions, &now).await)
+            }
+            (None, Some(error)) => Err(error.into()),
+            (None, None) => Err(Problem::internal(&format!(
+                "no delivery of {customer}, {version}"
+            ))),
+        }
+    }
+
+    /// Returns the order of this cart, which another request has made.
+    async fn replay(&self, delivery: Delivery) -> Result<Response, Problem> {
+        if delivery.address() != &self.body.shipping_address {
+            return Err(Problem::cart_bought(delivery.order_id()));
+        }
+        if let Some(key) = &self.key {
+            let stored = delivery.add_key(&self.shop.pool, &self.user.name, key);
+            stored.await?;
+        }
+        let order = self.shop.inventory.order(delivery.order_id()).await?;
+        Ok(respond(order, delivery.into_address(), true))
+    }
 }
 
 /// Returns whether the order has exactly these items.
@@ -98,21 +164,23 @@ fn has_items(order: &Order, items: &[Item]) -> bool {
     items.len() == order.lines.len() && items.iter().all(has)
 }
 
-fn respond(order: Order, delivery: Delivery, address: &Address) -> Result<Response, Problem> {
-    if delivery.address() != address {
-        return Err(Problem::idempotency_mismatch());
-    }
+/// Returns whether the sale was undone by the shop's hook, because the cart was changed.
+fn is_cart_changed(error: &Error) -> bool {
+    let first = Some(error as &(dyn StdError + 'static));
+    successors(first, |error| (*error).source()).any(|cause| cause.is::<CartChanged>())
+}
+
+fn respond(order: Order, address: Address, replayed: bool) -> Response {
     let location = format!("/api/marketplace/orders/{}", order.id);
-    let replayed = order.replayed;
     let response = (
         StatusCode::CREATED,
         [(header::LOCATION, location)],
-        Json(PlacedOrder::new(order, Some(delivery))),
+        Json(PlacedOrder::new(order, Some(address))),
     );
-    Ok(if replayed {
+    if replayed {
         let replayed = HeaderName::from_static("idempotent-replayed");
         ([(replayed, "true")], response).into_response()
     } else {
         response.into_response()
-    })
+    }
 }

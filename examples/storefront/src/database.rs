@@ -8,6 +8,9 @@ use optilock::{
 /// Name of the shop's database.
 pub const NAME: &str = "optilock_storefront";
 
+/// The schema of the inventory and of the shop's own tables.
+pub const SCHEMA: &str = "storefront";
+
 /// Carts and deliveries. Money is stored as in the inventory: minor units and a currency.
 const TABLES: &str = include_str!("tables.sql");
 

@@ -1,27 +1,28 @@
 //! The shop's own table of deliveries.
 
 use optilock::{
-    inventory::{Order, OrderId, Sku},
-    sqlx::{self, PgPool, types},
+    Version,
+    inventory::OrderId,
+    sqlx::{self, PgConnection, PgPool, types::Json},
 };
 use uuid::Uuid;
 
-use crate::{address::Address, problem::Problem};
+use crate::{address::Address, sale::Purchase};
 
 /// The delivery of an order.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Delivery {
     order_id: Uuid,
-    address: types::Json<Address>,
+    /// The version of the cart that was bought.
+    pub(crate) cart_version: Version,
+    address: Json<Address>,
 }
 
-/// A delivery to be written, and what the order took out of the customer's cart.
+/// A delivery to be written.
 #[derive(Debug)]
 pub(crate) struct NewDelivery<'a> {
-    pub(crate) customer: &'a str,
-    pub(crate) idempotency_key: Option<&'a str>,
-    pub(crate) address: &'a Address,
-    pub(crate) bought: &'a [Sku],
+    pub(crate) order: OrderId,
+    pub(crate) purchase: &'a Purchase,
 }
 
 impl Delivery {
@@ -37,14 +38,16 @@ impl Delivery {
         self.address.0
     }
 
+    /// Returns the delivery whose request had this key.
     pub(crate) async fn by_key(
         pool: &PgPool,
         customer: &str,
         key: &str,
     ) -> Result<Option<Self>, sqlx::Error> {
         sqlx::query_as(
-            "SELECT order_id, address FROM storefront.deliveries
-             WHERE customer = $1 AND idempotency_key = $2",
+            "SELECT d.order_id, d.cart_version, d.address FROM storefront.shop_checkout_keys AS k
+             JOIN storefront.shop_deliveries AS d ON d.order_id = k.order_id
+             WHERE k.customer = $1 AND k.key = $2",
         )
         .bind(customer)
         .bind(key)
@@ -52,50 +55,88 @@ impl Delivery {
         .await
     }
 
-    pub(crate) async fn of_order(
+    /// Returns the delivery of one of these versions of the customer's cart, the newest.
+    pub(crate) async fn of_cart(
         pool: &PgPool,
-        order: OrderId,
+        customer: &str,
+        versions: &[Version],
     ) -> Result<Option<Self>, sqlx::Error> {
-        sqlx::query_as("SELECT order_id, address FROM storefront.deliveries WHERE order_id = $1")
-            .bind(order.uuid())
-            .fetch_optional(pool)
-            .await
-    }
-
-    /// Returns the customer's 20 newest deliveries, the newest first.
-    pub(crate) async fn newest(pool: &PgPool, customer: &str) -> Result<Vec<Self>, sqlx::Error> {
-        // Order ids are in the order of time.
+        let versions: Vec<i64> = versions.iter().map(|version| version.get()).collect();
         sqlx::query_as(
-            "SELECT order_id, address FROM storefront.deliveries
-             WHERE customer = $1 ORDER BY order_id DESC LIMIT 20",
+            "SELECT order_id, cart_version, address FROM storefront.shop_deliveries
+             WHERE customer = $1 AND cart_version = ANY ($2) ORDER BY cart_version DESC LIMIT 1",
         )
         .bind(customer)
+        .bind(versions)
+        .fetch_optional(pool)
+        .await
+    }
+
+    /// Returns the deliveries of these orders, in no order.
+    pub(crate) async fn of_orders(
+        pool: &PgPool,
+        orders: &[OrderId],
+    ) -> Result<Vec<Self>, sqlx::Error> {
+        let orders: Vec<Uuid> = orders.iter().map(|id| id.uuid()).collect();
+        sqlx::query_as(
+            "SELECT order_id, cart_version, address FROM storefront.shop_deliveries
+             WHERE order_id = ANY ($1)",
+        )
+        .bind(orders)
         .fetch_all(pool)
         .await
     }
 
-    /// Writes the delivery and removes the bought items from the cart, in one statement. If the delivery
-    /// already exists, changes nothing. Returns the stored delivery.
-    pub(crate) async fn create(
+    /// Stores a further key of a request that this delivery answers. A key that is known stays as it is.
+    pub(crate) async fn add_key(
+        &self,
         pool: &PgPool,
-        order: &Order,
-        new: NewDelivery<'_>,
-    ) -> Result<Self, Problem> {
+        customer: &str,
+        key: &str,
+    ) -> Result<(), sqlx::Error> {
         sqlx::query(
-            "WITH new_delivery AS (
-                 INSERT INTO storefront.deliveries (order_id, customer, idempotency_key, address)
-                 VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING customer)
-             DELETE FROM storefront.cart_items AS item USING new_delivery
-             WHERE item.customer = new_delivery.customer AND item.sku = ANY ($5)",
+            "INSERT INTO storefront.shop_checkout_keys (customer, key, order_id) VALUES ($1, $2, $3)
+             ON CONFLICT DO NOTHING",
         )
-        .bind(order.id.uuid())
-        .bind(new.customer)
-        .bind(new.idempotency_key)
-        .bind(types::Json(new.address))
-        .bind(new.bought)
+        .bind(customer)
+        .bind(key)
+        .bind(self.order_id)
         .execute(pool)
-        .await?;
-        let stored = Self::of_order(pool, order.id).await?;
-        stored.ok_or_else(|| Problem::internal(&format!("no delivery of order {}", order.id)))
+        .await
+        .map(drop)
     }
+}
+
+/// Writes deliveries and their keys, all in one statement.
+pub(crate) async fn create(
+    conn: &mut PgConnection,
+    new: impl Iterator<Item = NewDelivery<'_>>,
+) -> Result<(), sqlx::Error> {
+    let (mut orders, mut customers, mut versions) = (vec![], vec![], vec![]);
+    let (mut addresses, mut keys) = (vec![], vec![]);
+    for NewDelivery { order, purchase } in new {
+        orders.push(order.uuid());
+        customers.push(&*purchase.customer);
+        versions.push(purchase.cart_version.get());
+        addresses.push(Json(&purchase.address));
+        keys.push(purchase.idempotency_key.as_deref());
+    }
+    sqlx::query(
+        "WITH sold AS (
+             SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::jsonb[], $5::text[])
+                 AS s (order_id, customer, cart_version, address, key)),
+         delivery AS (
+             INSERT INTO storefront.shop_deliveries (order_id, customer, cart_version, address)
+             SELECT order_id, customer, cart_version, address FROM sold)
+         INSERT INTO storefront.shop_checkout_keys (customer, key, order_id)
+         SELECT customer, key, order_id FROM sold WHERE key IS NOT NULL",
+    )
+    .bind(orders)
+    .bind(customers)
+    .bind(versions)
+    .bind(addresses)
+    .bind(keys)
+    .execute(conn)
+    .await
+    .map(drop)
 }

@@ -7,10 +7,12 @@ mod assets;
 mod auth;
 mod body;
 mod cart;
+mod carts;
 mod checkout;
 pub mod database;
 mod deliveries;
 mod health;
+mod if_match;
 mod layers;
 mod limits;
 mod orders;
@@ -24,6 +26,7 @@ mod race;
 mod report;
 mod request_id;
 mod reservations;
+mod sale;
 mod shop;
 mod stream;
 pub mod telemetry;
@@ -35,7 +38,9 @@ use axum::{
     routing::{delete, get, post},
 };
 
+pub use address::Address;
 use problem::Problem;
+pub use sale::Purchase;
 pub use shop::{App, Shop};
 
 /// Returns the routes of the shop.

@@ -53,7 +53,6 @@ async fn run(options: &Options, server: &Server) -> Result<(), Box<dyn Error>> {
         .max_connections(options.connections)
         .connect_with(server.options_of(database::NAME))
         .await?;
-    optilock::migrate(&pool).await?;
     let (stop, stopped) = watch::channel(false);
     let shop = App::open(pool.clone(), stopped.clone()).await?;
     let janitor = tokio::spawn(clean_up(shop.clone(), stopped.clone()));

@@ -1,12 +1,11 @@
 //! The endpoints of orders.
 
 use axum::{Json, extract::State};
-use optilock::inventory::{Error, Inventory, Order, OrderId};
+use optilock::inventory::{Error, Inventory, Order, OrderFilter, OrderId, Page};
 use serde::Deserialize;
 
 use crate::{
     body::{self, Path},
-    deliveries::Delivery,
     placed_order::PlacedOrder,
     problem::Problem,
     shop::Shop,
@@ -27,12 +26,9 @@ pub(crate) async fn list(
     State(shop): State<Shop>,
     user: User,
 ) -> Result<Json<Vec<PlacedOrder>>, Problem> {
-    let mut placed = Vec::new();
-    for delivery in Delivery::newest(&shop.pool, &user.name).await? {
-        let order = shop.inventory.order(delivery.order_id()).await?;
-        placed.push(PlacedOrder::new(order, Some(delivery)));
-    }
-    Ok(Json(placed))
+    let own = OrderFilter::all().with_customer(&user.name).newest_first();
+    let orders = shop.inventory.orders(own, Page::first(20)).await?;
+    PlacedOrder::read_all(&shop, orders).await.map(Json)
 }
 
 pub(crate) async fn one(

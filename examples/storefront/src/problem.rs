@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use optilock::inventory::{Error, ErrorKind, InvalidValue};
+use optilock::inventory::{Error, ErrorKind, InvalidValue, OrderId};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -131,6 +131,35 @@ impl Problem {
             "The key was used before",
             detail,
         )
+    }
+
+    /// The cart is not the one that the client has read, or not the one that the server had read.
+    pub(crate) fn stale_cart(with_if_match: bool) -> Self {
+        let title = "The cart has changed";
+        if with_if_match {
+            let detail = "Nothing was changed. current is the cart now: show what changed, and send its ETag as \
+                If-Match if the shopper agrees.";
+            return Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "precondition-failed",
+                title,
+                detail,
+            );
+        }
+        let detail = "Another request changed the cart during this one, which changed nothing. current is the cart now.";
+        Self::new(StatusCode::CONFLICT, "conflict", title, detail)
+    }
+
+    /// Another request has bought this version of the cart, for another address.
+    pub(crate) fn cart_bought(order: OrderId) -> Self {
+        let detail = "This cart was bought by another request, for another address. Nothing was changed: look at the order.";
+        Self::new(
+            StatusCode::CONFLICT,
+            "cart-bought",
+            "The cart was bought",
+            detail,
+        )
+        .with("order", order)
     }
 
     pub(crate) fn too_many_requests(wait: Duration) -> Self {

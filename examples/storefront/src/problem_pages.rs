@@ -36,6 +36,10 @@ const CODES: &[(&str, &str)] = &[
         "Another request changed the data in between. Read again, then decide again.",
     ),
     (
+        "cart-bought",
+        "Another request has bought this cart, for another address. Nothing was changed: order is its id.",
+    ),
+    (
         "price-changed",
         "The price is no longer the expected one. Nothing was sold.",
     ),

@@ -141,7 +141,7 @@ where
 /// Reads the stock, then takes a unit. This oversells: other buyers read the same stock in between.
 async fn naive(pool: &PgPool, race: Race, events: &Events) -> Result<Outcome, BoxError> {
     let id = Uuid::now_v7();
-    sqlx::query("INSERT INTO storefront.naive_stock (id, stock) VALUES ($1, $2)")
+    sqlx::query("INSERT INTO storefront.shop_naive_stock (id, stock) VALUES ($1, $2)")
         .bind(id)
         .bind(i64::from(race.units))
         .execute(pool)
@@ -150,14 +150,14 @@ async fn naive(pool: &PgPool, race: Race, events: &Events) -> Result<Outcome, Bo
         let pool = pool.clone();
         async move {
             let stock: i64 =
-                sqlx::query_scalar("SELECT stock FROM storefront.naive_stock WHERE id = $1")
+                sqlx::query_scalar("SELECT stock FROM storefront.shop_naive_stock WHERE id = $1")
                     .bind(id)
                     .fetch_one(&pool)
                     .await?;
             if stock < 1 {
                 return Ok(false);
             }
-            sqlx::query("UPDATE storefront.naive_stock SET stock = stock - 1 WHERE id = $1")
+            sqlx::query("UPDATE storefront.shop_naive_stock SET stock = stock - 1 WHERE id = $1")
                 .bind(id)
                 .execute(&pool)
                 .await?;
@@ -166,7 +166,7 @@ async fn naive(pool: &PgPool, race: Race, events: &Events) -> Result<Outcome, Bo
     })
     .await?;
     let stock_after =
-        sqlx::query_scalar("DELETE FROM storefront.naive_stock WHERE id = $1 RETURNING stock")
+        sqlx::query_scalar("DELETE FROM storefront.shop_naive_stock WHERE id = $1 RETURNING stock")
             .bind(id)
             .fetch_one(pool)
             .await?;

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::{
     body::{self, Path},
     cart,
+    if_match::CartVersions,
     problem::Problem,
     shop::Shop,
     users::User,
@@ -49,14 +50,19 @@ pub(crate) struct ReserveBody {
 pub(crate) async fn reserve(
     State(shop): State<Shop>,
     user: User,
+    versions: CartVersions,
     body::Json(body): body::Json<ReserveBody>,
 ) -> Result<Response, Problem> {
     let duration = duration(body.seconds.unwrap_or(600))?;
-    let items = cart::items(&shop.pool, &user.name).await?;
-    if items.is_empty() {
+    let cart = shop.carts.of(&user.name).await?;
+    if !versions.accept(cart.version) {
+        return Err(cart::stale(&shop, &versions, &cart).await);
+    }
+    if cart.items().is_empty() {
         return Err(Problem::empty_cart());
     }
-    let lines = items.into_iter().map(|item| (item.sku, item.quantity));
+    let items = cart.items().iter();
+    let lines = items.map(|item| (item.sku.clone(), item.quantity));
     let request = Reserve::new(lines)?
         .with_customer(&user.name)
         .for_duration(duration);

@@ -8,7 +8,9 @@ use optilock::{
 };
 use tokio::sync::{Semaphore, watch};
 
-use crate::{database, limits::Limits, pulse::Pulse, telemetry, users::Users};
+use crate::{
+    carts::Carts, database, limits::Limits, pulse::Pulse, sale::Sales, telemetry, users::Users,
+};
 
 /// The state that every handler shares.
 pub type Shop = Arc<App>;
@@ -19,6 +21,7 @@ pub struct App {
     /// The products, orders and reservations.
     pub inventory: BatchedInventory,
     pub(crate) pool: PgPool,
+    pub(crate) carts: Carts,
     pub(crate) users: Users,
     pub(crate) limits: Limits,
     pub(crate) pulse: Pulse,
@@ -31,8 +34,8 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the shop on a migrated database. Creates the shop's own tables, and adds the products of the
-    /// example if there are none.
+    /// Opens the shop on a database. Creates the missing tables of the inventory and of the shop, and adds the
+    /// products of the example if there are none.
     ///
     /// # Errors
     ///
@@ -42,11 +45,17 @@ impl App {
         stopped: watch::Receiver<bool>,
     ) -> Result<Shop, Box<dyn Error>> {
         telemetry::metrics();
-        let inventory = BatchedInventory::new(PgInventory::new(pool.clone()), BatchOptions::new());
+        let carts = Carts::new(pool.clone());
+        let inventory = PgInventory::new(pool.clone())
+            .in_schema(database::SCHEMA)?
+            .with_hook(Arc::new(Sales::new(carts.clone())));
+        inventory.migrate().await?;
+        let inventory = BatchedInventory::new(inventory, BatchOptions::new());
         database::prepare(&pool, &inventory).await?;
         Ok(Arc::new(Self {
             inventory,
             pool,
+            carts,
             users: Users::demo(),
             limits: Limits::new(),
             pulse: Pulse::new(),

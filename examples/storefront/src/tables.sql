@@ -1,29 +1,33 @@
-CREATE SCHEMA IF NOT EXISTS storefront;
+-- The tables are in the schema of the inventory, so that a sale and its delivery are on one server (the guide, "Many
+-- shops"). Their names begin with `shop_`, which no table of the inventory does.
 
--- price: what the product cost when it was put into the cart.
-CREATE TABLE IF NOT EXISTS storefront.cart_items (
-    customer text        NOT NULL,
-    sku      text        NOT NULL,
-    quantity bigint      NOT NULL CHECK (quantity > 0),
-    price    bigint      NOT NULL,
-    currency text        NOT NULL,
-    version  bigint,
-    added_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (customer, sku)
+-- The cart of a customer. It is never deleted: an order is made once for each version.
+-- items: a list of {sku, quantity, price: {minor, currency}, version}; price is what the customer saw.
+CREATE TABLE IF NOT EXISTS storefront.shop_carts (
+    customer text   PRIMARY KEY,
+    items    jsonb  NOT NULL,
+    version  bigint NOT NULL DEFAULT 1
+) WITH (fillfactor = 50);
+
+-- The shipping address of an order, and the cart that was bought: one order for each version of a cart.
+CREATE TABLE IF NOT EXISTS storefront.shop_deliveries (
+    order_id     uuid   PRIMARY KEY,
+    customer     text   NOT NULL,
+    cart_version bigint NOT NULL,
+    address      jsonb  NOT NULL,
+    UNIQUE (customer, cart_version)
 );
 
--- The shipping address of an order, and the key of the request that placed it.
-CREATE TABLE IF NOT EXISTS storefront.deliveries (
-    order_id        uuid  PRIMARY KEY,
-    customer        text  NOT NULL,
-    idempotency_key text,
-    address         jsonb NOT NULL,
-    UNIQUE (customer, idempotency_key)
+-- The keys of the requests that were answered with an order.
+CREATE TABLE IF NOT EXISTS storefront.shop_checkout_keys (
+    customer text NOT NULL,
+    key      text NOT NULL,
+    order_id uuid NOT NULL,
+    PRIMARY KEY (customer, key)
 );
-CREATE INDEX IF NOT EXISTS deliveries_of_a_customer ON storefront.deliveries (customer, order_id);
 
 -- The stock of the race's naive code.
-CREATE TABLE IF NOT EXISTS storefront.naive_stock (
+CREATE TABLE IF NOT EXISTS storefront.shop_naive_stock (
     id    uuid   PRIMARY KEY,
     stock bigint NOT NULL
 );

@@ -14,7 +14,7 @@ scenario("a response is lost, and a retry does not buy twice", async () => {
   const page = await open("/", { as: "Ana", mayFail: [CHECKOUT] });
   const before = await orderIds("Ana");
   await fillCart(page, "mezcal-cup");
-  const keys = await loseFirstResponse(page);
+  const tags = await loseFirstResponse(page);
   await buyButton(page).click();
 
   await see(message(page).getByText("We do not know yet if your order went through."));
@@ -25,17 +25,17 @@ scenario("a response is lost, and a retry does not buy twice", async () => {
 
   await assertOneNewOrder(page, "Ana", before);
   await see(confirmation(page).getByText("Your first attempt went through. You bought only once."));
-  assert.equal(keys.length, 2);
-  assert.equal(keys[0], keys[1]);
+  assert.equal(tags.length, 2);
+  assert.equal(tags[0], tags[1]);
   const { stock, reserved } = await product("mezcal-cup");
   assert.equal(stock - reserved, 19);
 
-  // The next purchase has a new key.
+  // The next purchase is of another version of the cart.
   const first = await orderIds("Ana");
   await fillCart(page, "mezcal-cup");
   await buyButton(page).click();
   await assertOneNewOrder(page, "Ana", first);
-  assert.notEqual(keys[2], keys[0]);
+  assert.notEqual(tags[2], tags[0]);
 });
 
 scenario("the page is reloaded during a checkout, and a retry does not buy twice", async () => {
@@ -45,7 +45,7 @@ scenario("the page is reloaded during a checkout, and a retry does not buy twice
     const before = await orderIds("Luis");
     await fillCart(page, "basket");
     const arrived = gate();
-    const keys = await onCheckout(page, async (route, nth) => {
+    const tags = await onCheckout(page, async (route, nth) => {
       if (nth > 1) return route.continue();
       if (reachesServer) assert.equal((await route.fetch()).status(), 201);
       // No response: the page is reloaded before it arrives.
@@ -61,8 +61,8 @@ scenario("the page is reloaded during a checkout, and a retry does not buy twice
     if (reachesServer) await screenshot(page, "reloaded");
     await retryButton(page).click();
     await assertOneNewOrder(page, "Luis", before);
-    assert.equal(keys.length, 2);
-    assert.equal(keys[0], keys[1]);
+    assert.equal(tags.length, 2);
+    assert.equal(tags[0], tags[1]);
     assert.equal(await confirmation(page).getByText("You bought only once.").count(), reachesServer ? 1 : 0);
     await page.unroute(`**${CHECKOUT}`);
   }

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::{CASES, clear::is_clear};
-use crate::support::db::assert_balanced;
+use crate::support::db::assert_balanced_in;
 use requests::Sent;
 use shop::OpenShop;
 
@@ -29,11 +29,11 @@ const SOME: u32 = CASES / 1_000;
 /// Returns what a refused request must not change.
 async fn stored(shop: &OpenShop) -> String {
     let all = "SELECT concat_ws(' ',
-        (SELECT sum(version) + sum(revision) + sum(stock) + sum(reserved) FROM optilock.products),
-        (SELECT count(*) + sum(version) FROM optilock.orders),
-        (SELECT sum(held) FROM optilock.holds),
-        (SELECT count(*) FROM optilock.movements),
-        (SELECT md5(string_agg(t::text, ' ' ORDER BY t::text)) FROM storefront.cart_items t))";
+        (SELECT sum(version) + sum(revision) + sum(stock) + sum(reserved) FROM storefront.products),
+        (SELECT count(*) + sum(version) FROM storefront.orders),
+        (SELECT sum(held) FROM storefront.holds),
+        (SELECT count(*) FROM storefront.movements),
+        (SELECT md5(string_agg(t::text, ' ' ORDER BY t::text)) FROM storefront.shop_carts t))";
     sqlx::query_scalar(all)
         .fetch_one(&shop.db.pool)
         .await
@@ -95,7 +95,10 @@ fn run(name: &str, cases: u32, requests: impl Strategy<Value = Sent>) {
     });
     println!("{name}: {} served, {} refused", served.get(), refused.get());
     assert!(served.get() > 0 && refused.get() > 0);
-    runtime.block_on(assert_balanced(&shop.db.pool));
+    runtime.block_on(assert_balanced_in(
+        &shop.db.pool,
+        storefront::database::SCHEMA,
+    ));
 }
 
 async fn send(shop: &OpenShop, request: Request<Body>) -> Response<Body> {

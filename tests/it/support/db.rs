@@ -142,8 +142,14 @@ async fn template() -> &'static Database {
 
 /// Asserts that the audit finds no discrepancy and that no session is left in a transaction or with a lock.
 pub async fn assert_balanced(pool: &PgPool) {
+    assert_balanced_in(pool, "optilock").await;
+}
+
+/// Asserts the same of the tables in a schema.
+pub async fn assert_balanced_in(pool: &PgPool, schema: &str) {
     assert_idle(pool).await;
-    let audit = PgInventory::new(pool.clone()).audit().await;
+    let inventory = PgInventory::new(pool.clone()).in_schema(schema);
+    let audit = inventory.expect("the name of a schema").audit().await;
     let audit = audit.expect("the audit can run");
     assert!(audit.is_clean(), "{audit}");
 }
@@ -152,7 +158,7 @@ pub async fn assert_balanced(pool: &PgPool) {
 pub async fn assert_idle(pool: &PgPool) {
     let query = "SELECT count(*) FROM pg_stat_activity a LEFT JOIN pg_locks l ON l.pid = a.pid
              AND (l.locktype = 'advisory' OR l.relation IN (SELECT oid FROM pg_class WHERE relnamespace
-                 = to_regnamespace('optilock')))
+                 IN (to_regnamespace('optilock'), to_regnamespace('storefront'))))
          WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
              AND (a.state = 'active' AND a.backend_type = 'client backend'
                  OR a.state LIKE 'idle in transaction%' OR l.pid IS NOT NULL)";

@@ -8,12 +8,9 @@ const countries = ["MX", "AR", "CA", "CL", "CO", "DE", "ES", "FR", "GB", "GT", "
 const form = find("checkout");
 const fields = [...form.querySelectorAll("input, select")];
 
-export function startCheckout({ onBuy, onEdit }) {
+export function startCheckout({ onBuy }) {
   find("country").append(...countries.map((code) => el("option", { value: code }, countryName(code))));
-  form.addEventListener("input", (event) => {
-    showError(event.target, "");
-    onEdit();
-  });
+  form.addEventListener("input", (event) => showError(event.target, ""));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (checkFields()) onBuy(address());

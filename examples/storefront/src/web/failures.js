@@ -12,7 +12,7 @@ export function explainCheckout(problem, nameOf) {
       return [words.priceMoved(nameOf(details.sku), money(details.expected), money(details.actual)), words.nothingOrdered];
     case "conflict":
       return [words.conflict, words.tryAgain];
-    case "idempotency-mismatch":
+    case "cart-bought":
       return [words.mismatch, words.mismatchNext];
     case "unknown-outcome":
       return [words.unknownOutcome, words.retryIsSafe];
@@ -23,6 +23,20 @@ export function explainCheckout(problem, nameOf) {
   }
   if (isUnknown(problem)) return [words.unknownOutcome, words.retryIsSafe];
   return explain(problem);
+}
+
+// Says how the cart differs from the one that the page showed.
+export function explainCart(shown, current) {
+  const texts = [];
+  const before = new Map(shown.items.map((item) => [item.sku, item]));
+  for (const item of current.items) {
+    const known = before.get(item.sku);
+    before.delete(item.sku);
+    if (!known) texts.push(words.cartHasNow(item.name ?? item.sku, item.quantity));
+    else if (known.quantity !== item.quantity) texts.push(words.cartHasOther(item.name ?? item.sku, known.quantity, item.quantity));
+  }
+  for (const { sku, name } of before.values()) texts.push(words.cartLacks(name ?? sku));
+  return [words.cartChanged, ...texts];
 }
 
 export function explain({ code }) {
@@ -45,9 +59,10 @@ function isUnknown({ status, code }) {
   return status === 0 || (status >= 500 && code !== "busy");
 }
 
-// Returns whether a retry can help. It cannot while the address is wrong, nor
-// after a 422.
+// Returns whether a retry can help. It cannot while the address is wrong, nor when
+// the cart is another one: then the shopper decides.
 export function canRetry(problem) {
+  if (problem.details.current || problem.code === "cart-bought") return false;
   return isUnknown(problem) || problem.code === "insufficient-stock" || [409, 429, 503].includes(problem.status);
 }
 

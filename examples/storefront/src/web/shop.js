@@ -5,7 +5,7 @@ import * as attempt from "./attempt.js";
 import { focusLine, showCart } from "./cart.js";
 import { fillAddress, setBusy, showForm, showServerErrors, startCheckout, submit } from "./checkout.js";
 import { announce, el, find, setText } from "./dom.js";
-import { canRetry, explain, explainCheckout } from "./failures.js";
+import { canRetry, explain, explainCart, explainCheckout } from "./failures.js";
 import { hideMessage, showMessage } from "./message.js";
 import { hideConfirmation, isConfirmed, showConfirmation, showOrders } from "./orders.js";
 import { available, showProducts } from "./products.js";
@@ -13,7 +13,7 @@ import { money, translatePage, words } from "./words.js";
 
 const API = "/api/marketplace";
 const POLL_MS = 3000;
-const EMPTY_CART = { items: [], total: null, changed: false };
+const EMPTY_CART = { version: null, items: [], total: null, changed: false };
 
 let user = null; // the token of the shopper
 let products = new Map(); // by sku
@@ -77,6 +77,14 @@ function cartIsStale() {
 
 // --- Cart ---
 
+// The header that names the cart that the page shows: the server changes or buys
+// that one, or none.
+const tagOf = ({ version }) => (version === null ? null : `"${version}"`);
+
+function ifShown(tag) {
+  return tag === null ? {} : { "If-Match": tag };
+}
+
 async function loadCart() {
   setCart(await call("GET", `${API}/cart/items`));
 }
@@ -89,7 +97,7 @@ function setCart(newCart) {
   showCart(cart, { setQuantity, acceptPrice, take, remove });
   // After an unknown outcome the cart may be empty because it was bought, and
   // the form is needed for the retry.
-  showForm(cart.items.length > 0 || attempt.open(user)?.outcome === "unknown");
+  showForm(cart.items.length > 0 || attempt.open(user) !== null);
 }
 
 function addToCart(sku, quantity) {
@@ -110,12 +118,13 @@ function acceptPrice({ sku, quantity }) {
 
 function remove({ sku, name }) {
   const path = `${API}/cart/items/${encodeURIComponent(sku)}`;
-  return changeCart(() => call("DELETE", path), () => announce(words.cartRemoved(name)));
+  return changeCart(() => call("DELETE", path, { headers: ifShown(tagOf(cart)) }), () => announce(words.cartRemoved(name)));
 }
 
 async function putItem(sku, quantity) {
   const before = cart.items.find((item) => item.sku === sku);
-  cart = await call("POST", `${API}/cart/items`, { body: { sku, quantity } });
+  const headers = ifShown(tagOf(cart));
+  cart = await call("POST", `${API}/cart/items`, { headers, body: { sku, quantity } });
   announcePrice(before, cart.items.find((item) => item.sku === sku));
   return cart;
 }
@@ -124,13 +133,16 @@ async function changeCart(send, then) {
   changesWaiting += 1;
   try {
     const newCart = await inOrder(send).finally(() => { changesWaiting -= 1; });
-    attempt.changed(user);
+    // The cart has another version now: an attempt that is still on its way buys nothing.
+    attempt.finish(user);
     hideConfirmation();
     setCart(newCart);
     then();
   } catch (problem) {
-    showMessage(explain(problem));
-    setCart(cart); // resets the shown quantity
+    const { current } = problem.details ?? {};
+    const texts = current ? [...explainCart(cart, current), words.changeAgain] : explain(problem);
+    setCart(current ?? cart); // resets the shown quantity
+    showMessage(texts);
   }
 }
 
@@ -163,7 +175,7 @@ async function buy(address) {
 }
 
 function sendCheckout(address) {
-  const headers = { "Idempotency-Key": attempt.begin(user, address) };
+  const headers = ifShown(attempt.begin(user, address, tagOf(cart)));
   return call("POST", `${API}/checkout`, { headers, body: { shipping_address: address } });
 }
 
@@ -175,12 +187,14 @@ function bought(order) {
 }
 
 function notBought(problem) {
-  if (problem.status === 400 || problem.status === 409) attempt.refused(user);
-  if (problem.status === 422) attempt.finish(user);
+  if ([400, 409, 410, 412, 422].includes(problem.status)) attempt.finish(user);
   setBuying(false);
   showServerErrors(problem.details.errors ?? []);
+  const { current } = problem.details;
+  const texts = current ? [...explainCart(cart, current), words.buyAgain] : explainCheckout(problem, nameOf);
+  if (current) setCart(current);
   const retry = canRetry(problem) ? submit : null;
-  showMessage(explainCheckout(problem, nameOf), { retry, wait: problem.retryAfter });
+  showMessage(texts, { retry, wait: problem.retryAfter });
 }
 
 function setBuying(now) {
@@ -191,12 +205,12 @@ function setBuying(now) {
   find("shop-as").disabled = now;
 }
 
-// Offers a retry after a reload during a checkout. The stored key makes it safe.
+// Offers a retry after a reload during a checkout. The stored version makes it safe.
 function offerOpenAttempt() {
   const pending = attempt.open(user);
   if (!pending) return;
   fillAddress(pending.address);
-  if (pending.outcome === "unknown") showMessage([words.interrupted, words.retryIsSafe], { retry: submit });
+  showMessage([words.interrupted, words.retryIsSafe], { retry: submit });
 }
 
 // --- Orders ---
@@ -256,7 +270,7 @@ async function shopAs(token) {
 async function start() {
   translatePage();
   setText(find("cart-link"), words.cartLink(0));
-  startCheckout({ onBuy: buy, onEdit: () => attempt.changed(user) });
+  startCheckout({ onBuy: buy });
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") refreshProducts();
   });

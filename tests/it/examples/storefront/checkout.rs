@@ -7,7 +7,6 @@ use reqwest::{Method, header};
 use serde_json::json;
 
 use super::client::{ANA, LUIS, OpenShop, address, body, body_of, problem};
-use crate::support::db::assert_balanced;
 
 #[tokio::test]
 async fn a_repeated_checkout_returns_the_first_order() {
@@ -58,7 +57,7 @@ async fn a_repeated_checkout_returns_the_first_order() {
     let list = client.get("/api/marketplace/orders").bearer_auth(ANA);
     assert_eq!(body(list, 200).await.as_array().unwrap().len(), 1);
     assert_eq!(client.stock("clay-pot").await, 98);
-    assert_balanced(&open.db.pool).await;
+    open.assert_balanced().await;
 }
 
 #[tokio::test]
@@ -85,7 +84,7 @@ async fn an_order_belongs_to_its_shopper() {
     let of_luis = client.get("/api/marketplace/cart/items").bearer_auth(LUIS);
     assert_eq!(body(of_luis, 200).await["items"], json!([]));
     assert_eq!(client.stock("clay-pot").await, 98);
-    assert_balanced(&open.db.pool).await;
+    open.assert_balanced().await;
 }
 
 #[tokio::test]
@@ -107,7 +106,7 @@ async fn one_of_two_shoppers_gets_the_last_unit() {
     let short = json!([{ "sku": "rug", "requested": 1, "available": 0 }]);
     assert_eq!(refused["short"], short);
     assert_eq!(client.stock("rug").await, 0);
-    assert_balanced(&open.db.pool).await;
+    open.assert_balanced().await;
 }
 
 #[tokio::test]
@@ -156,5 +155,5 @@ async fn a_reservation_holds_the_units_of_the_cart() {
     body(checkout, 201).await;
     let late = client.post(&format!("{path}/extend"), ANA, &minute);
     problem(late, 409, "reservation-closed").await;
-    assert_balanced(&open.db.pool).await;
+    open.assert_balanced().await;
 }

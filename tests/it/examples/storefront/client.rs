@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde_json::{Value, json};
-use storefront::{App, Shop, router, ticks};
+use storefront::{App, Shop, database, router, ticks};
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::support::db::Db;
+use crate::support::db::{Db, assert_balanced_in};
 
 pub const ANA: &str = "demo-ana";
 pub const LUIS: &str = "demo-luis";
@@ -23,7 +23,7 @@ pub struct OpenShop {
 
 impl OpenShop {
     pub async fn new() -> Self {
-        let db = Db::new().await;
+        let db = Db::empty().await;
         let (stop, stopped) = watch::channel(false);
         let shop = App::open(db.pool.clone(), stopped.clone()).await.unwrap();
         let url = serve(&shop).await;
@@ -34,6 +34,10 @@ impl OpenShop {
             stop,
             client: Client::new(url),
         }
+    }
+
+    pub async fn assert_balanced(&self) {
+        assert_balanced_in(&self.db.pool, database::SCHEMA).await;
     }
 }
 
@@ -58,6 +62,11 @@ impl Client {
         Self { http, url }
     }
 
+    /// Returns host and port of the shop.
+    pub fn host(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url))
     }
@@ -72,9 +81,28 @@ impl Client {
     }
 
     pub async fn put_into_cart(&self, token: &str, sku: &str, quantity: i64) -> Value {
+        body(self.add(token, sku, quantity), 200).await
+    }
+
+    pub fn cart(&self, token: &str) -> RequestBuilder {
+        self.get("/api/marketplace/cart/items").bearer_auth(token)
+    }
+
+    /// Returns the `ETag` of the cart.
+    pub async fn cart_tag(&self, token: &str) -> String {
+        let cart = self.cart(token).send().await.unwrap();
+        tag(&cart)
+    }
+
+    pub fn add(&self, token: &str, sku: &str, quantity: i64) -> RequestBuilder {
         let item = json!({ "sku": sku, "quantity": quantity });
-        let put = self.post("/api/marketplace/cart/items", token, &item);
-        body(put, 200).await
+        self.post("/api/marketplace/cart/items", token, &item)
+    }
+
+    /// Buys the cart without a key, at the version that the shopper has seen.
+    pub fn buy(&self, token: &str, tag: &str) -> RequestBuilder {
+        let checkout = self.post("/api/marketplace/checkout", token, &address());
+        checkout.header(header::IF_MATCH, tag)
     }
 
     /// Changes a product, whatever its state is.
@@ -94,6 +122,14 @@ impl Client {
         let product = body(self.get(&path), 200).await;
         product["stock"].as_i64().unwrap()
     }
+}
+
+/// Returns the `ETag` of a response.
+pub fn tag(response: &Response) -> String {
+    response.headers()[header::ETAG]
+        .to_str()
+        .unwrap()
+        .to_owned()
 }
 
 pub fn address() -> Value {

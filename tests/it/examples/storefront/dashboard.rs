@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::{ADMIN, OpenShop, body};
-use crate::support::{db::assert_balanced, goods::add};
+use crate::support::goods::add;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_naive_code_of_a_race_oversells() {
@@ -18,7 +18,7 @@ async fn only_the_naive_code_of_a_race_oversells() {
     assert_eq!(end["optilock"]["stock_after"], 0);
     let naive = end["naive"]["sold"].as_i64().unwrap();
     assert_eq!(end["naive"]["stock_after"], json!(10 - naive));
-    assert_balanced(&open.db.pool).await;
+    open.assert_balanced().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,5 +41,5 @@ async fn ticks_end_with_the_shop_and_hide_the_prize_of_a_race() {
     open.stop.send_replace(true);
     while events.chunk().await.unwrap().is_some() {}
     assert_eq!(client.get("/readyz").send().await.unwrap().status(), 503);
-    assert_balanced(&open.db.pool).await;
+    open.assert_balanced().await;
 }

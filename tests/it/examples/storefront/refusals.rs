@@ -53,13 +53,13 @@ async fn every_wrong_field_of_an_address_is_listed() {
 async fn an_internal_error_reveals_nothing() {
     let open = OpenShop::new().await;
     let client = &open.client;
-    sqlx::raw_sql("DROP TABLE storefront.cart_items")
+    sqlx::raw_sql("DROP TABLE storefront.shop_carts")
         .execute(&open.db.pool)
         .await
         .unwrap();
     let items = client.get("/api/marketplace/cart/items").bearer_auth(ANA);
     let broken = problem(items, 500, "internal").await;
-    assert!(!broken.to_string().contains("cart_items"), "{broken}");
+    assert!(!broken.to_string().contains("shop_carts"), "{broken}");
     open.db.pool.close().await;
     let busy = client.get("/readyz").send().await.unwrap();
     assert_eq!(busy.headers()[header::RETRY_AFTER], "1");

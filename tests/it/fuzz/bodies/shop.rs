@@ -27,7 +27,7 @@ pub struct OpenShop {
 
 impl OpenShop {
     pub async fn new() -> Self {
-        let db = Db::new().await;
+        let db = Db::empty().await;
         let (stop, stopped) = watch::channel(false);
         let shop = App::open(db.pool.clone(), stopped).await.unwrap();
         add(&shop.inventory, PRODUCT, 1_000_000_000).await;
