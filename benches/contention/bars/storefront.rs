@@ -17,7 +17,7 @@ use optilock::{
     },
     sqlx,
 };
-use storefront::{Address, App, Purchase, database::SCHEMA};
+use storefront::{Address, App, Purchase, Settings, database::SCHEMA};
 use tokio::sync::watch;
 
 use super::{
@@ -95,7 +95,7 @@ impl Customers {
 
 pub(super) fn measure(bench: &Bench, options: &Options) -> Bars {
     let (_stop, stopped) = watch::channel(false);
-    let shop = App::open(bench.pool.clone(), stopped);
+    let shop = App::open(bench.pool.clone(), Settings::default(), stopped);
     let shop = bench.runtime.block_on(shop).expect("the storefront opens");
     let plain = PgInventory::new(bench.pool.clone()).in_schema(SCHEMA);
     let plain = plain.expect("the name of a schema");

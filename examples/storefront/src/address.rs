@@ -2,39 +2,49 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::problem::{FieldError, Problem};
+use crate::{
+    countries,
+    problem::{FieldError, Problem},
+};
 
-/// A shipping address.
+/// A shipping address. The country is a code of ISO 3166-1 once the address is [checked](Self::checked).
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Address {
-    name: String,
+    /// The recipient; the customer if there is none.
+    name: Option<String>,
     street: String,
     city: String,
+    state: Option<String>,
     postal_code: String,
     country: String,
     phone: Option<String>,
 }
 
 impl Address {
-    /// Checks all fields, so that a form can mark every wrong one at once.
+    /// Completes the address of a customer and checks all fields, so that a form can mark every wrong one at once.
     ///
     /// # Errors
     ///
     /// `invalid`, with an error for each wrong field.
-    pub(crate) fn check(&self) -> Result<(), Problem> {
+    pub(crate) fn checked(mut self, customer: &str) -> Result<Self, Problem> {
+        self.name.get_or_insert_with(|| customer.to_owned());
         let texts = [
-            ("shipping_address.name", &self.name, 1..=200),
-            ("shipping_address.street", &self.street, 1..=200),
-            ("shipping_address.city", &self.city, 1..=200),
-            ("shipping_address.postal_code", &self.postal_code, 2..=12),
+            ("shipping_address.name", self.name.as_ref(), 1..=200),
+            ("shipping_address.street", Some(&self.street), 1..=200),
+            ("shipping_address.city", Some(&self.city), 1..=200),
+            ("shipping_address.state", self.state.as_ref(), 1..=200),
+            (
+                "shipping_address.postal_code",
+                Some(&self.postal_code),
+                2..=12,
+            ),
+            ("shipping_address.phone", self.phone.as_ref(), 5..=30),
         ];
-        let phone = self
-            .phone
-            .as_ref()
-            .map(|phone| ("shipping_address.phone", phone, 5..=30));
+        let texts = texts.into_iter();
+        let texts = texts.filter_map(|(field, text, length)| Some((field, text?, length)));
         let mut errors = Vec::new();
-        for (field, text, length) in texts.into_iter().chain(phone) {
+        for (field, text, length) in texts {
             let characters = text.trim().chars().count();
             let why = if characters == 0 {
                 "is empty".to_owned()
@@ -43,20 +53,23 @@ impl Address {
                 format!("has {characters} characters, not {least} to {most}")
             } else if text.chars().any(char::is_control) {
                 "holds a control character".to_owned()
+            } else if !text.chars().any(char::is_alphanumeric) {
+                "has no letter and no digit".to_owned()
             } else {
                 continue;
             };
             errors.push(FieldError { field, why });
         }
-        let letters = self.country.bytes().all(|byte| byte.is_ascii_uppercase());
-        if self.country.len() != 2 || !letters {
-            errors.push(FieldError {
+        match countries::code_of(&self.country) {
+            Some(code) => code.clone_into(&mut self.country),
+            None => errors.push(FieldError {
                 field: "shipping_address.country",
-                why: "is not a country code like MX".to_owned(),
-            });
+                why: "is neither a country's code, like MX (ISO 3166-1), nor its name in English or Spanish"
+                    .to_owned(),
+            }),
         }
         match errors.is_empty() {
-            true => Ok(()),
+            true => Ok(self),
             false => Err(Problem::fields(errors)),
         }
     }

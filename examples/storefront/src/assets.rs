@@ -1,63 +1,62 @@
-//! The pages and their files, which are built into the program.
+//! The pages and their files. They are built into the program; a debug build reads them from the folder, so that a
+//! change shows at the next load.
 
 use axum::{
-    http::header,
-    response::{Html, IntoResponse, Response},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
 };
+use rust_embed::{EmbeddedFile, RustEmbed};
 
-use crate::{body::Path, problem::Problem};
+use crate::{body::Path, etag, problem::Problem};
 
-/// Name, media type and content of the files of a folder.
-macro_rules! assets {
-    ($($name:literal: $media_type:literal),* $(,)?) => {
-        &[$(($name, $media_type, include_str!(concat!("web/", $name)))),*]
-    };
-}
+#[derive(RustEmbed)]
+#[folder = "src/web"]
+struct Files;
 
-/// The files below `/assets/`.
-const ASSETS: &[(&str, &str, &str)] = assets! {
-    "api.js": "text/javascript",
-    "attempt.js": "text/javascript",
-    "base.css": "text/css",
-    "cart.css": "text/css",
-    "cart.js": "text/javascript",
-    "charts.js": "text/javascript",
-    "checkout.js": "text/javascript",
-    "controls.css": "text/css",
-    "dashboard.css": "text/css",
-    "dashboard.js": "text/javascript",
-    "dom.js": "text/javascript",
-    "failures.js": "text/javascript",
-    "frame.css": "text/css",
-    "message.js": "text/javascript",
-    "orders.css": "text/css",
-    "orders.js": "text/javascript",
-    "pictures.js": "text/javascript",
-    "products.css": "text/css",
-    "products.js": "text/javascript",
-    "race.css": "text/css",
-    "race.js": "text/javascript",
-    "shop.js": "text/javascript",
-    "words.js": "text/javascript",
-};
-
-pub(crate) async fn shop() -> Html<&'static str> {
-    Html(include_str!("web/index.html"))
-}
-
-pub(crate) async fn dashboard() -> Html<&'static str> {
-    Html(include_str!("web/dashboard.html"))
-}
-
-pub(crate) async fn asset(Path(file): Path<String>) -> Result<Response, Problem> {
-    let found = ASSETS.iter().find(|(name, ..)| *name == file);
-    let (_, media_type, content) =
-        found.ok_or_else(|| Problem::not_found("No file has this name."))?;
-    let headers = [
-        (header::CONTENT_TYPE, format!("{media_type}; charset=utf-8")),
+/// Returns the file, or 304 if the client has this version of it.
+fn respond(file: &EmbeddedFile, media_type: &str, headers: &HeaderMap) -> Response {
+    let hash = file.metadata.sha256_hash();
+    let short: String = hash[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    // Weak: the file may be compressed on its way.
+    let tag = format!("W/\"{short}\"");
+    // A browser may keep the response, but must revalidate it.
+    let cached = [
+        (header::ETAG, tag.clone()),
         (header::CACHE_CONTROL, "no-cache".to_owned()),
     ];
-    Ok((headers, *content).into_response())
+    if etag::is_known(headers, &tag) {
+        return (StatusCode::NOT_MODIFIED, cached).into_response();
+    }
+    let content = [(header::CONTENT_TYPE, format!("{media_type}; charset=utf-8"))];
+    (cached, content, file.data.clone()).into_response()
+}
+
+fn find(name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+    let file = Files::get(name).ok_or_else(|| Problem::not_found("No file has this name."))?;
+    let media_type = match name.rsplit('.').next() {
+        Some("js") => "text/javascript",
+        Some("css") => "text/css",
+        _ => "text/html",
+    };
+    Ok(respond(&file, media_type, headers))
+}
+
+pub(crate) async fn shop(headers: HeaderMap) -> Result<Response, Problem> {
+    find("index.html", &headers)
+}
+
+pub(crate) async fn dashboard(headers: HeaderMap) -> Result<Response, Problem> {
+    find("dashboard.html", &headers)
+}
+
+pub(crate) async fn asset(
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    find(&file, &headers)
 }
 
 pub(crate) async fn openapi() -> Response {

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::FromRequestParts,
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 
 use crate::{problem::Problem, shop::Shop, users::User};
@@ -11,22 +11,21 @@ use crate::{problem::Problem, shop::Shop, users::User};
 #[derive(Debug)]
 pub(crate) struct Admin;
 
+/// Returns the bearer token of a request.
+pub(crate) fn token(headers: &HeaderMap) -> Option<&str> {
+    let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
 /// Reads the bearer token, and counts the request against the user's rate limit.
 impl FromRequestParts<Shop> for User {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, shop: &Shop) -> Result<Self, Problem> {
-        let header = parts.headers.get(header::AUTHORIZATION);
-        let header = header.and_then(|value| value.to_str().ok());
-        let (scheme, token) = header
-            .and_then(|header| header.split_once(' '))
-            .ok_or_else(Problem::unauthorized)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(Problem::unauthorized());
-        }
-        let user = shop.users.by_token(token.trim());
+        let user = token(&parts.headers).and_then(|token| shop.users.by_token(token));
         let user = user.ok_or_else(Problem::unauthorized)?;
-        shop.limits.check(&user.name)?;
+        shop.limits.check_user(&user.name)?;
         Ok(user.clone())
     }
 }

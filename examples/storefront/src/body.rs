@@ -1,16 +1,22 @@
 //! Extractors of what a request brings. Their rejections are problems.
 
+use std::time::Duration;
+
 use axum::{
     extract::{
         FromRequest, FromRequestParts, Request,
         rejection::{JsonRejection, PathRejection, QueryRejection},
     },
-    http::{HeaderMap, StatusCode, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
-use crate::problem::Problem;
+use crate::{auth, names, problem::Problem};
+
+/// How long a body may take to arrive. The rest of the time limit is the handler's.
+const TIME_LIMIT: Duration = Duration::from_secs(5);
 
 /// A body that is a JSON object. serde alone would also accept an array for a struct.
 #[derive(Debug)]
@@ -20,21 +26,26 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let body = axum::Json::<Map<String, Value>>::from_request(request, state).await;
+        let body = axum::Json::<Map<String, Value>>::from_request(json_of(request), state);
+        let body = timeout(TIME_LIMIT, body).await;
+        let body = body.map_err(|_| Problem::request_timeout())?;
         let axum::Json(body) = body.map_err(|rejection| refused(&rejection))?;
-        let body = T::deserialize(Value::Object(body));
+        let body = T::deserialize(Value::Object(names::to_snake(body)?));
         body.map(Self)
-            .map_err(|error| unprocessable(error.to_string()))
+            .map_err(|error| Problem::unprocessable(error.to_string()))
     }
 }
 
-fn unprocessable(why: String) -> Problem {
-    Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "unprocessable",
-        "Unexpected fields",
-        why,
-    )
+/// Takes a body without a media type as JSON, and also one of the type that `curl -d` sets, if the request has a bearer
+/// token: the form of another site could send such a body, but no such header.
+fn json_of(mut request: Request) -> Request {
+    let media_type = request.headers().get(header::CONTENT_TYPE);
+    let is_none = media_type.is_none_or(|it| it.as_bytes() == b"application/x-www-form-urlencoded");
+    if is_none && auth::token(request.headers()).is_some() {
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(header::CONTENT_TYPE, json);
+    }
+    request
 }
 
 fn refused(rejection: &JsonRejection) -> Problem {
@@ -42,7 +53,7 @@ fn refused(rejection: &JsonRejection) -> Problem {
     let (code, title) = match status {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported-media-type", "JSON expected"),
         StatusCode::PAYLOAD_TOO_LARGE => ("too-large", "Body too large"),
-        StatusCode::UNPROCESSABLE_ENTITY => return unprocessable(rejection.body_text()),
+        StatusCode::UNPROCESSABLE_ENTITY => return Problem::unprocessable(rejection.body_text()),
         _ => return Problem::invalid(rejection.body_text()),
     };
     Problem::new(status, code, title, rejection.body_text())
@@ -80,10 +91,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
 /// Returns the header `Idempotency-Key`, without its quotes if it has any.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
-    let wrong = || Problem::invalid("Idempotency-Key: 1 to 200 visible characters of ASCII");
+    let wrong = || Problem::invalid("Idempotency-Key: once, 1 to 200 visible characters of ASCII");
+    if values.next().is_some() {
+        return Err(wrong());
+    }
     let key = value.to_str().map_err(|_| wrong())?.trim();
     let key = match key.strip_prefix('"') {
         Some(rest) => rest.strip_suffix('"').ok_or_else(wrong)?,

@@ -50,10 +50,10 @@ pub(crate) async fn buy(
     user: User,
     versions: CartVersions,
     headers: HeaderMap,
-    body::Json(body): body::Json<CheckoutBody>,
+    body::Json(mut body): body::Json<CheckoutBody>,
 ) -> Result<Response, Problem> {
     let key = body::idempotency_key(&headers)?;
-    body.shipping_address.check()?;
+    body.shipping_address = body.shipping_address.checked(&user.name)?;
     let request = Request {
         shop: &shop,
         user: &user,
@@ -85,7 +85,12 @@ impl Request<'_> {
             if !same_cart || delivery.address() != &self.body.shipping_address {
                 return Err(Problem::idempotency_mismatch());
             }
-            return Ok(Some(respond(order, delivery.into_address(), true)));
+            return Ok(Some(respond(
+                self.shop,
+                order,
+                delivery.into_address(),
+                true,
+            )));
         }
         match Delivery::of_cart(&self.shop.pool, &self.user.name, named).await? {
             Some(delivery) => self.replay(delivery).await.map(Some),
@@ -120,7 +125,7 @@ impl Request<'_> {
         self.shop.pulse.record_checkout(start.elapsed(), &outcome);
         let refused = match outcome {
             Ok(order) if order.replayed => None,
-            Ok(order) => return Ok(respond(order, self.body.shipping_address, false)),
+            Ok(order) => return Ok(respond(self.shop, order, self.body.shipping_address, false)),
             Err(error) => Some(error),
         };
         // Another request may have bought this cart meanwhile.
@@ -151,7 +156,7 @@ impl Request<'_> {
             stored.await?;
         }
         let order = self.shop.inventory.order(delivery.order_id()).await?;
-        Ok(respond(order, delivery.into_address(), true))
+        Ok(respond(self.shop, order, delivery.into_address(), true))
     }
 }
 
@@ -170,12 +175,12 @@ fn is_cart_changed(error: &Error) -> bool {
     successors(first, |error| (*error).source()).any(|cause| cause.is::<CartChanged>())
 }
 
-fn respond(order: Order, address: Address, replayed: bool) -> Response {
+fn respond(shop: &Shop, order: Order, address: Address, replayed: bool) -> Response {
     let location = format!("/api/marketplace/orders/{}", order.id);
     let response = (
         StatusCode::CREATED,
         [(header::LOCATION, location)],
-        Json(PlacedOrder::new(order, Some(address))),
+        Json(PlacedOrder::new(shop, order, Some(address))),
     );
     if replayed {
         let replayed = HeaderName::from_static("idempotent-replayed");

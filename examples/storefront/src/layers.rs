@@ -1,6 +1,6 @@
 //! The layers around every handler.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::{
     Router,
@@ -12,9 +12,8 @@ use axum::{
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
-use uuid::Uuid;
 
-use crate::{problem::Problem, request_id, shop::Shop, telemetry};
+use crate::{problem::Problem, request_id, running, shop::Shop, telemetry};
 
 /// The largest body, in bytes.
 const BODY: usize = 64 * 1_024;
@@ -47,6 +46,7 @@ pub(crate) fn around(router: Router<Shop>, shop: Shop) -> Router {
             shop.clone(),
             close_when_stopping,
         ))
+        .layer(middleware::from_fn_with_state(shop.clone(), running::count))
         .with_state(shop)
 }
 
@@ -60,19 +60,23 @@ async fn close_when_stopping(State(shop): State<Shop>, request: Request, next: N
     response
 }
 
-/// Gives the request an id and a span, and the response its id and the headers of every response.
+/// Gives the request an id and a span, and the response its id and the headers of every response. A caller may bring an
+/// id of its own, and the trace that the request belongs to.
 async fn identify(request: Request, next: Next) -> Response {
-    let id = Uuid::now_v7();
+    let id = request_id::of(request.headers());
+    let trace = request_id::trace(request.headers()).unwrap_or_default();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let span = tracing::info_span!("request", %id, %method, path);
+    let span = tracing::info_span!("request", %id, trace, %method, path);
     let answer = async {
+        let start = Instant::now();
         let response = next.run(request).await;
-        tracing::debug!(status = response.status().as_u16(), "answered");
+        let (status, took) = (response.status().as_u16(), start.elapsed());
+        tracing::debug!(status, ms = took.as_secs_f64() * 1_000.0, "answered");
         response
     };
-    let mut response = request_id::scope(id, answer).instrument(span).await;
+    let mut response = request_id::scope(id.clone(), answer).instrument(span).await;
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+    if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert("x-request-id", id);
     }
     for (name, value) in SECURITY {

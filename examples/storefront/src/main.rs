@@ -8,21 +8,24 @@ mod options;
 mod server;
 mod signal;
 
-use std::{error::Error, iter::successors, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{
+    error::Error,
+    iter::successors,
+    net::{SocketAddr, TcpListener},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Parser;
 use optilock::{inventory::Janitor, postgres::pool_options};
-use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio::{sync::watch, time::timeout};
 use tracing::{info, warn};
 
 use options::Options;
 use server::Server;
-use storefront::{App, Shop, database, router, telemetry, ticks};
+use storefront::{App, Shop, database, telemetry, ticks};
 
-/// How long running requests may take after the signal to end.
-const DRAIN: Duration = Duration::from_secs(10);
-
-/// How long the rest may take after that: a statement that waits for a lock would block the end.
+/// How long the rest may take after the last request: a statement that waits for a lock would block the end.
 const CLOSE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
 }
 
 fn start(options: &Options) -> Result<(), Box<dyn Error>> {
+    options.check()?;
     // Starting a server blocks, so it is not done on a thread of the runtime.
     let server = Server::find_or_start()?;
     let runtime = tokio::runtime::Runtime::new()?;
@@ -54,24 +58,25 @@ async fn run(options: &Options, server: &Server) -> Result<(), Box<dyn Error>> {
         .connect_with(server.options_of(database::NAME))
         .await?;
     let (stop, stopped) = watch::channel(false);
-    let shop = App::open(pool.clone(), stopped.clone()).await?;
-    let janitor = tokio::spawn(clean_up(shop.clone(), stopped.clone()));
+    let shop = App::open(pool.clone(), options.settings(), stopped.clone()).await?;
+    let janitor = tokio::spawn(clean_up(
+        shop.clone(),
+        options.settings().payment_time,
+        stopped.clone(),
+    ));
     let ticker = tokio::spawn(ticks::run(shop.clone(), stopped.clone()));
 
-    let listener = TcpListener::bind(options.address).await?;
+    let listener = TcpListener::bind(options.address)
+        .map_err(|error| format!("no listener at {}: {error}", options.address))?;
     print_addresses(listener.local_addr()?, server);
-    let serving =
-        axum::serve(listener, router(shop.clone())).with_graceful_shutdown(ended(stopped));
-    let serving = tokio::spawn(async move { serving.await });
+    let serving = tokio::spawn(storefront::serve(listener, shop.clone()));
 
     signal::interrupted().await;
     info!("shutting down: running requests are answered first");
     stop.send_replace(true);
-    if timeout(DRAIN, serving).await.is_err() {
-        warn!("requests were still running after {DRAIN:?}");
-    }
+    serving.await??;
     let closing = async {
-        if let Err(timed_out) = shop.inventory.shutdown(DRAIN).await {
+        if let Err(timed_out) = shop.inventory.shutdown(CLOSE).await {
             warn!("{timed_out}");
         }
         janitor.await?;
@@ -86,8 +91,11 @@ async fn run(options: &Options, server: &Server) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn clean_up(shop: Shop, stopped: watch::Receiver<bool>) {
+async fn clean_up(shop: Shop, payment_time: Duration, stopped: watch::Receiver<bool>) {
     Janitor::new(shop.inventory.clone())
+        .with_unpaid_after(payment_time)
+        // Shoppers see the end of their time.
+        .with_interval(Duration::from_secs(5))
         .run(ended(stopped))
         .await;
 }

@@ -1,12 +1,12 @@
 //! The endpoints of orders.
 
 use axum::{Json, extract::State};
-use optilock::inventory::{Error, Inventory, Order, OrderFilter, OrderId, Page};
+use optilock::inventory::{Error, ErrorKind, Inventory, Order, OrderFilter, OrderId, Page};
 use serde::Deserialize;
 
 use crate::{
     body::{self, Path},
-    placed_order::PlacedOrder,
+    placed_order::{PlacedOrder, is_expired},
     problem::Problem,
     shop::Shop,
     users::User,
@@ -41,14 +41,29 @@ pub(crate) async fn one(
 }
 
 /// Marks the order as paid. In production the payment provider reports payments, not the shopper.
+///
+/// A payment that is late, when the order has expired, takes the stock again, or is refused with what is short.
 pub(crate) async fn pay(
     State(shop): State<Shop>,
     user: User,
     Path(id): Path<OrderId>,
 ) -> Result<Json<PlacedOrder>, Problem> {
     visible_order(&shop, &user, id).await?;
-    let order = shop.inventory.mark_paid(id).await?;
-    PlacedOrder::read(&shop, order).await
+    let paid = match shop.inventory.mark_paid(id).await {
+        Err(error) if error.kind() == ErrorKind::InvalidOrderState => {
+            pay_late(&shop, id, error).await?
+        }
+        paid => paid?,
+    };
+    PlacedOrder::read(&shop, paid).await
+}
+
+async fn pay_late(shop: &Shop, id: OrderId, refused: Error) -> Result<Order, Problem> {
+    if !is_expired(&shop.inventory.order(id).await?) {
+        return Err(refused.into());
+    }
+    shop.inventory.revive(id).await?;
+    Ok(shop.inventory.mark_paid(id).await?)
 }
 
 /// Marks the payment of the order as failed.

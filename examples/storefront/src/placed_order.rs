@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use axum::Json;
-use optilock::inventory::{Order, OrderId};
+use chrono::{DateTime, Utc};
+use optilock::inventory::{Order, OrderId, OrderStatus};
 use serde::Serialize;
 
 use crate::{address::Address, deliveries::Delivery, problem::Problem, shop::Shop};
@@ -14,11 +15,28 @@ pub(crate) struct PlacedOrder {
     #[serde(flatten)]
     order: Order,
     shipping_address: Option<Address>,
+    /// Until when the order can be paid; `None` if it awaits no payment.
+    pay_before: Option<DateTime<Utc>>,
+    /// The order was cancelled because it was not paid in time. A late payment revives it if the stock is there.
+    expired: bool,
+}
+
+/// Returns whether the order was cancelled because it was not paid in time.
+pub(crate) fn is_expired(order: &Order) -> bool {
+    // The reason that the clean-up of unpaid orders gives.
+    order.status == OrderStatus::Cancelled && order.reason.as_deref() == Some("expired")
 }
 
 impl PlacedOrder {
-    pub(crate) const fn new(order: Order, shipping_address: Option<Address>) -> Self {
+    pub(crate) fn new(shop: &Shop, order: Order, shipping_address: Option<Address>) -> Self {
+        let is_open = matches!(
+            order.status,
+            OrderStatus::PendingPayment | OrderStatus::PaymentFailed
+        );
+        let pay_before = is_open.then(|| order.created_at + shop.settings.payment_time);
         Self {
+            pay_before,
+            expired: is_expired(&order),
             order,
             shipping_address,
         }
@@ -33,7 +51,7 @@ impl PlacedOrder {
             .collect();
         let placed = |order: Order| {
             let address = addresses.remove(&order.id);
-            Self::new(order, address)
+            Self::new(shop, order, address)
         };
         Ok(orders.into_iter().map(placed).collect())
     }

@@ -77,6 +77,15 @@ impl Problem {
         )
     }
 
+    pub(crate) fn unprocessable(why: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "unprocessable",
+            "Unexpected fields",
+            why,
+        )
+    }
+
     pub(crate) fn fields(errors: Vec<FieldError>) -> Self {
         let list = errors.iter().map(|it| format!("{} {}", it.field, it.why));
         let detail = list.collect::<Vec<_>>().join("; ");
@@ -174,15 +183,24 @@ impl Problem {
 
     /// The request may have been executed.
     pub(crate) fn unknown_outcome() -> Self {
-        let detail = "The outcome is not known yet. Send the same request again: with the same \
-            Idempotency-Key it is executed once.";
+        let detail = "The outcome is not known yet. Send the same request again: with the same If-Match or the \
+            same Idempotency-Key it is executed once.";
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unknown-outcome",
             "Unknown outcome",
             detail,
         )
-        .retry_after(Duration::from_secs(1))
+    }
+
+    /// The body did not arrive in time.
+    pub(crate) fn request_timeout() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request-timeout",
+            "The request did not arrive in time",
+            "Nothing was changed. Send the request again.",
+        )
     }
 
     /// Logs the error, and tells the client only the id of the request.

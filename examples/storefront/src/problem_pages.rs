@@ -22,6 +22,10 @@ const CODES: &[(&str, &str)] = &[
         "unauthorized",
         "The request has no bearer token, or an unknown one.",
     ),
+    (
+        "request-timeout",
+        "The body of the request did not arrive in time. Nothing was changed.",
+    ),
     ("forbidden", "Only an admin may send this request."),
     (
         "not-found",

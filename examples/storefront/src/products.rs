@@ -16,14 +16,14 @@ use uuid::Uuid;
 use crate::{
     auth::Admin,
     body::{self, Path, Query},
-    prize,
+    etag,
     problem::Problem,
     shop::Shop,
 };
 
 /// Returns the ETag, which changes with every shown value: the revision counts changes of name and price, the
 /// version counts all changes, sales included.
-fn etag(product: &Product) -> String {
+fn tag_of(product: &Product) -> String {
     format!("\"{}-{}\"", product.revision, product.version)
 }
 
@@ -42,7 +42,7 @@ fn if_match(header: &str) -> Result<IfMatch, Problem> {
 fn respond(product: Product) -> Response {
     // A browser may keep the response, but must revalidate it.
     let headers = [
-        (header::ETAG, etag(&product)),
+        (header::ETAG, tag_of(&product)),
         (header::CACHE_CONTROL, "no-cache".to_owned()),
     ];
     (headers, Json(product)).into_response()
@@ -63,8 +63,7 @@ pub(crate) async fn list(
     if !(1..=100).contains(&limit) {
         return Err(Problem::invalid("limit: 1 to 100"));
     }
-    let mut products = shop.inventory.products(Page { after, limit }).await?;
-    products.retain(|product| !prize::is_prize(&product.sku));
+    let products = shop.inventory.products(Page { after, limit }).await?;
     Ok(Json(products))
 }
 
@@ -74,16 +73,8 @@ pub(crate) async fn one(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let product = shop.inventory.product(&sku).await?;
-    let tag = etag(&product);
-    let known = headers.get(header::IF_NONE_MATCH);
-    let known = known
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    // Compared weakly: a proxy that compresses turns the ETag into a weak one.
-    let mut known = known
-        .split(',')
-        .map(|known| known.trim().trim_start_matches("W/"));
-    if known.any(|known| known == tag || known == "*") {
+    let tag = tag_of(&product);
+    if etag::is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
     Ok(respond(product))
@@ -136,7 +127,7 @@ fn stale(current: &Product) -> Problem {
         "current is the state now. To change it all the same, send its ETag as If-Match.",
     )
     .with("current", current)
-    .with_header(header::ETAG, &etag(current))
+    .with_header(header::ETAG, &tag_of(current))
 }
 
 #[derive(Debug, Deserialize)]

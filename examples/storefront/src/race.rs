@@ -11,16 +11,22 @@ use axum::{
     response::sse::{Event, KeepAlive, Sse},
 };
 use optilock::{
-    inventory::{BoxError, Checkout, Inventory, Line, Money, NewProduct, Quantity, Stock},
+    inventory::{
+        BatchOptions, BatchedInventory, BoxError, Checkout, Inventory, Line, Money, NewProduct,
+        PgInventory, Quantity, Sku, Stock,
+    },
     sqlx::{self, PgPool},
 };
 use serde::{Deserialize, Serialize};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{OnceCell, Semaphore, mpsc},
+    task::JoinSet,
+};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::{auth::Admin, body, prize, problem::Problem, shop::Shop, stream::until_stopped};
+use crate::{auth::Admin, body, problem::Problem, shop::Shop, stream::until_stopped};
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,6 +65,35 @@ struct Outcome {
     took_ms: f64,
 }
 
+/// The inventory of the races, in a schema of its own: what they sell is in no figure of the shop.
+#[derive(Debug)]
+pub(crate) struct Races {
+    /// Races run one after the other.
+    permit: Arc<Semaphore>,
+    pool: PgPool,
+    inventory: OnceCell<BatchedInventory>,
+}
+
+impl Races {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        Self {
+            permit: Arc::new(Semaphore::new(1)),
+            pool,
+            inventory: OnceCell::new(),
+        }
+    }
+
+    /// Returns the inventory, whose tables the first race makes.
+    async fn inventory(&self) -> Result<&BatchedInventory, BoxError> {
+        let open = async || {
+            let inventory = PgInventory::new(self.pool.clone()).in_schema("storefront_races")?;
+            inventory.migrate().await?;
+            Ok(BatchedInventory::new(inventory, BatchOptions::new()))
+        };
+        self.inventory.get_or_try_init(open).await
+    }
+}
+
 type Events = mpsc::Sender<Event>;
 
 /// Runs a race and streams its events. One race runs at a time.
@@ -75,7 +110,7 @@ pub(crate) async fn start(
         return Err(Problem::invalid("buyers: 1 to 500; units: 0 to buyers"));
     }
     let busy = || Problem::too_many_requests(Duration::from_secs(2));
-    let permit = Arc::clone(&shop.races).try_acquire_owned();
+    let permit = Arc::clone(&shop.races.permit).try_acquire_owned();
     let permit = permit.map_err(|_| busy())?;
     let (events, receiver) = mpsc::channel(1_024);
     let stream = ReceiverStream::new(receiver).map(Ok);
@@ -178,8 +213,8 @@ async fn naive(pool: &PgPool, race: Race, events: &Events) -> Result<Outcome, Bo
 }
 
 async fn optilock(shop: &Shop, race: Race, events: &Events) -> Result<Outcome, BoxError> {
-    let inventory = &shop.inventory;
-    let sku = prize::new_sku()?;
+    let inventory = shop.races.inventory().await?;
+    let sku = Sku::new(format!("race-{}", Uuid::now_v7()))?;
     let prize = NewProduct::new(sku.clone(), "The prize", Money::new(100, "MXN".parse()?)?);
     let stock = Stock::new(i64::from(race.units))?;
     inventory.add_product(prize.with_stock(stock)).await?;

@@ -8,7 +8,11 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use optilock::inventory::{Error, Inventory, Reservation, ReservationId, Reserve};
+use optilock::{
+    RetryPolicy,
+    inventory::{Error, Inventory, Reservation, ReservationId, Reserve},
+    postgres::{Tx, transact},
+};
 use serde::Deserialize;
 
 use crate::{
@@ -19,6 +23,9 @@ use crate::{
     shop::Shop,
     users::User,
 };
+
+/// How long a reservation can last, with all its extensions: nobody takes the stock of a shop without buying it.
+const LONGEST: Duration = Duration::from_secs(3_600);
 
 fn duration(seconds: u64) -> Result<Duration, Problem> {
     match seconds {
@@ -99,7 +106,23 @@ pub(crate) async fn extend(
 ) -> Result<Json<Reservation>, Problem> {
     let duration = duration(body.seconds)?;
     own_reservation(&shop, &user, id).await?;
-    Ok(Json(shop.inventory.extend(id, duration).await?))
+    // The extension is undone if it ends too late, by the clock of the database.
+    let extend = async |tx: &mut Tx<'_>| {
+        let extended = shop
+            .inventory
+            .inventory()
+            .extend_in(tx, id, duration)
+            .await?;
+        let last = extended.created_at + LONGEST;
+        if extended.holds.iter().all(|hold| hold.expires_at <= last) {
+            return Ok(extended);
+        }
+        let longest = LONGEST.as_secs();
+        let why = format!("a reservation lasts {longest} s at most, with all its extensions");
+        Err(Error::invalid("seconds", why))
+    };
+    let extended = transact(&shop.pool, &RetryPolicy::new(), extend).await;
+    Ok(Json(extended.map_err(Error::from)?))
 }
 
 /// Releases the units of the reservation.

@@ -6,10 +6,11 @@ use optilock::{
     inventory::{BatchOptions, BatchedInventory, PgInventory},
     sqlx::PgPool,
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::{
-    carts::Carts, database, limits::Limits, pulse::Pulse, sale::Sales, telemetry, users::Users,
+    carts::Carts, database, limits::Limits, pulse::Pulse, race::Races, running::Running,
+    sale::Sales, settings::Settings, telemetry, users::Users,
 };
 
 /// The state that every handler shares.
@@ -29,8 +30,9 @@ pub struct App {
     pub(crate) ticks: watch::Sender<Arc<str>>,
     /// Becomes true when the shop shuts down.
     pub(crate) stopped: watch::Receiver<bool>,
-    /// One permit: races run one after the other.
-    pub(crate) races: Arc<Semaphore>,
+    pub(crate) races: Races,
+    pub(crate) running: Running,
+    pub(crate) settings: Settings,
 }
 
 impl App {
@@ -42,6 +44,7 @@ impl App {
     /// Returns the error of the statement that failed.
     pub async fn open(
         pool: PgPool,
+        settings: Settings,
         stopped: watch::Receiver<bool>,
     ) -> Result<Shop, Box<dyn Error>> {
         telemetry::metrics();
@@ -51,6 +54,7 @@ impl App {
             .with_hook(Arc::new(Sales::new(carts.clone())));
         inventory.migrate().await?;
         let inventory = BatchedInventory::new(inventory, BatchOptions::new());
+        let races = Races::new(pool.clone());
         database::prepare(&pool, &inventory).await?;
         Ok(Arc::new(Self {
             inventory,
@@ -61,8 +65,16 @@ impl App {
             pulse: Pulse::new(),
             ticks: watch::Sender::new("{}".into()),
             stopped,
-            races: Arc::new(Semaphore::new(1)),
+            races,
+            running: Running::new(),
+            settings,
         }))
+    }
+
+    /// Returns the number of requests that are being answered.
+    #[must_use]
+    pub fn running(&self) -> u64 {
+        self.running.number()
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -1,10 +1,14 @@
 //! Events for the log, and metrics for Prometheus.
 
-use std::{sync::OnceLock, time::Instant};
+use std::{
+    io::{self, IsTerminal},
+    sync::OnceLock,
+    time::Instant,
+};
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::header,
+    http::{Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -18,6 +22,7 @@ use tracing_subscriber::EnvFilter;
 pub(crate) const REQUESTS: &str = "http_requests_total";
 pub(crate) const REQUEST_SECONDS: &str = "http_request_duration_seconds";
 pub(crate) const QUEUE_DEPTH: &str = "storefront_queue_depth";
+pub(crate) const REPORTED_AT: &str = "storefront_report_timestamp_seconds";
 pub(crate) const CONNECTIONS: &str = "storefront_pool_connections";
 
 const SECONDS: [f64; 12] = [
@@ -31,7 +36,9 @@ pub fn log() {
         .unwrap_or_else(|_| EnvFilter::new("warn,storefront=info,optilock=info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        // Colours for a terminal, not for a file.
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
     if std::env::var("LOG_FORMAT").is_ok_and(|format| format == "json") {
         log.json().init();
     } else {
@@ -66,6 +73,10 @@ fn describe() {
     describe_counter!(REQUESTS, "Answered requests");
     describe_histogram!(REQUEST_SECONDS, "Time to answer a request");
     describe_gauge!(QUEUE_DEPTH, "Checkouts waiting for a batch");
+    describe_gauge!(
+        REPORTED_AT,
+        "Time of the last report, in seconds since 1970"
+    );
     describe_gauge!(CONNECTIONS, "Connections to the database");
     // Counters begin at 0: otherwise an alert does not see the first increase.
     for outcome in ["absorbed", "escaped"] {
@@ -80,15 +91,29 @@ fn describe() {
     }
 }
 
+/// Returns the name of the method, one of a few: a client can invent others, and each would be a series of its own.
+fn known_method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
 /// Counts and times a request by its route, so that an id never becomes a label.
 pub(crate) async fn count(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
-    let method = request.method().to_string();
+    let method = known_method(request.method());
     let start = Instant::now();
     let response = next.run(request).await;
     let status = response.status().as_u16().to_string();
-    histogram!(REQUEST_SECONDS, "method" => method.clone(), "route" => route.clone())
+    histogram!(REQUEST_SECONDS, "method" => method, "route" => route.clone())
         .record(start.elapsed());
     counter!(REQUESTS, "method" => method, "route" => route, "status" => status).increment(1);
     response

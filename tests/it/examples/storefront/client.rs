@@ -1,11 +1,11 @@
 //! An open shop, and a client of it.
 
-use std::sync::Arc;
+use std::{io, net::TcpListener, sync::Arc};
 
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde_json::{Value, json};
-use storefront::{App, Shop, database, router, ticks};
-use tokio::{net::TcpListener, sync::watch};
+use storefront::{App, Settings, Shop, database, ticks};
+use tokio::{sync::watch, task::JoinHandle};
 
 use crate::support::db::{Db, assert_balanced_in};
 
@@ -19,20 +19,24 @@ pub struct OpenShop {
     pub shop: Shop,
     pub stop: watch::Sender<bool>,
     pub client: Client,
+    /// Ends when the shop has stopped.
+    pub serving: JoinHandle<io::Result<()>>,
 }
 
 impl OpenShop {
     pub async fn new() -> Self {
         let db = Db::empty().await;
         let (stop, stopped) = watch::channel(false);
-        let shop = App::open(db.pool.clone(), stopped.clone()).await.unwrap();
-        let url = serve(&shop).await;
+        let shop = App::open(db.pool.clone(), Settings::default(), stopped.clone());
+        let shop = shop.await.unwrap();
+        let (url, serving) = serve(&shop);
         tokio::spawn(ticks::run(Arc::clone(&shop), stopped));
         Self {
             db,
             shop,
             stop,
             client: Client::new(url),
+            serving,
         }
     }
 
@@ -41,13 +45,12 @@ impl OpenShop {
     }
 }
 
-/// Serves the shop at a free port. Returns its URL.
-pub async fn serve(shop: &Shop) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+/// Serves the shop at a free port. Returns its URL, and the task.
+pub fn serve(shop: &Shop) -> (String, JoinHandle<io::Result<()>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let router = router(Arc::clone(shop));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    url
+    let serving = tokio::spawn(storefront::serve(listener, Arc::clone(shop)));
+    (url, serving)
 }
 
 #[derive(Clone)]

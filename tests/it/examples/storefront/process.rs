@@ -5,7 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use storefront::App;
+use storefront::{App, Settings};
 use tokio::sync::watch;
 
 use super::client::{Client, serve};
@@ -20,8 +20,8 @@ async fn serves_until_it_is_killed() {
     let url = std::env::var(DATABASE).expect("the URL of a database");
     let pool = pool_options(16).connect(&url).await.unwrap();
     let (_stop, stopped) = watch::channel(false);
-    let shop = App::open(pool, stopped).await.unwrap();
-    println!("serving at {}", serve(&shop).await);
+    let shop = App::open(pool, Settings::default(), stopped).await.unwrap();
+    println!("serving at {}", serve(&shop).0);
     std::future::pending::<()>().await;
 }
 

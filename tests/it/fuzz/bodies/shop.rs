@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use optilock::inventory::{Inventory, OrderId, ReservationId, Reserve};
-use storefront::{App, Shop};
+use storefront::{App, Settings, Shop};
 use tokio::sync::{Mutex, watch};
 
 use crate::support::{
@@ -29,7 +29,9 @@ impl OpenShop {
     pub async fn new() -> Self {
         let db = Db::empty().await;
         let (stop, stopped) = watch::channel(false);
-        let shop = App::open(db.pool.clone(), stopped).await.unwrap();
+        let shop = App::open(db.pool.clone(), Settings::default(), stopped)
+            .await
+            .unwrap();
         add(&shop.inventory, PRODUCT, 1_000_000_000).await;
         let order = shop
             .inventory
@@ -60,7 +62,9 @@ impl OpenShop {
         }
         if number % 90 == 89 {
             let pool = self.db.pool.clone();
-            let next = App::open(pool, self.stop.subscribe()).await.unwrap();
+            let next = App::open(pool, Settings::default(), self.stop.subscribe())
+                .await
+                .unwrap();
             *self.shop.lock().await = next;
         }
         "demo-admin".to_owned()
