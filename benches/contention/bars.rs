@@ -20,6 +20,7 @@ mod pgbench;
 mod processes;
 mod reserve;
 mod sale;
+mod schemas;
 mod seller;
 mod storefront;
 mod table;
@@ -55,6 +56,7 @@ pub(crate) fn run(server: &Server, options: &Options) -> Vec<Step> {
             Bar::Optimistic => optimistic::measure(&bench, options),
             Bar::Mixed => vec![mixed::measure(&bench, options)],
             Bar::Storefront => vec![storefront::measure(&bench, options)],
+            Bar::Schemas => schemas::measure(&bench, options),
         };
         bench.close();
         for table in tables {

@@ -14,10 +14,11 @@ pub(crate) enum Bar {
     Optimistic,
     Mixed,
     Storefront,
+    Schemas,
 }
 
 impl Bar {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Checkout,
         Self::Reserve,
         Self::Pay,
@@ -29,6 +30,7 @@ impl Bar {
         Self::Optimistic,
         Self::Mixed,
         Self::Storefront,
+        Self::Schemas,
     ];
 
     /// The name on the command line, and of the database.
@@ -45,6 +47,7 @@ impl Bar {
             Self::Optimistic => "optimistic",
             Self::Mixed => "mixed",
             Self::Storefront => "storefront",
+            Self::Schemas => "schemas",
         }
     }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     countries,
+    language::Language,
     problem::{FieldError, Problem},
 };
 
@@ -28,6 +29,7 @@ impl Address {
     ///
     /// `invalid`, with an error for each wrong field.
     pub(crate) fn checked(mut self, customer: &str) -> Result<Self, Problem> {
+        let say = |english, spanish| Language::current().choose(english, spanish);
         self.name.get_or_insert_with(|| customer.to_owned());
         let texts = [
             ("shipping_address.name", self.name.as_ref(), 1..=200),
@@ -47,14 +49,24 @@ impl Address {
         for (field, text, length) in texts {
             let characters = text.trim().chars().count();
             let why = if characters == 0 {
-                "is empty".to_owned()
+                say("is empty", "está vacío").to_owned()
             } else if !length.contains(&characters) {
                 let (least, most) = length.into_inner();
-                format!("has {characters} characters, not {least} to {most}")
+                let (has, not, to) = (
+                    say("has", "tiene"),
+                    say("not", "y debe tener de"),
+                    say("to", "a"),
+                );
+                let characters = format!("{characters} {}", say("characters", "caracteres"));
+                format!("{has} {characters}, {not} {least} {to} {most}")
             } else if text.chars().any(char::is_control) {
-                "holds a control character".to_owned()
+                say("holds a control character", "tiene un carácter de control").to_owned()
             } else if !text.chars().any(char::is_alphanumeric) {
-                "has no letter and no digit".to_owned()
+                say(
+                    "has no letter and no digit",
+                    "no tiene ninguna letra ni cifra",
+                )
+                .to_owned()
             } else {
                 continue;
             };
@@ -64,8 +76,11 @@ impl Address {
             Some(code) => code.clone_into(&mut self.country),
             None => errors.push(FieldError {
                 field: "shipping_address.country",
-                why: "is neither a country's code, like MX (ISO 3166-1), nor its name in English or Spanish"
-                    .to_owned(),
+                why: say(
+                    "is neither a country's code, like MX (ISO 3166-1), nor its name in English or Spanish",
+                    "no es el código de un país, como MX (ISO 3166-1), ni su nombre en inglés o español",
+                )
+                .to_owned(),
             }),
         }
         match errors.is_empty() {

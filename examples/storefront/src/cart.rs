@@ -19,6 +19,7 @@ use crate::{
     carts::{Cart, Item, NotChanged},
     if_match::CartVersions,
     problem::Problem,
+    product_names,
     shop::Shop,
     users::User,
 };
@@ -67,7 +68,8 @@ impl ItemView {
 impl CartView {
     async fn of(shop: &Shop, cart: &Cart) -> Result<Self, Problem> {
         let skus: Vec<Sku> = cart.items().iter().map(|item| item.sku.clone()).collect();
-        let products = shop.inventory.products_of(&skus).await?;
+        let mut products = shop.inventory.products_of(&skus).await?;
+        product_names::translate(&shop.pool, &mut products).await?;
         let items = cart.items().iter();
         let items: Vec<ItemView> = items.map(|item| ItemView::new(item, &products)).collect();
         let prices = items

@@ -5,6 +5,8 @@ use optilock::{
     sqlx::{self, AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgConnectOptions},
 };
 
+use crate::{language::Language, product_names};
+
 /// Name of the shop's database.
 pub const NAME: &str = "optilock_storefront";
 
@@ -14,14 +16,32 @@ pub const SCHEMA: &str = "storefront";
 /// Carts and deliveries. Money is stored as in the inventory: minor units and a currency.
 const TABLES: &str = include_str!("tables.sql");
 
-/// SKU, name, price in centavos, stock.
-const GOODS: [(&str, &str, i64, i64); 6] = [
-    ("alebrije", "Alebrije, a fox with wings", 189_000, 3),
-    ("basket", "Palm basket", 32_000, 40),
-    ("black-vase", "Black clay vase", 64_000, 8),
-    ("clay-pot", "Clay pot", 45_000, 100),
-    ("mezcal-cup", "Mezcal cup", 9_500, 60),
-    ("rug", "Wool rug from Teotitlán", 540_000, 1),
+/// SKU, name in English and in Spanish, price in centavos, stock.
+const GOODS: [(&str, &str, &str, i64, i64); 6] = [
+    (
+        "alebrije",
+        "Alebrije, a fox with wings",
+        "Alebrije, zorro con alas",
+        189_000,
+        3,
+    ),
+    ("basket", "Palm basket", "Canasta de palma", 32_000, 40),
+    (
+        "black-vase",
+        "Black clay vase",
+        "Florero de barro negro",
+        64_000,
+        8,
+    ),
+    ("clay-pot", "Clay pot", "Olla de barro", 45_000, 100),
+    ("mezcal-cup", "Mezcal cup", "Copa para mezcal", 9_500, 60),
+    (
+        "rug",
+        "Wool rug from Teotitlán",
+        "Tapete de lana de Teotitlán",
+        540_000,
+        1,
+    ),
 ];
 
 /// Creates the database unless it already exists.
@@ -46,7 +66,8 @@ pub(crate) async fn prepare(
 ) -> Result<(), Box<dyn std::error::Error>> {
     sqlx::raw_sql(TABLES).execute(pool).await?;
     if inventory.products(Page::first(1)).await?.is_empty() {
-        for (sku, name, price, stock) in GOODS {
+        for (sku, name, spanish, price, stock) in GOODS {
+            product_names::add(pool, sku, Language::Spanish, spanish).await?;
             let price = Money::new(price, "MXN".parse()?)?;
             let product = NewProduct::new(Sku::new(sku)?, name, price);
             inventory

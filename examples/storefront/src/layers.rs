@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
-use crate::{problem::Problem, request_id, running, shop::Shop, telemetry};
+use crate::{language::Language, problem::Problem, request_id, running, shop::Shop, telemetry};
 
 /// The largest body, in bytes.
 const BODY: usize = 64 * 1_024;
@@ -65,6 +65,10 @@ async fn close_when_stopping(State(shop): State<Shop>, request: Request, next: N
 async fn identify(request: Request, next: Next) -> Response {
     let id = request_id::of(request.headers());
     let trace = request_id::trace(request.headers()).unwrap_or_default();
+    let language = Language::of(request.headers());
+    // The texts of the pages are chosen in the browser.
+    let path = request.uri().path();
+    let has_texts = path.starts_with("/api/") || path.starts_with("/problems/");
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!("request", %id, trace, %method, path);
     let answer = async {
@@ -74,8 +78,14 @@ async fn identify(request: Request, next: Next) -> Response {
         tracing::debug!(status, ms = took.as_secs_f64() * 1_000.0, "answered");
         response
     };
-    let mut response = request_id::scope(id.clone(), answer).instrument(span).await;
+    let answer = request_id::scope(id.clone(), language.scope(answer));
+    let mut response = answer.instrument(span).await;
     let headers = response.headers_mut();
+    if has_texts {
+        headers.append(header::VARY, HeaderValue::from_static("accept-language"));
+        let tag = HeaderValue::from_static(language.tag());
+        headers.insert(header::CONTENT_LANGUAGE, tag);
+    }
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert("x-request-id", id);
     }

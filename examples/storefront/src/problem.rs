@@ -11,7 +11,7 @@ use optilock::inventory::{Error, ErrorKind, InvalidValue, OrderId};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::request_id;
+use crate::{language::Language, problem_codes, request_id};
 
 /// The body of a response that is not a success. Clients decide by `code`, which never changes.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(crate) struct Problem {
 #[derive(Debug, Serialize)]
 pub(crate) struct FieldError {
     pub(crate) field: &'static str,
+    /// In the language of the request.
     pub(crate) why: String,
 }
 
@@ -267,6 +268,25 @@ impl From<Error> for Problem {
 }
 
 impl Problem {
+    /// Returns title and detail. The facts of a problem are in its members; its detail has them in English only, so that
+    /// in Spanish it says what the code means, and for a request that is not valid the English reason besides.
+    fn texts(&self, language: Language) -> (&'static str, String) {
+        match (language, problem_codes::find(self.code)) {
+            (Language::Spanish, Some(code)) => {
+                let meaning = code.meaning(language);
+                let needs_reason = matches!(self.code, "invalid" | "unprocessable")
+                    && !self.more.contains_key("errors");
+                let detail = if needs_reason {
+                    format!("{meaning} [en: {}]", self.detail)
+                } else {
+                    meaning.to_owned()
+                };
+                (code.spanish_title, detail)
+            }
+            _ => (self.title, self.detail.clone()),
+        }
+    }
+
     fn with_all(mut self, object: Value) -> Self {
         if let Value::Object(members) = object {
             self.more.extend(members);
@@ -297,11 +317,12 @@ impl From<optilock::postgres::Error> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let (title, detail) = self.texts(Language::current());
         let mut body = self.more;
         body.insert("type".to_owned(), json!(format!("/problems/{}", self.code)));
-        body.insert("title".to_owned(), json!(self.title));
+        body.insert("title".to_owned(), json!(title));
         body.insert("status".to_owned(), json!(self.status.as_u16()));
-        body.insert("detail".to_owned(), json!(self.detail));
+        body.insert("detail".to_owned(), json!(detail));
         body.insert("code".to_owned(), json!(self.code));
         body.insert("request_id".to_owned(), json!(request_id::current()));
         let mut response = (self.status, Json(body)).into_response();

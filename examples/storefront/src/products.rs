@@ -1,5 +1,7 @@
 //! The endpoints of products.
 
+use std::slice;
+
 use axum::{
     Json,
     extract::State,
@@ -17,14 +19,20 @@ use crate::{
     auth::Admin,
     body::{self, Path, Query},
     etag,
+    language::Language,
     problem::Problem,
+    product_names,
     shop::Shop,
 };
 
 /// Returns the ETag, which changes with every shown value: the revision counts changes of name and price, the
 /// version counts all changes, sales included.
 fn tag_of(product: &Product) -> String {
-    format!("\"{}-{}\"", product.revision, product.version)
+    let (revision, version) = (product.revision, product.version);
+    match Language::current() {
+        Language::English => format!("\"{revision}-{version}\""),
+        other => format!("\"{revision}-{version}-{}\"", other.tag()),
+    }
 }
 
 /// Parses the revisions of the ETags in an `If-Match`. The versions are ignored: a sale changes nothing that
@@ -63,7 +71,8 @@ pub(crate) async fn list(
     if !(1..=100).contains(&limit) {
         return Err(Problem::invalid("limit: 1 to 100"));
     }
-    let products = shop.inventory.products(Page { after, limit }).await?;
+    let mut products = shop.inventory.products(Page { after, limit }).await?;
+    product_names::translate(&shop.pool, &mut products).await?;
     Ok(Json(products))
 }
 
@@ -72,7 +81,8 @@ pub(crate) async fn one(
     Path(sku): Path<Sku>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let product = shop.inventory.product(&sku).await?;
+    let mut product = shop.inventory.product(&sku).await?;
+    product_names::translate(&shop.pool, slice::from_mut(&mut product)).await?;
     let tag = tag_of(&product);
     if etag::is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());

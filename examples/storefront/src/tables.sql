@@ -31,3 +31,11 @@ CREATE TABLE IF NOT EXISTS storefront.shop_naive_stock (
     id    uuid   PRIMARY KEY,
     stock bigint NOT NULL
 );
+
+-- The names of products in other languages than English.
+CREATE TABLE IF NOT EXISTS storefront.shop_product_names (
+    sku      text NOT NULL,
+    language text NOT NULL,
+    name     text NOT NULL,
+    PRIMARY KEY (sku, language)
+);

@@ -8,6 +8,7 @@ mod connections;
 mod crowd;
 mod dashboard;
 mod documents;
+mod languages;
 mod payments;
 mod process;
 mod products;
