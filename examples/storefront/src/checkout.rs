@@ -92,6 +92,9 @@ impl Request<'_> {
                 true,
             )));
         }
+        if named.is_empty() {
+            return Ok(None);
+        }
         match Delivery::of_cart(&self.shop.pool, &self.user.name, named).await? {
             Some(delivery) => self.replay(delivery).await.map(Some),
             None => Ok(None),
