@@ -18,8 +18,11 @@ use crate::{language::Language, problem::Problem, request_id, running, shop::Sho
 /// The largest body, in bytes.
 const BODY: usize = 64 * 1_024;
 
-/// How long a handler may take. After that the outcome of the request is unknown.
+/// How long a handler may take that changes something. After that the outcome of the request is unknown.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a handler may take that only reads: a page learns soon that the database does not answer.
+const READ_LIMIT: Duration = Duration::from_secs(3);
 
 const SECURITY: [(HeaderName, &str); 4] = [
     (
@@ -99,8 +102,13 @@ async fn identify(request: Request, next: Next) -> Response {
 }
 
 async fn limit_time(request: Request, next: Next) -> Response {
-    match timeout(TIME_LIMIT, next.run(request)).await {
+    let (limit, problem) = if request.method().is_safe() {
+        (READ_LIMIT, Problem::busy as fn() -> Problem)
+    } else {
+        (TIME_LIMIT, Problem::unknown_outcome as fn() -> Problem)
+    };
+    match timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::unknown_outcome().into_response(),
+        Err(_) => problem().into_response(),
     }
 }

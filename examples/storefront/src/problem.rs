@@ -182,6 +182,17 @@ impl Problem {
         .retry_after(wait)
     }
 
+    /// Nothing was changed, and the client may try again.
+    pub(crate) fn busy() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "Too busy",
+            "Nothing was changed. Send the request again after Retry-After.",
+        )
+        .retry_after(Duration::from_secs(1))
+    }
+
     /// The request may have been executed.
     pub(crate) fn unknown_outcome() -> Self {
         let detail = "The outcome is not known yet. Send the same request again: with the same If-Match or the \

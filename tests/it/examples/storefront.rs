@@ -9,6 +9,7 @@ mod crowd;
 mod dashboard;
 mod documents;
 mod languages;
+mod outages;
 mod payments;
 mod process;
 mod products;

@@ -158,6 +158,7 @@ async fn a_shop_of_years_reads_no_whole_table() {
     let (kinds, ranges, longest) = audited(&shop).await;
     println!("audit: {ranges} ranges, at most {longest:.2?}");
     assert_eq!(kinds, []);
+    assert_eq!(read().await, before, "the audit reads a whole table");
     all.push(longest);
 
     // Two of three years leave, page by page.
@@ -185,6 +186,7 @@ async fn a_shop_of_years_reads_no_whole_table() {
         start.elapsed()
     );
     assert!(left.0 as f64 > 0.6 * orders as f64, "{left:?}");
+    assert_eq!(read().await, before, "the archive reads a whole table");
     let (kinds, ranges, longest_range) = audited(&shop).await;
     println!("audit: {ranges} ranges, at most {longest_range:.2?}");
     assert_eq!(kinds, []);

@@ -25,7 +25,11 @@ pub struct OpenShop {
 
 impl OpenShop {
     pub async fn new() -> Self {
-        let db = Db::empty().await;
+        Self::on(Db::empty().await).await
+    }
+
+    /// Opens the shop on an empty database.
+    pub async fn on(db: Db) -> Self {
         let (stop, stopped) = watch::channel(false);
         let shop = App::open(db.pool.clone(), Settings::default(), stopped.clone());
         let shop = shop.await.unwrap();
