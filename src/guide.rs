@@ -3,8 +3,9 @@
 //! Begin with [`locking`]. [`retrying`] needs no database. `transactions`, `rows`, `existing_tables`
 //! and `http` are about your own tables on PostgreSQL; `inventory`, `orders`, `reservations`,
 //! `flash_sales` and `display` about the inventory, `own_products` about a products table that you have, `many_shops`
-//! about several shops; `testing` about your own tests, and `promises` about those of the crate; `operations` and `tuning` about running it. `front_end`, `sre` and `tech_leads` are for these roles,
-//! with the shop of the examples.
+//! about several shops; `testing` about your own tests, and `promises` about those of the crate; `operations` and
+//! `tuning` about running it. `front_end`, `sre` and `tech_leads` are for these roles, with the shop of the examples;
+//! `es` has these three in Spanish.
 
 #[doc = include_str!("guide/locking.md")]
 pub mod locking {}
@@ -101,3 +102,17 @@ pub mod sre {}
 #[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
 #[doc = include_str!("guide/tech_leads.md")]
 pub mod tech_leads {}
+
+/// Pages of the guide in Spanish (páginas de la guía en español).
+#[cfg(feature = "inventory")]
+#[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
+pub mod es {
+    #[doc = include_str!("guide/es/front_end.md")]
+    pub mod front_end {}
+
+    #[doc = include_str!("guide/es/sre.md")]
+    pub mod sre {}
+
+    #[doc = include_str!("guide/es/tech_leads.md")]
+    pub mod tech_leads {}
+}

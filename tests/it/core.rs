@@ -6,4 +6,5 @@ mod promises;
 pub mod retry;
 pub mod serde;
 pub mod spawned;
+mod translations;
 pub mod version;
