@@ -157,6 +157,8 @@ export async function closeAll() {
   assert.deepEqual(errors, [], "errors on the console");
 }
 
+const mediaTypes = { ".css": "text/css", ".js": "text/javascript" };
+
 // Replaces the bodies of the pages, not their headers.
 async function servePages(context) {
   const names = { "/": "index.html", "/dashboard": "dashboard.html" };
@@ -164,7 +166,10 @@ async function servePages(context) {
   await context.route(isPage, async (route) => {
     const { pathname } = new URL(route.request().url());
     const file = path.join(pages, names[pathname] ?? path.basename(pathname));
-    await route.fulfill({ response: await route.fetch(), body: readFileSync(file) });
+    const response = await route.fetch();
+    // A file that the program does not have yet.
+    const added = response.status() === 404 && existsSync(file) ? { status: 200, contentType: mediaTypes[path.extname(file)] } : {};
+    await route.fulfill({ response, ...added, body: readFileSync(file) });
   });
 }
 

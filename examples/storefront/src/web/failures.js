@@ -1,6 +1,10 @@
 // Turns a problem of the API into sentences for the shopper.
 
-import { money, words } from "./words.js";
+import { money } from "./formats.js";
+import { words } from "./words.js";
+
+// The problems of a cart that stay until the shopper changes the cart.
+const DECISIONS = ["cart-bought", "insufficient-stock", "price-changed"];
 
 // `nameOf` gives the name of a product for its sku. Returns the sentences.
 export function explainCheckout(problem, nameOf) {
@@ -10,6 +14,8 @@ export function explainCheckout(problem, nameOf) {
       return [...explainShort(details.short ?? [], nameOf), words.nothingOrdered];
     case "price-changed":
       return [words.priceMoved(nameOf(details.sku), money(details.expected), money(details.actual)), words.nothingOrdered];
+    case "product-paused":
+      return [words.paused, words.tryAgain];
     case "conflict":
       return [words.conflict, words.tryAgain];
     case "cart-bought":
@@ -39,6 +45,16 @@ export function explainCart(shown, current) {
   return [words.cartChanged, ...texts];
 }
 
+// Says why an order could not be paid.
+export function explainPayment(problem, nameOf) {
+  if (problem.code !== "insufficient-stock") return explain(problem);
+  const { short = [] } = problem.details;
+  const texts = short.map(({ sku, available }) => (available > 0
+    ? words.orderShort(nameOf(sku), available)
+    : words.orderGone(nameOf(sku))));
+  return [...texts, words.notCharged];
+}
+
 export function explain({ code }) {
   const texts = {
     "network": words.noConnection,
@@ -60,10 +76,10 @@ function isUnknown({ status, code }) {
 }
 
 // Returns whether a retry can help. It cannot while the address is wrong, nor when
-// the cart is another one: then the shopper decides.
+// the shopper has to decide about the cart first.
 export function canRetry(problem) {
-  if (problem.details.current || problem.code === "cart-bought") return false;
-  return isUnknown(problem) || problem.code === "insufficient-stock" || [409, 429, 503].includes(problem.status);
+  if (problem.details.current || DECISIONS.includes(problem.code)) return false;
+  return isUnknown(problem) || [409, 429, 503].includes(problem.status);
 }
 
 function explainShort(short, nameOf) {
