@@ -2,6 +2,9 @@
 // interrupted, as a shopper sees them. Run by .ci/browser.
 
 import "./scenarios/checkout.mjs";
+import "./scenarios/loading.mjs";
+import "./scenarios/payments.mjs";
+import "./scenarios/quantities.mjs";
 import "./scenarios/retries.mjs";
 import "./scenarios/carts.mjs";
 import "./scenarios/access.mjs";
