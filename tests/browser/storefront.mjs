@@ -4,6 +4,7 @@
 import "./scenarios/checkout.mjs";
 import "./scenarios/loading.mjs";
 import "./scenarios/payments.mjs";
+import "./scenarios/product.mjs";
 import "./scenarios/quantities.mjs";
 import "./scenarios/retries.mjs";
 import "./scenarios/carts.mjs";

@@ -114,7 +114,7 @@ scenario("a late payment is refused when the pieces are gone", async () => {
     await button(listed(page, bought), "pay").click();
     await see(listed(page, bought).getByText("Wool rug from Teotitlán is sold out."));
     await see(listed(page, bought).getByText("Nothing was charged."));
-    assert.ok(await hasFocus(listed(page, bought).getByRole("alert")));
+    assert.ok(await hasFocus(listed(page, bought).locator(".refusal")));
     await see(listed(page, bought).getByText("Expired", { exact: true }));
     await screenshot(page, "late-payment-refused");
 

@@ -13,9 +13,7 @@ export function showMessage(texts, { remedies = [], retry = null, wait = 0 } = {
   const box = find("message");
   box.replaceChildren(
     ...texts.map((text) => el("p", {}, text)),
-    ...remedies.map(({ sku, text, run }) => el("button", {
-      type: "button", "data-sku": sku, "data-testid": `remedy-${sku}`, onclick: run,
-    }, text)));
+    el("div", { class: "remedies" }, ...remedies.map(remedyButton)));
   if (retry) box.append(retryButton(retry, wait));
   box.hidden = false;
   box.focus();
@@ -38,6 +36,10 @@ export function keepRemedies(isNeeded) {
   const rest = box.querySelector("[data-sku]");
   if (!rest) hideMessage();
   if (hadFocus) (rest ?? find("cart-title")).focus();
+}
+
+function remedyButton({ sku, text, run }) {
+  return el("button", { type: "button", "data-sku": sku, "data-testid": `remedy-${sku}`, onclick: run }, text);
 }
 
 function retryButton(retry, wait) {

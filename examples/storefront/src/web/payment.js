@@ -69,8 +69,8 @@ function group(...buttons) {
   return el("p", { class: "order-buttons" }, ...buttons);
 }
 
-// Why the last payment was refused.
+// Why the last payment was refused. It has the focus then, so it is read.
 function noteOf({ note }) {
   if (!note || note.length === 0) return [];
-  return [el("div", { class: "refusal", role: "alert", tabindex: -1 }, ...note.map((text) => el("p", {}, text)))];
+  return [el("div", { class: "refusal", tabindex: -1 }, ...note.map((text) => el("p", {}, text)))];
 }

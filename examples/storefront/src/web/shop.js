@@ -37,7 +37,10 @@ const quantityInCart = (sku) => cart.items.find((item) => item.sku === sku)?.qua
 // --- Products ---
 
 async function loadProducts() {
-  const list = await call("GET", `${API}/products?limit=100`);
+  const list = await call("GET", `${API}/products?limit=100`).catch((problem) => {
+    setProductsNote(products ? words.notLive : words.tryingAgain);
+    throw problem;
+  });
   products = new Map(list.map((product) => [product.sku, product]));
   showProducts(list, addToCart);
   updatePage(products);
@@ -68,14 +71,13 @@ async function keepFresh() {
   for (;;) {
     if (document.visibilityState === "visible") {
       failures = await refresh().then(() => 0, () => failures + 1);
-      if (failures > 0) showNoConnection();
+      if (failures > 0) showWaiting();
     }
     await sleep(failures > 0 ? pauseAfter(failures) : POLL_MS);
   }
 }
 
-function showNoConnection() {
-  setProductsNote(products ? words.notLive : words.tryingAgain);
+function showWaiting() {
   if (cart.version === null) showLoading(words.tryingAgain);
   showOrdersLoading(words.tryingAgain);
 }
