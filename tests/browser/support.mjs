@@ -186,11 +186,11 @@ async function servePages(context) {
   });
 }
 
-// Takes a picture of the full page, with all animations at their end.
-export async function screenshot(page, name) {
+// Takes a picture of the full page or of its visible part, with all animations at their end.
+export async function screenshot(page, name, { fullPage = true } = {}) {
   if (!screenshots) return;
   mkdirSync(screenshots, { recursive: true });
-  await page.screenshot({ path: path.join(screenshots, `${name}.png`), fullPage: true, animations: "disabled" });
+  await page.screenshot({ path: path.join(screenshots, `${name}.png`), fullPage, animations: "disabled" });
 }
 
 // --- Waiting ---

@@ -44,11 +44,15 @@ scenario("a product has a page with its stock and a form", async () => {
   assert.equal(await page.title(), "Barro: handicrafts from Oaxaca");
   await page.goBack();
   await see(title);
+
+  // A link to the page is one that can be opened elsewhere.
+  const other = await open("/?product=rug");
+  await see(productPage(other).getByRole("heading", { name: "Wool rug from Teotitlán" }));
 });
 
 scenario("an address of no product says so", async () => {
-  for (const hash of ["nothing", "%"]) {
-    const page = await open(`/#product/${hash}`);
+  for (const sku of ["nothing", "%", ""]) {
+    const page = await open(`/?product=${sku}`);
     await see(productPage(page).getByRole("heading", { name: "The shop does not have this piece" }));
     await productPage(page).getByRole("link", { name: "All pieces" }).click();
     await see(page.getByTestId("product-basket"));

@@ -11,7 +11,7 @@ const percent = (value) => number(value, { style: "percent", maximumFractionDigi
 const formats = {
   "conflict-rate": percent,
   "failed-orders": percent,
-  "checkout-seconds": (value) => `${number(value, { maximumFractionDigits: 3 })} s`,
+  "checkout-seconds": (value) => `${number(value, { maximumFractionDigits: 3 })}\u00a0s`,
 };
 
 export function showKpis(kpis) {

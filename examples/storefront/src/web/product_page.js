@@ -1,4 +1,4 @@
-// The page of one product: the view of the address "#product/<sku>".
+// The page of one product: the view of the address "/?product=<sku>".
 
 import { makeAddForm } from "./add_form.js";
 import { el, find, setText } from "./dom.js";
@@ -7,20 +7,18 @@ import { picture } from "./pictures.js";
 import { available, showStock } from "./stock.js";
 import { words } from "./words.js";
 
-const PREFIX = "#product/";
-const LIST = "#products";
-
 let page = null; // that of the shown product: { sku, title, update }
 
 export function linkTo(sku) {
-  return PREFIX + encodeURIComponent(sku);
+  return `/?product=${encodeURIComponent(sku)}`;
 }
 
-// Follows the address. `onList(sku)` is called after the way back from a product.
+// Follows the address, and the links with a data-view attribute without a load of
+// the page. `onList(sku)` is called after the way back from a product.
 export function followAddress({ products, onAdd, onList }) {
   const change = () => {
     const before = page?.sku ?? null;
-    const sku = skuOfAddress(before);
+    const sku = skuOfAddress();
     if (sku === before) return;
     showPage(sku, products(), onAdd);
     // The new content has the focus, and is seen from its beginning.
@@ -28,8 +26,16 @@ export function followAddress({ products, onAdd, onList }) {
     if (page) page.title.focus();
     else onList(before);
   };
-  addEventListener("hashchange", change);
-  showPage(skuOfAddress(null), products(), onAdd);
+  addEventListener("popstate", change);
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-view]");
+    // With a key, the browser opens another window.
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    history.pushState(null, "", link.href);
+    change();
+  });
+  showPage(skuOfAddress(), products(), onAdd);
 }
 
 // `products` is by sku. Called after each load.
@@ -37,19 +43,8 @@ export function updatePage(products) {
   page?.update(products);
 }
 
-// A link to a part of the page, as to the cart, keeps the view.
-function skuOfAddress(before) {
-  const { hash } = location;
-  if (hash.startsWith(PREFIX)) return decode(hash.slice(PREFIX.length));
-  return hash === "" || hash === LIST ? null : before;
-}
-
-function decode(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text; // of a wrong address: no product has this sku
-  }
+function skuOfAddress() {
+  return new URLSearchParams(location.search).get("product");
 }
 
 function showPage(sku, products, onAdd) {
@@ -68,7 +63,7 @@ function makePage(sku, onAdd) {
   const form = makeAddForm(sku, "page-add", onAdd);
   const text = el("div", { class: "product-page-text" }, title, price, stock, form.root);
   const shelf = el("div", { class: "product-page-picture" });
-  const back = el("p", { class: "back" }, el("a", { href: LIST }, `\u2190 ${words.backToList}`));
+  const back = el("p", { class: "back" }, el("a", { href: "/", "data-view": "list" }, `\u2190 ${words.backToList}`));
   const show = (visible) => {
     for (const node of [price, stock, form.root, shelf]) node.hidden = !visible;
   };

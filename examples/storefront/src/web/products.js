@@ -46,7 +46,7 @@ function removeOthers(products) {
 }
 
 function makeCard({ sku, name }, onAdd) {
-  const link = el("a", { href: linkTo(sku), "data-testid": `open-${sku}` });
+  const link = el("a", { href: linkTo(sku), "data-view": "product", "data-testid": `open-${sku}` });
   const price = el("p", { class: "price" });
   const stock = el("p", { class: "stock", "data-testid": `stock-${sku}` });
   const form = makeAddForm(sku, "add", onAdd);
