@@ -70,7 +70,7 @@ async function sell(turns) {
 }
 
 scenario("the dashboard after a race", async () => {
-  await addStock("mezcal-cup", 1000);
+  await addStock("mezcal-cup", ORDERS_PER_SECOND * SECONDS);
   const page = await open("/dashboard");
   await see(page.getByTestId("connection").getByText("Live"));
   await sell(ORDERS_PER_SECOND * SECONDS);

@@ -9,4 +9,5 @@ import "./scenarios/quantities.mjs";
 import "./scenarios/retries.mjs";
 import "./scenarios/carts.mjs";
 import "./scenarios/access.mjs";
+import "./scenarios/axe.mjs";
 import "./scenarios/dashboard.mjs";

@@ -195,8 +195,8 @@ export async function screenshot(page, name, { fullPage = true } = {}) {
 
 // --- Waiting ---
 
-export function see(locator, state = "visible") {
-  return locator.waitFor({ state });
+export function see(locator, state = "visible", timeout = WAIT_MS) {
+  return locator.waitFor({ state, timeout });
 }
 
 // Calls `ask` until its answer is right.

@@ -14,7 +14,7 @@ export function makeCountdown(until) {
 
 function show(node) {
   const left = Math.max(0, Math.ceil((Number(node.dataset.until) - serverNow()) / 1000));
-  setText(node, minutes(left));
+  setText(node, left > 0 ? minutes(left) : words.timeOver);
   return left;
 }
 

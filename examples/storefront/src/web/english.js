@@ -133,6 +133,7 @@ export const english = {
   payLate: (amount) => `Pay ${amount} now`,
   payFailed: "The payment failed, and nothing was charged. You can try again until the time is over.",
   timeLeft: "Time left to pay",
+  timeOver: "none",
   keptUntil: (time) => `The pieces are kept for you until ${time}.`,
   lastMinute: "One minute left to pay.",
   later: "You can pay under My orders.",

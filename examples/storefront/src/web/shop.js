@@ -22,6 +22,7 @@ import { translatePage, words } from "./words.js";
 
 const API = "/api/marketplace";
 const POLL_MS = 3000;
+const EXPIRY_POLL_MS = 1000; // while an order expires
 const EMPTY_CART = { version: null, items: [], total: null, changed: false };
 
 let user = null; // the token of the shopper
@@ -73,7 +74,8 @@ async function keepFresh() {
       failures = await refresh().then(() => 0, () => failures + 1);
       if (failures > 0) showWaiting();
     }
-    await sleep(failures > 0 ? pauseAfter(failures) : POLL_MS);
+    const pause = ordersAreStale() ? EXPIRY_POLL_MS : POLL_MS;
+    await sleep(failures > 0 ? pauseAfter(failures) : pause);
   }
 }
 

@@ -127,6 +127,7 @@ export const spanish = {
   payLate: (amount) => `Pagar ${amount} ahora`,
   payFailed: "El pago falló y no se cobró nada. Puede intentarlo otra vez hasta que termine el tiempo.",
   timeLeft: "Tiempo para pagar",
+  timeOver: "terminado",
   keptUntil: (time) => `Sus piezas están apartadas. Hora límite: ${time}`,
   lastMinute: "Queda un minuto para pagar.",
   later: "Puede pagar en Mis pedidos.",
