@@ -57,15 +57,15 @@ scenario("while it loads, the page does not say that the cart is empty", async (
 scenario("a piece that is added before the cart is loaded is added to what is in it", async () => {
   await setAvailable("basket", 20);
   await api("Ana", "POST", "/cart/items", { body: { sku: "basket", quantity: 3 } });
-  const page = await open("about:blank");
-  const held = gate();
+  const page = await open("about:blank", { mayFail: [CART] });
+  const failed = gate();
   await page.route((url) => url.pathname === CART, async (route) => {
-    if (route.request().method() === "GET") await held.opened;
-    await route.continue();
-  });
+    await route.abort("connectionrefused");
+    failed.release();
+  }, { times: 1 });
   await page.goto("/");
+  await failed.opened;
   await page.getByTestId("add-basket").click();
-  held.release();
   const quantity = cartLine(page, "basket").locator("input");
   await eventually("the quantity", () => quantity.inputValue(), (value) => value === "4");
 });

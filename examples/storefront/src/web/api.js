@@ -78,7 +78,7 @@ async function readJson(response) {
   if (response.status === 204) return null;
   // An incomplete body leaves the outcome unknown, as no response does.
   const body = await response.json().catch(noAnswer);
-  // The server has executed an earlier request of this kind, and this one no more.
+  // An earlier request has had this effect, and this one none.
   if (response.headers.get("Idempotent-Replayed") === "true") body.replayed = true;
   return body;
 }

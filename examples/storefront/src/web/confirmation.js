@@ -2,15 +2,17 @@
 
 import { el, find } from "./dom.js";
 import { money } from "./formats.js";
+import { linesOf } from "./orders.js";
 import { makePayment } from "./payment.js";
 import { words } from "./words.js";
 
-let shown = ""; // the order on the page, as JSON
+let shown = ""; // the order on the page and its lines, as JSON
 
 // It is built again only if the order has changed: a poll must not take the focus.
-export function showConfirmation(order, act, onLater) {
+export function showConfirmation(order, nameOf, act, onLater) {
   const box = find("confirmation");
-  const wanted = JSON.stringify(order);
+  const lines = linesOf(order, nameOf);
+  const wanted = JSON.stringify([order, lines]);
   if (wanted === shown && !box.hidden) return;
   shown = wanted;
   const hadFocus = box.contains(document.activeElement);
@@ -18,6 +20,7 @@ export function showConfirmation(order, act, onLater) {
     el("h3", { tabindex: -1 }, titleOf(order)),
     ...(order.replayed ? [el("p", {}, words.replayed)] : []),
     el("p", {}, `${words.orderNumber}: `, el("strong", { class: "order-number", "data-testid": "order-number" }, order.id)),
+    el("p", {}, lines),
     el("p", {}, `${words.total}: `, el("strong", {}, money(order.total))),
     ...makePayment(order, act, onLater));
   box.dataset.status = order.expired ? "expired" : order.status;

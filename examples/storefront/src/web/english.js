@@ -114,7 +114,9 @@ export const english = {
   notFound: "This is not available any more.",
   invalidOrderState: "This order was already paid or cancelled.",
   noConnection: "The shop did not answer. Please try again.",
+  archived: "This order was completed long ago, and is in the archive.",
   unexpected: "Something went wrong. Please try again.",
+  requestId: (id) => `If you contact us, please give us this number: ${id}`,
 
   // Shop: orders
   thanks: "Thank you! Your order is placed.",

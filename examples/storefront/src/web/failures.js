@@ -27,7 +27,7 @@ export function explainCheckout(problem, nameOf) {
     case "busy":
       return [words.busy];
   }
-  if (isUnknown(problem)) return [words.unknownOutcome, words.retryIsSafe];
+  if (isUnknown(problem)) return [words.unknownOutcome, words.retryIsSafe, ...requestOf(problem)];
   return explain(problem);
 }
 
@@ -55,7 +55,7 @@ export function explainPayment(problem, nameOf) {
   return [...texts, words.notCharged];
 }
 
-export function explain({ code }) {
+export function explain(problem) {
   const texts = {
     "network": words.noConnection,
     "busy": words.busy,
@@ -65,8 +65,15 @@ export function explain({ code }) {
     "unauthorized": words.unauthorized,
     "not-found": words.notFound,
     "invalid-order-state": words.invalidOrderState,
+    "archived": words.archived,
   };
-  return [texts[code] ?? words.unexpected];
+  const text = texts[problem.code];
+  return text ? [text] : [words.unexpected, ...requestOf(problem)];
+}
+
+// The id by which the operator finds an error in the log.
+function requestOf({ status, details }) {
+  return status === 500 && details.request_id ? [words.requestId(details.request_id)] : [];
 }
 
 // Returns whether an order may exist all the same. Of the failures of a server

@@ -79,7 +79,7 @@ function show() {
   const shown = orders.map((order) => ({ ...order, replayed: order.id === replayed, note: notes.get(order.id) ?? [] }));
   showOrders(shown, nameOf, act);
   const confirmed = shown.find(({ id }) => id === sessionStorage.getItem(CONFIRMED));
-  if (confirmed) showConfirmation(confirmed, act, () => payLater(confirmed));
+  if (confirmed) showConfirmation(confirmed, nameOf, act, () => payLater(confirmed));
 }
 
 function payLater(order) {

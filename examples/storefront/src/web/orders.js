@@ -26,9 +26,13 @@ export function focusOrder(id) {
   (root?.querySelector(".refusal") ?? root?.querySelector("h3") ?? find("orders-title")).focus();
 }
 
+export function linesOf(order, nameOf) {
+  return order.lines.map(({ sku, quantity }) => `${number(quantity)} \u00d7 ${nameOf(sku)}`).join(", ");
+}
+
 function update(known, order, nameOf, act) {
   const item = known ?? { root: el("li", { class: "order", "data-testid": `order-${order.id}` }) };
-  const names = order.lines.map(({ sku, quantity }) => `${number(quantity)} \u00d7 ${nameOf(sku)}`).join(", ");
+  const names = linesOf(order, nameOf);
   const wanted = JSON.stringify([order, names]);
   if (item.shown === wanted) return item;
   item.shown = wanted;

@@ -109,7 +109,9 @@ export const spanish = {
   notFound: "Esto ya no está disponible.",
   invalidOrderState: "Este pedido ya se pagó o se canceló.",
   noConnection: "La tienda no respondió. Inténtelo otra vez, por favor.",
+  archived: "Este pedido terminó hace mucho y está en el archivo.",
   unexpected: "Algo salió mal. Inténtelo otra vez, por favor.",
+  requestId: (id) => `Si se comunica con nosotros, denos este número, por favor: ${id}`,
 
   thanks: "¡Gracias! Su pedido está hecho.",
   thanksPaid: "¡Gracias! Su pedido está pagado.",
