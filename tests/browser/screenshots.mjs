@@ -1,8 +1,8 @@
 // Makes the pictures of the README, with a server that is built:
 //
-//     SCREENSHOTS=<directory> node --test screenshots.mjs
+//     npm ci && SCREENSHOTS=<directory> npm run screenshots
 //
-// The variables of .ci/browser are read here as well.
+// STOREFRONT, CHROMIUM and PAGES are read as by .ci/browser.
 
 import { scenario } from "./scenario.mjs";
 import { buyButton, confirmation, fillCart } from "./shopper.mjs";

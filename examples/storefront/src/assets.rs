@@ -25,6 +25,7 @@ const ASSETS: &[(&str, &str, &str)] = assets! {
     "cart.js": "text/javascript",
     "cart_bar.css": "text/css",
     "cart_bar.js": "text/javascript",
+    "catalogue.js": "text/javascript",
     "charts.js": "text/javascript",
     "checkout.js": "text/javascript",
     "confirmation.js": "text/javascript",

@@ -34,6 +34,14 @@ scenario("a first load that fails is repeated until it succeeds", async () => {
   }
 });
 
+scenario("a first load of a product's page that fails is repeated", async () => {
+  const page = await open("about:blank", { mayFail: [PRODUCTS] });
+  await page.route((url) => url.pathname === PRODUCTS, (route) => route.abort("connectionrefused"), { times: 2 });
+  await page.goto("/?product=basket");
+  await see(page.getByText("The shop does not answer. Trying again...").first());
+  await see(page.getByTestId("product-page").getByRole("heading", { name: "Palm basket" }));
+});
+
 scenario("while it loads, the page does not say that the cart is empty", async () => {
   const page = await open("about:blank");
   const held = gate();

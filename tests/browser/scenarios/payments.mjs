@@ -117,6 +117,10 @@ scenario("a late payment is refused when the pieces are gone", async () => {
     assert.ok(await hasFocus(listed(page, bought).locator(".refusal")));
     await see(listed(page, bought).getByText("Expired", { exact: true }));
     await screenshot(page, "late-payment-refused");
+    // A second refusal is shown like the first one.
+    await button(listed(page, bought), "pay").click();
+    await see(button(listed(page, bought), "pay").getByText("Pay MX$5,400.00 now"));
+    assert.ok(await hasFocus(listed(page, bought).locator(".refusal")));
 
     await setAvailable("rug", 1);
     await button(listed(page, bought), "pay").click();

@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { makeQuantity } from "./quantity.js";
 import { words } from "./words.js";
 
-// `place` tells the forms of one product apart.
+// `place` differs between the forms of one product.
 export function makeAddForm(sku, place, onAdd) {
   const quantity = makeQuantity(`${place}-error-${sku}`);
   const button = el("button", { type: "submit", class: "primary", "data-testid": `${place}-${sku}` }, words.add);

@@ -16,7 +16,7 @@ const PATH = "/api/marketplace/orders";
 const CONFIRMED = "barro.confirmed";
 
 let orders = null; // the newest first; null until they are loaded
-let notes = new Map(); // by id: why the last payment was refused
+let notes = new Map(); // by id: { texts, at }, why and when the last payment was refused
 let replayed = null; // the id of an order that an earlier attempt had made
 let nameOf;
 let onChange;
@@ -76,7 +76,7 @@ function replace(order) {
 }
 
 function show() {
-  const shown = orders.map((order) => ({ ...order, replayed: order.id === replayed, note: notes.get(order.id) ?? [] }));
+  const shown = orders.map((order) => ({ ...order, replayed: order.id === replayed, note: notes.get(order.id) ?? null }));
   showOrders(shown, nameOf, act);
   const confirmed = shown.find(({ id }) => id === sessionStorage.getItem(CONFIRMED));
   if (confirmed) showConfirmation(confirmed, nameOf, act, () => payLater(confirmed));
@@ -93,17 +93,19 @@ let acting = false;
 // Pays or cancels an order, or lets its payment fail. The order stays in the list
 // and in the confirmation, where the pressed button is replaced: the focus needs a
 // new place.
-async function act(order, what) {
+async function act(order, what, button) {
   if (acting) return;
   acting = true;
+  button.setAttribute("aria-busy", true);
+  setText(button, words.processing);
   const inConfirmation = find("confirmation").contains(document.activeElement);
-  notes.delete(order.id);
   try {
     const now = await inOrder(() => call("POST", `${PATH}/${order.id}/${what}`, { body: what === "cancel" ? {} : undefined }));
+    notes.delete(order.id);
     announce(words.statuses[now.status]);
     replace(now);
   } catch (problem) {
-    notes.set(order.id, explainPayment(problem, nameOf));
+    notes.set(order.id, { texts: explainPayment(problem, nameOf), at: Date.now() });
     show();
   } finally {
     acting = false;

@@ -16,7 +16,7 @@ export function isOverdue(order) {
   return isOpen(order) && Boolean(order.pay_before) && Date.parse(order.pay_before) <= serverNow();
 }
 
-// Returns the nodes. `act(order, what)` is called by the buttons: "pay", "fail",
+// Returns the nodes. `act(order, what, button)` is called by the buttons: "pay", "fail",
 // "cancel". `onLater` is that of "pay later": only the confirmation has this button,
 // and the longer texts.
 export function makePayment(order, act, onLater = null) {
@@ -52,16 +52,17 @@ function buttonsOf(order, act, onLater) {
   const button = (what, style, text, onclick) => el("button", {
     type: "button", class: style, "data-testid": `${what}-order`, "aria-label": `${text} ${number}`, onclick,
   }, text);
-  const pay = (text) => button("pay", "primary", text, () => act(order, "pay"));
+  const acting = (what, style, text) => button(what, style, text, ({ target }) => act(order, what, target));
+  const pay = (text) => acting("pay", "primary", text);
   if (order.expired && order.status === "cancelled") return [group(pay(words.payLate(money(order.total))))];
   if (!isOpen(order)) return [];
   return [
     ...(onLater ? [el("p", { class: "muted" }, words.payText)] : []),
     group(
       pay(words.pay(money(order.total))),
-      button("fail", "plain", words.payFails, () => act(order, "fail")),
+      acting("fail", "plain", words.payFails),
       ...(onLater ? [button("later", "plain", words.payLater, onLater)] : []),
-      button("cancel", "quiet", words.cancel, () => act(order, "cancel"))),
+      acting("cancel", "quiet", words.cancel)),
   ];
 }
 
@@ -71,6 +72,6 @@ function group(...buttons) {
 
 // Why the last payment was refused. It has the focus then, so it is read.
 function noteOf({ note }) {
-  if (!note || note.length === 0) return [];
-  return [el("div", { class: "refusal", tabindex: -1 }, ...note.map((text) => el("p", {}, text)))];
+  if (!note) return [];
+  return [el("div", { class: "refusal", tabindex: -1 }, ...note.texts.map((text) => el("p", {}, text)))];
 }

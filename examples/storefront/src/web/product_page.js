@@ -71,8 +71,8 @@ function makePage(sku, onAdd) {
 
   // `products` is null until they are loaded.
   function update(products) {
-    const product = products?.get(sku);
     if (!products) return;
+    const product = products.get(sku);
     show(product !== undefined);
     setText(title, product?.name ?? words.noSuchProduct);
     document.title = `${title.textContent} \u00b7 Barro`;

@@ -5,6 +5,7 @@ import * as attempt from "./attempt.js";
 import { pauseAfter, sleep } from "./backoff.js";
 import { checkLines, focusLine, showCart, showLoading } from "./cart.js";
 import { showAdded, showBar } from "./cart_bar.js";
+import { loadProducts, productOf, startCatalogue } from "./catalogue.js";
 import { fillAddress, setBusy, showForm, showServerErrors, startCheckout, submit } from "./checkout.js";
 import { announce, el, find, setText } from "./dom.js";
 import { canRetry, explain, explainCart, explainCheckout } from "./failures.js";
@@ -13,8 +14,6 @@ import { hideMessage, keepRemedies, showMessage } from "./message.js";
 import {
   closeConfirmation, confirm, forgetOrders, loadOrders, ordersAreStale, showOrdersLoading, startOrders,
 } from "./my_orders.js";
-import { followAddress, updatePage } from "./product_page.js";
-import { focusCard, showProducts, showSkeletons } from "./products.js";
 import { inOrder } from "./queue.js";
 import { startSettings } from "./settings.js";
 import { available } from "./stock.js";
@@ -26,33 +25,13 @@ const EXPIRY_POLL_MS = 1000; // while an order expires
 const EMPTY_CART = { version: null, items: [], total: null, changed: false };
 
 let user = null; // the token of the shopper
-let products = null; // by sku; null until they are loaded
 let cart = EMPTY_CART; // its version is null while the cart of the server is not known
 let buying = false;
 let changesWaiting = 0;
 let mayOffer = true; // whether an open attempt is offered when the cart is loaded
 
-const nameOf = (sku) => products?.get(sku)?.name ?? cart.items.find((item) => item.sku === sku)?.name ?? sku;
+const nameOf = (sku) => productOf(sku)?.name ?? cart.items.find((item) => item.sku === sku)?.name ?? sku;
 const quantityInCart = (sku) => cart.items.find((item) => item.sku === sku)?.quantity ?? 0;
-
-// --- Products ---
-
-async function loadProducts() {
-  const list = await call("GET", `${API}/products?limit=100`).catch((problem) => {
-    setProductsNote(products ? words.notLive : words.tryingAgain);
-    throw problem;
-  });
-  products = new Map(list.map((product) => [product.sku, product]));
-  showProducts(list, addToCart);
-  updatePage(products);
-  setProductsNote(list.length === 0 ? words.noProducts : "");
-}
-
-function setProductsNote(text) {
-  const note = find("products-note");
-  setText(note, text);
-  note.classList.toggle("visually-hidden", text === "");
-}
 
 // --- What the page shows, and the server ---
 
@@ -92,7 +71,7 @@ async function refreshAll() {
 // Returns whether the cart is not known, or one of its products has changed since.
 function cartIsStale() {
   return cart.version === null || cart.items.some((item) => {
-    const product = products?.get(item.sku);
+    const product = productOf(item.sku);
     if (!product) return false;
     return available(product) !== item.available || product.price.minor !== item.current_price?.minor;
   });
@@ -303,10 +282,9 @@ function start() {
   translatePage();
   startSettings();
   setText(find("cart-link"), words.cartLink(0));
-  showSkeletons();
+  startCatalogue(addToCart);
   startCheckout({ onBuy: buy });
   startOrders({ names: nameOf, changed: refreshAll });
-  followAddress({ products: () => products, onAdd: addToCart, onList: focusCard });
   find("shop-as").addEventListener("change", ({ target }) => shopAs(target.value));
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") refresh().catch(() => {});
