@@ -15,6 +15,7 @@ export const ADDRESS = {
 
 export const buyButton = (page) => page.getByTestId("buy");
 export const retryButton = (page) => page.getByTestId("retry");
+export const remedy = (page, sku) => page.getByTestId(`remedy-${sku}`);
 export const message = (page) => page.getByTestId("message");
 export const confirmation = (page) => page.getByTestId("order-confirmation");
 export const cartLine = (page, sku) => page.getByTestId(`cart-item-${sku}`);

@@ -20,15 +20,14 @@ const START_MS = 60_000;
 const STOP_MS = 20_000;
 const WAIT_MS = 15_000;
 
-let server;
+let server; // { child, origin }: the one that pages are opened from
 let browser;
-let origin;
 
 // --- Start and stop ---
 
 export async function start() {
   const executablePath = findChromium();
-  origin = await startServer();
+  server = await startServer();
   const root = process.getuid?.() === 0;
   browser = await chromium.launch({
     executablePath,
@@ -46,33 +45,46 @@ export async function start() {
 
 export async function stop() {
   await browser?.close().catch(() => {});
-  await stopServer();
+  await stopServer(server);
 }
 
-function startServer() {
+// Runs `run` with another server, which is started with these options.
+export async function onServer(options, run) {
+  const before = server;
+  server = await startServer(options);
+  try {
+    await run();
+    await closeAll();
+  } finally {
+    await stopServer(server);
+    server = before;
+  }
+}
+
+function startServer(options = []) {
   if (!existsSync(binary)) {
     throw new Error(`no program at ${binary}: run "cargo build --release --bin storefront", or set STOREFRONT`);
   }
   // Without DATABASE_URL the program starts a throwaway server, and removes it at its end.
   const env = { ...process.env };
   delete env.DATABASE_URL;
-  server = spawn(binary, ["--address", "127.0.0.1:0"], { env, stdio: ["ignore", "pipe", "pipe"] });
-  if (server.pid) {
-    const guard = guardOf(server.pid);
-    server.once("exit", () => guard.kill("SIGKILL"));
+  const child = spawn(binary, ["--address", "127.0.0.1:0", ...options], { env, stdio: ["ignore", "pipe", "pipe"] });
+  if (child.pid) {
+    const guard = guardOf(child.pid);
+    child.once("exit", () => guard.kill("SIGKILL"));
   }
   let log = "";
-  server.stderr.on("data", (text) => { log = (log + text).slice(-4000); });
+  child.stderr.on("data", (text) => { log = (log + text).slice(-4000); });
   return new Promise((resolve, reject) => {
     const fail = (why) => reject(new Error(`the storefront ${why}\n${log}`));
     const timer = setTimeout(() => fail(`printed no address within ${START_MS / 1000} s`), START_MS);
-    server.once("error", (error) => fail(`did not start: ${error.message}`));
-    server.once("exit", (code, signal) => fail(`ended (${code ?? signal})`));
-    createInterface(server.stdout).on("line", (line) => {
+    child.once("error", (error) => fail(`did not start: ${error.message}`));
+    child.once("exit", (code, signal) => fail(`ended (${code ?? signal})`));
+    createInterface(child.stdout).on("line", (line) => {
       const address = line.match(/^shop\s+(http:\S+)\/$/)?.[1];
       if (!address) return;
       clearTimeout(timer);
-      resolve(address);
+      resolve({ child, origin: address });
     });
   });
 }
@@ -87,11 +99,11 @@ function guardOf(pid) {
   return child;
 }
 
-async function stopServer() {
-  if (!server?.pid || server.exitCode !== null || server.signalCode !== null) return;
-  const ended = new Promise((resolve) => server.once("exit", resolve));
-  server.kill("SIGTERM");
-  const timer = setTimeout(() => server.kill("SIGKILL"), STOP_MS);
+async function stopServer({ child } = {}) {
+  if (!child?.pid || child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
   await ended;
   clearTimeout(timer);
 }
@@ -114,7 +126,7 @@ const sessions = [];
 // whose loads may fail; any other error on the console fails the test.
 export async function open(where = "/", { as, mayFail = [], ...options } = {}) {
   const context = await browser.newContext({
-    baseURL: origin,
+    baseURL: server.origin,
     locale: "en-US",
     viewport: { width: 1280, height: 900 },
     ...options,
@@ -133,15 +145,16 @@ export async function open(where = "/", { as, mayFail = [], ...options } = {}) {
   page.on("pageerror", (error) => session.errors.push(error.stack));
   page.on("console", (message) => {
     if (message.type() !== "error") return;
-    const { pathname } = new URL(message.location().url || origin);
+    const { pathname } = new URL(message.location().url || page.url());
     const expected = message.text().startsWith("Failed to load resource") && mayFail.includes(pathname);
     if (!expected) session.errors.push(`${message.text()} (${pathname})`);
   });
 
   await page.goto(where);
-  if (where === "/") {
+  if (as) {
     await see(page.getByTestId("shop-as").locator("option").first(), "attached");
-    if (as) await page.getByTestId("shop-as").selectOption({ label: as });
+    await page.getByTestId("shop-as").selectOption({ label: as });
+    await see(page.getByTestId("cart-loading"), "hidden");
   }
   return page;
 }
@@ -157,6 +170,8 @@ export async function closeAll() {
   assert.deepEqual(errors, [], "errors on the console");
 }
 
+const mediaTypes = { ".css": "text/css", ".js": "text/javascript" };
+
 // Replaces the bodies of the pages, not their headers.
 async function servePages(context) {
   const names = { "/": "index.html", "/dashboard": "dashboard.html" };
@@ -164,21 +179,24 @@ async function servePages(context) {
   await context.route(isPage, async (route) => {
     const { pathname } = new URL(route.request().url());
     const file = path.join(pages, names[pathname] ?? path.basename(pathname));
-    await route.fulfill({ response: await route.fetch(), body: readFileSync(file) });
+    const response = await route.fetch();
+    // A file that the program does not have yet.
+    const added = response.status() === 404 && existsSync(file) ? { status: 200, contentType: mediaTypes[path.extname(file)] } : {};
+    await route.fulfill({ response, ...added, body: readFileSync(file) });
   });
 }
 
-// Takes a picture of the full page, with all animations at their end.
-export async function screenshot(page, name) {
+// Takes a picture of the full page or of its visible part, with all animations at their end.
+export async function screenshot(page, name, { fullPage = true } = {}) {
   if (!screenshots) return;
   mkdirSync(screenshots, { recursive: true });
-  await page.screenshot({ path: path.join(screenshots, `${name}.png`), fullPage: true, animations: "disabled" });
+  await page.screenshot({ path: path.join(screenshots, `${name}.png`), fullPage, animations: "disabled" });
 }
 
 // --- Waiting ---
 
-export function see(locator, state = "visible") {
-  return locator.waitFor({ state });
+export function see(locator, state = "visible", timeout = WAIT_MS) {
+  return locator.waitFor({ state, timeout });
 }
 
 // Calls `ask` until its answer is right.
@@ -205,7 +223,7 @@ const API = "/api/marketplace";
 const tokens = { Ana: "demo-ana", Luis: "demo-luis", admin: "demo-admin" };
 
 export async function api(user, method, where, { body, headers } = {}) {
-  const response = await fetch(`${origin}${API}${where}`, {
+  const response = await fetch(`${server.origin}${API}${where}`, {
     method,
     headers: { Authorization: `Bearer ${tokens[user]}`, "Content-Type": "application/json", ...headers },
     body: body && JSON.stringify(body),

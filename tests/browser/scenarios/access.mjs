@@ -105,7 +105,7 @@ scenario("the keyboard is enough to buy", async () => {
   const bought = await assertOneNewOrder(page, "Ana", before);
   assert.equal(bought.lines[0].quantity, 2);
   assert.ok(await hasFocus(confirmation(page).getByRole("heading")), "the confirmation has the focus");
-  await tabTo(confirmation(page).getByRole("button", { name: /^Pay/ }));
+  await tabTo(confirmation(page).getByTestId("pay-order"));
   await page.keyboard.press("Enter");
   await see(confirmation(page).getByText("Paid", { exact: true }));
   assert.equal((await order("Ana", bought.id)).status, "paid");

@@ -1,5 +1,7 @@
 // Sends requests to the server: the bearer token, errors, and event streams.
 
+import { readServerTime } from "./server_time.js";
+
 // After this time a request counts as unanswered.
 const TIMEOUT_MS = 20_000;
 
@@ -67,6 +69,7 @@ async function send(method, path, { body, headers, signal }) {
     request.body = JSON.stringify(body);
   }
   const response = await fetch(path, request).catch(noAnswer);
+  readServerTime(response);
   if (!response.ok) throw await readProblem(response);
   return response;
 }
@@ -74,7 +77,10 @@ async function send(method, path, { body, headers, signal }) {
 async function readJson(response) {
   if (response.status === 204) return null;
   // An incomplete body leaves the outcome unknown, as no response does.
-  return response.json().catch(noAnswer);
+  const body = await response.json().catch(noAnswer);
+  // An earlier request has had this effect, and this one none.
+  if (response.headers.get("Idempotent-Replayed") === "true") body.replayed = true;
+  return body;
 }
 
 async function readProblem(response) {

@@ -1,10 +1,21 @@
 // The cart: its lines, and the changes since they were put into it.
 
 import { announce, el, find, setText } from "./dom.js";
+import { money } from "./formats.js";
 import { picture } from "./pictures.js";
-import { money, words } from "./words.js";
+import { makeQuantity } from "./quantity.js";
+import { words } from "./words.js";
 
 const lines = new Map(); // by sku
+
+// Shows that the cart is not known yet. `text` says why.
+export function showLoading(text) {
+  removeOthers([]);
+  setText(find("cart-loading-text"), text);
+  find("cart-loading").hidden = false;
+  find("cart-empty").hidden = true;
+  find("cart-total-line").hidden = true;
+}
 
 // `actions` has setQuantity(sku, quantity), acceptPrice(item), take(item)
 // and remove(item).
@@ -21,6 +32,7 @@ export function showCart(cart, actions) {
 
   const count = cart.items.reduce((sum, item) => sum + item.quantity, 0);
   setText(find("cart-link"), words.cartLink(count));
+  find("cart-loading").hidden = true;
   find("cart-empty").hidden = count > 0;
   find("cart-total-line").hidden = !cart.total;
   if (cart.total) setText(find("cart-total"), money(cart.total));
@@ -28,6 +40,13 @@ export function showCart(cart, actions) {
 
 export function focusLine(sku) {
   lines.get(sku)?.focus();
+}
+
+// Returns whether all quantities are valid. The first other one gets the focus.
+export function checkLines() {
+  const wrong = [...lines.values()].find((line) => !line.isValid());
+  wrong?.focus();
+  return !wrong;
 }
 
 function removeOthers(items) {
@@ -47,7 +66,8 @@ function makeLine({ sku, name }, actions) {
   const price = el("p", { class: "cart-price" });
   const sum = el("p", { class: "cart-sum" });
   const notes = el("div", { class: "cart-notes" });
-  const quantity = el("input", { type: "number", min: 1, step: 1, inputmode: "numeric", "aria-label": words.quantityOf(name) });
+  const quantity = makeQuantity(`cart-error-${sku}`);
+  quantity.input.setAttribute("aria-label", words.quantityOf(name));
   const less = el("button", { type: "button", "aria-label": words.lessOf(name), onclick: () => step(-1) }, "\u2212");
   const more = el("button", { type: "button", "aria-label": words.moreOf(name), onclick: () => step(1) }, "+");
   const remove = el("button", { type: "button", class: "quiet", "aria-label": words.removeName(name), onclick: () => actions.remove(item) }, words.remove);
@@ -55,29 +75,42 @@ function makeLine({ sku, name }, actions) {
     picture(sku, name),
     el("div", { class: "cart-text" }, el("h3", {}, name), price),
     sum,
-    el("div", { class: "stepper" }, less, quantity, more),
+    el("div", { class: "stepper" }, less, quantity.input, more),
     remove,
+    quantity.error,
     notes);
 
-  quantity.addEventListener("change", () => change(quantity.valueAsNumber));
+  quantity.input.addEventListener("change", change);
 
-  function step(by) {
-    change(quantity.valueAsNumber + by);
+  let shown; // the quantity that the field had before the shopper changed it
+  function write(value) {
+    shown = value;
+    quantity.write(value);
+    less.disabled = value <= 1;
   }
 
-  function change(wanted) {
-    // An invalid input is reset to the quantity of the cart.
-    const valid = Number.isInteger(wanted) && wanted >= 1;
-    quantity.value = valid ? wanted : item.quantity;
-    less.disabled = quantity.valueAsNumber <= 1;
-    if (valid) actions.setQuantity(sku, wanted);
+  function step(by) {
+    const value = quantity.input.valueAsNumber;
+    write((Number.isInteger(value) && value >= 1 ? value : item.quantity) + by);
+    actions.setQuantity(sku, shown);
+  }
+
+  // An invalid quantity stays in the field with its message, and changes nothing.
+  function change() {
+    const wanted = quantity.read();
+    if (wanted === null) {
+      announce(quantity.error.textContent);
+      return;
+    }
+    write(wanted);
+    actions.setQuantity(sku, wanted);
   }
 
   function update(newItem) {
     if (item) announceChange(item, newItem);
     item = newItem;
-    quantity.value = item.quantity;
-    less.disabled = item.quantity <= 1;
+    // Otherwise a poll would replace what the shopper is typing.
+    if (item.quantity !== shown) write(item.quantity);
     price.replaceChildren(...priceOf(item));
     // At the current price, like the total.
     setText(sum, money(times(item.current_price ?? item.price, item.quantity)));
@@ -86,18 +119,23 @@ function makeLine({ sku, name }, actions) {
 
   // The notes are rebuilt only if they differ: otherwise a poll takes the focus
   // from a button in them.
-  let shown = "";
+  let notesShown = "";
   function showNotes(current) {
     const { price_changed, short, available, current_price } = current;
     const wanted = JSON.stringify([price_changed && current_price, short && available]);
-    if (wanted === shown) return;
-    shown = wanted;
+    if (wanted === notesShown) return;
+    notesShown = wanted;
     const hadFocus = notes.contains(document.activeElement);
     notes.replaceChildren(...notesOf(current, actions));
-    if (hadFocus) quantity.focus();
+    if (hadFocus) quantity.input.focus();
   }
 
-  return { root, update, focus: () => quantity.focus() };
+  return {
+    root,
+    update,
+    focus: () => quantity.input.focus(),
+    isValid: () => quantity.input.getAttribute("aria-invalid") !== "true",
+  };
 }
 
 function priceOf(item) {

@@ -1,20 +1,21 @@
 // Draws charts as SVG: lines over time, and bars.
 
 import { svg } from "./dom.js";
-import { number, words } from "./words.js";
+import { number } from "./formats.js";
+import { words } from "./words.js";
 
-const HEIGHT = 180;
-const LEFT = 44;
+const HEIGHT = 200;
+const LEFT = 52;
 const RIGHT = 8;
-const TOP = 10;
-const BOTTOM = 24;
+const TOP = 30;
+const BOTTOM = 26;
 
 // A longer gap between points interrupts the line.
 const GAP_MS = 4000;
 
 // `lines` is [{ className, points: [{ time, value }] }]. The newest time is at
-// the right edge, `seconds` before it is the left edge.
-export function drawLines(chart, { lines, end, seconds }) {
+// the right edge, `seconds` before it is the left edge. `unit` is that of the values.
+export function drawLines(chart, { lines, end, seconds, unit }) {
   // The size is measured, so that the text is as large on a phone.
   const width = Math.max(200, chart.clientWidth);
   const start = end - seconds * 1000;
@@ -25,7 +26,9 @@ export function drawLines(chart, { lines, end, seconds }) {
 
   chart.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
   chart.replaceChildren(
+    svg("text", { class: "chart-text", x: 0, y: 12 }, unit),
     ...[0, top / 2, top].flatMap((value) => gridLine(value, y(value), width)),
+    svg("path", { class: "chart-axis", d: `M${LEFT} ${TOP} V${HEIGHT - BOTTOM} H${width - RIGHT}` }),
     ...timeLabels(x, end, seconds),
     ...lines.map(({ className, points }) => svg("path", { class: className, d: pathOf(points, x, y) })),
   );
@@ -39,13 +42,14 @@ function gridLine(value, y, width) {
 }
 
 function timeLabels(x, end, seconds) {
-  const label = (ago, text, anchor) => svg("text", {
-    class: "chart-text", x: x(end - ago * 1000), y: HEIGHT - 6, "text-anchor": anchor,
-  }, text);
+  const label = (ago, text, anchor) => [
+    svg("path", { class: "chart-axis", d: `M${x(end - ago * 1000)} ${HEIGHT - BOTTOM} v5` }),
+    svg("text", { class: "chart-text", x: x(end - ago * 1000), y: HEIGHT - 6, "text-anchor": anchor }, text),
+  ];
   return [
-    label(seconds, words.minutesAgo(seconds / 60), "start"),
-    label(seconds / 2, words.minutesAgo(seconds / 120), "middle"),
-    label(0, words.now, "end"),
+    ...label(seconds, words.minutesAgo(seconds / 60), "start"),
+    ...label(seconds / 2, words.minutesAgo(seconds / 120), "middle"),
+    ...label(0, words.now, "end"),
   ];
 }
 

@@ -1,16 +1,24 @@
 // The checkout form: the address, its messages, and the buy button.
 
 import { el, find, setText } from "./dom.js";
-import { countryName, words } from "./words.js";
+import { countryName } from "./formats.js";
+import { words } from "./words.js";
 
 const countries = ["MX", "AR", "CA", "CL", "CO", "DE", "ES", "FR", "GB", "GT", "PE", "US"];
+
+// What was typed, which a reload keeps.
+const DRAFT = "barro.address";
 
 const form = find("checkout");
 const fields = [...form.querySelectorAll("input, select")];
 
 export function startCheckout({ onBuy }) {
   find("country").append(...countries.map((code) => el("option", { value: code }, countryName(code))));
-  form.addEventListener("input", (event) => showError(event.target, ""));
+  fillAddress(JSON.parse(sessionStorage.getItem(DRAFT)) ?? {});
+  form.addEventListener("input", (event) => {
+    showError(event.target, "");
+    sessionStorage.setItem(DRAFT, JSON.stringify(address()));
+  });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (checkFields()) onBuy(address());

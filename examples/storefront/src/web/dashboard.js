@@ -1,34 +1,38 @@
 // The dashboard: follows the events of the server and draws each tick.
 
 import { call, listen, signIn } from "./api.js";
+import { pauseAfter, sleep } from "./backoff.js";
 import { drawLines, makeBar } from "./charts.js";
-import { announce, el, find, setText } from "./dom.js";
+import { noteLoss, noteTick, startConnection } from "./connection.js";
+import { el, find, setText } from "./dom.js";
+import { number } from "./formats.js";
+import { showKpis } from "./kpis.js";
 import { startRaceForm } from "./race.js";
-import { number, translatePage, words } from "./words.js";
+import { startSettings } from "./settings.js";
+import { translatePage, words } from "./words.js";
 
 const WINDOW_SECONDS = 120;
 
 // A tick arrives each second. After this much silence the connection is dead,
 // even if the browser has not noticed.
 const SILENCE_MS = 6000;
-const MAX_PAUSE_MS = 10_000;
 
 let ticks = []; // those of the last two minutes
 
 // --- The stream ---
 
 async function follow() {
-  let pause = 1000;
+  let failures = 0;
   for (;;) {
-    await readTicks(() => { pause = 1000; });
-    setConnection("reconnecting");
-    await sleep(pause);
-    pause = Math.min(pause * 2, MAX_PAUSE_MS);
+    await readTicks(() => { failures = 0; });
+    noteLoss();
+    failures += 1;
+    await sleep(pauseAfter(failures));
   }
 }
 
 // Returns when the stream has ended for any reason.
-async function readTicks(onAlive) {
+async function readTicks(onNew) {
   const stop = new AbortController();
   let watchdog = setTimeout(() => stop.abort(), SILENCE_MS);
   try {
@@ -36,11 +40,11 @@ async function readTicks(onAlive) {
     await listen("GET", "/api/dashboard/events", {
       signal: stop.signal,
       onEvent(name, tick) {
+        // The first tick of a connection may be a repeated one.
+        if (name !== "tick" || !noteTick(Date.parse(tick.at))) return;
         clearTimeout(watchdog);
         watchdog = setTimeout(() => stop.abort(), SILENCE_MS);
-        if (name !== "tick") return;
-        onAlive();
-        setConnection("live");
+        onNew();
         showTick(tick);
       },
     });
@@ -55,16 +59,6 @@ async function readTicks(onAlive) {
 async function signInAsAdmin() {
   const users = await call("GET", "/api/demo/users");
   signIn(users.find(({ admin }) => admin)?.token);
-}
-
-function setConnection(state) {
-  const note = find("connection");
-  note.dataset.state = state;
-  setText(note, words[state]);
-}
-
-function sleep(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 // --- A tick ---
@@ -88,6 +82,7 @@ function drawCharts() {
   drawLines(find("chart-orders"), {
     end,
     seconds: WINDOW_SECONDS,
+    unit: words.perSecond,
     lines: [{ className: "line-a", points: points((tick) => tick.orders_per_second) }],
   });
 
@@ -97,6 +92,7 @@ function drawCharts() {
   drawLines(find("chart-latency"), {
     end,
     seconds: WINDOW_SECONDS,
+    unit: words.inMilliseconds,
     lines: [
       { className: "line-a", points: points((tick) => tick.latency_ms?.p50 ?? null) },
       { className: "line-b", points: points((tick) => tick.latency_ms?.p99 ?? null) },
@@ -121,53 +117,6 @@ function showNumbers(tick) {
   for (const [id, value] of Object.entries(texts)) {
     setText(find(id), Number.isFinite(value) ? number(value) : "\u2013");
   }
-}
-
-// --- Goals ---
-
-const tiles = new Map(); // by kind
-
-// The formats of the values, by kind.
-const percent = (value) => number(value, { style: "percent", maximumFractionDigits: 1 });
-const formats = {
-  "conflict-rate": percent,
-  "failed-orders": percent,
-  "checkout-seconds": (value) => `${number(value, { maximumFractionDigits: 3 })} s`,
-};
-
-function showKpis(kpis) {
-  for (const kpi of kpis) {
-    if (!tiles.has(kpi.kind)) {
-      const tile = makeTile(kpi.kind);
-      tiles.set(kpi.kind, tile);
-      find("kpis").append(tile.root);
-    }
-    tiles.get(kpi.kind).update(kpi);
-  }
-}
-
-function makeTile(kind) {
-  const name = words.kpi[kind] ?? kind;
-  const format = formats[kind] ?? ((value) => number(value));
-  const state = el("p", { class: "kpi-state" });
-  const value = el("p", { class: "kpi-value" });
-  const limits = el("p", { class: "kpi-limits" });
-  const root = el("li", { class: "kpi", "data-testid": `kpi-${kind}` }, el("h3", {}, name), value, state, limits);
-
-  let before = null;
-  function update(kpi) {
-    const now = kpi.value === null ? "none" : kpi.alert ? "alert" : "ok";
-    root.dataset.state = now;
-    setText(value, kpi.value === null ? "\u2013" : format(kpi.value));
-    // A sign and a word, as colour alone is not enough.
-    setText(state, { none: words.noData, alert: `\u25b2 ${words.alert}`, ok: `\u2713 ${words.ok}` }[now]);
-    setText(limits, `${words.goal}:\u00a0${format(kpi.goal)} \u00b7 ${words.threshold}:\u00a0${format(kpi.threshold)}`);
-    if (before && before !== now && now === "alert") announce(words.kpiAlert(name));
-    if (before === "alert" && now === "ok") announce(words.kpiOk(name));
-    before = now;
-  }
-
-  return { root, update };
 }
 
 // --- Stock ---
@@ -206,7 +155,8 @@ function makeStockBar({ name }) {
 // --- Start ---
 
 translatePage();
+startSettings();
 startRaceForm();
 new ResizeObserver(drawCharts).observe(find("chart-orders"));
-setConnection("connecting");
+startConnection();
 follow();

@@ -1,6 +1,10 @@
 // Turns a problem of the API into sentences for the shopper.
 
-import { money, words } from "./words.js";
+import { money } from "./formats.js";
+import { words } from "./words.js";
+
+// The problems of a cart that stay until the shopper changes the cart.
+const DECISIONS = ["cart-bought", "insufficient-stock", "price-changed"];
 
 // `nameOf` gives the name of a product for its sku. Returns the sentences.
 export function explainCheckout(problem, nameOf) {
@@ -10,6 +14,8 @@ export function explainCheckout(problem, nameOf) {
       return [...explainShort(details.short ?? [], nameOf), words.nothingOrdered];
     case "price-changed":
       return [words.priceMoved(nameOf(details.sku), money(details.expected), money(details.actual)), words.nothingOrdered];
+    case "product-paused":
+      return [words.paused, words.tryAgain];
     case "conflict":
       return [words.conflict, words.tryAgain];
     case "cart-bought":
@@ -21,7 +27,7 @@ export function explainCheckout(problem, nameOf) {
     case "busy":
       return [words.busy];
   }
-  if (isUnknown(problem)) return [words.unknownOutcome, words.retryIsSafe];
+  if (isUnknown(problem)) return [words.unknownOutcome, words.retryIsSafe, ...requestOf(problem)];
   return explain(problem);
 }
 
@@ -39,7 +45,17 @@ export function explainCart(shown, current) {
   return [words.cartChanged, ...texts];
 }
 
-export function explain({ code }) {
+// Says why an order could not be paid.
+export function explainPayment(problem, nameOf) {
+  if (problem.code !== "insufficient-stock") return explain(problem);
+  const { short = [] } = problem.details;
+  const texts = short.map(({ sku, available }) => (available > 0
+    ? words.orderShort(nameOf(sku), available)
+    : words.orderGone(nameOf(sku))));
+  return [...texts, words.notCharged];
+}
+
+export function explain(problem) {
   const texts = {
     "network": words.noConnection,
     "busy": words.busy,
@@ -49,8 +65,15 @@ export function explain({ code }) {
     "unauthorized": words.unauthorized,
     "not-found": words.notFound,
     "invalid-order-state": words.invalidOrderState,
+    "archived": words.archived,
   };
-  return [texts[code] ?? words.unexpected];
+  const text = texts[problem.code];
+  return text ? [text] : [words.unexpected, ...requestOf(problem)];
+}
+
+// The id by which the operator finds an error in the log.
+function requestOf({ status, details }) {
+  return status === 500 && details.request_id ? [words.requestId(details.request_id)] : [];
 }
 
 // Returns whether an order may exist all the same. Of the failures of a server
@@ -60,10 +83,10 @@ function isUnknown({ status, code }) {
 }
 
 // Returns whether a retry can help. It cannot while the address is wrong, nor when
-// the cart is another one: then the shopper decides.
+// the shopper has to decide about the cart first.
 export function canRetry(problem) {
-  if (problem.details.current || problem.code === "cart-bought") return false;
-  return isUnknown(problem) || problem.code === "insufficient-stock" || [409, 429, 503].includes(problem.status);
+  if (problem.details.current || DECISIONS.includes(problem.code)) return false;
+  return isUnknown(problem) || [409, 429, 503].includes(problem.status);
 }
 
 function explainShort(short, nameOf) {

@@ -1,21 +1,26 @@
 // The list of products with live stock.
 
+import { makeAddForm } from "./add_form.js";
 import { announce, el, find, setText } from "./dom.js";
+import { money } from "./formats.js";
 import { picture } from "./pictures.js";
-import { money, words } from "./words.js";
-
-const FEW = 5;
+import { linkTo } from "./product_page.js";
+import { available, showStock } from "./stock.js";
+import { words } from "./words.js";
 
 const cards = new Map(); // by sku
 
-export function available(product) {
-  return Math.max(0, product.stock - product.reserved);
+// Shows where the products will be, until they are loaded.
+export function showSkeletons() {
+  const skeleton = () => el("li", { class: "product skeleton", "aria-hidden": "true" });
+  find("products").replaceChildren(...Array.from({ length: 6 }, skeleton));
 }
 
 // Cards are changed in place: a poll must not take the focus, nor the quantity
 // that the shopper is typing.
 export function showProducts(products, onAdd) {
   const list = find("products");
+  for (const skeleton of list.querySelectorAll(".skeleton")) skeleton.remove();
   for (const product of products) {
     if (!cards.has(product.sku)) {
       const card = makeCard(product, onAdd);
@@ -25,6 +30,10 @@ export function showProducts(products, onAdd) {
     cards.get(product.sku).update(product);
   }
   removeOthers(products);
+}
+
+export function focusCard(sku) {
+  cards.get(sku)?.link.focus();
 }
 
 function removeOthers(products) {
@@ -37,42 +46,25 @@ function removeOthers(products) {
 }
 
 function makeCard({ sku, name }, onAdd) {
-  const title = el("h3");
+  const link = el("a", { href: linkTo(sku), "data-view": "product", "data-testid": `open-${sku}` });
   const price = el("p", { class: "price" });
   const stock = el("p", { class: "stock", "data-testid": `stock-${sku}` });
-  const quantity = el("input", { type: "number", min: 1, step: 1, value: 1, inputmode: "numeric" });
-  const add = el("button", { type: "submit", class: "primary", "data-testid": `add-${sku}` }, words.add);
-  const form = el("form", { class: "add", novalidate: true }, quantity, add);
-  const text = el("div", { class: "product-text" }, title, price, stock, form);
+  const form = makeAddForm(sku, "add", onAdd);
+  const text = el("div", { class: "product-text" }, el("h3", {}, link), price, stock, form.root);
   const root = el("li", { class: "product", "data-testid": `product-${sku}` }, picture(sku, name), text);
-
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    onAdd(sku, Math.max(1, Math.floor(quantity.valueAsNumber) || 1));
-    quantity.value = 1;
-  });
 
   let before = null;
   function update(product) {
     const left = available(product);
-    setText(title, product.name);
+    setText(link, product.name);
     setText(price, money(product.price));
-    setText(stock, stockText(left));
-    stock.dataset.level = left === 0 ? "none" : left <= FEW ? "few" : "many";
-    quantity.setAttribute("aria-label", words.quantityOf(product.name));
-    add.setAttribute("aria-label", words.addName(product.name));
-    quantity.disabled = left === 0;
-    add.disabled = left === 0;
+    showStock(stock, left);
+    form.update(product.name, left);
     announceChange(product.name, before, left);
     before = left;
   }
 
-  return { root, update };
-}
-
-function stockText(left) {
-  if (left === 0) return words.soldOut;
-  return left <= FEW ? words.onlyLeft(left) : words.inStock(left);
+  return { root, link, update };
 }
 
 // Only the first and the last piece are announced: every sale would be noise.

@@ -2,74 +2,76 @@
 
 import { call, signIn } from "./api.js";
 import * as attempt from "./attempt.js";
-import { focusLine, showCart } from "./cart.js";
+import { pauseAfter, sleep } from "./backoff.js";
+import { checkLines, focusLine, showCart, showLoading } from "./cart.js";
+import { showAdded, showBar } from "./cart_bar.js";
+import { loadProducts, productOf, startCatalogue } from "./catalogue.js";
 import { fillAddress, setBusy, showForm, showServerErrors, startCheckout, submit } from "./checkout.js";
 import { announce, el, find, setText } from "./dom.js";
 import { canRetry, explain, explainCart, explainCheckout } from "./failures.js";
-import { hideMessage, showMessage } from "./message.js";
-import { hideConfirmation, isConfirmed, showConfirmation, showOrders } from "./orders.js";
-import { available, showProducts } from "./products.js";
-import { money, translatePage, words } from "./words.js";
+import { money } from "./formats.js";
+import { hideMessage, keepRemedies, showMessage } from "./message.js";
+import {
+  closeConfirmation, confirm, forgetOrders, loadOrders, ordersAreStale, showOrdersLoading, startOrders,
+} from "./my_orders.js";
+import { inOrder } from "./queue.js";
+import { startSettings } from "./settings.js";
+import { available } from "./stock.js";
+import { translatePage, words } from "./words.js";
 
 const API = "/api/marketplace";
 const POLL_MS = 3000;
+const EXPIRY_POLL_MS = 1000; // while an order expires
 const EMPTY_CART = { version: null, items: [], total: null, changed: false };
 
 let user = null; // the token of the shopper
-let products = new Map(); // by sku
-let cart = EMPTY_CART;
+let cart = EMPTY_CART; // its version is null while the cart of the server is not known
 let buying = false;
 let changesWaiting = 0;
+let mayOffer = true; // whether an open attempt is offered when the cart is loaded
 
-const nameOf = (sku) => products.get(sku)?.name ?? cart.items.find((item) => item.sku === sku)?.name ?? sku;
+const nameOf = (sku) => productOf(sku)?.name ?? cart.items.find((item) => item.sku === sku)?.name ?? sku;
 const quantityInCart = (sku) => cart.items.find((item) => item.sku === sku)?.quantity ?? 0;
 
-// Requests about the cart run one after the other: two quick clicks keep their
-// order, and a change of the shopper waits for the requests before it.
-let last = Promise.resolve();
-function inOrder(work) {
-  const result = last.then(work);
-  last = result.catch(() => {});
-  return result;
+// --- What the page shows, and the server ---
+
+// Loads what is not loaded yet or may be out of date. Fails if a part of it fails.
+async function refresh() {
+  const parts = await Promise.allSettled([loadProducts(), user ? null : loadUsers()]);
+  if (user && cartIsStale()) parts.push(...await Promise.allSettled([inOrder(loadCart)]));
+  if (user && ordersAreStale()) parts.push(...await Promise.allSettled([inOrder(loadOrders)]));
+  const failed = parts.find(({ status }) => status === "rejected");
+  if (failed) throw failed.reason;
 }
 
-// --- Products ---
-
-let loadingProducts = false;
-async function refreshProducts() {
-  if (loadingProducts) return;
-  loadingProducts = true;
-  try {
-    const list = await call("GET", `${API}/products?limit=100`);
-    products = new Map(list.map((product) => [product.sku, product]));
-    showProducts(list, addToCart);
-    setProductsNote(list.length === 0 ? words.noProducts : "");
-  } catch {
-    setProductsNote(words.notLive);
-  } finally {
-    loadingProducts = false;
+// Runs as long as the page, and asks only while it is visible. After failures it
+// asks less often.
+async function keepFresh() {
+  let failures = 0;
+  for (;;) {
+    if (document.visibilityState === "visible") {
+      failures = await refresh().then(() => 0, () => failures + 1);
+      if (failures > 0) showWaiting();
+    }
+    const pause = ordersAreStale() ? EXPIRY_POLL_MS : POLL_MS;
+    await sleep(failures > 0 ? pauseAfter(failures) : pause);
   }
 }
 
-function setProductsNote(text) {
-  const note = find("products-note");
-  setText(note, text);
-  note.classList.toggle("visually-hidden", text === "");
+function showWaiting() {
+  if (cart.version === null) showLoading(words.tryingAgain);
+  showOrdersLoading(words.tryingAgain);
 }
 
-// Polls only while the page is visible.
-async function poll() {
-  if (document.visibilityState === "visible") {
-    await refreshProducts();
-    if (cartIsStale()) await inOrder(loadCart).catch(() => {});
-  }
-  setTimeout(poll, POLL_MS);
+// After an action. A part that cannot be loaded stays as it is until the next time.
+async function refreshAll() {
+  await Promise.allSettled([loadProducts(), inOrder(loadCart), inOrder(loadOrders)]);
 }
 
-// Returns whether a product of the cart has changed since the cart was loaded.
+// Returns whether the cart is not known, or one of its products has changed since.
 function cartIsStale() {
-  return cart.items.some((item) => {
-    const product = products.get(item.sku);
+  return cart.version === null || cart.items.some((item) => {
+    const product = productOf(item.sku);
     if (!product) return false;
     return available(product) !== item.available || product.price.minor !== item.current_price?.minor;
   });
@@ -87,6 +89,8 @@ function ifShown(tag) {
 
 async function loadCart() {
   setCart(await call("GET", `${API}/cart/items`));
+  if (mayOffer) offerOpenAttempt();
+  mayOffer = false;
 }
 
 function setCart(newCart) {
@@ -94,14 +98,20 @@ function setCart(newCart) {
   // Only the last change shows the cart. An earlier one would reset a quantity
   // that the shopper has changed since.
   if (changesWaiting > 0) return;
+  showBar(cart);
   showCart(cart, { setQuantity, acceptPrice, take, remove });
+  keepRemedies((sku) => cart.items.some((item) => item.sku === sku && (item.short || item.price_changed)));
   // After an unknown outcome the cart may be empty because it was bought, and
   // the form is needed for the retry.
   showForm(cart.items.length > 0 || attempt.open(user) !== null);
 }
 
 function addToCart(sku, quantity) {
-  return changeCart(() => putItem(sku, quantityInCart(sku) + quantity), () => announceLine(sku));
+  const added = () => {
+    announceLine(sku);
+    showAdded(words.added(nameOf(sku), quantity));
+  };
+  return changeCart(() => putItem(sku, quantityInCart(sku) + quantity), added);
 }
 
 function setQuantity(sku, quantity) {
@@ -131,17 +141,22 @@ async function putItem(sku, quantity) {
 
 async function changeCart(send, then) {
   changesWaiting += 1;
+  // What is put into the cart is added to what is in it.
+  const known = async () => {
+    if (cart.version === null) cart = await call("GET", `${API}/cart/items`);
+    return send();
+  };
   try {
-    const newCart = await inOrder(send).finally(() => { changesWaiting -= 1; });
+    const newCart = await inOrder(known).finally(() => { changesWaiting -= 1; });
     // The cart has another version now: an attempt that is still on its way buys nothing.
     attempt.finish(user);
-    hideConfirmation();
+    closeConfirmation();
     setCart(newCart);
     then();
   } catch (problem) {
     const { current } = problem.details ?? {};
     const texts = current ? [...explainCart(cart, current), words.changeAgain] : explain(problem);
-    setCart(current ?? cart); // resets the shown quantity
+    if (current ?? cart.version) setCart(current ?? cart); // resets the shown quantity
     showMessage(texts);
   }
 }
@@ -162,10 +177,10 @@ function announcePrice(before, after) {
 
 async function buy(address) {
   // The button is disabled as well, but the Enter key submits all the same.
-  if (buying) return;
+  if (buying || !checkLines()) return;
   setBuying(true);
   hideMessage();
-  hideConfirmation();
+  closeConfirmation();
   try {
     bought(await inOrder(() => sendCheckout(address)));
   } catch (problem) {
@@ -183,7 +198,7 @@ function bought(order) {
   attempt.finish(user);
   setBuying(false);
   setCart(EMPTY_CART);
-  showConfirmation(order, act).focus();
+  confirm(order);
 }
 
 function notBought(problem) {
@@ -194,7 +209,22 @@ function notBought(problem) {
   const texts = current ? [...explainCart(cart, current), words.buyAgain] : explainCheckout(problem, nameOf);
   if (current) setCart(current);
   const retry = canRetry(problem) ? submit : null;
-  showMessage(texts, { retry, wait: problem.retryAfter });
+  showMessage(texts, { remedies: remediesOf(problem), retry, wait: problem.retryAfter });
+}
+
+// The buttons for what the shopper has to decide about the cart.
+function remediesOf({ code, details }) {
+  if (code === "price-changed") {
+    const { sku } = details;
+    const run = () => acceptPrice({ sku, quantity: quantityInCart(sku) });
+    return [{ sku, text: words.acceptPrice, run }];
+  }
+  if (code !== "insufficient-stock") return [];
+  return (details.short ?? []).map(({ sku, available: rest }) => {
+    const name = nameOf(sku);
+    if (rest > 0) return { sku, text: words.takeOf(rest, name), run: () => take({ sku, available: rest }) };
+    return { sku, text: words.removeName(name), run: () => remove({ sku, name }) };
+  });
 }
 
 function setBuying(now) {
@@ -213,70 +243,53 @@ function offerOpenAttempt() {
   showMessage([words.interrupted, words.retryIsSafe], { retry: submit });
 }
 
-// --- Orders ---
-
-async function loadOrders() {
-  showOrders(await call("GET", `${API}/orders`), nameOf, act);
-}
-
-// Pays or cancels an order.
-async function act(order, what) {
-  try {
-    const body = what === "cancel" ? {} : undefined;
-    const now = await call("POST", `${API}/orders/${order.id}/${what}`, { body });
-    announce(words.statuses[now.status]);
-    // The pressed button is removed, so the focus needs a new place.
-    const title = isConfirmed(now) ? showConfirmation(now, act) : find("orders-title");
-    title.focus();
-  } catch (problem) {
-    showMessage(explain(problem));
-  }
-  await refreshAll();
-}
-
-// Loads everything that the page shows. A part that cannot be loaded stays as it
-// is until the next time.
-async function refreshAll() {
-  await Promise.allSettled([refreshProducts(), inOrder(loadCart), inOrder(loadOrders)]);
-}
-
 // --- Users ---
 
 async function loadUsers() {
   const users = await call("GET", "/api/demo/users");
+  if (user) return;
   const shoppers = users.filter(({ admin }) => !admin);
   const select = find("shop-as");
   select.replaceChildren(...shoppers.map(({ name, token }) => el("option", { value: token }, name)));
   const known = sessionStorage.getItem("barro.user");
   if (shoppers.some(({ token }) => token === known)) select.value = known;
-  select.addEventListener("change", () => shopAs(select.value));
-  await shopAs(select.value);
+  setUser(select.value);
+}
+
+function setUser(token) {
+  user = token;
+  signIn(token);
+  sessionStorage.setItem("barro.user", token);
 }
 
 async function shopAs(token) {
   hideMessage();
-  hideConfirmation();
-  sessionStorage.setItem("barro.user", token);
   await inOrder(() => {
-    user = token;
-    signIn(token);
+    setUser(token);
+    cart = EMPTY_CART;
+    mayOffer = true;
+    showBar(cart);
+    showLoading(words.loading);
+    showForm(false);
+    forgetOrders();
   });
   await refreshAll();
-  offerOpenAttempt();
 }
 
 // --- Start ---
 
-async function start() {
+function start() {
   translatePage();
+  startSettings();
   setText(find("cart-link"), words.cartLink(0));
+  startCatalogue(addToCart);
   startCheckout({ onBuy: buy });
+  startOrders({ names: nameOf, changed: refreshAll });
+  find("shop-as").addEventListener("change", ({ target }) => shopAs(target.value));
   document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "visible") refreshProducts();
+    if (document.visibilityState === "visible") refresh().catch(() => {});
   });
-  await refreshProducts();
-  poll();
-  await loadUsers().catch((problem) => showMessage(explain(problem)));
+  keepFresh();
 }
 
 start();
