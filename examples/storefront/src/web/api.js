@@ -1,5 +1,6 @@
 // Sends requests to the server: the bearer token, errors, and event streams.
 
+import { locale } from "./language.js";
 import { readServerTime } from "./server_time.js";
 
 // After this time a request counts as unanswered.
@@ -62,7 +63,7 @@ function readEvent(block, onEvent) {
 }
 
 async function send(method, path, { body, headers, signal }) {
-  const request = { method, signal, cache: "no-store", headers: { ...headers } };
+  const request = { method, signal, cache: "no-store", headers: { "Accept-Language": locale, ...headers } };
   if (token) request.headers.Authorization = `Bearer ${token}`;
   if (body !== undefined) {
     request.headers["Content-Type"] = "application/json";
