@@ -53,16 +53,11 @@ async fn until_answered(open: &OpenShop, statuses: (u16, u16), outage: Outage) -
 async fn next_tick(open: &OpenShop) -> Option<String> {
     let events = open.client.get("/api/dashboard/events").bearer_auth(ADMIN);
     let mut events = events.send().await.unwrap();
-    let mut tick = || async {
-        let chunk = tokio::time::timeout(Duration::from_secs(2), events.chunk())
-            .await
-            .ok()?;
-        let chunk = String::from_utf8(chunk.unwrap()?.to_vec()).unwrap();
-        let data = chunk.split_once("data: ")?.1.lines().next()?.to_owned();
-        let tick: Value = serde_json::from_str(&data).unwrap();
-        tick["at"].as_str().map(str::to_owned)
-    };
-    tick().await
+    let chunk = tokio::time::timeout(Duration::from_secs(2), events.chunk()).await;
+    let chunk = String::from_utf8(chunk.ok()?.unwrap()?.to_vec()).unwrap();
+    let data = chunk.split_once("data: ")?.1.lines().next()?.to_owned();
+    let tick: Value = serde_json::from_str(&data).unwrap();
+    tick["at"].as_str().map(str::to_owned)
 }
 
 #[tokio::test(flavor = "multi_thread")]
