@@ -46,13 +46,14 @@ scenario("the shop on a phone", async () => {
 });
 
 scenario("the page of a product", async () => {
-  const page = await open("/?product=alebrije", { as: "Ana" });
+  const page = await openFilled({ viewport: { width: 1280, height: 760 } });
+  await page.getByTestId("open-alebrije").click();
   await see(page.getByTestId("page-stock"));
   await take(page, "product", { fullPage: false });
 });
 
 scenario("a checkout, and the time to pay", async () => {
-  const page = await openFilled();
+  const page = await openFilled({ viewport: { width: 1280, height: 1000 } });
   await buyButton(page).click();
   await see(confirmation(page).getByRole("timer"));
   await take(page, "checkout", { fullPage: false });

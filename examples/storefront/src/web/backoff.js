@@ -1,10 +1,10 @@
 // Pauses between attempts that fail: they grow, and differ between the clients.
 
 const FIRST_MS = 1000;
-const MAX_MS = 15_000;
 
-export function pauseAfter(failures) {
-  return Math.min(FIRST_MS * 2 ** (failures - 1), MAX_MS) * (0.75 + Math.random() / 4);
+// Returns milliseconds, at most `most`.
+export function pauseAfter(failures, most) {
+  return Math.min(FIRST_MS * 2 ** (failures - 1), most) * (0.75 + Math.random() / 4);
 }
 
 export function sleep(ms) {

@@ -16,6 +16,7 @@ const WINDOW_SECONDS = 120;
 // A tick arrives each second. After this much silence the connection is dead,
 // even if the browser has not noticed.
 const SILENCE_MS = 6000;
+const MAX_PAUSE_MS = 5000;
 
 let ticks = []; // those of the last two minutes
 
@@ -27,7 +28,7 @@ async function follow() {
     await readTicks(() => { failures = 0; });
     noteLoss();
     failures += 1;
-    await sleep(pauseAfter(failures));
+    await sleep(pauseAfter(failures, MAX_PAUSE_MS));
   }
 }
 

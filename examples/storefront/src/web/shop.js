@@ -22,6 +22,7 @@ import { translatePage, words } from "./words.js";
 const API = "/api/marketplace";
 const POLL_MS = 3000;
 const EXPIRY_POLL_MS = 1000; // while an order expires
+const MAX_PAUSE_MS = 15_000;
 const EMPTY_CART = { version: null, items: [], total: null, changed: false };
 
 let user = null; // the token of the shopper
@@ -54,7 +55,7 @@ async function keepFresh() {
       if (failures > 0) showWaiting();
     }
     const pause = ordersAreStale() ? EXPIRY_POLL_MS : POLL_MS;
-    await sleep(failures > 0 ? pauseAfter(failures) : pause);
+    await sleep(failures > 0 ? pauseAfter(failures, MAX_PAUSE_MS) : pause);
   }
 }
 
