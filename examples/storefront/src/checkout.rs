@@ -178,7 +178,8 @@ fn is_cart_changed(error: &Error) -> bool {
     successors(first, |error| (*error).source()).any(|cause| cause.is::<CartChanged>())
 }
 
-fn respond(shop: &Shop, order: Order, address: Address, replayed: bool) -> Response {
+fn respond(shop: &Shop, mut order: Order, address: Address, replayed: bool) -> Response {
+    order.replayed = replayed;
     let location = format!("/api/marketplace/orders/{}", order.id);
     let response = (
         StatusCode::CREATED,

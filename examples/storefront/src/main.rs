@@ -95,7 +95,7 @@ async fn clean_up(shop: Shop, payment_time: Duration, stopped: watch::Receiver<b
     Janitor::new(shop.inventory.clone())
         .with_unpaid_after(payment_time)
         // Shoppers see the end of their time.
-        .with_interval(Duration::from_secs(5))
+        .with_interval(Duration::from_secs(1))
         .run(ended(stopped))
         .await;
 }

@@ -271,6 +271,7 @@ impl From<Error> for Problem {
                 .with("actual", prices.actual);
         }
         match (error.kind(), error.conflict()) {
+            (ErrorKind::ProductPaused, _) => problem.with("sku", error.sku()),
             (ErrorKind::InsufficientStock, _) => problem.with("short", error.shortages()),
             (_, Some(conflict)) => problem.with_all(json!(conflict)),
             _ => problem,

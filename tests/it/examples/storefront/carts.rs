@@ -279,7 +279,9 @@ async fn a_lost_answer_is_repeated() {
         for _ in 0..2 {
             let again = client.buy(&token, &seen).send().await.unwrap();
             assert_eq!(again.headers()["idempotent-replayed"], "true");
-            ids.push(body_of(again, 201).await["id"].clone());
+            let again = body_of(again, 201).await;
+            assert_eq!(again["replayed"], true);
+            ids.push(again["id"].clone());
         }
         let orders = client.get("/api/marketplace/orders").bearer_auth(&token);
         let orders = body(orders, 200).await;
