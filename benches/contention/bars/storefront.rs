@@ -9,13 +9,14 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use optilock::{
     Version,
     inventory::{
-        BatchOptions, BatchedInventory, ErrorKind, Inventory, Line, Money, NewProduct, PgInventory,
-        Quantity, Sku, Stock,
+        Accepted, BatchOptions, BatchedInventory, BoxError, ErrorKind, Inventory, Line, Money,
+        NewProduct, OnAccepted, PgInventory, Quantity, Sku, Stock,
     },
-    sqlx,
+    sqlx::{self, PgConnection},
 };
 use storefront::{Address, App, Purchase, Settings, database::SCHEMA};
 use tokio::sync::watch;
@@ -31,7 +32,18 @@ const BUYERS: u64 = 256;
 const TITLE: &str = "256 buyers of one product of the storefront: checkouts";
 const WITHOUT: &str = "without its hook";
 const WITH: &str = "with cart and delivery";
+const EMPTY: &str = "with a hook that does nothing";
 const STALE: &str = "the same, every 20th cart is out of date";
+
+/// What a hook costs that writes nothing: the sale is a transaction of several messages.
+struct Nothing;
+
+#[async_trait]
+impl OnAccepted for Nothing {
+    async fn on_accepted(&self, _: &mut PgConnection, _: &Accepted) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
 
 /// The customers that buy at the moment are not in the list.
 struct Customers {
@@ -99,9 +111,12 @@ pub(super) fn measure(bench: &Bench, options: &Options) -> Bars {
     let shop = bench.runtime.block_on(shop).expect("the storefront opens");
     let plain = PgInventory::new(bench.pool.clone()).in_schema(SCHEMA);
     let plain = plain.expect("the name of a schema");
+    let empty = plain.clone().with_hook(Arc::new(Nothing));
+    let empty = BatchedInventory::new(empty, BatchOptions::new());
     let plain = BatchedInventory::new(plain, BatchOptions::new());
     let candidates = [
         (WITHOUT, &plain, None),
+        (EMPTY, &empty, None),
         (WITH, &shop.inventory, None),
         (STALE, &shop.inventory, Some(20)),
     ];
@@ -126,7 +141,7 @@ pub(super) fn measure(bench: &Bench, options: &Options) -> Bars {
     let candidates = candidates.into_iter().enumerate().map(candidate);
     let comparison = Comparison::measure(options, TITLE, candidates.collect());
     bench.runtime.block_on(async {
-        for inventory in [&plain, &shop.inventory] {
+        for inventory in [&plain, &empty, &shop.inventory] {
             let shutdown = inventory.shutdown(Duration::from_secs(30)).await;
             shutdown.expect("every request has its answer");
         }
@@ -134,6 +149,7 @@ pub(super) fn measure(bench: &Bench, options: &Options) -> Bars {
         assert!(audit.is_clean(), "{audit}");
     });
     let mut bars = Bars::new(TITLE);
+    bars.ratio(&comparison, EMPTY, WITHOUT, None);
     bars.ratio(&comparison, WITH, WITHOUT, Some(0.7));
     bars.ratio(&comparison, STALE, WITHOUT, Some(0.5));
     bars
