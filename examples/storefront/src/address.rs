@@ -31,6 +31,16 @@ impl Address {
     pub(crate) fn checked(mut self, customer: &str) -> Result<Self, Problem> {
         let say = |english, spanish| Language::current().choose(english, spanish);
         self.name.get_or_insert_with(|| customer.to_owned());
+        let required = [
+            &mut self.street,
+            &mut self.city,
+            &mut self.postal_code,
+            &mut self.country,
+        ];
+        let others = [&mut self.name, &mut self.state, &mut self.phone];
+        for text in required.into_iter().chain(others.into_iter().flatten()) {
+            *text = text.trim().to_owned();
+        }
         let texts = [
             ("shipping_address.name", self.name.as_ref(), 1..=200),
             ("shipping_address.street", Some(&self.street), 1..=200),
@@ -47,7 +57,7 @@ impl Address {
         let texts = texts.filter_map(|(field, text, length)| Some((field, text?, length)));
         let mut errors = Vec::new();
         for (field, text, length) in texts {
-            let characters = text.trim().chars().count();
+            let characters = text.chars().count();
             let why = if characters == 0 {
                 say("is empty", "está vacío").to_owned()
             } else if !length.contains(&characters) {
@@ -59,8 +69,12 @@ impl Address {
                 );
                 let characters = format!("{characters} {}", say("characters", "caracteres"));
                 format!("{has} {characters}, {not} {least} {to} {most}")
-            } else if text.chars().any(char::is_control) {
-                say("holds a control character", "tiene un carácter de control").to_owned()
+            } else if text.chars().any(|it| it.is_control() || turns_or_hides(it)) {
+                say(
+                    "holds an invisible character",
+                    "tiene un carácter invisible",
+                )
+                .to_owned()
             } else if !text.chars().any(char::is_alphanumeric) {
                 say(
                     "has no letter and no digit",
@@ -88,4 +102,9 @@ impl Address {
             false => Err(Problem::fields(errors)),
         }
     }
+}
+
+/// Returns whether a character changes the direction of the text, or has no width: a label would not show what is stored.
+const fn turns_or_hides(it: char) -> bool {
+    matches!(it, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -11,9 +11,9 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use tokio::time::timeout;
+use tokio::time::sleep;
 
-use crate::{auth, names, problem::Problem};
+use crate::{auth, names, problem::Problem, shop::Shop};
 
 /// How long a body may take to arrive. The rest of the time limit is the handler's.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -22,18 +22,29 @@ const TIME_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Json<T>(pub(crate) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+impl<T: DeserializeOwned> FromRequest<Shop> for Json<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let body = axum::Json::<Map<String, Value>>::from_request(json_of(request), state);
-        let body = timeout(TIME_LIMIT, body).await;
-        let body = body.map_err(|_| Problem::request_timeout())?;
+    async fn from_request(request: Request, shop: &Shop) -> Result<Self, Problem> {
+        let body = axum::Json::<Map<String, Value>>::from_request(json_of(request), shop);
+        let body = tokio::select! {
+            body = body => body,
+            () = sleep(TIME_LIMIT) => return Err(Problem::request_timeout()),
+            () = shortly_after_the_end(shop) => return Err(Problem::request_timeout()),
+        };
         let axum::Json(body) = body.map_err(|rejection| refused(&rejection))?;
         let body = T::deserialize(Value::Object(names::to_snake(body)?));
         body.map(Self)
             .map_err(|error| Problem::unprocessable(error.to_string()))
     }
+}
+
+/// Returns some time after the shop has begun to stop: a body that is under way may still arrive.
+async fn shortly_after_the_end(shop: &Shop) {
+    let mut stopped = shop.stopped.clone();
+    // An error means that the sender is gone, which ends the program as well.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+    sleep(Duration::from_secs(1)).await;
 }
 
 /// Takes a body without a media type as JSON, and also one of the type that `curl -d` sets, if the request has a bearer

@@ -115,6 +115,7 @@ async fn change(
     let changed = shop.carts.change(&user.name, versions.0.as_ref(), change);
     match changed.await {
         Ok(cart) => respond(shop, &cart).await,
+        Err(NotChanged::Same(cart)) => respond(shop, &cart).await,
         Err(NotChanged::Stale(cart)) => Err(stale(shop, versions, &cart).await),
         Err(NotChanged::Full) => {
             let most = Checkout::MAX_LINES;

@@ -92,6 +92,8 @@ impl Cart {
 pub(crate) enum NotChanged {
     /// `If-Match` names another version than that of the cart, which is this one.
     Stale(Cart),
+    /// The cart is as the change would leave it.
+    Same(Cart),
     /// The cart has as many items as an order can have.
     Full,
     /// Whether it was changed is not known.
@@ -158,13 +160,19 @@ impl Carts {
             if if_match.is_some_and(|tags| tags.check(cart.version).is_err()) {
                 return Err(NotChanged::Stale(cart.clone()));
             }
-            change(cart)
+            let before = cart.items.clone();
+            change(cart)?;
+            if *cart.items == *before {
+                return Err(NotChanged::Same(cart.clone()));
+            }
+            Ok(())
         };
         let customer = self.of(customer).await?.customer;
-        let (cart, ()) = self
-            .0
-            .modify(&RetryPolicy::new(), &customer, checked)
-            .await?;
-        Ok(cart)
+        let policy = RetryPolicy::new();
+        let changed = self.0.modify(&policy, &customer, checked).await;
+        match changed.map_err(NotChanged::from) {
+            Ok((cart, ())) | Err(NotChanged::Same(cart)) => Ok(cart),
+            Err(refused) => Err(refused),
+        }
     }
 }

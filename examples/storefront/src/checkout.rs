@@ -22,7 +22,7 @@ use crate::{
     if_match::CartVersions,
     placed_order::PlacedOrder,
     problem::Problem,
-    sale::{CartChanged, Purchase},
+    sale::{CartChanged, KeyTaken, Purchase},
     shop::Shop,
     users::User,
 };
@@ -138,7 +138,10 @@ impl Request<'_> {
             refused,
         ) {
             (Some(delivery), _) => self.replay(delivery).await,
-            (None, Some(error)) if is_cart_changed(&error) => {
+            (None, Some(error)) if is_caused_by::<KeyTaken>(&error) => {
+                Err(Problem::idempotency_mismatch())
+            }
+            (None, Some(error)) if is_caused_by::<CartChanged>(&error) => {
                 let now = self.shop.carts.of(customer).await?;
                 Err(cart::stale(self.shop, &self.versions, &now).await)
             }
@@ -172,10 +175,10 @@ fn has_items(order: &Order, items: &[Item]) -> bool {
     items.len() == order.lines.len() && items.iter().all(has)
 }
 
-/// Returns whether the sale was undone by the shop's hook, because the cart was changed.
-fn is_cart_changed(error: &Error) -> bool {
+/// Returns whether the sale was undone by the shop's hook, for this cause.
+fn is_caused_by<E: StdError + 'static>(error: &Error) -> bool {
     let first = Some(error as &(dyn StdError + 'static));
-    successors(first, |error| (*error).source()).any(|cause| cause.is::<CartChanged>())
+    successors(first, |error| (*error).source()).any(|cause| cause.is::<E>())
 }
 
 fn respond(shop: &Shop, mut order: Order, address: Address, replayed: bool) -> Response {

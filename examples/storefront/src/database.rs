@@ -67,7 +67,8 @@ pub(crate) async fn prepare(
     sqlx::raw_sql(TABLES).execute(pool).await?;
     if inventory.products(Page::first(1)).await?.is_empty() {
         for (sku, name, spanish, price, stock) in GOODS {
-            product_names::add(pool, sku, Language::Spanish, spanish).await?;
+            let mut conn = pool.acquire().await?;
+            product_names::set(&mut conn, sku, Language::Spanish, spanish).await?;
             let price = Money::new(price, "MXN".parse()?)?;
             let product = NewProduct::new(Sku::new(sku)?, name, price);
             inventory

@@ -9,6 +9,8 @@ use std::{
 
 use axum::{Extension, extract::connect_info::IntoMakeServiceWithConnectInfo};
 use axum_server::{Handle, accept::Accept};
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -21,6 +23,10 @@ use crate::{router, shop::Shop};
 
 /// How long a client may take for the head of a request, and how long a connection stays open without one.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a client may take to acknowledge what was sent to it.
+#[cfg(target_os = "linux")]
+const READER_LIMIT: Duration = Duration::from_secs(20);
 
 /// How long running requests may take after the signal to end.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -47,6 +53,11 @@ impl<S> Accept<TcpStream, S> for Limited {
     type Future = std::future::Ready<io::Result<(TcpStream, Counted<S>)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        // Without this limit, a client that reads nothing keeps its connection for ever.
+        #[cfg(target_os = "linux")]
+        if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(READER_LIMIT)) {
+            return std::future::ready(Err(error));
+        }
         let accepted = match Arc::clone(&self.0).try_acquire_owned() {
             // The connection's service holds the permit until the connection ends.
             Ok(permit) => Ok((stream, Extension(Arc::new(permit)).layer(service))),

@@ -25,18 +25,19 @@ impl Language {
 
     /// Returns the language that the client prefers, or English.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let header = headers.get(header::ACCEPT_LANGUAGE);
-        let header = header
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        let spoken = header.split(',').filter_map(|range| {
-            let (tag, quality) = range.split_once(";q=").unwrap_or((range, "1"));
-            let quality: f32 = quality.trim().parse().ok()?;
-            let primary = tag.trim().split('-').next()?;
-            let language = [Self::English, Self::Spanish].into_iter();
-            let mut language = language.filter(|it| it.tag().eq_ignore_ascii_case(primary));
-            (quality > 0.0).then_some((quality, language.next()?))
-        });
+        let headers = headers.get_all(header::ACCEPT_LANGUAGE).iter();
+        let ranges = headers.filter_map(|value| value.to_str().ok());
+        let spoken = ranges
+            .flat_map(|ranges| ranges.split(','))
+            .filter_map(|range| {
+                let (tag, weight) = range.split_once(';').unwrap_or((range, "q=1"));
+                let weight = weight.trim().strip_prefix(['q', 'Q'])?.strip_prefix('=')?;
+                let quality: f32 = weight.parse().ok()?;
+                let primary = tag.trim().split('-').next()?;
+                let language = [Self::English, Self::Spanish].into_iter();
+                let mut language = language.filter(|it| it.tag().eq_ignore_ascii_case(primary));
+                (quality > 0.0).then_some((quality, language.next()?))
+            });
         // Of equal qualities the first one counts.
         let best = spoken.reduce(|best, next| if next.0 > best.0 { next } else { best });
         best.map_or(Self::English, |(_, language)| language)
@@ -77,6 +78,7 @@ mod tests {
             ("en, es", Language::English),
             ("de, es;q=0.1", Language::Spanish),
             ("es;q=0, de", Language::English),
+            ("en;q=0.1, es; Q=0.9", Language::Spanish),
             ("es;q=much", Language::English),
             ("eso", Language::English),
         ] {

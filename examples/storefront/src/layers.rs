@@ -13,7 +13,9 @@ use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
-use crate::{language::Language, problem::Problem, request_id, running, shop::Shop, telemetry};
+use crate::{
+    language::Language, limits, problem::Problem, request_id, running, shop::Shop, telemetry,
+};
 
 /// The largest body, in bytes.
 const BODY: usize = 64 * 1_024;
@@ -43,7 +45,8 @@ pub(crate) fn around(router: Router<Shop>, shop: Shop) -> Router {
             Problem::internal(&"a handler panicked").into_response()
         }))
         .layer(DefaultBodyLimit::max(BODY))
-        .route_layer(middleware::from_fn(telemetry::count))
+        .layer(middleware::from_fn_with_state(shop.clone(), limits::limit))
+        .layer(middleware::from_fn(telemetry::count))
         .layer(middleware::from_fn(identify))
         .layer(middleware::from_fn_with_state(
             shop.clone(),
@@ -87,7 +90,7 @@ async fn identify(request: Request, next: Next) -> Response {
     if has_texts {
         headers.append(header::VARY, HeaderValue::from_static("accept-language"));
         let tag = HeaderValue::from_static(language.tag());
-        headers.insert(header::CONTENT_LANGUAGE, tag);
+        headers.entry(header::CONTENT_LANGUAGE).or_insert(tag);
     }
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert("x-request-id", id);

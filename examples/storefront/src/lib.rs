@@ -41,11 +41,9 @@ pub mod telemetry;
 pub mod ticks;
 mod users;
 
-use std::sync::Arc;
-
 use axum::{
     Router,
-    middleware::{from_fn, from_fn_with_state},
+    middleware::from_fn,
     routing::{delete, get, post},
 };
 
@@ -88,7 +86,6 @@ pub fn router(shop: Shop) -> Router {
         .route("/api/report", get(report::report))
         .route("/api/dashboard/events", get(ticks::events))
         .route("/api/race", post(race::start))
-        .route_layer(from_fn_with_state(Arc::clone(&shop), limits::limit_address))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(telemetry::expose))

@@ -22,7 +22,7 @@ use crate::{auth, problem::Problem, shop::Shop};
 const OF_A_USER: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 /// Requests per second of one address without a token, or with a wrong one. Behind one address can be an office.
-const OF_AN_ADDRESS: NonZeroU32 = NonZeroU32::new(200).unwrap();
+const OF_AN_ADDRESS: NonZeroU32 = NonZeroU32::new(300).unwrap();
 
 /// The rate limits. An IPv6 address counts as its network of 64 bits, which one client may have.
 #[derive(Debug)]
@@ -39,12 +39,12 @@ impl Limits {
         }
     }
 
-    /// Counts a request of the user.
+    /// Counts a request of a user.
     ///
     /// # Errors
     ///
     /// `too-many-requests`, with the time to wait.
-    pub(crate) fn check_user(&self, user: &str) -> Result<(), Problem> {
+    fn check_user(&self, user: &str) -> Result<(), Problem> {
         let now = DefaultClock::default().now();
         self.users
             .check_key(&user.to_owned())
@@ -75,17 +75,14 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Counts a request against its address if it names no user of the shop.
-pub(crate) async fn limit_address(
-    State(shop): State<Shop>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let is_known =
-        auth::token(request.headers()).is_some_and(|it| shop.users.by_token(it).is_some());
-    let limited = match address(&shop, &request) {
-        Some(address) if !is_known => shop.limits.check_address(address),
-        _ => Ok(()),
+/// Counts a request against its user, or else against its address. Only the liveness of the process is not counted.
+pub(crate) async fn limit(State(shop): State<Shop>, request: Request, next: Next) -> Response {
+    let user = auth::token(request.headers()).and_then(|token| shop.users.by_token(token));
+    let limited = match (user, address(&shop, &request)) {
+        _ if request.uri().path() == "/healthz" => Ok(()),
+        (Some(user), _) => shop.limits.check_user(&user.name),
+        (None, Some(address)) => shop.limits.check_address(address),
+        (None, None) => Ok(()),
     };
     match limited {
         Ok(()) => next.run(request).await,

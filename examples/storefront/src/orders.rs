@@ -1,16 +1,24 @@
 //! The endpoints of orders.
 
 use axum::{Json, extract::State};
-use optilock::inventory::{Error, ErrorKind, Inventory, Order, OrderFilter, OrderId, Page};
+use optilock::{
+    RetryPolicy,
+    inventory::{Error, ErrorKind, Inventory, Order, OrderFilter, OrderId, OrderStatus, Page},
+    postgres::{Tx, transact},
+};
 use serde::Deserialize;
 
 use crate::{
     body::{self, Path},
-    placed_order::{PlacedOrder, is_expired},
+    deliveries,
+    placed_order::{EXPIRED, PlacedOrder, is_expired},
     problem::Problem,
     shop::Shop,
     users::User,
 };
+
+/// The reason of a cancellation without one.
+const BY_SHOPPER: &str = "cancelled by the shopper";
 
 /// Returns the order if the user may see it. To other users it does not exist.
 async fn visible_order(shop: &Shop, user: &User, id: OrderId) -> Result<Order, Problem> {
@@ -58,12 +66,26 @@ pub(crate) async fn pay(
     PlacedOrder::read(&shop, paid).await
 }
 
+/// Pays an order whose state allows no payment. The transaction holds the order's delivery: a second payment, and a
+/// cancellation, wait for it.
 async fn pay_late(shop: &Shop, id: OrderId, refused: Error) -> Result<Order, Problem> {
-    if !is_expired(&shop.inventory.order(id).await?) {
-        return Err(refused.into());
-    }
-    shop.inventory.revive(id).await?;
-    Ok(shop.inventory.mark_paid(id).await?)
+    let inventory = shop.inventory.inventory();
+    let pay = async |tx: &mut Tx<'_>| {
+        let withdrawn = deliveries::lock(tx, id).await?;
+        let mut order = inventory.order_in(tx, id).await?;
+        match order.status {
+            OrderStatus::Paid => {
+                order.replayed = true;
+                return Ok(Some(order));
+            }
+            OrderStatus::PendingPayment | OrderStatus::PaymentFailed => {}
+            _ if is_expired(&order) && !withdrawn => drop(inventory.revive_in(tx, id).await?),
+            _ => return Ok(None),
+        }
+        inventory.mark_paid_in(tx, id).await.map(Some)
+    };
+    let paid = transact(&shop.pool, &RetryPolicy::new(), pay).await;
+    paid.map_err(Error::from)?.ok_or_else(|| refused.into())
 }
 
 /// Marks the payment of the order as failed.
@@ -91,8 +113,29 @@ pub(crate) async fn cancel(
     body::Json(body): body::Json<CancelBody>,
 ) -> Result<Json<PlacedOrder>, Problem> {
     visible_order(&shop, &user, id).await?;
-    let reason = body.reason.as_deref();
-    let reason = reason.unwrap_or("cancelled by the shopper");
-    let order = shop.inventory.cancel(id, reason).await?;
+    let reason = body.reason.as_deref().unwrap_or(BY_SHOPPER);
+    let reason = if reason == EXPIRED {
+        BY_SHOPPER
+    } else {
+        reason
+    };
+    let mut order = shop.inventory.cancel(id, reason).await?;
+    if is_expired(&order) {
+        order = withdraw(&shop, id).await?;
+    }
     PlacedOrder::read(&shop, order).await
+}
+
+/// Cancels an order that has expired, so that no late payment revives it.
+async fn withdraw(shop: &Shop, id: OrderId) -> Result<Order, Problem> {
+    let inventory = shop.inventory.inventory();
+    let withdraw = async |tx: &mut Tx<'_>| {
+        deliveries::lock(tx, id).await?;
+        // A late payment may have come in between: then this fails.
+        let order = inventory.cancel_in(tx, id, BY_SHOPPER).await?;
+        deliveries::withdraw(tx, id).await?;
+        Ok::<_, Error>(order)
+    };
+    let withdrawn = transact(&shop.pool, &RetryPolicy::new(), withdraw).await;
+    Ok(withdrawn.map_err(Error::from)?)
 }

@@ -21,10 +21,12 @@ pub(crate) struct PlacedOrder {
     expired: bool,
 }
 
+/// The reason that the clean-up of unpaid orders gives. A shopper can't give it.
+pub(crate) const EXPIRED: &str = "expired";
+
 /// Returns whether the order was cancelled because it was not paid in time.
 pub(crate) fn is_expired(order: &Order) -> bool {
-    // The reason that the clean-up of unpaid orders gives.
-    order.status == OrderStatus::Cancelled && order.reason.as_deref() == Some("expired")
+    order.status == OrderStatus::Cancelled && order.reason.as_deref() == Some(EXPIRED)
 }
 
 impl PlacedOrder {
@@ -46,12 +48,15 @@ impl PlacedOrder {
     pub(crate) async fn read_all(shop: &Shop, orders: Vec<Order>) -> Result<Vec<Self>, Problem> {
         let ids: Vec<OrderId> = orders.iter().map(|order| order.id).collect();
         let deliveries = Delivery::of_orders(&shop.pool, &ids).await?.into_iter();
-        let mut addresses: HashMap<OrderId, Address> = deliveries
-            .map(|delivery| (delivery.order_id(), delivery.into_address()))
+        let mut deliveries: HashMap<OrderId, Delivery> = deliveries
+            .map(|delivery| (delivery.order_id(), delivery))
             .collect();
         let placed = |order: Order| {
-            let address = addresses.remove(&order.id);
-            Self::new(shop, order, address)
+            let delivery = deliveries.remove(&order.id);
+            let withdrawn = delivery.as_ref().is_some_and(|delivery| delivery.withdrawn);
+            let mut placed = Self::new(shop, order, delivery.map(Delivery::into_address));
+            placed.expired &= !withdrawn;
+            placed
         };
         Ok(orders.into_iter().map(placed).collect())
     }

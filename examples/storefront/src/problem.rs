@@ -317,7 +317,11 @@ impl From<InvalidValue> for Problem {
 /// unreachable, else 500.
 impl From<optilock::sqlx::Error> for Problem {
     fn from(error: optilock::sqlx::Error) -> Self {
-        Self::from(optilock::postgres::Error::from(error))
+        match optilock::postgres::Error::from(error) {
+            // These are reads, and writes that change nothing when they are repeated.
+            error if error.kind() == optilock::postgres::ErrorKind::Unknown => Self::busy(),
+            error => Self::from(error),
+        }
     }
 }
 

@@ -2,26 +2,26 @@
 
 use optilock::{
     inventory::Product,
-    sqlx::{self, PgPool},
+    sqlx::{self, PgConnection, PgPool},
 };
 
 use crate::language::Language;
 
-/// Adds the name of a product in a language, unless it has one.
-pub(crate) async fn add(
-    pool: &PgPool,
+/// Sets the name of a product in a language.
+pub(crate) async fn set(
+    conn: &mut PgConnection,
     sku: &str,
     language: Language,
     name: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO storefront.shop_product_names (sku, language, name) VALUES ($1, $2, $3)
-         ON CONFLICT DO NOTHING",
+         ON CONFLICT (sku, language) DO UPDATE SET name = excluded.name",
     )
     .bind(sku)
     .bind(language.tag())
     .bind(name)
-    .execute(pool)
+    .execute(conn)
     .await
     .map(drop)
 }

@@ -5,12 +5,13 @@ use std::slice;
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use optilock::{
-    IfMatch,
-    inventory::{Adjustment, ErrorKind, Inventory, Money, Page, Product, Sku},
+    IfMatch, RetryPolicy,
+    inventory::{Adjustment, Error, ErrorKind, Inventory, Money, Page, Product, Sku},
+    postgres::{Tx, transact},
 };
 use serde::Deserialize;
 use uuid::Uuid;
@@ -47,13 +48,20 @@ fn if_match(header: &str) -> Result<IfMatch, Problem> {
         .map_err(|_| Problem::invalid("If-Match: the ETag of the product that you changed"))
 }
 
-fn respond(product: Product) -> Response {
+/// Returns the product in the language of the request.
+async fn translated(shop: &Shop, mut product: Product) -> Result<Product, Problem> {
+    product_names::translate(&shop.pool, slice::from_mut(&mut product)).await?;
+    Ok(product)
+}
+
+async fn respond(shop: &Shop, product: Product) -> Result<Response, Problem> {
+    let product = translated(shop, product).await?;
     // A browser may keep the response, but must revalidate it.
     let headers = [
         (header::ETAG, tag_of(&product)),
         (header::CACHE_CONTROL, "no-cache".to_owned()),
     ];
-    (headers, Json(product)).into_response()
+    Ok((headers, Json(product)).into_response())
 }
 
 #[derive(Debug, Deserialize)]
@@ -81,13 +89,12 @@ pub(crate) async fn one(
     Path(sku): Path<Sku>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut product = shop.inventory.product(&sku).await?;
-    product_names::translate(&shop.pool, slice::from_mut(&mut product)).await?;
+    let product = shop.inventory.product(&sku).await?;
     let tag = tag_of(&product);
     if etag::is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
-    Ok(respond(product))
+    respond(&shop, product).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -97,7 +104,7 @@ pub(crate) struct ProductBody {
     price: Money,
 }
 
-/// Changes name and price of the product that the client has read.
+/// Changes name and price of the product that the client has read. The name is that of the request's language.
 pub(crate) async fn change(
     State(shop): State<Shop>,
     _: Admin,
@@ -105,31 +112,55 @@ pub(crate) async fn change(
     headers: HeaderMap,
     body::Json(body): body::Json<ProductBody>,
 ) -> Result<Response, Problem> {
-    let Some(header) = headers.get(header::IF_MATCH) else {
+    let headers: Vec<&HeaderValue> = headers.get_all(header::IF_MATCH).iter().collect();
+    if headers.is_empty() {
         return Err(Problem::new(
             StatusCode::PRECONDITION_REQUIRED,
             "precondition-required",
             "Precondition required",
             "Read the product first, and send its ETag as If-Match.",
         ));
-    };
-    let if_match = if_match(header.to_str().unwrap_or_default())?;
+    }
+    // Several headers are one list (RFC 9110, section 5.3).
+    let tags: Vec<&str> = headers
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .collect();
+    let if_match = if_match(&tags.join(","))?;
     let mut product = shop.inventory.product(&sku).await?;
-    if_match
-        .check(product.revision)
-        .map_err(|_| stale(&product))?;
-    (product.name, product.price) = (body.name, body.price);
+    if if_match.check(product.revision).is_err() {
+        return Err(stale(&shop, product).await);
+    }
+    product.price = body.price;
+    let language = Language::current();
+    if language == Language::English {
+        product.name.clone_from(&body.name);
+    }
     // The update fails if the revision is no longer the one read above.
-    match shop.inventory.update_product(&product).await {
-        Ok(product) => Ok(respond(product)),
+    let update = async |tx: &mut Tx<'_>| {
+        let inventory = shop.inventory.inventory();
+        let product = inventory.update_product_in(tx, &product).await?;
+        if language != Language::English {
+            product_names::set(tx, sku.as_str(), language, &body.name).await?;
+        }
+        Ok::<_, Error>(product)
+    };
+    let updated = transact(&shop.pool, &RetryPolicy::new(), update).await;
+    match updated.map_err(Error::from) {
+        Ok(product) => respond(&shop, product).await,
         Err(error) if error.kind() == ErrorKind::Conflict => {
-            Err(stale(&shop.inventory.product(&sku).await?))
+            Err(stale(&shop, shop.inventory.product(&sku).await?).await)
         }
         Err(error) => Err(error.into()),
     }
 }
 
-fn stale(current: &Product) -> Problem {
+async fn stale(shop: &Shop, current: Product) -> Problem {
+    let current = match translated(shop, current).await {
+        Ok(current) => current,
+        Err(problem) => return problem,
+    };
+    let tag = tag_of(&current);
     Problem::new(
         StatusCode::PRECONDITION_FAILED,
         "precondition-failed",
@@ -137,7 +168,7 @@ fn stale(current: &Product) -> Problem {
         "current is the state now. To change it all the same, send its ETag as If-Match.",
     )
     .with("current", current)
-    .with_header(header::ETAG, &tag_of(current))
+    .with_header(header::ETAG, &tag)
 }
 
 #[derive(Debug, Deserialize)]
@@ -162,5 +193,6 @@ pub(crate) async fn adjust(
             .map_err(|_| Problem::invalid("Idempotency-Key: a UUID"))?;
         adjustment = adjustment.with_id(id);
     }
-    Ok(respond(shop.inventory.adjust_stock(adjustment).await?))
+    let product = shop.inventory.adjust_stock(adjustment).await?;
+    respond(&shop, product).await
 }

@@ -55,6 +55,18 @@ impl fmt::Display for CartChanged {
 
 impl std::error::Error for CartChanged {}
 
+/// The key of the request belongs to another order: the sale is undone.
+#[derive(Debug)]
+pub(crate) struct KeyTaken;
+
+impl fmt::Display for KeyTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the key was used for another order during the checkout")
+    }
+}
+
+impl std::error::Error for KeyTaken {}
+
 /// The hook of the shop. The orders of a race, which have no cart, are left as they are.
 #[derive(Debug)]
 pub(crate) struct Sales {
@@ -129,7 +141,11 @@ impl OnAccepted for Sales {
                 order: accepted.order.id,
                 purchase,
             });
-            deliveries::create(conn, new).await?;
+            let mut taken = Refusals::none();
+            for order in deliveries::create(conn, new).await? {
+                taken.refuse(order, KeyTaken);
+            }
+            return Ok(taken);
         }
         Ok(refusals)
     }

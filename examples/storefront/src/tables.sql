@@ -15,6 +15,8 @@ CREATE TABLE IF NOT EXISTS storefront.shop_deliveries (
     customer     text   NOT NULL,
     cart_version bigint NOT NULL,
     address      jsonb  NOT NULL,
+    -- The shopper has cancelled the order after it had expired: no late payment revives it.
+    withdrawn    bool   NOT NULL DEFAULT false,
     UNIQUE (customer, cart_version)
 );
 

@@ -387,3 +387,66 @@ async fn requests_of_many_tabs_at_once_make_one_order_of_each_cart() {
     assert_eq!(open.client.stock("clay-pot").await, 80);
     open.assert_balanced().await;
 }
+
+/// One request gets the order of a version that was bought, and stores its key; another one with the same key buys the
+/// next version at the same moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_used_meanwhile_is_refused() {
+    let open = OpenShop::new().await;
+    let client = &open.client;
+    let mut refused = 0;
+    for round in 1..=200 {
+        let token = format!("demo-load-{round}");
+        client.put_into_cart(&token, "mezcal-cup", 1).await;
+        let bought = client.cart_tag(&token).await;
+        let first = body(client.buy(&token, &bought), 201).await;
+        client.put_into_cart(&token, "basket", 1).await;
+        let next = client.cart_tag(&token).await;
+        let replay = client.buy(&token, &bought).header("Idempotency-Key", "key");
+        let buy = client.buy(&token, &next).header("Idempotency-Key", "key");
+        let later = Duration::from_micros(rand::random_range(0..3_000));
+        let replay = async {
+            tokio::time::sleep(later).await;
+            answer_of(replay.send().await).await
+        };
+        let (replay, bought) = tokio::join!(replay, async { answer_of(buy.send().await).await });
+        for answer in [&replay, &bought] {
+            match answer.0 {
+                201 => {}
+                422 => assert_eq!(answer.1["code"], "idempotency-mismatch"),
+                _ => panic!("{answer:?}"),
+            }
+        }
+        if bought.0 == 422 {
+            refused += 1;
+            assert_eq!(
+                in_cart(client, &token, "basket").await,
+                1,
+                "nothing was bought"
+            );
+        }
+        for order in [&first, &bought.1] {
+            if let Some(id) = order["id"].as_str() {
+                let cancel = format!("/api/marketplace/orders/{id}/cancel");
+                body(client.post(&cancel, &token, &json!({})), 200).await;
+            }
+        }
+        if refused > 20 {
+            break;
+        }
+    }
+    assert!(refused > 0, "no key was used meanwhile");
+    open.assert_balanced().await;
+}
+
+#[tokio::test]
+async fn a_change_that_changes_nothing_keeps_the_version() {
+    let open = OpenShop::new().await;
+    let client = &open.client;
+    client.put_into_cart(ANA, "clay-pot", 1).await;
+    let seen = client.cart_tag(ANA).await;
+    let remove = client.request(reqwest::Method::DELETE, "/api/marketplace/cart/items/rug");
+    body(remove.bearer_auth(ANA), 200).await;
+    client.put_into_cart(ANA, "clay-pot", 1).await;
+    assert_eq!(client.cart_tag(ANA).await, seen);
+}

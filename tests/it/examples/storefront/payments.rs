@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use optilock::inventory::Inventory;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::client::{ANA, LUIS, OpenShop, body, problem};
 
@@ -108,4 +109,87 @@ async fn an_order_that_the_shopper_cancelled_is_not_paid() {
     let pay = open.client.post(&path, ANA, &json!({}));
     problem(pay, 409, "invalid-order-state").await;
     assert_eq!(open.client.stock("rug").await, 1);
+}
+
+#[tokio::test]
+async fn a_shopper_can_not_let_an_order_expire() {
+    let open = OpenShop::new().await;
+    let order = buy_a_rug(&open).await;
+    let path = |step: &str| {
+        format!(
+            "/api/marketplace/orders/{}/{step}",
+            order["id"].as_str().unwrap()
+        )
+    };
+    let cancel = open
+        .client
+        .post(&path("cancel"), ANA, &json!({ "reason": "expired" }));
+    assert_eq!(body(cancel, 200).await["expired"], false);
+    let pay = open.client.post(&path("pay"), ANA, &json!({}));
+    problem(pay, 409, "invalid-order-state").await;
+}
+
+#[tokio::test]
+async fn an_expired_order_that_the_shopper_cancels_is_not_paid() {
+    let open = OpenShop::new().await;
+    let order = buy_a_rug(&open).await;
+    expire(&open).await;
+    let cancelled = step(&open, &order, "cancel").await;
+    assert_eq!(
+        (&cancelled["status"], &cancelled["expired"]),
+        (&json!("cancelled"), &json!(false))
+    );
+    let path = format!(
+        "/api/marketplace/orders/{}/pay",
+        order["id"].as_str().unwrap()
+    );
+    let pay = open.client.post(&path, ANA, &json!({}));
+    problem(pay, 409, "invalid-order-state").await;
+    assert_eq!(open.client.stock("rug").await, 1);
+}
+
+/// A payment provider reports a payment several times at once, and the shopper cancels.
+#[tokio::test(flavor = "multi_thread")]
+async fn late_payments_at_once_have_one_outcome() {
+    let open = OpenShop::new().await;
+    for round in 0..60 {
+        let order = buy_a_rug(&open).await;
+        expire(&open).await;
+        let path = |step: &str| {
+            format!(
+                "/api/marketplace/orders/{}/{step}",
+                order["id"].as_str().unwrap()
+            )
+        };
+        let mut requests = JoinSet::new();
+        let steps: &[&str] = if round % 2 == 0 {
+            &["pay", "pay", "pay"]
+        } else {
+            &["pay", "cancel"]
+        };
+        for step in steps {
+            let request = open.client.post(&path(step), ANA, &json!({}));
+            requests.spawn(async move { (*step, request.send().await.unwrap().status().as_u16()) });
+        }
+        let answers = requests.join_all().await;
+        let read = open
+            .client
+            .get(path("").trim_end_matches('/'))
+            .bearer_auth(ANA);
+        let read = body(read, 200).await;
+        let is_paid = read["status"] == "paid";
+        for (step, status) in &answers {
+            assert_eq!(
+                *status == 200,
+                (*step == "pay") == is_paid,
+                "{answers:?} {read}"
+            );
+        }
+        if is_paid {
+            let back = json!({ "delta": 1, "reason": "delivery" });
+            let stock = "/api/marketplace/products/rug/stock";
+            body(open.client.post(stock, super::client::ADMIN, &back), 200).await;
+        }
+    }
+    open.assert_balanced().await;
 }
