@@ -127,20 +127,25 @@ impl Carts {
         &self.0
     }
 
-    /// Returns the customer's cart. The first call makes it.
+    /// Returns the customer's cart: one without items, at the first version, if the customer has none yet.
     pub(crate) async fn of(&self, customer: &str) -> Result<Cart, Error> {
-        let customer = customer.to_owned();
-        if let Some(cart) = self.0.find(&customer).await? {
-            return Ok(cart);
+        let found = self.0.find(&customer.to_owned()).await?;
+        Ok(found.unwrap_or_else(|| Cart::emptied(customer, Version::FIRST)))
+    }
+
+    /// Makes the customer's cart, unless there is one.
+    async fn make(&self, customer: &str) -> Result<(), Error> {
+        if self.0.find(&customer.to_owned()).await?.is_some() {
+            return Ok(());
         }
         match self
             .0
-            .insert(&Cart::emptied(&customer, Version::FIRST))
+            .insert(&Cart::emptied(customer, Version::FIRST))
             .await
         {
             // Another request of the customer's was faster.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => self.0.get(&customer).await,
-            made => made,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            made => made.map(drop),
         }
     }
 
@@ -167,7 +172,8 @@ impl Carts {
             }
             Ok(())
         };
-        let customer = self.of(customer).await?.customer;
+        self.make(customer).await?;
+        let customer = customer.to_owned();
         let policy = RetryPolicy::new();
         let changed = self.0.modify(&policy, &customer, checked).await;
         match changed.map_err(NotChanged::from) {

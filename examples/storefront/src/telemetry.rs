@@ -91,6 +91,9 @@ fn describe() {
     }
 }
 
+/// The label of a method that no route has.
+const OTHER_METHOD: &str = "other";
+
 /// Returns the name of the method, one of a few: a client can invent others, and each would be a series of its own.
 fn known_method(method: &Method) -> &'static str {
     match *method {
@@ -101,20 +104,25 @@ fn known_method(method: &Method) -> &'static str {
         Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
-        _ => "other",
+        _ => OTHER_METHOD,
     }
 }
 
-/// Counts and times a request by its route, so that an id never becomes a label.
+/// Counts and times a request by its route, so that an id never becomes a label. A request that has no route or an unknown
+/// method is only counted.
 pub(crate) async fn count(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>();
-    let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
     let method = known_method(request.method());
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map(|route| route.as_str().to_owned());
+    let route = route.filter(|_| method != OTHER_METHOD);
     let start = Instant::now();
     let response = next.run(request).await;
     let status = response.status().as_u16().to_string();
-    histogram!(REQUEST_SECONDS, "method" => method, "route" => route.clone())
-        .record(start.elapsed());
+    if let Some(route) = &route {
+        histogram!(REQUEST_SECONDS, "method" => method, "route" => route.clone())
+            .record(start.elapsed());
+    }
+    let route = route.unwrap_or_else(|| "none".to_owned());
     counter!(REQUESTS, "method" => method, "route" => route, "status" => status).increment(1);
     response
 }

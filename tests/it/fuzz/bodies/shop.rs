@@ -1,6 +1,9 @@
 //! An open shop without a network, whose limits of requests are not met.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    time::Duration,
+};
 
 use optilock::inventory::{Inventory, OrderId, ReservationId, Reserve};
 use storefront::{App, Settings, Shop};
@@ -41,7 +44,7 @@ impl OpenShop {
         let held = Reserve::new([(sku(PRODUCT), units(1))]).unwrap();
         let held = held
             .with_customer("admin")
-            .for_duration(Reserve::MAX_DURATION);
+            .for_duration(Duration::from_secs(1_800));
         let reservation = shop.inventory.reserve(held).await.unwrap();
         Self {
             order: order.id,
