@@ -34,7 +34,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long the last bytes of the responses may take after that.
 const FLUSH: Duration = Duration::from_millis(250);
 
-/// The most connections at once. Further ones are closed: the operating system gives a process so many files, and
+/// The most connections at once. Further ones are closed: the operating system limits the files of a process, and
 /// the database needs some of them.
 const MAX_CONNECTIONS: u64 = 10_000;
 

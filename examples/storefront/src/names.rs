@@ -8,7 +8,7 @@ use std::cell::Cell;
 use axum::{
     body::{Body, to_bytes},
     extract::Request,
-    http::{StatusCode, header},
+    http::header,
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -125,9 +125,6 @@ async fn renamed(response: Response) -> Response {
         Err(error) => return Problem::internal(&error).into_response(),
     };
     parts.headers.remove(header::CONTENT_LENGTH);
-    if parts.status == StatusCode::NO_CONTENT {
-        return Response::from_parts(parts, Body::empty());
-    }
     Response::from_parts(parts, Body::from(body))
 }
 

@@ -1,4 +1,5 @@
-//! The database stops, freezes, or is killed. The shop says so within five seconds, and recovers by itself.
+//! The database stops, freezes, or is killed. The shop says so within five seconds, and recovers
+//! without a restart.
 
 use std::{
     fs,
