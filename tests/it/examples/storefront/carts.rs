@@ -410,6 +410,11 @@ async fn a_key_that_is_used_meanwhile_is_refused() {
             answer_of(replay.send().await).await
         };
         let (replay, bought) = tokio::join!(replay, async { answer_of(buy.send().await).await });
+        // The key belongs to one order: the request gets the same answer again.
+        let again = client.buy(&token, &next).header("Idempotency-Key", "key");
+        let again = answer_of(again.send().await).await;
+        let answer = |(status, body): &(u16, Value)| (*status, body["id"].clone());
+        assert_eq!(answer(&again), answer(&bought), "{again:?}");
         for answer in [&replay, &bought] {
             match answer.0 {
                 201 => {}
