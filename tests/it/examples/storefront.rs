@@ -14,3 +14,4 @@ mod payments;
 mod process;
 mod products;
 mod refusals;
+mod sale;
