@@ -26,6 +26,7 @@ macro_rules! article {
                 entity: "article", id: id: i64, version: version = "lock_version" $($version)*, columns: [title],
             } }
 
+            #[allow(dead_code, reason = "one module only verifies its table")]
             pub fn article(id: i64, title: &str, version: i64) -> Article {
                 let (title, version) = (title.to_owned(), Version::new(version).unwrap());
                 Article { id, title, version }
