@@ -79,7 +79,7 @@ pub use transaction::{Isolation, TransactOptions, Tx, TxOperation, transact, tra
 pub mod __private {
     pub use super::{
         bind::{Array, Scalar, Value, bind, bind_arrays, bind_scalars, check, name, type_of},
-        row::{Column, Kind, Role, RustType},
+        row::{Column, Int, Kind, Role, RustType, VersionColumn},
     };
     pub use sqlx::{error::BoxDynError, postgres::PgArguments};
 }

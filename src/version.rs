@@ -1,16 +1,18 @@
 //! Versions of rows, and the conflict of a write at an old version.
 
 use std::{
+    cmp::Ordering,
     fmt::{self, Debug, Display},
     hash::Hash,
     num::NonZeroI64,
     str::FromStr,
 };
 
-/// The version of a row: a whole number from 1 that grows by one with every write.
+/// The version of a row: a whole number that grows by one with every write.
 ///
 /// A writer states the version that it read, and the write takes effect only if the row still has that
-/// version. A version fits a `BIGINT` column. An `Option<Version>` has the size of a `Version`.
+/// version. Versions begin at 1, or at 0 in a table that another framework writes as well (Rails,
+/// Hibernate). A version fits a `BIGINT` column. An `Option<Version>` has the size of a `Version`.
 ///
 /// ```
 /// use optilock::Version;
@@ -21,8 +23,11 @@ use std::{
 /// assert!(written > read);
 /// assert_eq!(written.to_string(), "2");
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Version(NonZeroI64);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Version(
+    /// The complement of the number: it is never 0, so that the `None` of an `Option` needs no space.
+    NonZeroI64,
+);
 
 impl Version {
     /// The version of a new row: 1.
@@ -31,19 +36,25 @@ impl Version {
         None => panic!("1 is a version"),
     };
 
-    /// Returns the version with this number, or `None` below 1.
+    /// The version of a new row in a table whose versions begin at 0.
+    pub const ZERO: Self = match Self::new(0) {
+        Some(zero) => zero,
+        None => panic!("0 is a version"),
+    };
+
+    /// Returns the version with this number, or `None` below 0.
     #[must_use]
     pub const fn new(value: i64) -> Option<Self> {
-        match NonZeroI64::new(value) {
-            Some(number) if value > 0 => Some(Self(number)),
+        match NonZeroI64::new(!value) {
+            Some(complement) if value >= 0 => Some(Self(complement)),
             _ => None,
         }
     }
 
-    /// Returns the number, from 1 to [`i64::MAX`].
+    /// Returns the number, from 0 to [`i64::MAX`].
     #[must_use]
     pub const fn get(self) -> i64 {
-        self.0.get()
+        !self.0.get()
     }
 
     /// Returns the next version, or `None` after [`i64::MAX`].
@@ -96,9 +107,21 @@ impl Version {
     }
 }
 
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.get().cmp(&other.get())
+    }
+}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Display::fmt(&self.0, f)
+        Display::fmt(&self.get(), f)
     }
 }
 
@@ -114,7 +137,8 @@ impl FromStr for Version {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // The parser of i64 accepts "+5" and "007": several spellings of one version.
-        if !text.starts_with(|first: char| matches!(first, '1'..='9')) {
+        let is_canonical = text == "0" || text.starts_with(|first| matches!(first, '1'..='9'));
+        if !is_canonical {
             return Err(ParseVersionError(()));
         }
         text.parse()
@@ -126,7 +150,7 @@ impl FromStr for Version {
 
 /// The error of a text that is not a [`Version`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a version: expected a whole number from 1 to {max}", max = i64::MAX)]
+#[error("not a version: expected a whole number from 0 to {max}", max = i64::MAX)]
 pub struct ParseVersionError(());
 
 #[cfg(feature = "serde")]
@@ -144,7 +168,7 @@ impl<'de> serde::Deserialize<'de> for Version {
         let value = i64::deserialize(deserializer)?;
         Self::new(value).ok_or_else(|| {
             let found = serde::de::Unexpected::Signed(value);
-            serde::de::Error::invalid_value(found, &"a version, 1 or more")
+            serde::de::Error::invalid_value(found, &"a version, 0 or more")
         })
     }
 }

@@ -15,16 +15,32 @@ pub(super) enum Broken {
     Several,
     /// Two ids that the caller distinguishes name one row.
     Repeated,
+    /// A row has not been written, by a statement that writes all of them or none.
+    Missed,
+    /// A row that was inserted has another id.
+    Renamed,
+    /// A row is at the last version.
+    Exhausted,
 }
 
 impl Broken {
-    const ALL: [Self; 3] = [Self::Suppressed, Self::Several, Self::Repeated];
+    const ALL: [Self; 6] = [
+        Self::Suppressed,
+        Self::Several,
+        Self::Repeated,
+        Self::Missed,
+        Self::Renamed,
+        Self::Exhausted,
+    ];
 
     const fn mark(self) -> &'static str {
         match self {
             Self::Suppressed => "optilock.suppressed ",
             Self::Several => "optilock.several ",
             Self::Repeated => "optilock.repeated ",
+            Self::Missed => "optilock.missed ",
+            Self::Renamed => "optilock.renamed ",
+            Self::Exhausted => "optilock.exhausted ",
         }
     }
 
@@ -89,6 +105,9 @@ mod tests {
                 "\"optilock.repeated 10000\"",
                 Some((Broken::Repeated, 10_000)),
             ),
+            ("\"optilock.missed 0\"", Some((Broken::Missed, 0))),
+            ("\"optilock.renamed 0\"", Some((Broken::Renamed, 0))),
+            ("\"optilock.exhausted 3\"", Some((Broken::Exhausted, 3))),
             ("\"optilock.suppressed \"", None),
             ("division by zero", None),
         ] {

@@ -73,10 +73,10 @@ pub fn bind<T: Value>(arguments: &mut PgArguments, value: &T) -> Result<(), BoxD
 /// Those of [`bind`].
 pub fn bind_scalars<R, T: Scalar>(
     arguments: &mut PgArguments,
-    rows: &[R],
+    rows: &[&R],
     field: fn(&R) -> &T,
 ) -> Result<(), BoxDynError> {
-    arguments.add(rows.iter().map(field).bind_iter())
+    arguments.add(rows.iter().map(|row| field(row)).bind_iter())
 }
 
 /// Binds three arrays: the items of all rows, the row of each item, and which rows are `NULL`.
@@ -86,7 +86,7 @@ pub fn bind_scalars<R, T: Scalar>(
 /// Those of [`bind`].
 pub fn bind_arrays<R, A: Array>(
     arguments: &mut PgArguments,
-    rows: &[R],
+    rows: &[&R],
     field: fn(&R) -> &A,
 ) -> Result<(), BoxDynError> {
     let cells = rows.iter().map(|row| field(row).items());

@@ -74,14 +74,13 @@ impl Error {
     }
 
     /// An sqlx error of a write of `T`'s row `id` at `expected`.
-    pub(crate) fn of_write<T: Versioned>(
+    pub(crate) fn of_write<T: PgVersioned>(
         error: sqlx::Error,
         id: &T::Id,
         expected: Version,
     ) -> Self {
-        if expected.next().is_none() && is_out_of_range(&error) {
-            let (entity, id) = (T::ENTITY, id.to_string());
-            Repr::VersionExhausted { entity, id }.into()
+        if expected.get() >= T::VERSION.int.last() && is_out_of_range(&error) {
+            Self::exhausted::<T>(id)
         } else {
             Self::or_taken::<T>(error, id)
         }
@@ -110,6 +109,11 @@ impl Error {
     pub(crate) fn suppressed<T: Versioned>(id: impl Display) -> Self {
         let (entity, id) = (T::ENTITY, id.to_string());
         Repr::Suppressed { entity, id }.into()
+    }
+
+    pub(crate) fn exhausted<T: Versioned>(id: impl Display) -> Self {
+        let (entity, id) = (T::ENTITY, id.to_string());
+        Repr::VersionExhausted { entity, id }.into()
     }
 
     pub(crate) fn repeated<T: Versioned>(id: impl Display) -> Self {

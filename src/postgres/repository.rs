@@ -2,9 +2,12 @@
 
 pub(super) mod bulk;
 mod guarded;
+mod insert_all;
 mod modify;
 pub(super) mod outcome;
+mod outcomes;
 mod read;
+mod upsert;
 mod verify;
 mod write;
 
@@ -114,6 +117,13 @@ where
     V: Encode<'v, Postgres> + Type<Postgres>,
 {
     arguments.add(value).map_err(unencodable)
+}
+
+fn add_id<T: PgVersioned>(
+    arguments: &mut sqlx::postgres::PgArguments,
+    id: &T::Id,
+) -> Result<(), Error> {
+    T::bind_id(id, arguments).map_err(unencodable)
 }
 
 fn unencodable(error: BoxDynError) -> Error {

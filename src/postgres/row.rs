@@ -1,9 +1,9 @@
 //! The description of a row type's table, and the macro that writes it.
 
 use sqlx::{
-    Encode, FromRow, Postgres, Type,
+    FromRow,
     error::BoxDynError,
-    postgres::{PgArguments, PgHasArrayType, PgRow, PgTypeInfo},
+    postgres::{PgArguments, PgRow, PgTypeInfo},
 };
 
 use crate::Versioned;
@@ -15,18 +15,17 @@ use crate::Versioned;
     message = "`{Self}` is not a versioned row",
     note = "describe its table with `optilock::versioned_row!`, and derive `sqlx::FromRow`"
 )]
-pub trait PgVersioned:
-    Versioned<Id: for<'q> Encode<'q, Postgres> + Type<Postgres> + PgHasArrayType>
-    + for<'r> FromRow<'r, PgRow>
-    + Send
-    + Sync
-    + Unpin
-{
+pub trait PgVersioned: Versioned + for<'r> FromRow<'r, PgRow> + Send + Sync + Unpin {
     #[doc(hidden)]
     const TABLE: &'static str;
-    /// The id, the version, then all others.
+    /// Those of the id, the version, then all others.
     #[doc(hidden)]
     const COLUMNS: &'static [Column];
+    /// The number of columns of the id.
+    #[doc(hidden)]
+    const ID_COLUMNS: usize;
+    #[doc(hidden)]
+    const VERSION: VersionColumn;
     /// An SQL condition that every row of this type meets; `true` for all rows.
     #[doc(hidden)]
     const ONLY: &'static str;
@@ -36,15 +35,21 @@ pub trait PgVersioned:
     /// Whether the id is unique without an index that enforces it.
     #[doc(hidden)]
     const UNIQUE_ID: bool;
+    /// Binds an id: a value for each of its columns, in order.
+    #[doc(hidden)]
+    fn bind_id(id: &Self::Id, arguments: &mut PgArguments) -> Result<(), BoxDynError>;
+    /// Binds many ids: an array for each column, in order.
+    #[doc(hidden)]
+    fn bind_ids(ids: &[&Self::Id], arguments: &mut PgArguments) -> Result<(), BoxDynError>;
     /// Binds the values of the written columns, in order.
     #[doc(hidden)]
     fn bind(&self, arguments: &mut PgArguments) -> Result<(), BoxDynError>;
     /// Binds the values of the written columns of many rows: an array for each column, in order.
     #[doc(hidden)]
-    fn bind_all(rows: &[Self], arguments: &mut PgArguments) -> Result<(), BoxDynError>
+    fn bind_all(rows: &[&Self], arguments: &mut PgArguments) -> Result<(), BoxDynError>
     where
         Self: Sized;
-    /// Returns the Rust types of the id, the version and the written columns, in order.
+    /// Returns the Rust types of the id's columns, the version and the written columns, in order.
     #[doc(hidden)]
     fn types() -> Vec<RustType>;
 }
@@ -74,6 +79,44 @@ pub enum Kind {
     Array,
 }
 
+/// The column of the version, as it is described.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct VersionColumn {
+    pub int: Int,
+    /// The least version of a row: 0 or 1.
+    pub from: i64,
+}
+
+/// The integer type of a column.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Int {
+    Int2,
+    Int4,
+    Int8,
+}
+
+impl Int {
+    /// Returns the largest number of the type.
+    pub(super) const fn last(self) -> i64 {
+        match self {
+            Self::Int2 => i16::MAX as i64,
+            Self::Int4 => i32::MAX as i64,
+            Self::Int8 => i64::MAX,
+        }
+    }
+
+    /// Returns the type's name in the database and in `versioned_row!`.
+    pub(super) const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Int2 => ("INT2", "int2"),
+            Self::Int4 => ("INT4", "int4"),
+            Self::Int8 => ("INT8", "int8"),
+        }
+    }
+}
+
 /// The type of a field, and whether it can be read from a column type of the database.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
@@ -87,8 +130,9 @@ pub struct RustType {
 ///
 /// The table needs:
 ///
-/// - a `bigint NOT NULL` column for the version, without a default below 1;
-/// - a unique index on the id alone that is not partial, and no table that inherits from it other than
+/// - a `bigint NOT NULL` column for the version, without a default below 1 (or another integer type, and
+///   versions from 0, if they are described so);
+/// - a unique index on exactly the columns of the id that is not partial, and no table that inherits from it other than
 ///   as a partition: a write of an id that names several rows fails;
 /// - an id whose type `=` compares with that of the field by that index. A `String` does not find the
 ///   rows of a `char(n)`, and reads the whole table for a `citext`;
@@ -137,10 +181,11 @@ pub struct RustType {
 ///
 /// | Part | Meaning |
 /// |---|---|
-/// | `Account in "bank.accounts"` | the struct, and the table with or without its schema, exactly as in the database: names are quoted |
+/// | `Account in "bank.accounts"` | the struct, and the table with or without its schema, exactly as in the database: names are quoted. A constant is a table as well: `Account in ACCOUNTS`. For a generic struct, describe an alias: `type Cents = Account<i64>;` |
 /// | `entity: "account"` | its name in errors, events and metrics |
 /// | `id: field: Type` | the key; any type of sqlx that is a [`Versioned::Id`](crate::Versioned::Id). With `as generated` the database generates it, and `insert` ignores the field. With `as unique` the host guarantees that the id is unique, for a table whose indexes can't enforce it: one that is not partitioned by its id, or that others inherit from. An index that begins with the id is still required |
-/// | `version: field` | a field of type [`Version`](crate::Version) |
+/// | `id: field: Type { part, .. }` | a key of several columns: see [below](#an-id-of-several-columns) |
+/// | `version: field` | a field of type [`Version`](crate::Version). The column is a `bigint`, or `as int4` or `as int2`; versions begin at 1, or `from 0`: see [below](#versions-of-another-framework) |
 /// | `columns: [..]` | the columns that each write sets, all of them. A field of an array column (`Vec<T>`, `Option<Vec<T>>`) is marked `as array` |
 /// | `on_update: [field: "sql"]` | optional; each write sets them to an expression over the old row: `touched: "now()"`. `insert` uses the default of the column |
 /// | `read_only: [..]` | optional; read and never written: generated columns, defaults, columns that triggers set |
@@ -150,12 +195,97 @@ pub struct RustType {
 /// and `#[sqlx(rename = "column")]` on the field.
 ///
 /// A struct may name fewer columns than the table has; a write does not change the others.
+///
+/// # An id of several columns
+///
+/// The id is a struct with a field for each column. It derives [`sqlx::FromRow`], its text names the row in
+/// errors, and the row has it as `#[sqlx(flatten)]`. The braces after the type list the fields.
+///
+/// ```
+/// use std::fmt;
+///
+/// use optilock::{Version, sqlx, versioned_row};
+///
+/// #[derive(Clone, Debug, PartialEq, Eq, Hash, sqlx::FromRow)]
+/// struct OrderLineId { order_id: i64, line: i32 }
+///
+/// impl fmt::Display for OrderLineId {
+///     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+///         write!(f, "{}/{}", self.order_id, self.line)
+///     }
+/// }
+///
+/// // CREATE TABLE shop.order_lines (order_id bigint, line int, quantity int NOT NULL,
+/// //     version bigint NOT NULL DEFAULT 1, PRIMARY KEY (order_id, line));
+/// #[derive(Debug, sqlx::FromRow)]
+/// struct OrderLine {
+///     #[sqlx(flatten)]
+///     id: OrderLineId,
+///     quantity: i32,
+///     version: Version,
+/// }
+///
+/// versioned_row! { OrderLine in "shop.order_lines" {
+///     entity: "order line",
+///     id: id: OrderLineId { order_id, line },
+///     version: version,
+///     columns: [quantity],
+/// } }
+/// ```
+///
+/// # Versions of another framework
+///
+/// A table that Rails, Hibernate, Ecto or EF Core writes as well often has an `integer` version, from 0 or from 1:
+///
+/// ```
+/// # use optilock::{Version, sqlx, versioned_row};
+/// // CREATE TABLE articles (id bigint PRIMARY KEY, title text NOT NULL, lock_version int NOT NULL DEFAULT 0);
+/// #[derive(Debug, sqlx::FromRow)]
+/// struct Article {
+///     id: i64,
+///     title: String,
+///     #[sqlx(rename = "lock_version")]
+///     version: Version,
+/// }
+///
+/// versioned_row! { Article in "articles" {
+///     entity: "article",
+///     id: id: i64,
+///     version: version = "lock_version" as int4 from 0,
+///     columns: [title],
+/// } }
+/// ```
+///
+/// A new row then begins at [`Version::ZERO`](crate::Version::ZERO). After the last number of the type, a write is refused as
+/// [`VersionExhausted`](crate::postgres::ErrorKind::VersionExhausted).
 #[macro_export]
 macro_rules! versioned_row {
-    ($row:ident in $table:literal {
+    ($row:ident in $($table:tt)::+ {
         entity: $entity:literal,
         id: $id:ident $(= $id_column:literal)? : $id_type:ty $(as $id_kind:ident)*,
-        version: $version:ident $(= $version_column:literal)?,
+        $($rest:tt)*
+    }) => {
+        $crate::versioned_row! { @row $row [$($table)::+] {
+            entity: $entity,
+            id: $id: $id_type [$($id_kind)*] [{ $id $($id_column)?; }],
+            $($rest)*
+        } }
+    };
+    ($row:ident in $($table:tt)::+ {
+        entity: $entity:literal,
+        id: $id:ident : $id_type:ty { $($part:ident $(= $part_column:literal)?),+ $(,)? },
+        $($rest:tt)*
+    }) => {
+        $crate::versioned_row! { @row $row [$($table)::+] {
+            entity: $entity,
+            id: $id: $id_type [] [$({ $part $($part_column)?; .$part })+],
+            $($rest)*
+        } }
+    };
+    (@row $row:ident [$table:expr] {
+        entity: $entity:literal,
+        id: $id:ident : $id_type:ty [$($id_kind:ident)*] [$({ $part:ident $($part_column:literal)?; $($access:tt)* })+],
+        version: $version:ident $(= $version_column:literal)? $(as $int:ident)? $(from $from:tt)?,
         columns: [$($field:ident $(= $column:literal)? $(as $kind:ident)?),* $(,)?]
         $(, on_update: [$($set:ident $(= $set_column:literal)? : $expression:literal),* $(,)?])?
         $(, read_only: [$($read:ident $(= $read_column:literal)?),* $(,)?])?
@@ -181,7 +311,7 @@ macro_rules! versioned_row {
             const COLUMNS: &'static [$crate::postgres::__private::Column] = {
                 use $crate::postgres::__private::{Column, Role};
                 &[
-                    Column { name: $crate::versioned_row!(@name $id $($id_column)?), role: Role::Id },
+                    $(Column { name: $crate::versioned_row!(@name $part $($part_column)?), role: Role::Id },)+
                     Column { name: $crate::versioned_row!(@name $version $($version_column)?), role: Role::Version },
                     $(Column {
                         name: $crate::versioned_row!(@name $field $($column)?),
@@ -197,9 +327,30 @@ macro_rules! versioned_row {
                     },)*)?
                 ]
             };
+            const ID_COLUMNS: usize = [$(::core::stringify!($part)),+].len();
+            const VERSION: $crate::postgres::__private::VersionColumn = $crate::postgres::__private::VersionColumn {
+                int: $crate::versioned_row!(@int $($int)?),
+                from: $crate::versioned_row!(@from $($from)?),
+            };
             const ONLY: &'static str = $crate::versioned_row!(@only $($only)?);
             const GENERATED_ID: bool = $crate::versioned_row!(@id generated $($id_kind)*);
             const UNIQUE_ID: bool = $crate::versioned_row!(@id unique $($id_kind)*);
+
+            fn bind_id(
+                id: &$id_type,
+                arguments: &mut $crate::postgres::__private::PgArguments,
+            ) -> ::core::result::Result<(), $crate::postgres::__private::BoxDynError> {
+                $($crate::postgres::__private::bind(arguments, &(*id) $($access)*)?;)+
+                ::core::result::Result::Ok(())
+            }
+
+            fn bind_ids(
+                ids: &[&$id_type],
+                arguments: &mut $crate::postgres::__private::PgArguments,
+            ) -> ::core::result::Result<(), $crate::postgres::__private::BoxDynError> {
+                $($crate::postgres::__private::bind_scalars(arguments, ids, |id: &$id_type| &(*id) $($access)*)?;)+
+                ::core::result::Result::Ok(())
+            }
 
             fn bind(
                 &self,
@@ -211,7 +362,7 @@ macro_rules! versioned_row {
             }
 
             fn bind_all(
-                rows: &[Self],
+                rows: &[&Self],
                 arguments: &mut $crate::postgres::__private::PgArguments,
             ) -> ::core::result::Result<(), $crate::postgres::__private::BoxDynError> {
                 let _ = (&rows, &arguments);
@@ -221,7 +372,7 @@ macro_rules! versioned_row {
 
             fn types() -> ::std::vec::Vec<$crate::postgres::__private::RustType> {
                 ::std::vec![
-                    $crate::postgres::__private::type_of(|row: &Self| &row.$id),
+                    $($crate::postgres::__private::type_of(|row: &Self| &row.$id $($access)*),)+
                     $crate::postgres::__private::type_of(|row: &Self| &row.$version),
                     $($crate::postgres::__private::type_of(|row: &Self| &row.$field),)*
                 ]
@@ -243,6 +394,23 @@ macro_rules! versioned_row {
     };
     (@name $field:ident) => { $crate::postgres::__private::name(::core::stringify!($field)) };
     (@name $field:ident $column:literal) => { $column };
+    (@int) => { $crate::postgres::__private::Int::Int8 };
+    (@int int2) => { $crate::postgres::__private::Int::Int2 };
+    (@int int4) => { $crate::postgres::__private::Int::Int4 };
+    (@int int8) => { $crate::postgres::__private::Int::Int8 };
+    (@int $other:ident) => {
+        ::core::compile_error!(::core::concat!(
+            "a version can be `as int2`, `as int4` or `as int8`, not `as ", ::core::stringify!($other), "`"
+        ))
+    };
+    (@from) => { 1 };
+    (@from 0) => { 0 };
+    (@from 1) => { 1 };
+    (@from $other:tt) => {
+        ::core::compile_error!(::core::concat!(
+            "versions begin `from 0` or `from 1`, not `from ", ::core::stringify!($other), "`"
+        ))
+    };
     (@kind) => { $crate::postgres::__private::Kind::Scalar };
     (@kind array) => { $crate::postgres::__private::Kind::Array };
     (@kind $other:ident) => {
@@ -269,6 +437,12 @@ macro_rules! versioned_row {
         $crate::postgres::__private::bind_arrays($arguments, $rows, |row| &row.$field)?
     };
     (@bind_all $rows:ident $arguments:ident $field:ident $other:ident) => { () };
+    ($row:ident < $($rest:tt)*) => {
+        ::core::compile_error!(::core::concat!(
+            "versioned_row! describes a type without parameters: name the one that is a row, by \
+             `type Name = ", ::core::stringify!($row), "<..>;`, and describe `Name in ..`"
+        ));
+    };
     ($($other:tt)*) => {
         ::core::compile_error!(
             "versioned_row! expects: Row in \"schema.table\" { entity: \"name\", id: field: Type, \

@@ -6,39 +6,48 @@
 //! A write asserts what it wrote: one row for an id, at a version that has grown. A row that a trigger left
 //! unchanged counts as written as well.
 
+mod inserted;
+mod locked;
 mod parts;
-mod update_all;
 
 use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use super::{assertion::Broken, row::PgVersioned};
+pub(super) use inserted::Pass;
+use inserted::{insert_all, inserted, upsert_all};
+use locked::{delete_all, update_all};
 pub(super) use parts::quoted_table;
-use parts::{Names, grown, on_update, only, sets, written};
-use update_all::update_all;
+use parts::{Names, grown, on_update, only, sets, unnested_ids};
 
-/// The statements of a row type. Parameters: `$1` id, `$2` expected version, then the written columns.
+/// The statements of a row type. Parameters: a value for each column of the id, the expected version, then
+/// the written columns.
 #[derive(Debug)]
 pub(super) struct Statements {
-    /// `$1` id.
+    /// The id only.
     pub(super) find: SqlStr,
-    /// `$1` id.
+    /// The id only.
     pub(super) lock: SqlStr,
-    /// `$1` id. Returns the version.
+    /// The id only. Returns the version.
     pub(super) share: SqlStr,
-    /// `$1` id, unless the database generates it; the version; the written columns.
+    /// The id, unless the database generates it; the version; the written columns.
     pub(super) insert: SqlStr,
     pub(super) update: SqlStr,
-    /// `$1` id, `$2` expected. Returns the version.
+    /// The id and the expected version. Returns the version.
     pub(super) touch: SqlStr,
-    /// `$1` id, `$2` expected. Returns the version.
+    /// The id and the expected version. Returns the version.
     pub(super) delete: SqlStr,
-    /// `$1` ids, `$2` expected versions, `$3` all or nothing; then the written columns, an array for
-    /// each, or three arrays for an array column.
+    /// For many rows: see `locked`.
     pub(super) update_all: SqlStr,
-    /// `$1` ids.
+    pub(super) delete_all: SqlStr,
+    /// For many rows: see `inserted`.
+    pub(super) insert_all: SqlStr,
+    pub(super) upsert_all: SqlStr,
+    /// An array for each column of the id.
     pub(super) find_all: SqlStr,
+    /// An array for each column of the id. Returns which rows exist, and whether they meet `only`.
+    pub(super) existing: SqlStr,
     /// Returns one row, if there is any.
     pub(super) sample: SqlStr,
 }
@@ -48,27 +57,26 @@ impl Statements {
         let names = Names::of::<T>();
         let Names {
             table,
-            id,
+            ids,
             version,
             columns,
         } = &names;
         let list = columns.join(", ");
-        let written: Vec<String> = written::<T>().map(|(column, _)| column).collect();
         let only = only::<T>();
-        let find = format!("SELECT {list} FROM {table} AS t WHERE t.{id} = $1{only}");
-        let guard = format!("t.{id} = $1 AND t.{version} = $2{only}");
-        let sets = sets::<T>(|at| format!("${}", at + 3));
+        let by_id = names.by_id("t", |at| format!("${}", at + 1));
+        let expected = format!("${}", ids.len() + 1);
+        let find = format!("SELECT {list} FROM {table} AS t WHERE {by_id}{only}");
+        let guard = format!("{by_id} AND t.{version} = {expected}{only}");
+        let sets = sets::<T>(|at| format!("${}", at + ids.len() + 2));
+        let given = unnested_ids(ids.len());
+        let is_given = names.by_id("t", |at| format!("u.\"optilock.id{at}\""));
         Self {
             lock: ours(format!("{find} FOR NO KEY UPDATE")),
             share: ours(format!(
-                "SELECT {version} FROM {table} AS t WHERE t.{id} = $1{only} FOR SHARE"
+                "SELECT {version} FROM {table} AS t WHERE {by_id}{only} FOR SHARE"
             )),
             insert: {
-                let names = [id, version].into_iter().chain(&written);
-                let names: Vec<&str> = names
-                    .skip(usize::from(T::GENERATED_ID))
-                    .map(String::as_str)
-                    .collect();
+                let names = inserted::<T>(&names);
                 let values: Vec<String> = (1..=names.len()).map(|at| format!("${at}")).collect();
                 let (names, values) = (names.join(", "), values.join(", "));
                 ours(format!(
@@ -81,7 +89,7 @@ impl Statements {
                 ),
                 &list,
                 version,
-                &grown(version, "$2", version),
+                &grown(version, &expected, version),
             ),
             touch: written_once(
                 &format!(
@@ -90,7 +98,7 @@ impl Statements {
                 ),
                 version,
                 version,
-                &grown(version, "$2", version),
+                &grown(version, &expected, version),
             ),
             delete: written_once(
                 &format!("DELETE FROM {table} AS t WHERE {guard} RETURNING t.{version}"),
@@ -99,11 +107,16 @@ impl Statements {
                 "ELSE true",
             ),
             update_all: ours(update_all::<T>(&names)),
+            delete_all: ours(delete_all::<T>(&names)),
+            insert_all: ours(insert_all::<T>(&names)),
+            upsert_all: ours(upsert_all::<T>(&names)),
             find_all: ours(format!(
-                "SELECT {list}, u.\"optilock.ord\"
-                FROM (SELECT pg_catalog.generate_subscripts($1, 1)::bigint AS \"optilock.ord\",
-                    pg_catalog.unnest($1) AS \"optilock.id\") AS u
-                JOIN {table} AS t ON t.{id} = u.\"optilock.id\"{only}"
+                "SELECT {list}, u.\"optilock.ord\" FROM (SELECT {given}) AS u JOIN {table} AS t ON {is_given}{only}"
+            )),
+            existing: ours(format!(
+                "SELECT u.\"optilock.ord\", ({condition}\n) IS TRUE AS \"optilock.found\"
+                FROM (SELECT {given}) AS u JOIN {table} AS t ON {is_given}",
+                condition = T::ONLY,
             )),
             sample: ours(format!(
                 "SELECT {list} FROM {table} AS t WHERE true{only} LIMIT 1"
@@ -118,11 +131,17 @@ impl Statements {
 ///
 /// Several statements in one message. Outside of a transaction they are one transaction, with which the
 /// settings end; inside a transaction the settings are restored. So a dropped future leaves no setting.
-pub(super) fn explain<T: PgVersioned>(id_type: &str, seqscan: &str, bitmapscan: &str) -> SqlStr {
-    let Names { table, id, .. } = Names::of::<T>();
+pub(super) fn explain<T: PgVersioned>(
+    id_types: &[String],
+    seqscan: &str,
+    bitmapscan: &str,
+) -> SqlStr {
+    let names = Names::of::<T>();
+    let by_id = names.by_id("t", |at| format!("(SELECT NULL::{})", id_types[at]));
+    let table = &names.table;
     ours(format!(
         "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = on;
-        EXPLAIN (COSTS OFF) SELECT FROM {table} AS t WHERE t.{id} = (SELECT NULL::{id_type});
+        EXPLAIN (COSTS OFF) SELECT FROM {table} AS t WHERE {by_id};
         SET LOCAL enable_seqscan = {seqscan}; SET LOCAL enable_bitmapscan = {bitmapscan}"
     ))
 }
@@ -132,7 +151,7 @@ fn ours(sql: String) -> SqlStr {
     AssertSqlSafe(Arc::<str>::from(sql)).into_sql_str()
 }
 
-/// Returns a write by `$1` id that returns `list`, which includes the version, and fails if it wrote several
+/// Returns a write by id that returns `list`, which includes the version, and fails if it wrote several
 /// rows. `or` is the rest of a `CASE` that is true. A test for a second row is less work than a count.
 fn written_once(write: &str, list: &str, version: &str, or: &str) -> SqlStr {
     let several = Broken::Several.fail(version);

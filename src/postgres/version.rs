@@ -1,4 +1,4 @@
-//! `Version` as a `BIGINT`.
+//! `Version` as a `BIGINT`. A column of a smaller type is read as well.
 
 use sqlx::{
     Decode, Encode, Postgres, Type,
@@ -12,6 +12,12 @@ use crate::Version;
 impl Type<Postgres> for Version {
     fn type_info() -> PgTypeInfo {
         <i64 as Type<Postgres>>::type_info()
+    }
+
+    fn compatible(found: &PgTypeInfo) -> bool {
+        <i64 as Type<Postgres>>::compatible(found)
+            || <i32 as Type<Postgres>>::compatible(found)
+            || <i16 as Type<Postgres>>::compatible(found)
     }
 }
 
@@ -30,6 +36,6 @@ impl Encode<'_, Postgres> for Version {
 impl Decode<'_, Postgres> for Version {
     fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
         let value = <i64 as Decode<Postgres>>::decode(value)?;
-        Self::new(value).ok_or_else(|| format!("version {value} is below 1").into())
+        Self::new(value).ok_or_else(|| format!("version {value} is below 0").into())
     }
 }

@@ -1,5 +1,7 @@
 //! Versioned rows in memory, whose calls meet faults.
 
+mod bulk;
+
 use std::{
     collections::HashMap,
     fmt,
@@ -24,6 +26,11 @@ const OPERATIONS: &[&str] = &[
     "delete",
     "touch",
     "modify",
+    "update_all",
+    "delete_all",
+    "insert_all",
+    "upsert",
+    "upsert_all",
 ];
 
 /// Rows of one type in memory, with the methods of [`PgRepository`](crate::postgres::PgRepository) and its answers,
@@ -247,7 +254,7 @@ impl<T: Versioned + Clone> MemoryRows<T> {
         current(stored, expected)?;
         let next = expected
             .next()
-            .ok_or_else(|| Error::simulated_exhausted::<T>(row.id()))?;
+            .ok_or_else(|| Error::exhausted::<T>(row.id()))?;
         let mut new = row.clone();
         (self.set_version)(&mut new, next);
         *stored = new.clone();

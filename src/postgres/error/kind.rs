@@ -15,12 +15,12 @@ pub enum ErrorKind {
     /// as it was (by returning `OLD`, for instance), or a row-level policy hides the row from writers. Nothing
     /// is stored, and another attempt fails in the same way.
     Suppressed,
-    /// A call of `update_all` has the same id twice, or two ids that are equal for the database. Nothing is
+    /// A call for many rows has the same id twice, or two ids that are equal for the database. Nothing is
     /// stored.
     RepeatedId,
-    /// A call of `update_all` has more rows than it takes. Nothing was sent.
+    /// A call for many rows has more rows than it takes. Nothing was sent.
     TooManyRows,
-    /// The row is at [`i64::MAX`], which no version follows.
+    /// The row is at the largest number of the version's type, which no version follows.
     VersionExhausted,
     /// The table is not what `versioned_row!` says of it. A write whose id names several rows fails with this
     /// kind too; nothing is stored then.

@@ -23,9 +23,4 @@ impl Error {
         }
         .into()
     }
-
-    pub(crate) fn simulated_exhausted<T: Versioned>(id: impl Display) -> Self {
-        let (entity, id) = (T::ENTITY, id.to_string());
-        Repr::VersionExhausted { entity, id }.into()
-    }
 }

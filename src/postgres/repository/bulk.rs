@@ -1,25 +1,30 @@
-//! Writes of many rows in one statement, with an outcome for each.
-
-use std::collections::HashSet;
+//! Writes of many rows that exist in one statement, with an outcome for each.
 
 use sqlx::{
-    Connection, PgConnection, Row,
+    Connection, PgConnection, SqlStr,
     postgres::{PgArguments, PgBindIterExt, PgRow},
 };
 
-use super::{PgRepository, add, guarded::counted, outcome::WriteOutcome, unencodable};
+use super::{
+    PgRepository, add,
+    guarded::counted,
+    outcome::WriteOutcome,
+    outcomes::{Call, Outcomes, is_written, place},
+    unencodable,
+};
 use crate::{
-    Attempt,
+    Attempt, Version,
     postgres::{
-        assertion::Broken,
         classify::is_stale_plan,
         error::{Error, ErrorKind},
         row::PgVersioned,
         transaction::{READ_COMMITTED, attempt},
     },
+    retry::Operation,
 };
 
-/// What [`update_all`](PgRepository::update_all) does if some of its rows can't be written.
+/// What [`update_all`](PgRepository::update_all) and [`delete_all`](PgRepository::delete_all) do if some of
+/// their rows can't be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Bulk {
@@ -30,7 +35,8 @@ pub enum Bulk {
 }
 
 impl<T: PgVersioned> PgRepository<T> {
-    /// The maximum number of rows in one call of [`update_all`](Self::update_all).
+    /// The maximum number of rows in one call of [`update_all`](Self::update_all), [`insert_all`](Self::insert_all),
+    /// [`upsert_all`](Self::upsert_all) or [`delete_all`](Self::delete_all).
     pub const MAX_ROWS: usize = 10_000;
 
     /// Writes many rows in one statement, each if the database still has it at its version. Returns one
@@ -72,19 +78,8 @@ impl<T: PgVersioned> PgRepository<T> {
     /// - [`ErrorKind::Unknown`] if the connection was lost during the write. With all other errors, nothing is
     ///   written.
     pub async fn update_all(&self, rows: &[T], mode: Bulk) -> Result<Vec<WriteOutcome<T>>, Error> {
-        let at_once =
-            async |conn: &mut PgConnection| self.update_all_directly(conn, rows, mode).await;
-        let result = match self.run(at_once).await {
-            Err(error) if error.kind() == ErrorKind::Serialization => {
-                let mut op =
-                    async |conn: &mut PgConnection, _| self.update_all_in(conn, rows, mode).await;
-                attempt(&self.pool, READ_COMMITTED, Attempt::FIRST, &mut op)
-                    .await
-                    .map_err(|failed| failed.error.settled(failed.class))
-            }
-            result => result,
-        };
-        counted::<T, _>(result, Vec::as_slice)
+        let batch = self.updates(rows, mode);
+        self.write_all(&batch).await
     }
 
     /// Runs [`update_all`](Self::update_all) in the caller's transaction.
@@ -99,182 +94,222 @@ impl<T: PgVersioned> PgRepository<T> {
         rows: &[T],
         mode: Bulk,
     ) -> Result<Vec<WriteOutcome<T>>, Error> {
-        let answers = self.batch(conn, rows, mode).await?;
-        let mut outcomes = Outcomes::read(rows, &answers)?;
-        self.explain(conn, &mut outcomes).await?;
-        Ok(outcomes.finish())
+        let batch = self.updates(rows, mode);
+        self.write_all_in(conn, &batch).await
     }
 
-    /// Runs an [`update_all_in`](Self::update_all_in) that commits directly: once rows are written, no later
-    /// error may say that nothing happened.
-    async fn update_all_directly(
+    /// Deletes many rows in one statement, each if the database still has it at its version. Returns one
+    /// [`WriteOutcome`] per row, in the order given; [`WriteOutcome::Written`] has the row as it was.
+    ///
+    /// Rows are locked in the order of their ids, as by [`update_all`](Self::update_all). The role needs the
+    /// right to update them as well, and a row-level policy for `UPDATE` has to permit it.
+    ///
+    /// ```no_run
+    /// use optilock::postgres::{Bulk, PgRepository};
+    /// # use optilock::{Version, sqlx, versioned_row};
+    /// # #[derive(sqlx::FromRow)]
+    /// # struct Account { id: i64, cents: i64, version: Version }
+    /// # versioned_row! { Account in "accounts" { entity: "account", id: id: i64, version: version, columns: [cents] } }
+    ///
+    /// # async fn doc(accounts: PgRepository<Account>, read: Vec<Account>) -> Result<(), optilock::postgres::Error> {
+    /// let closed: Vec<_> = read.iter().map(|account| (account.id, account.version)).collect();
+    /// let outcomes = accounts.delete_all(&closed, Bulk::AllOrNothing).await?;
+    /// let deleted = outcomes.iter().all(|outcome| outcome.is_written());
+    /// # let _ = deleted;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::TooManyRows`]; [`ErrorKind::RepeatedId`]; [`ErrorKind::SchemaMismatch`] if an id names
+    ///   several rows;
+    /// - [`ErrorKind::Suppressed`] with [`Bulk::AllOrNothing`] if a trigger suppressed one of the deletions;
+    /// - [`ErrorKind::Unknown`] if the connection was lost during the write. With all other errors, nothing is
+    ///   deleted.
+    pub async fn delete_all(
         &self,
-        conn: &mut PgConnection,
-        rows: &[T],
+        rows: &[(T::Id, Version)],
         mode: Bulk,
     ) -> Result<Vec<WriteOutcome<T>>, Error> {
-        let answers = self.batch(conn, rows, mode).await?;
-        let wrote = answers
-            .iter()
-            .any(|answer| letter(answer).ok() == Some(b'w'));
-        let outcomes = Outcomes::read(rows, &answers);
+        let batch = self.deletions(rows, mode);
+        self.write_all(&batch).await
+    }
+
+    /// Runs [`delete_all`](Self::delete_all) in the caller's transaction.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`delete_all`](Self::delete_all). Above READ COMMITTED, [`ErrorKind::Serialization`] if a row
+    /// was written since the transaction's snapshot.
+    pub async fn delete_all_in(
+        &self,
+        conn: &mut PgConnection,
+        rows: &[(T::Id, Version)],
+        mode: Bulk,
+    ) -> Result<Vec<WriteOutcome<T>>, Error> {
+        let batch = self.deletions(rows, mode);
+        self.write_all_in(conn, &batch).await
+    }
+
+    fn updates<'a>(&'a self, rows: &'a [T], mode: Bulk) -> Batch<'a, T> {
+        let rows: Vec<&T> = rows.iter().collect();
+        Batch {
+            statement: &self.sql.update_all,
+            call: Call::of_rows(&rows),
+            rows: Some(rows),
+            mode,
+        }
+    }
+
+    fn deletions<'a>(&'a self, rows: &'a [(T::Id, Version)], mode: Bulk) -> Batch<'a, T> {
+        Batch {
+            statement: &self.sql.delete_all,
+            call: Call::of(rows.iter().map(|(id, expected)| (id, *expected))),
+            rows: None,
+            mode,
+        }
+    }
+
+    async fn write_all(&self, batch: &Batch<'_, T>) -> Result<Vec<WriteOutcome<T>>, Error> {
+        let write = async |conn: &mut PgConnection| self.write_all_directly(conn, batch).await;
+        let result = self.run(write).await;
+        let write = async |conn: &mut PgConnection, _| self.write_all_in(conn, batch).await;
+        counted::<T, _>(self.or_locked(result, write).await, Vec::as_slice)
+    }
+
+    /// Returns the result of a call that commits directly. If the database aborted it because of the session's
+    /// isolation level, runs the call in a transaction at READ COMMITTED.
+    pub(super) async fn or_locked<R, F>(
+        &self,
+        result: Result<R, Error>,
+        mut op: F,
+    ) -> Result<R, Error>
+    where
+        F: for<'c> Operation<&'c mut PgConnection, Result<R, Error>>,
+    {
+        match result {
+            Err(error) if error.kind() == ErrorKind::Serialization => {
+                attempt(&self.pool, READ_COMMITTED, Attempt::FIRST, &mut op)
+                    .await
+                    .map_err(|failed| failed.error.settled(failed.class))
+            }
+            result => result,
+        }
+    }
+
+    async fn write_all_in(
+        &self,
+        conn: &mut PgConnection,
+        batch: &Batch<'_, T>,
+    ) -> Result<Vec<WriteOutcome<T>>, Error> {
+        let answers = batch.send(conn).await?;
+        let mut outcomes = batch.read(&answers)?;
+        self.explain(conn, batch, &mut outcomes).await?;
+        Ok(outcomes.finish(|| WriteOutcome::NotFound))
+    }
+
+    /// Runs a [`write_all_in`](Self::write_all_in) that commits directly: once rows are written, no later
+    /// error may say that nothing happened.
+    async fn write_all_directly(
+        &self,
+        conn: &mut PgConnection,
+        batch: &Batch<'_, T>,
+    ) -> Result<Vec<WriteOutcome<T>>, Error> {
+        let answers = batch.send(conn).await?;
+        let wrote = answers.iter().any(is_written);
+        let outcomes = batch.read(&answers);
         let mut outcomes = outcomes.map_err(|error| error.after(wrote))?;
-        let mut explained = self.explain(conn, &mut outcomes).await;
+        let mut explained = self.explain(conn, batch, &mut outcomes).await;
         // The schema changed after the batch: only the question is sent again.
         if let Err(error) = &explained
             && error.as_sqlx().is_some_and(is_stale_plan)
             && conn.clear_cached_statements().await.is_ok()
         {
-            explained = self.explain(conn, &mut outcomes).await;
+            explained = self.explain(conn, batch, &mut outcomes).await;
         }
         explained.map_err(|error| error.after(wrote))?;
-        Ok(outcomes.finish())
-    }
-
-    /// Sends the batch as one statement.
-    async fn batch(
-        &self,
-        conn: &mut PgConnection,
-        rows: &[T],
-        mode: Bulk,
-    ) -> Result<Vec<PgRow>, Error> {
-        check(rows)?;
-        let mut arguments = PgArguments::default();
-        add(&mut arguments, rows.iter().map(T::id).bind_iter())?;
-        add(&mut arguments, rows.iter().map(T::version).bind_iter())?;
-        add(&mut arguments, mode == Bulk::AllOrNothing)?;
-        T::bind_all(rows, &mut arguments).map_err(unencodable)?;
-        sqlx::query_with(self.sql.update_all.clone(), arguments)
-            .fetch_all(conn)
-            .await
-            .map_err(|error| failed(error, rows))
+        Ok(outcomes.finish(|| WriteOutcome::NotFound))
     }
 
     /// Reads the rows that could not be locked. What a second statement does not see either is not found.
     async fn explain(
         &self,
         conn: &mut PgConnection,
-        outcomes: &mut Outcomes<'_, T>,
+        batch: &Batch<'_, T>,
+        outcomes: &mut Outcomes<T>,
     ) -> Result<(), Error> {
         let missing = outcomes.missing();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let mut arguments = PgArguments::default();
-        let ids = missing.iter().map(|&place| outcomes.rows[place].id());
-        add(&mut arguments, ids.bind_iter())?;
-        let found = sqlx::query_with(self.sql.find_all.clone(), arguments)
-            .fetch_all(conn)
-            .await
-            .map_err(Error::before)?;
-        outcomes.explain(&missing, &found)
-    }
-}
-
-/// The outcomes of a batch, one per row. `None` for a row that could not be locked.
-struct Outcomes<'r, T> {
-    rows: &'r [T],
-    outcomes: Vec<Option<WriteOutcome<T>>>,
-}
-
-impl<'r, T: PgVersioned> Outcomes<'r, T> {
-    fn read(rows: &'r [T], answers: &[PgRow]) -> Result<Self, Error> {
-        let mut outcomes = Vec::new();
-        outcomes.resize_with(rows.len(), || None);
-        for answer in answers {
-            if let Some(outcome) = outcomes.get_mut(place(answer)?) {
-                *outcome = Some(outcome_of(answer)?);
-            }
-        }
-        Ok(Self { rows, outcomes })
-    }
-
-    /// Returns the places of the rows without an outcome.
-    fn missing(&self) -> Vec<usize> {
-        let places = 0..self.rows.len();
-        places
-            .filter(|&place| self.outcomes[place].is_none())
-            .collect()
-    }
-
-    /// Sets the outcomes of the `missing` rows that a later statement has found.
-    fn explain(&mut self, missing: &[usize], found: &[PgRow]) -> Result<(), Error> {
-        for found in found {
-            let current = T::from_row(found)?;
-            let Some(&place) = missing.get(place(found)?) else {
+        for found in self
+            .of_ids(conn, &self.sql.find_all, &batch.call, &missing)
+            .await?
+        {
+            let current = T::from_row(&found)?;
+            let Some(&place) = missing.get(place(&found)?) else {
                 continue;
             };
-            let outcome = if current.version() == self.rows[place].version() {
+            let outcome = if current.version() == batch.call.versions[place] {
                 WriteOutcome::Suppressed
             } else {
                 WriteOutcome::Stale(current)
             };
-            self.outcomes[place] = Some(outcome);
+            outcomes.set(place, outcome);
         }
         Ok(())
     }
 
-    fn finish(self) -> Vec<WriteOutcome<T>> {
-        let outcomes = self.outcomes.into_iter();
-        outcomes
-            .map(|outcome| outcome.unwrap_or(WriteOutcome::NotFound))
-            .collect()
+    /// Sends a read of the rows at these places of a call, if there are any.
+    pub(super) async fn of_ids(
+        &self,
+        conn: &mut PgConnection,
+        statement: &SqlStr,
+        call: &Call<'_, T>,
+        places: &[usize],
+    ) -> Result<Vec<PgRow>, Error> {
+        if places.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<&T::Id> = places.iter().map(|&place| call.ids[place]).collect();
+        let mut arguments = PgArguments::default();
+        T::bind_ids(&ids, &mut arguments).map_err(unencodable)?;
+        sqlx::query_with(statement.clone(), arguments)
+            .fetch_all(conn)
+            .await
+            .map_err(Error::before)
     }
 }
 
-/// Returns the place in the input of a row of an answer.
-fn place(answer: &PgRow) -> Result<usize, Error> {
-    let place: i64 = answer.try_get("optilock.ord")?;
-    Ok(usize::try_from(place - 1).unwrap_or(usize::MAX))
+/// A write of many rows that exist.
+struct Batch<'a, T: PgVersioned> {
+    statement: &'a SqlStr,
+    call: Call<'a, T>,
+    /// The rows whose columns are written, if any are.
+    rows: Option<Vec<&'a T>>,
+    mode: Bulk,
 }
 
-fn check<T: PgVersioned>(rows: &[T]) -> Result<(), Error> {
-    let most = PgRepository::<T>::MAX_ROWS;
-    if rows.len() > most {
-        return Err(Error::too_many_rows::<T>(rows.len(), most));
+impl<T: PgVersioned> Batch<'_, T> {
+    /// Sends the batch as one statement.
+    async fn send(&self, conn: &mut PgConnection) -> Result<Vec<PgRow>, Error> {
+        let call = &self.call;
+        call.check()?;
+        let mut arguments = PgArguments::default();
+        T::bind_ids(&call.ids, &mut arguments).map_err(unencodable)?;
+        add(&mut arguments, call.versions.iter().bind_iter())?;
+        add(&mut arguments, self.mode == Bulk::AllOrNothing)?;
+        if let Some(rows) = &self.rows {
+            T::bind_all(rows, &mut arguments).map_err(unencodable)?;
+        }
+        sqlx::query_with(self.statement.clone(), arguments)
+            .fetch_all(conn)
+            .await
+            .map_err(|error| call.failed(error))
     }
-    let mut seen = HashSet::with_capacity(rows.len());
-    match rows.iter().find(|row| !seen.insert(row.id())) {
-        Some(twice) => Err(Error::repeated::<T>(twice.id())),
-        None => Ok(()),
-    }
-}
 
-/// Reads the letter by which the statement states the outcome of a row.
-fn letter(answer: &PgRow) -> Result<u8, Error> {
-    let letter: i8 = answer.try_get("optilock.outcome")?;
-    Ok(letter.cast_unsigned())
-}
-
-fn outcome_of<T: PgVersioned>(answer: &PgRow) -> Result<WriteOutcome<T>, Error> {
-    let (letter, row) = (letter(answer)?, T::from_row(answer)?);
-    Ok(match letter {
-        b'w' => WriteOutcome::Written(row),
-        b's' => WriteOutcome::Stale(row),
-        b'k' => WriteOutcome::Skipped(row),
-        _ => WriteOutcome::Suppressed,
-    })
-}
-
-/// Returns the error of the whole statement: that of a row whose assertion failed or that is at the last
-/// version, or that of the database.
-fn failed<T: PgVersioned>(error: sqlx::Error, rows: &[T]) -> Error {
-    let broken = Broken::of(&error).and_then(|(broken, place)| {
-        let row = rows.get(usize::try_from(place).ok()?.checked_sub(1)?)?;
-        Some((broken, row.id()))
-    });
-    match broken {
-        Some((Broken::Suppressed, id)) => return Error::suppressed::<T>(id),
-        Some((Broken::Several, id)) => return Error::several::<T>(id),
-        Some((Broken::Repeated, id)) => return Error::repeated::<T>(id),
-        None => {}
-    }
-    if let Some(last) = rows.iter().find(|row| row.version().next().is_none()) {
-        return Error::of_write::<T>(error, last.id(), last.version());
-    }
-    match rows {
-        [only] => Error::or_taken::<T>(error, only.id()),
-        // The database does not state which row it was.
-        _ => Error::or_taken::<T>(error, format_args!("(one of {})", rows.len())),
+    fn read(&self, answers: &[PgRow]) -> Result<Outcomes<T>, Error> {
+        let rows = self.call.ids.len();
+        let mut outcomes = Outcomes::new(rows);
+        let places: Vec<usize> = (0..rows).collect();
+        outcomes.read(&places, answers)?;
+        Ok(outcomes)
     }
 }

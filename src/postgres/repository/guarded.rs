@@ -5,7 +5,7 @@ use sqlx::{
     postgres::{PgArguments, PgRow},
 };
 
-use super::{PgRepository, add, outcome::WriteOutcome, unencodable};
+use super::{PgRepository, add, add_id, outcome::WriteOutcome, unencodable};
 use crate::{
     Version, metrics,
     postgres::{
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// A write of one row whose guard is `$1` id and `$2` expected version.
+/// A write of one row whose guard is the id and the expected version.
 pub(super) struct Write<'a, T: PgVersioned> {
     statement: &'a SqlStr,
     id: &'a T::Id,
@@ -48,7 +48,7 @@ impl<'a, T: PgVersioned> Write<'a, T> {
 
     fn arguments(&self) -> Result<PgArguments, Error> {
         let mut arguments = PgArguments::default();
-        add(&mut arguments, self.id)?;
+        add_id::<T>(&mut arguments, self.id)?;
         add(&mut arguments, self.expected)?;
         if let Some(row) = self.row {
             row.bind(&mut arguments).map_err(unencodable)?;

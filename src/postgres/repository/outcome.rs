@@ -17,6 +17,8 @@ pub enum WriteOutcome<T> {
     NotFound,
     /// The row is at the expected version, and a trigger or a row-level policy suppressed the write.
     Suppressed,
+    /// A row with this id already exists, so the row was not inserted.
+    AlreadyExists,
 }
 
 impl<T> WriteOutcome<T> {
@@ -31,7 +33,7 @@ impl<T> WriteOutcome<T> {
     pub fn into_row(self) -> Option<T> {
         match self {
             Self::Written(row) | Self::Stale(row) | Self::Skipped(row) => Some(row),
-            Self::NotFound | Self::Suppressed => None,
+            Self::NotFound | Self::Suppressed | Self::AlreadyExists => None,
         }
     }
 }
@@ -45,7 +47,8 @@ impl<T: Versioned> WriteOutcome<T> {
                 Err(Conflict::new(T::ENTITY, id, expected, current.version()).into())
             }
             Self::NotFound => Err(Error::not_found::<T>(id)),
-            Self::Suppressed => Err(Error::suppressed::<T>(id)),
+            // Only an insert finds that a row already exists, and it has no expected version.
+            Self::Suppressed | Self::AlreadyExists => Err(Error::suppressed::<T>(id)),
         }
     }
 }

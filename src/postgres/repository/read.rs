@@ -3,11 +3,11 @@
 #[cfg(doc)]
 use crate::postgres::ErrorKind;
 use sqlx::{
-    Encode, PgConnection, Postgres, Row, SqlStr, Type,
+    PgConnection, Row, SqlStr,
     postgres::{PgArguments, PgRow},
 };
 
-use super::{PgRepository, add};
+use super::{PgRepository, add_id};
 use crate::{
     Conflict, Version,
     postgres::{error::Error, row::PgVersioned},
@@ -30,7 +30,7 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// Those of [`find`](Self::find).
     pub async fn find_in(&self, conn: &mut PgConnection, id: &T::Id) -> Result<Option<T>, Error> {
-        let found = fetch(conn, &self.sql.find, id).await?;
+        let found = fetch::<T>(conn, &self.sql.find, id).await?;
         Ok(found.map(|found| T::from_row(&found)).transpose()?)
     }
 
@@ -126,7 +126,7 @@ impl<T: PgVersioned> PgRepository<T> {
         id: &T::Id,
     ) -> Result<PgRow, Error> {
         for _ in 0..2 {
-            if let Some(locked) = fetch(conn, statement, id).await? {
+            if let Some(locked) = fetch::<T>(conn, statement, id).await? {
                 return Ok(locked);
             }
             if self.find_in(conn, id).await?.is_none() {
@@ -137,16 +137,13 @@ impl<T: PgVersioned> PgRepository<T> {
     }
 }
 
-async fn fetch<I>(
+async fn fetch<T: PgVersioned>(
     conn: &mut PgConnection,
     statement: &SqlStr,
-    id: &I,
-) -> Result<Option<PgRow>, Error>
-where
-    I: for<'q> Encode<'q, Postgres> + Type<Postgres>,
-{
+    id: &T::Id,
+) -> Result<Option<PgRow>, Error> {
     let mut arguments = PgArguments::default();
-    add(&mut arguments, id)?;
+    add_id::<T>(&mut arguments, id)?;
     sqlx::query_with(statement.clone(), arguments)
         .fetch_optional(conn)
         .await

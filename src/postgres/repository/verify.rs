@@ -24,7 +24,8 @@ impl<T: PgVersioned> PgRepository<T> {
     /// Run it at the start of an application and in its tests. It checks that
     ///
     /// - the table and its columns exist, and their types can be read and written;
-    /// - the version is a `bigint NOT NULL` without a default below 1;
+    /// - the version is `NOT NULL`, of the integer type that is described (`bigint`), and without a default below
+    ///   the first version that is described (1);
     /// - the id is unique and found by its index, and no table inherits from this one other than as a
     ///   partition;
     /// - this role may read, insert, update and delete;
@@ -75,24 +76,27 @@ impl<T: PgVersioned> PgRepository<T> {
                 .columns()
                 .iter()
                 .find(|found| found.name() == column.name);
-            if let Some(found) = found
-                && !(rust.reads)(found.type_info())
-            {
-                let (name, found) = (column.name, found.type_info().name());
-                let wanted = (rust.info)();
+            let Some(found) = found.map(|found| found.type_info()) else {
+                continue;
+            };
+            let (name, wanted) = (column.name, (rust.info)());
+            if matches!(column.role, Role::Version) {
+                problems.extend(of_version::<T>(name, found.name()));
+            } else if !(rust.reads)(found) {
                 problems.push(format!(
-                    "column {name} is {found}, the field is {}",
+                    "column {name} is {}, the field is {}",
+                    found.name(),
                     wanted.name()
                 ));
             }
         }
         // With the types that will be sent: the connection keeps what it prepares.
         let types: Vec<PgTypeInfo> = T::types().iter().map(|rust| (rust.info)()).collect();
-        let inserted = &types[usize::from(T::GENERATED_ID)..];
+        let inserted = &types[if T::GENERATED_ID { T::ID_COLUMNS } else { 0 }..];
         for (what, sql, types) in [
             ("writes", &self.sql.update, &*types),
             ("writes", &self.sql.insert, inserted),
-            ("deletes", &self.sql.delete, &types[..2]),
+            ("deletes", &self.sql.delete, &types[..=T::ID_COLUMNS]),
         ] {
             if problems.is_empty()
                 && let Err(error) = (&mut *conn).prepare_with(sql.clone(), types).await
@@ -101,11 +105,28 @@ impl<T: PgVersioned> PgRepository<T> {
             }
         }
         if problems.is_empty() {
-            let (column, field) = (prepared.columns()[0].type_info().name(), types[0].name());
-            problems.extend(self.index(conn, column, field).await?);
+            let ids = prepared.columns().iter().zip(&types).take(T::ID_COLUMNS);
+            let ids = ids.map(|(column, field)| (column.type_info().name(), field.name()));
+            let ids: Vec<_> = ids.collect();
+            problems.extend(self.index(conn, &ids).await?);
         }
         Ok(problems)
     }
+}
+
+/// Returns the problem of a version's column whose type is not the one that is described.
+fn of_version<T: PgVersioned>(column: &str, found: &str) -> Option<String> {
+    let (wanted, described) = T::VERSION.int.names();
+    if found == wanted {
+        return None;
+    }
+    let advice = match found {
+        "INT2" | "INT4" | "INT8" => format!("describe it `as {}`", found.to_lowercase()),
+        _ => "make it a bigint".to_owned(),
+    };
+    Some(format!(
+        "column {column} is {found}, and is described as {described}: {advice}"
+    ))
 }
 
 /// Returns the problem of a statement that the database refuses. As its columns exist, the cause is in

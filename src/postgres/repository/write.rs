@@ -8,7 +8,7 @@ use sqlx::{
 };
 
 use super::{
-    PgRepository, add,
+    PgRepository, add, add_id,
     guarded::{Write, counted},
     outcome::WriteOutcome,
     unencodable,
@@ -21,7 +21,7 @@ use crate::{
 impl<T: PgVersioned> PgRepository<T> {
     /// Inserts `row` at the version that it has, and returns it as the database made it.
     ///
-    /// A new row usually has [`Version::FIRST`]. If the row takes the place of a deleted one, its version
+    /// A new row usually has [`Version::FIRST`], or [`Version::ZERO`] in a table whose versions begin at 0. If the row takes the place of a deleted one, its version
     /// should continue that of the deleted row: otherwise a writer that read the old row at version 1 could
     /// write the new one.
     ///
@@ -49,7 +49,7 @@ impl<T: PgVersioned> PgRepository<T> {
     async fn insert_row(&self, conn: &mut PgConnection, row: &T) -> Result<PgRow, Error> {
         let mut arguments = PgArguments::default();
         if !T::GENERATED_ID {
-            add(&mut arguments, row.id())?;
+            add_id::<T>(&mut arguments, row.id())?;
         }
         add(&mut arguments, row.version())?;
         row.bind(&mut arguments).map_err(unencodable)?;

@@ -55,6 +55,11 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("testing/rows.rs", "delete", TEST_DOUBLE),
     ("testing/rows.rs", "touch", TEST_DOUBLE),
     ("testing/rows.rs", "modify", TEST_DOUBLE),
+    ("testing/rows/bulk.rs", "update_all", TEST_DOUBLE),
+    ("testing/rows/bulk.rs", "delete_all", TEST_DOUBLE),
+    ("testing/rows/bulk.rs", "insert_all", TEST_DOUBLE),
+    ("testing/rows/bulk.rs", "upsert", TEST_DOUBLE),
+    ("testing/rows/bulk.rs", "upsert_all", TEST_DOUBLE),
 ];
 
 /// Traits whose methods are operations, by their files.

@@ -214,6 +214,12 @@ async fn versioned_rows_run_in_a_spawned_task() {
             .await?;
         assert!(outcomes[0].is_written());
         let version = accounts.touch(&1, renamed.version.next().unwrap()).await?;
+        let many = [Account::new(2, 0), Account::new(3, 0)];
+        let _ = accounts.insert_all(&many).await?;
+        let _ = accounts.upsert_all(&many).await?;
+        let second = accounts.upsert(&many[0]).await?;
+        let deletion = [(second.id, second.version)];
+        let _ = accounts.delete_all(&deletion, Bulk::AllOrNothing).await?;
         transact(&pool, &policy, async |tx| {
             accounts.verify_in(tx).await?;
             accounts.find_in(tx, &1).await?;
@@ -231,6 +237,11 @@ async fn versioned_rows_run_in_a_spawned_task() {
             let _ = accounts
                 .update_all_in(tx, &rows, Bulk::AllOrNothing)
                 .await?;
+            let _ = accounts.insert_all_in(tx, &many).await?;
+            let _ = accounts.upsert_all_in(tx, &many).await?;
+            let second = accounts.upsert_in(tx, &many[0]).await?;
+            let deletion = [(second.id, second.version)];
+            let _ = accounts.delete_all_in(tx, &deletion, Bulk::Each).await?;
             let last = accounts.get_in(tx, &1).await?;
             let last = accounts.touch_in(tx, &1, last.version).await?;
             accounts.delete_in(tx, &1, last).await?;

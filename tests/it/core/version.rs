@@ -8,14 +8,23 @@ fn version(value: i64) -> Version {
 }
 
 #[test]
-fn versions_run_from_one_to_the_largest_bigint() {
-    assert_eq!(Version::FIRST.get(), 1);
-    assert_eq!(Version::new(0), None);
+fn versions_run_from_zero_to_the_largest_bigint() {
+    assert_eq!((Version::ZERO.get(), Version::FIRST.get()), (0, 1));
+    assert_eq!(Version::new(0), Some(Version::ZERO));
+    assert_eq!(Version::ZERO.next(), Some(Version::FIRST));
     assert_eq!(Version::new(-1), None);
     assert_eq!(Version::new(i64::MIN), None);
     assert_eq!(Version::FIRST.next(), Version::new(2));
     assert_eq!(version(i64::MAX).next(), None);
     assert_eq!(size_of::<Option<Version>>(), size_of::<i64>());
+}
+
+#[test]
+fn versions_are_ordered_by_their_numbers() {
+    let mut versions = [version(i64::MAX), version(2), Version::ZERO, version(7)];
+    versions.sort();
+    assert_eq!(versions.map(Version::get), [0, 2, 7, i64::MAX]);
+    assert!(Version::ZERO < Version::FIRST);
 }
 
 #[test]
@@ -29,7 +38,6 @@ fn a_version_displays_its_number() {
 fn other_spellings_are_refused() {
     let refused = [
         "",
-        "0",
         "00",
         "05",
         "+5",
@@ -50,6 +58,7 @@ fn other_spellings_are_refused() {
         assert_eq!(Version::from_etag(&format!("\"{text}\"")), None, "{text}");
     }
     assert_eq!("9223372036854775807".parse(), Ok(version(i64::MAX)));
+    assert_eq!("0".parse(), Ok(Version::ZERO));
 }
 
 #[test]
@@ -73,7 +82,7 @@ fn only_strong_tags_are_accepted() {
 
 proptest! {
     #[test]
-    fn tag_and_text_round_trip(value in 1..=i64::MAX) {
+    fn tag_and_text_round_trip(value in 0..=i64::MAX) {
         prop_assert_eq!(Version::from_etag(&version(value).etag()), Some(version(value)));
         prop_assert_eq!(version(value).to_string().parse(), Ok(version(value)));
     }
@@ -112,11 +121,12 @@ fn serde_writes_a_conflict_as_an_object() {
 fn a_version_is_a_number_in_json() {
     assert_eq!(serde_json::to_string(&version(5)).unwrap(), "5");
     assert_eq!(serde_json::from_str::<Version>("5").unwrap(), version(5));
-    for json in ["0", "-1", "\"5\"", "null", "5.5", "9223372036854775808"] {
+    assert_eq!(serde_json::from_str::<Version>("0").unwrap(), Version::ZERO);
+    for json in ["-1", "\"5\"", "null", "5.5", "9223372036854775808"] {
         assert!(serde_json::from_str::<Version>(json).is_err(), "{json}");
     }
-    let error = serde_json::from_str::<Version>("0")
+    let error = serde_json::from_str::<Version>("-1")
         .unwrap_err()
         .to_string();
-    assert!(error.contains("a version, 1 or more"), "{error}");
+    assert!(error.contains("a version, 0 or more"), "{error}");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use optilock::{
     RetryPolicy, StopReason, Version, Versioned,
-    postgres::{Error, ErrorKind, WriteOutcome},
+    postgres::{Bulk, Error, ErrorKind, WriteOutcome},
     testing::{Fault, MemoryRows},
 };
 
@@ -159,4 +159,62 @@ async fn concurrent_writers_lose_no_update() {
     }
     let seat = seats.get(&7).await.unwrap();
     assert_eq!((seat.version.get(), seat.guest.len()), (33, 3 + 32));
+}
+
+#[tokio::test]
+async fn calls_for_many_rows_have_an_outcome_for_each() {
+    let seats = seats().await;
+    let of = |id, version, guest| Seat {
+        id,
+        ..seat(version, guest)
+    };
+    let [seventh, eighth] = [of(7, 1, "eva"), of(8, 1, "leo")];
+    let rows = [seventh.clone(), eighth.clone()];
+    let outcomes = seats.insert_all(&rows).await.unwrap();
+    let written = WriteOutcome::Written;
+    assert_eq!(
+        outcomes,
+        [WriteOutcome::AlreadyExists, written(eighth.clone())]
+    );
+    let outcomes = seats.upsert_all(&rows).await.unwrap();
+    assert_eq!(
+        outcomes,
+        [written(of(7, 2, "eva")), written(of(8, 2, "leo"))]
+    );
+    assert_eq!(seats.upsert(&eighth).await.unwrap(), of(8, 3, "leo"));
+    assert_eq!(
+        seats.upsert(&of(9, 5, "mia")).await.unwrap(),
+        of(9, 1, "mia")
+    );
+    let rows = [of(7, 2, "ana"), of(8, 2, "ana"), of(6, 1, "ana")];
+    let outcomes = seats.update_all(&rows, Bulk::AllOrNothing).await.unwrap();
+    assert_eq!(
+        outcomes,
+        [
+            WriteOutcome::Skipped(of(7, 2, "eva")),
+            WriteOutcome::Stale(of(8, 3, "leo")),
+            WriteOutcome::NotFound,
+        ]
+    );
+    let outcomes = seats.update_all(&rows, Bulk::Each).await.unwrap();
+    assert_eq!(outcomes[0], written(of(7, 3, "ana")));
+    let deletions = [(7, seat(3, "").version), (8, seat(2, "").version)];
+    let outcomes = seats.delete_all(&deletions, Bulk::AllOrNothing).await;
+    assert_eq!(
+        outcomes.unwrap(),
+        [
+            WriteOutcome::Skipped(of(7, 3, "ana")),
+            WriteOutcome::Stale(of(8, 3, "leo"))
+        ]
+    );
+    let outcomes = seats.delete_all(&deletions, Bulk::Each).await.unwrap();
+    assert_eq!(outcomes[0], written(of(7, 3, "ana")));
+    assert_eq!(seats.find(&7).await.unwrap(), None);
+    let twice = [eighth.clone(), eighth];
+    let repeated = seats.upsert_all(&twice).await.unwrap_err();
+    assert_eq!(repeated.kind(), ErrorKind::RepeatedId);
+    let fault = Fault::unknown_but_done();
+    seats.faults().at_call("insert_all", 2, fault);
+    let lost = seats.insert_all(&[seventh]).await.unwrap_err();
+    assert!(lost.is_unknown() && seats.find(&7).await.unwrap().is_some());
 }

@@ -1,7 +1,10 @@
 //! The description of a row type and its table.
 
+mod child_trigger;
 mod compile_errors;
+mod composite_ids;
 mod declarations;
 mod existing_table;
-mod kiln;
+mod integer_versions;
+pub mod kiln;
 mod types;

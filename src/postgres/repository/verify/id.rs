@@ -13,29 +13,38 @@ use crate::postgres::{
 };
 
 impl<T: PgVersioned> PgRepository<T> {
-    /// Returns the reason why the id's index does not find an id, if there is one. If the types of `column`
-    /// and `field` differ, `=` may compare both as a third type without an index: a `citext` or a `char(n)`
-    /// with a text.
+    /// Returns the reason why no index finds an id, if there is one. If the types of a column and its field
+    /// differ, `=` may compare both as a third type without an index: a `citext` or a `char(n)` with a text.
+    /// `types` are those of the columns and of the fields.
     pub(super) async fn index(
         &self,
         conn: &mut PgConnection,
-        column: &str,
-        field: &str,
+        types: &[(&str, &str)],
     ) -> Result<Option<String>, Error> {
-        let name = T::COLUMNS[0].name;
-        let why = match plan::<T>(conn).await {
+        let plan = match plan::<T>(conn).await {
             Err(error) => return refused("finds", error).map(Some),
-            Ok(plan) if is_indexed(&plan, name) => return Ok(None),
-            Ok(_) if column != field => format!(
-                "it is {column}, and the field is {field}; change the column's type to {field}, or \
-                 have the field's be {column}"
-            ),
-            // If the type's `=` is not LEAKPROOF, a policy is evaluated first: slow, and correct.
-            Ok(_) if self.has_policy(conn).await? => return Ok(None),
-            Ok(_) => "its index has another collation than the column, or search_path lacks the \
-                 operators of its type"
-                .to_owned(),
+            Ok(plan) => plan,
         };
+        let mut columns = T::COLUMNS.iter().zip(types);
+        let Some((column, (found, field))) =
+            columns.find(|(column, _)| !is_indexed(&plan, column.name))
+        else {
+            return Ok(None);
+        };
+        let why = if found != field {
+            format!(
+                "it is {found}, and the field is {field}; change the column's type to {field}, or \
+                 have the field's be {found}"
+            )
+        } else if self.has_policy(conn).await? {
+            // If the type's `=` is not LEAKPROOF, a policy is evaluated first: slow, and correct.
+            return Ok(None);
+        } else {
+            "its index has another collation than the column, or search_path lacks the \
+             operators of its type"
+                .to_owned()
+        };
+        let name = column.name;
         Ok(Some(format!("no index finds column {name}: {why}")))
     }
 
@@ -76,18 +85,22 @@ impl<T: PgVersioned> PgRepository<T> {
 /// Returns the plan by which the database finds an id.
 async fn plan<T: PgVersioned>(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
     let mut arguments = PgArguments::default();
-    sqlx::Arguments::add(&mut arguments, None::<T::Id>).map_err(sqlx::Error::Encode)?;
+    T::bind_ids(&[], &mut arguments).map_err(sqlx::Error::Encode)?;
     // Named after the type: the connection keeps it by its text. Without a name, a pooler in transaction mode would
     // prepare it on one server and run it on another.
+    let types: Vec<String> = (1..=T::ID_COLUMNS)
+        .map(|at| format!("pg_catalog.pg_typeof((${at})[1])::pg_catalog.text"))
+        .collect();
     let settings = format!(
-        "SELECT pg_catalog.pg_typeof($1)::pg_catalog.text, pg_catalog.current_setting('enable_seqscan'),
+        "SELECT ARRAY[{}], pg_catalog.current_setting('enable_seqscan'),
             pg_catalog.current_setting('enable_bitmapscan') -- {}",
+        types.join(", "),
         type_name::<T::Id>()
     );
     let settings = sqlx::query_as_with(AssertSqlSafe(settings), arguments);
-    let (id_type, seqscan, bitmapscan): (String, String, String) =
+    let (id_types, seqscan, bitmapscan): (Vec<String>, String, String) =
         settings.fetch_one(&mut *conn).await?;
-    let explain = explain::<T>(&id_type, &seqscan, &bitmapscan);
+    let explain = explain::<T>(&id_types, &seqscan, &bitmapscan);
     let plan = sqlx::raw_sql(explain).fetch_all(conn).await?;
     plan.iter().map(|line| line.try_get(0)).collect()
 }

@@ -22,21 +22,23 @@ const COLUMNS: &str = "SELECT a.attname AS name, a.attnotnull AS not_null,
     WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
 
 /// Returns whether the relation is a table, which tables inherit from it other than as its partitions, and
-/// whether the id alone has a unique index, or at least begins an index (for a partitioned table: of a
-/// partition). `$1` is the table's name, quoted, `$2` the id.
+/// whether exactly the columns of the id have a unique index, or one of them at least begins an index (for a
+/// partitioned table: of a partition). `$1` is the table's name, quoted, `$2` the columns of the id.
 const TABLE: &str = "SELECT c.relkind IN ('r', 'p') AS is_table,
         pg_catalog.has_table_privilege(c.oid, 'DELETE') AS deletes,
         ARRAY(SELECT i.inhrelid::pg_catalog.regclass::pg_catalog.text FROM pg_catalog.pg_inherits i
             WHERE i.inhparent = c.oid AND c.relkind = 'r' ORDER BY 1) AS children,
         EXISTS (SELECT FROM pg_catalog.pg_index i
-            JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = $2
             WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
-                AND i.indkey[0] = a.attnum AND i.indnkeyatts = 1) AS has_key,
+                AND i.indnkeyatts = pg_catalog.cardinality($2)
+                AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute a
+                    WHERE a.attrelid = c.oid AND a.attname = ANY ($2::name[])
+                        AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])) = i.indnkeyatts) AS has_key,
         EXISTS (SELECT FROM (SELECT c.oid AS relid
                 UNION ALL SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p
                 UNION ALL SELECT h.inhrelid FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid) parts
             JOIN pg_catalog.pg_index i ON i.indrelid = parts.relid
-            JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attname = $2
+            JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attname = ANY ($2::name[])
             WHERE i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum) AS has_index
     FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)";
 
@@ -45,9 +47,10 @@ pub(super) async fn check_table<T: PgVersioned>(
     conn: &mut PgConnection,
 ) -> Result<Vec<String>, Error> {
     let name = quoted_table(T::TABLE);
+    let ids = T::COLUMNS[..T::ID_COLUMNS].iter().map(|id| id.name);
     let table = sqlx::query(TABLE)
         .bind(&name)
-        .bind(T::COLUMNS[0].name)
+        .bind(ids.collect::<Vec<_>>())
         .fetch_optional(&mut *conn)
         .await;
     let table = match table {
@@ -110,10 +113,11 @@ fn of_column<T: PgVersioned>(column: &Column, found: &PgRow) -> Result<Vec<Strin
         }
         let default: Option<&str> = found.try_get("default")?;
         if let Some(default) = default.and_then(constant)
-            && default < 1
+            && default < T::VERSION.from
         {
+            let from = T::VERSION.from;
             problems.push(format!(
-                "column {name} has the default {default}, and versions begin at 1: SET DEFAULT 1"
+                "column {name} has the default {default}, and versions begin at {from}: SET DEFAULT {from}"
             ));
         }
     }

@@ -196,6 +196,33 @@ pub const OPERATIONS: &[Operation] = operations! {
         let done = accounts.update_all_in(tx, std::slice::from_ref(&row), Bulk::Each).await;
         done.and_then(all_written)
     };
+    // An outcome has no error of its own: see `written`.
+    delete_all: Deleted ("database") direct |harness, id, row| {
+        let done = harness.accounts.delete_all(&[(id, Version::FIRST)], Bulk::AllOrNothing).await;
+        Answer::of(done.and_then(all_written))
+    };
+    delete_all_in: Deleted ("database") inside |accounts, tx, id, row| {
+        let done = accounts.delete_all_in(tx, &[(id, Version::FIRST)], Bulk::Each).await;
+        done.and_then(all_written)
+    };
+    insert_all: Inserted ("database") direct |harness, id, row| {
+        let done = harness.accounts.insert_all(&[Account::new(id, 100)]).await;
+        Answer::of(done.and_then(all_written))
+    };
+    insert_all_in: Inserted ("database") inside |accounts, tx, id, row| {
+        let done = accounts.insert_all_in(tx, &[Account::new(id, 100)]).await;
+        done.and_then(all_written)
+    };
+    upsert: Written direct |harness, id, row| Answer::of(harness.accounts.upsert(&row).await);
+    upsert_in: Written inside |accounts, tx, id, row| accounts.upsert_in(tx, &row).await;
+    upsert_all: Written direct |harness, id, row| {
+        let done = harness.accounts.upsert_all(&[row]).await;
+        Answer::of(done.and_then(all_written))
+    };
+    upsert_all_in: Written inside |accounts, tx, id, row| {
+        let done = accounts.upsert_all_in(tx, std::slice::from_ref(&row)).await;
+        done.and_then(all_written)
+    };
     transact: Written inside |_accounts, tx, id, row| {
         let write = "UPDATE bank.accounts SET version = version + 1, cents = 700 WHERE id = $1";
         let written = sqlx::query(write).bind(id).execute(tx).await;

@@ -1,9 +1,12 @@
 //! Many rows in one statement.
 
+mod deletes;
+mod inserts;
 mod outcomes;
 mod refused;
 mod storm;
 mod suppressed;
+mod upserts;
 
 use optilock::sqlx;
 

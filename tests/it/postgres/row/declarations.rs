@@ -158,3 +158,33 @@ async fn raw_identifiers_compile_without_a_prelude() {
         ("mug", &[7][..], 3)
     );
 }
+
+/// A generic struct is described by the name of one of its types.
+#[tokio::test]
+async fn an_alias_of_a_generic_struct_is_described() {
+    #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+    struct Setting<V> {
+        name: String,
+        value: V,
+        version: Version,
+    }
+    type Number = Setting<i64>;
+    versioned_row! { Number in "public.numbers" {
+        entity: "number", id: name: String, version: version, columns: [value],
+    } }
+    let db = Db::empty().await;
+    let table = "CREATE TABLE public.numbers (name text PRIMARY KEY, value bigint, version bigint NOT NULL)";
+    sqlx::raw_sql(table).execute(&db.pool).await.unwrap();
+    let numbers = PgRepository::<Number>::new(db.pool.clone());
+    numbers.verify().await.unwrap();
+    let (name, value, version) = ("answer".to_owned(), 42, Version::FIRST);
+    let inserted = numbers
+        .insert(&Setting {
+            name,
+            value,
+            version,
+        })
+        .await;
+    let inserted = inserted.unwrap();
+    assert_eq!(numbers.update(&inserted).await.unwrap().value, 42);
+}

@@ -81,7 +81,8 @@ pub async fn last_version(harness: &Harness, operation: &&Operation, cell: &str)
             answer.is_done()
         }
         // These read the row and write the next version; `transact` by a statement of the host.
-        "modify" | "modify_in" | "transact_with" => answer.has_code("version-exhausted"),
+        "modify" | "modify_in" | "transact_with" | "upsert" | "upsert_in" | "upsert_all"
+        | "upsert_all_in" => answer.has_code("version-exhausted"),
         "transact" => answer.is_refused(Class::Permanent),
         // The others expect the first version.
         _ => answer.has_code("conflict"),

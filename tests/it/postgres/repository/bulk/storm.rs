@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use optilock::postgres::Bulk;
+use optilock::postgres::{Bulk, WriteOutcome};
 use rand::seq::index;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    bank::{Bank, PATIENT, PLACES},
+    bank::{Account, Bank, PATIENT, PLACES},
     db::{assert_idle, deadlocks},
 };
 
@@ -51,6 +51,66 @@ async fn overlapping_batches_keep_the_sum_without_deadlocks() {
         assert_eq!(deadlocks(&bank.pool).await, 0);
         assert_idle(&bank.pool).await;
     }
+}
+
+/// Sixteen tasks insert, upsert, update and delete random, overlapping rows. The rows of a batch are in a random
+/// order.
+#[tokio::test(flavor = "multi_thread")]
+async fn overlapping_batches_of_every_kind_do_not_deadlock() {
+    for place in PLACES {
+        let bank = Bank::open(place).await;
+        let end = Instant::now() + storm_duration();
+        let mut tasks = JoinSet::new();
+        for _ in 0..16 {
+            let bank = bank.clone();
+            tasks.spawn(async move {
+                let mut written = [0; 4];
+                while Instant::now() < end {
+                    let kind = rand::random_range(0..4);
+                    written[kind] += change_rows(&bank, kind).await;
+                }
+                written
+            });
+        }
+        let done = tasks.join_all().await;
+        let written: Vec<i64> = (0..4)
+            .map(|kind| done.iter().map(|it| it[kind]).sum())
+            .collect();
+        println!("{place:?}: inserted, upserted, updated, deleted: {written:?}");
+        assert!(written.iter().all(|it| *it > 0), "{written:?}");
+        assert_eq!(deadlocks(&bank.pool).await, 0);
+        assert_idle(&bank.pool).await;
+    }
+}
+
+/// Runs a batch of this kind for up to eight random rows. Returns the number of written rows.
+async fn change_rows(bank: &Bank, kind: usize) -> i64 {
+    let count = rand::random_range(1..=8);
+    let mut rows = Vec::new();
+    for place in index::sample(&mut rand::rng(), 12, count) {
+        let id = i64::try_from(place).unwrap() + 1;
+        let stored = match kind {
+            0 | 1 => None,
+            _ => bank.accounts.find(&id).await.unwrap(),
+        };
+        rows.push(stored.unwrap_or_else(|| Account::new(id, 1)));
+    }
+    let accounts = &bank.accounts;
+    let outcomes = match kind {
+        0 => accounts.insert_all(&rows).await,
+        1 => accounts.upsert_all(&rows).await,
+        2 => accounts.update_all(&rows, Bulk::Each).await,
+        _ => {
+            let rows: Vec<_> = rows.iter().map(|row| (row.id, row.version)).collect();
+            accounts.delete_all(&rows, Bulk::Each).await
+        }
+    };
+    let outcomes = outcomes.unwrap();
+    if kind == 1 {
+        assert!(outcomes.iter().all(WriteOutcome::is_written));
+    }
+    let written = outcomes.iter().filter(|it| it.is_written()).count();
+    i64::try_from(written).unwrap()
 }
 
 /// Moves a cent from each of up to seven random accounts to another account in one batch. Returns the number

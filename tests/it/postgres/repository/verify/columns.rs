@@ -45,7 +45,7 @@ const MISMATCHES: [(&str, &str, &[&str]); 11] = [
     (
         "version bigint NOT NULL",
         "version int NOT NULL",
-        &["column version is INT4, the field is INT8"],
+        &["column version is INT4, and is described as int8: describe it `as int4`"],
     ),
     (
         "version bigint NOT NULL",
