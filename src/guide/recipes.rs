@@ -29,4 +29,5 @@ macro_rules! recipe {
     };
 }
 
+recipe!(migrations_in_use);
 recipe!(soft_delete, sql);
