@@ -29,5 +29,6 @@ macro_rules! recipe {
     };
 }
 
+recipe!(from_for_update, sql);
 recipe!(migrations_in_use);
 recipe!(soft_delete, sql);
