@@ -31,4 +31,6 @@ macro_rules! recipe {
 
 recipe!(from_for_update, sql);
 recipe!(migrations_in_use);
+#[cfg(feature = "inventory")]
+recipe!(restricted_roles, sql);
 recipe!(soft_delete, sql);

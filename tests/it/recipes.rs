@@ -3,6 +3,7 @@
 mod from_for_update;
 pub mod migrations_in_use;
 mod pages;
+mod restricted_roles;
 mod soft_delete;
 
 use optilock::sqlx;
