@@ -31,6 +31,7 @@ macro_rules! recipe {
 
 recipe!(from_for_update, sql);
 recipe!(migrations_in_use);
+recipe!(multi_tenant, sql);
 #[cfg(feature = "inventory")]
 recipe!(restricted_roles, sql);
 recipe!(soft_delete, sql);

@@ -2,6 +2,7 @@
 
 mod from_for_update;
 pub mod migrations_in_use;
+mod multi_tenant;
 mod pages;
 mod restricted_roles;
 mod soft_delete;
