@@ -30,6 +30,7 @@ macro_rules! recipe {
 }
 
 recipe!(from_for_update, sql);
+recipe!(from_rails, sql);
 recipe!(migrations_in_use);
 recipe!(multi_tenant, sql);
 #[cfg(feature = "inventory")]
