@@ -1,6 +1,7 @@
 //! The recipes of the guide. Each file of code is a module here, and runs on a database made by the recipe's SQL.
 
 mod frameworks;
+mod from_ecto;
 mod from_for_update;
 mod from_rails;
 pub mod migrations_in_use;
