@@ -31,6 +31,7 @@ macro_rules! recipe {
 
 recipe!(from_ecto, sql);
 recipe!(from_for_update, sql);
+recipe!(from_hibernate, sql);
 recipe!(from_rails, sql);
 recipe!(migrations_in_use);
 recipe!(multi_tenant, sql);

@@ -3,6 +3,7 @@
 mod frameworks;
 mod from_ecto;
 mod from_for_update;
+mod from_hibernate;
 mod from_rails;
 pub mod migrations_in_use;
 mod multi_tenant;
