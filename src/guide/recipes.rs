@@ -30,6 +30,7 @@ macro_rules! recipe {
 }
 
 recipe!(from_ecto, sql);
+recipe!(from_ef_core, sql);
 recipe!(from_for_update, sql);
 recipe!(from_hibernate, sql);
 recipe!(from_rails, sql);

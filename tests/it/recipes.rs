@@ -2,6 +2,7 @@
 
 mod frameworks;
 mod from_ecto;
+mod from_ef_core;
 mod from_for_update;
 mod from_hibernate;
 mod from_rails;
