@@ -38,4 +38,5 @@ recipe!(migrations_in_use);
 recipe!(multi_tenant, sql);
 #[cfg(feature = "inventory")]
 recipe!(restricted_roles, sql);
+recipe!(several_services, sql);
 recipe!(soft_delete, sql);

@@ -10,6 +10,7 @@ pub mod migrations_in_use;
 mod multi_tenant;
 mod pages;
 mod restricted_roles;
+mod several_services;
 mod soft_delete;
 
 use optilock::sqlx;
