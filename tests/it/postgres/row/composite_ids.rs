@@ -131,7 +131,7 @@ async fn operations_on_one_row_leave_its_neighbours() {
     let policy = RetryPolicy::new();
     let (modified, ()) = lines.modify(&policy, &row.key, change).await.unwrap();
     assert_eq!((modified.quantity, modified.version.get()), (6, 3));
-    let locking = policy.with_locking_after(Some(0));
+    let locking = policy.clone().with_locking_after(Some(0));
     lines.modify(&locking, &row.key, change).await.unwrap();
     let deleted = transact(&db.pool, &policy, async |tx| {
         let locked = lines.lock_in(tx, &row.key).await?;

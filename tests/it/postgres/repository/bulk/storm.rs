@@ -87,7 +87,8 @@ async fn overlapping_batches_of_every_kind_do_not_deadlock() {
 async fn change_rows(bank: &Bank, kind: usize) -> i64 {
     let count = rand::random_range(1..=8);
     let mut rows = Vec::new();
-    for place in index::sample(&mut rand::rng(), 12, count) {
+    let places = index::sample(&mut rand::rng(), 12, count);
+    for place in places {
         let id = i64::try_from(place).unwrap() + 1;
         let stored = match kind {
             0 | 1 => None,
