@@ -5,7 +5,7 @@
 //! `flash_sales` and `display` about the inventory, `own_products` about a products table that you have, `many_shops`
 //! about several shops; `testing` about your own tests, and `promises` about those of the crate; `operations` and
 //! `tuning` about running it. `front_end`, `sre` and `tech_leads` are for these roles, with the shop of the examples;
-//! `es` has these three in Spanish.
+//! `es` has these three in Spanish. `recipes` are single tasks, each with its code.
 
 #[doc = include_str!("guide/locking.md")]
 pub mod locking {}
@@ -102,6 +102,10 @@ pub mod sre {}
 #[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
 #[doc = include_str!("guide/tech_leads.md")]
 pub mod tech_leads {}
+
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub mod recipes;
 
 /// Pages of the guide in Spanish (páginas de la guía en español).
 #[cfg(feature = "inventory")]

@@ -13,3 +13,4 @@ mod fuzz;
 mod histories;
 mod inventory;
 mod postgres;
+mod recipes;

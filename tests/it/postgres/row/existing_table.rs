@@ -1,16 +1,24 @@
-//! The statements of the guide's page on tables in use, on a table with writers.
+//! The migrations of the guide's page on tables in use, on a table with readers and writers.
+
+mod index;
+mod page;
+mod rollout;
 
 use std::time::Duration;
 
 use optilock::{
-    RetryPolicy, Version,
+    RetryError, RetryPolicy, Version,
     postgres::{Error, PgRepository},
-    sqlx::{self, AssertSqlSafe, Connection, PgConnection, PgPool},
+    sqlx::{self, PgPool, migrate::Migrator, postgres::PgConnectOptions},
     versioned_row,
 };
 use tokio::task::JoinSet;
 
-use crate::support::db::{Db, assert_idle, sql_of};
+use self::page::Folder;
+use crate::{
+    recipes::migrations_in_use::recipe::{self as migrations_in_use, BoxError},
+    support::db::{Db, assert_idle},
+};
 
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
 struct Account {
@@ -24,28 +32,27 @@ versioned_row! { Account in "shop.accounts" {
     entity: "account", id: id: i64, version: version, columns: [owner, cents],
 } }
 
-/// Returns the SQL blocks of the page, in order.
-fn steps() -> [&'static str; 4] {
-    sql_of(include_str!("../../../../src/guide/existing_tables.md"))
+/// Runs migrations as the page says.
+async fn migrate(
+    options: &PgConnectOptions,
+    migrator: &Migrator,
+) -> Result<(), RetryError<BoxError>> {
+    migrations_in_use::migrate(options, migrator, &["shop.accounts_id"]).await
 }
 
-async fn run(conn: &mut PgConnection, sql: &'static str) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(sql).execute(conn).await.map(drop)
-}
-
+/// Creates a table whose id has no index.
 async fn table(rows: i64) -> Db {
     let db = Db::empty().await;
-    let mut conn = db.pool.acquire().await.unwrap();
-    run(
-        &mut conn,
+    sqlx::raw_sql(
         "CREATE SCHEMA shop;
-         CREATE TABLE shop.accounts (id bigint PRIMARY KEY, owner text NOT NULL, cents bigint NOT NULL)",
+         CREATE TABLE shop.accounts (id bigint NOT NULL, owner text NOT NULL, cents bigint NOT NULL)",
     )
+    .execute(&db.pool)
     .await
     .unwrap();
     sqlx::query("INSERT INTO shop.accounts SELECT n, 'owner', 0 FROM generate_series(1, $1) AS n")
         .bind(rows)
-        .execute(&mut *conn)
+        .execute(&db.pool)
         .await
         .unwrap();
     db
@@ -61,60 +68,14 @@ async fn old_write(pool: &PgPool, id: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_large_table_is_neither_rewritten_nor_locked_for_long() {
-    let db = table(300_000).await;
-    let [column, constraint, ..] = steps();
-    let file = "SELECT pg_relation_filenode('shop.accounts')::bigint";
-    let before: i64 = sqlx::query_scalar(file).fetch_one(&db.pool).await.unwrap();
-    let mut migration = PgConnection::connect_with(&db.database.options())
-        .await
-        .unwrap();
-
-    // While a transaction that wrote the table is open, adding the column gives up, so that other writers
-    // do not wait for it.
-    let mut writer = db.pool.begin().await.unwrap();
-    let touch = "UPDATE shop.accounts SET cents = 7 WHERE id = 1";
-    sqlx::query(touch).execute(&mut *writer).await.unwrap();
-    let gave_up = run(&mut migration, column).await.unwrap_err();
-    let code = gave_up
-        .as_database_error()
-        .unwrap()
-        .code()
-        .unwrap()
-        .into_owned();
-    assert_eq!(code, "55P03");
-    writer.commit().await.unwrap();
-    run(&mut migration, column).await.unwrap();
-    let after: i64 = sqlx::query_scalar(file).fetch_one(&db.pool).await.unwrap();
-    assert_eq!(before, after, "the table was rewritten");
-
-    // The check is added like the column, and validated while a transaction that wrote is open.
-    let (add, validate) = constraint.split_once(";\n").unwrap();
-    run(&mut migration, add).await.unwrap();
-    let mut writer = db.pool.begin().await.unwrap();
-    sqlx::query(touch).execute(&mut *writer).await.unwrap();
-    run(&mut migration, validate).await.unwrap();
-    old_write(&db.pool, 2).await;
-    writer.commit().await.unwrap();
-
-    let accounts = PgRepository::<Account>::new(db.pool.clone());
-    accounts.verify().await.unwrap();
-    let read = accounts.get(&1).await.unwrap();
-    assert_eq!((read.cents, read.version), (7, Version::FIRST));
-    accounts.update(&read).await.unwrap();
-    let zero = "UPDATE shop.accounts SET version = 0 WHERE id = 3";
-    assert!(sqlx::query(zero).execute(&db.pool).await.is_err());
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_trigger_counts_the_writes_of_old_writers() {
     let db = table(3).await;
-    let [column, constraint, trigger, end] = steps();
-    let mut conn = db.pool.acquire().await.unwrap();
-    for step in [column, constraint, trigger] {
-        run(&mut conn, step).await.unwrap();
+    let (options, folder) = (db.database.options(), Folder::new());
+    let [rollout @ .., (end, drop_trigger)] = page::files();
+    for (name, sql) in rollout {
+        folder.write(name, sql);
     }
-    run(&mut conn, "RESET lock_timeout").await.unwrap();
+    migrate(&options, &folder.migrator().await).await.unwrap();
     let accounts = PgRepository::<Account>::new(db.pool.clone());
 
     let read = accounts.get(&1).await.unwrap();
@@ -162,12 +123,9 @@ async fn the_trigger_counts_the_writes_of_old_writers() {
     let read = accounts.get(&2).await.unwrap();
     assert_eq!((read.cents, read.version.get()), (400, 401));
 
-    sqlx::raw_sql(AssertSqlSafe(end))
-        .execute(&db.pool)
-        .await
-        .unwrap();
+    folder.write(end, drop_trigger);
+    migrate(&options, &folder.migrator().await).await.unwrap();
     old_write(&db.pool, 3).await;
     assert_eq!(accounts.get(&3).await.unwrap().version, Version::FIRST);
-    drop(conn);
     assert_idle(&db.pool).await;
 }
