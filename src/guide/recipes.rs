@@ -6,22 +6,29 @@
 // On GitHub, a text links to its files; here, to the parts of the page: the first definition of a link counts.
 macro_rules! recipe {
     ($name:ident, sql) => {
-        recipe!(@page $name, concat!(
+        recipe!($name, sql, "no_run");
+    };
+    ($name:ident) => {
+        recipe!($name, "no_run");
+    };
+    // `ignore`: the code is of crates that this one does not depend on.
+    ($name:ident, sql, $run:literal) => {
+        recipe!(@page $name, $run, concat!(
             "\n# SQL\n\n```sql\n",
             include_str!(concat!("recipes/", stringify!($name), ".sql")),
             "```\n"
         ));
     };
-    ($name:ident) => {
-        recipe!(@page $name, "");
+    ($name:ident, $run:literal) => {
+        recipe!(@page $name, $run, "");
     };
-    (@page $name:ident, $sql:expr) => {
+    (@page $name:ident, $run:literal, $sql:expr) => {
         #[doc = concat!(
             "[`", stringify!($name), ".sql`]: #sql\n",
             "[`", stringify!($name), ".rs`]: #rust\n\n",
             include_str!(concat!("recipes/", stringify!($name), ".md")),
             $sql,
-            "\n# Rust\n\n```rust,no_run\n",
+            "\n# Rust\n\n```rust,", $run, "\n",
             include_str!(concat!("recipes/", stringify!($name), ".rs")),
             "# fn main() {}\n```\n"
         )]
