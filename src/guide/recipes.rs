@@ -36,4 +36,5 @@ macro_rules! recipe {
     };
 }
 
+recipe!(merging, sql);
 recipe!(soft_delete, sql);
