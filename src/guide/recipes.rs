@@ -36,5 +36,6 @@ macro_rules! recipe {
     };
 }
 
+recipe!(audit_columns, sql);
 recipe!(merging, sql);
 recipe!(soft_delete, sql);
