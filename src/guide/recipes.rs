@@ -37,5 +37,6 @@ macro_rules! recipe {
 }
 
 recipe!(audit_columns, sql);
+recipe!(checked_queries, sql, "ignore");
 recipe!(merging, sql);
 recipe!(soft_delete, sql);
