@@ -38,5 +38,6 @@ macro_rules! recipe {
 
 recipe!(audit_columns, sql);
 recipe!(checked_queries, sql, "ignore");
+recipe!(conflict_tests);
 recipe!(merging, sql);
 recipe!(soft_delete, sql);

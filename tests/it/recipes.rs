@@ -2,6 +2,7 @@
 
 mod audit_columns;
 mod checked_queries;
+mod conflict_tests;
 mod merging;
 mod pages;
 mod soft_delete;
