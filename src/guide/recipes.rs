@@ -39,5 +39,7 @@ macro_rules! recipe {
 recipe!(audit_columns, sql);
 recipe!(checked_queries, sql, "ignore");
 recipe!(conflict_tests);
+#[cfg(feature = "inventory")]
+recipe!(dashboards, "ignore");
 recipe!(merging, sql);
 recipe!(soft_delete, sql);

@@ -3,6 +3,7 @@
 mod audit_columns;
 mod checked_queries;
 mod conflict_tests;
+mod dashboards;
 mod merging;
 mod pages;
 mod soft_delete;
