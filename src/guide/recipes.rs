@@ -37,6 +37,8 @@ macro_rules! recipe {
 }
 
 recipe!(audit_columns, sql);
+#[cfg(feature = "inventory")]
+recipe!(axum_migrations, sql, "ignore");
 recipe!(checked_queries, sql, "ignore");
 recipe!(conflict_tests);
 #[cfg(feature = "inventory")]

@@ -1,6 +1,7 @@
 //! The recipes of the guide. Each file of code is a module here, and runs on a database made by the recipe's SQL.
 
 mod audit_columns;
+mod axum_migrations;
 mod checked_queries;
 mod conflict_tests;
 mod dashboards;
