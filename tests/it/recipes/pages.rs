@@ -25,10 +25,11 @@ fn every_recipe_is_a_page_and_its_code_is_run() {
     let tests = read("it/recipes.rs");
     for name in &texts {
         let sql = schemas.contains(name);
-        let page = format!("recipe!({name}{});", if sql { ", sql" } else { "" });
+        let page = format!("recipe!({name}{}", if sql { ", sql" } else { "" });
+        let run = [");", ", \"ignore\");"].map(|end| format!("{page}{end}"));
         assert!(
-            pages.contains(&page),
-            "{page} is not in src/guide/recipes.rs"
+            run.iter().any(|page| pages.contains(page)),
+            "{page}) is not in src/guide/recipes.rs"
         );
         assert!(
             tests.contains(&format!("mod {name};")),
