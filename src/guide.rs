@@ -1,11 +1,11 @@
 //! The guide: how to use locking, retries, transactions and the inventory, and the reasons.
 //!
 //! Begin with [`locking`]. [`retrying`] needs no database. `transactions`, `rows`, `existing_tables`
-//! and `http` are about your own tables on PostgreSQL; `inventory`, `orders`, `reservations`,
-//! `flash_sales` and `display` about the inventory, `own_products` about a products table that you have, `many_shops`
-//! about several shops; `testing` about your own tests, and `promises` about those of the crate; `operations` and
-//! `tuning` about running it. `front_end`, `sre` and `tech_leads` are for these roles, with the shop of the examples;
-//! `es` has these three in Spanish.
+//! and `http` are about your own tables on PostgreSQL, `axum` about errors as responses; `inventory`, `orders`,
+//! `reservations`, `flash_sales` and `display` about the inventory, `own_products` about a products table that you
+//! have, `many_shops` about several shops; `testing` about your own tests, and `promises` about those of the crate;
+//! `operations` and `tuning` about running it. `front_end`, `sre` and `tech_leads` are for these roles, with the shop
+//! of the examples; `es` has these three in Spanish.
 
 #[doc = include_str!("guide/locking.md")]
 pub mod locking {}
@@ -32,6 +32,14 @@ pub mod existing_tables {}
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 #[doc = include_str!("guide/http.md")]
 pub mod http {}
+
+#[cfg(all(feature = "axum", feature = "inventory"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "axum", feature = "inventory"))))]
+#[doc = include_str!("guide/axum.md")]
+#[doc = "```rust,ignore"]
+#[doc = include_str!("guide/axum.rs")]
+#[doc = "```"]
+pub mod axum {}
 
 #[cfg(feature = "inventory")]
 #[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
