@@ -8,6 +8,13 @@ use std::{
     sync::Arc,
 };
 
+#[cfg(feature = "axum")]
+use axum_core::response::{IntoResponse, Response};
+#[cfg(feature = "axum")]
+use http::StatusCode;
+
+#[cfg(feature = "axum")]
+use crate::problem::{Problem, UNKNOWN};
 use crate::{
     Class, Classify, Conflict, RetryError,
     retry::{Asking, GaveUp, stand_in},
@@ -32,6 +39,45 @@ impl Classify for anyhow::Error {
     fn class(&self) -> Class {
         class_of_chain(&**self)
     }
+}
+
+/// The response of the last error if nothing has happened; else 503 with the code `unknown-outcome`, without
+/// `Retry-After`.
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+impl<E: IntoResponse + Debug + Display + 'static> IntoResponse for RetryError<E> {
+    fn into_response(self) -> Response {
+        let mut gave_up = Some(self);
+        if let Some(response) = response_of_floor(&mut gave_up) {
+            return response;
+        }
+        match gave_up.map(Self::try_into_inner) {
+            Some(Ok(error)) => error.into_response(),
+            Some(Err(unknown)) => Problem::unknown(UNKNOWN, &unknown).into_response(),
+            None => StatusCode::INTERNAL_SERVER_ERROR.into_response(), // never: nothing took it
+        }
+    }
+}
+
+/// Takes an error of a floor's own, and converts it: the conversion knows a connection that was lost before
+/// `COMMIT`, where the error alone says that the outcome is unknown.
+#[cfg(feature = "axum")]
+fn response_of_floor(gave_up: &mut dyn Any) -> Option<Response> {
+    #[cfg(feature = "inventory")]
+    if let Some(gave_up) = taken::<RetryError<crate::inventory::Error>>(gave_up) {
+        return Some(crate::inventory::Error::from(gave_up).into_response());
+    }
+    #[cfg(feature = "postgres")]
+    if let Some(gave_up) = taken::<RetryError<crate::postgres::Error>>(gave_up) {
+        return Some(crate::postgres::Error::from(gave_up).into_response());
+    }
+    let _ = gave_up;
+    None
+}
+
+#[cfg(all(feature = "axum", feature = "postgres"))]
+fn taken<T: 'static>(value: &mut dyn Any) -> Option<T> {
+    value.downcast_mut::<Option<T>>()?.take()
 }
 
 /// The class of one error, its sources aside; `None` for a type that this crate does not know.

@@ -33,6 +33,14 @@ pub mod existing_tables {}
 #[doc = include_str!("guide/http.md")]
 pub mod http {}
 
+#[cfg(all(feature = "axum", feature = "inventory"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "axum", feature = "inventory"))))]
+#[doc = include_str!("guide/axum.md")]
+#[doc = "```rust,ignore"]
+#[doc = include_str!("guide/axum.rs")]
+#[doc = "```"]
+pub mod axum {}
+
 #[cfg(feature = "inventory")]
 #[cfg_attr(docsrs, doc(cfg(feature = "inventory")))]
 #[doc = include_str!("guide/inventory.md")]

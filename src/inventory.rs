@@ -34,6 +34,8 @@ pub mod layer;
 mod memory;
 mod model;
 mod postgres;
+#[cfg(feature = "axum")]
+mod response;
 mod statements;
 mod traffic;
 

@@ -43,6 +43,10 @@ pub mod metrics;
 mod metrics;
 mod outcome;
 mod precondition;
+#[cfg(feature = "axum")]
+mod problem;
+#[cfg(feature = "axum")]
+mod response;
 mod retry;
 mod version;
 
@@ -64,6 +68,8 @@ pub use inventory::cache;
 pub use inventory::{migrate, migrate_schema};
 pub use outcome::Outcome;
 pub use precondition::{IfMatch, ParseIfMatchError, PreconditionFailed};
+#[cfg(feature = "axum")]
+pub use response::{ETag, IfMatchRejection};
 pub use retry::{
     Attempt, Backoff, Class, Classify, Jitter, Operation, RetryBudget, RetryError, RetryPolicy,
     StopReason, with_retry, with_retry_mut,

@@ -43,6 +43,8 @@ mod error;
 mod hot_rows;
 mod pool;
 mod repository;
+#[cfg(feature = "axum")]
+mod response;
 mod row;
 mod sql;
 mod transaction;
@@ -58,11 +60,13 @@ pub(crate) use classify::{
     is_aborted, is_cancelled, is_created_elsewhere, is_forbidden, is_ledger_key, is_lock_timeout,
     is_of_statement, is_read_only, is_refused_row,
 };
-#[cfg(feature = "inventory")]
+#[cfg(any(feature = "inventory", feature = "axum"))]
 pub(crate) use error::Repr;
 pub use error::{Error, ErrorKind};
 pub use pool::{PoolOptions, pool_options};
 pub use repository::{PgRepository, bulk::Bulk, outcome::WriteOutcome};
+#[cfg(all(feature = "inventory", feature = "axum"))]
+pub(crate) use response::problem;
 pub use row::PgVersioned;
 #[cfg(any(feature = "inventory", feature = "testing"))]
 pub(crate) use transaction::Failed;

@@ -75,6 +75,12 @@ impl PreconditionFailed {
     pub const fn http_status(&self) -> u16 {
         412
     }
+
+    /// Returns a stable name in kebab case: `precondition-failed`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        "precondition-failed"
+    }
 }
 
 impl fmt::Display for PreconditionFailed {

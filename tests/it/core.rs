@@ -4,6 +4,7 @@ pub mod metrics;
 pub mod precondition;
 mod promises;
 mod public_api;
+mod responses;
 pub mod retry;
 pub mod serde;
 pub mod spawned;

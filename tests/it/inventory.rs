@@ -19,6 +19,7 @@ pub mod outbox;
 mod products;
 mod regressions;
 mod reservations;
+mod responses;
 mod schemas;
 pub mod statements;
 mod years;

@@ -3,5 +3,6 @@ mod memory_rows;
 pub mod pool;
 mod regressions;
 pub mod repository;
+pub mod responses;
 pub mod row;
 pub mod transaction;

@@ -10,6 +10,7 @@ pub mod pgbouncer;
 pub mod polling;
 pub mod proxy;
 pub mod race;
+pub mod responses;
 pub mod stored;
 pub mod strategies;
 pub mod triggers;

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use optilock::{
-    Version,
+    ETag, Version,
     inventory::{Checkout, Inventory, Money, Product, Quantity, Sku},
 };
 use serde::{Deserialize, Serialize};
@@ -98,8 +98,8 @@ pub(crate) async fn stale(shop: &Shop, versions: &CartVersions, cart: &Cart) -> 
 }
 
 async fn respond(shop: &Shop, cart: &Cart) -> Result<Response, Problem> {
-    let tag = [(header::ETAG, cart.version.etag())];
-    Ok((tag, Json(CartView::of(shop, cart).await?)).into_response())
+    let view = CartView::of(shop, cart).await?;
+    Ok((ETag(cart.version), Json(view)).into_response())
 }
 
 pub(crate) async fn show(State(shop): State<Shop>, user: User) -> Result<Response, Problem> {

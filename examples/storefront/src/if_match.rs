@@ -1,8 +1,8 @@
 //! The header `If-Match` of a request for a cart.
 
 use axum::{
-    extract::FromRequestParts,
-    http::{header, request::Parts},
+    extract::{FromRequestParts, OptionalFromRequestParts},
+    http::request::Parts,
 };
 use optilock::{IfMatch, Version};
 
@@ -31,16 +31,9 @@ impl CartVersions {
 impl<S: Send + Sync> FromRequestParts<S> for CartVersions {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let wrong = || Problem::invalid("If-Match: the ETag of the cart that you have read");
-        let headers = parts.headers.get_all(header::IF_MATCH).iter();
-        let values: Result<Vec<&str>, _> = headers.map(|value| value.to_str()).collect();
-        let values = values.map_err(|_| wrong())?;
-        if values.is_empty() {
-            return Ok(Self(None));
-        }
-        // Several headers are one list (RFC 9110, section 5.3).
-        let tags = values.join(",").parse().map_err(|_| wrong())?;
-        Ok(Self(Some(tags)))
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let tags = <IfMatch as OptionalFromRequestParts<S>>::from_request_parts(parts, state);
+        let wrong = |_| Problem::invalid("If-Match: the ETag of the cart that you have read");
+        tags.await.map(Self).map_err(wrong)
     }
 }

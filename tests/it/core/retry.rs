@@ -9,7 +9,7 @@ use optilock::{
 
 mod conversions;
 mod costs;
-mod events;
+pub mod events;
 mod recorders;
 
 /// An error of a script.

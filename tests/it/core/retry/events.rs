@@ -1,7 +1,9 @@
 //! The events and spans of a retry, and their levels.
 
 use std::{
+    error::Error,
     fmt::{Debug, Write},
+    iter::successors,
     sync::{Arc, LazyLock, Mutex},
 };
 use tokio::time::Instant;
@@ -19,8 +21,28 @@ use tracing_subscriber::{
 
 use super::*;
 
-#[derive(Clone, Default)]
-struct Events(Arc<Mutex<Vec<String>>>);
+/// The events of a target, each as its level and its fields.
+#[derive(Clone)]
+pub struct Events {
+    target: &'static str,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Events {
+    pub fn of(target: &'static str) -> Self {
+        let lines = Arc::default();
+        Self { target, lines }
+    }
+
+    /// Records the events of this thread until the guard is dropped.
+    pub fn subscribe(&self) -> DefaultGuard {
+        subscribe(self.clone())
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+}
 
 struct Line(String);
 
@@ -28,15 +50,22 @@ impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         write!(self.0, " {}={value:?}", field.name()).unwrap();
     }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        let sources: Vec<String> = successors(Some(value), |&error| error.source())
+            .map(ToString::to_string)
+            .collect();
+        self.record_debug(field, &sources);
+    }
 }
 
 impl<S: Subscriber> Layer<S> for Events {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let about = event.metadata();
-        if about.target() == "optilock::retry" {
+        if about.target() == self.target {
             let mut line = Line(about.level().to_string());
             event.record(&mut line);
-            self.0.lock().unwrap().push(line.0);
+            self.lines.lock().unwrap().push(line.0);
         }
     }
 }
@@ -52,11 +81,11 @@ fn subscribe(layer: impl Layer<Registry> + Send + Sync) -> DefaultGuard {
 }
 
 async fn events(policy: RetryPolicy, script: &[Class]) -> Vec<String> {
-    let recorded = Events::default();
-    let guard = subscribe(recorded.clone());
+    let recorded = Events::of("optilock::retry");
+    let guard = recorded.subscribe();
     let _ = play(&policy.with_label("checkout"), script, Duration::ZERO).await;
     drop(guard);
-    recorded.0.lock().unwrap().clone()
+    recorded.lines()
 }
 
 #[tokio::test(start_paused = true)]
