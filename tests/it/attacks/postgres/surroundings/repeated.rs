@@ -26,6 +26,12 @@ async fn assert_repeated(
                 .judge(operation, id, Some(&Answer::Done), cell)
                 .await;
         }
+        OnRepeat::DoneBefore => {
+            assert_eq!(done, 2, "{cell}: {answers:?}");
+            harness
+                .judge(operation, id, Some(&Answer::Done), cell)
+                .await;
+        }
         OnRepeat::Done => {
             assert_eq!(done, 2, "{cell}: {answers:?}");
             assert_eq!(
@@ -83,6 +89,7 @@ pub async fn last_version(harness: &Harness, operation: &&Operation, cell: &str)
         // These read the row and write the next version; `transact` by a statement of the host.
         "modify" | "modify_in" | "transact_with" => answer.has_code("version-exhausted"),
         "transact" => answer.is_refused(Class::Permanent),
+        _ if operation.is_once() => answer.has_code("version-exhausted"),
         // The others expect the first version.
         _ => answer.has_code("conflict"),
     };
