@@ -1,7 +1,7 @@
 //! The guide: how to use locking, retries, transactions and the inventory, and the reasons.
 //!
-//! Begin with [`locking`]. [`retrying`] needs no database. `transactions`, `rows`, `existing_tables`
-//! and `http` are about your own tables on PostgreSQL; `inventory`, `orders`, `reservations`,
+//! Begin with [`locking`]. [`retrying`] needs no database. `transactions`, `once`, `rows`,
+//! `existing_tables` and `http` are about your own tables on PostgreSQL; `inventory`, `orders`, `reservations`,
 //! `flash_sales` and `display` about the inventory, `own_products` about a products table that you have, `many_shops`
 //! about several shops; `testing` about your own tests, and `promises` about those of the crate; `operations` and
 //! `tuning` about running it. `front_end`, `sre` and `tech_leads` are for these roles, with the shop of the examples;
@@ -17,6 +17,11 @@ pub mod retrying {}
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 #[doc = include_str!("guide/transactions.md")]
 pub mod transactions {}
+
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+#[doc = include_str!("guide/once.md")]
+pub mod once {}
 
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]

@@ -5,7 +5,8 @@
 //! writes its rows: a write at a version that is no longer current is refused. [`transact`] owns `BEGIN`
 //! and `COMMIT`, retries whole attempts, and judges an error by its phase: if the connection is lost before
 //! `COMMIT`, nothing was stored; if it is lost at `COMMIT`, the outcome is unknown. Errors of sqlx have a
-//! [`Class`](crate::Class) by [`Classify`](crate::Classify).
+//! [`Class`](crate::Class) by [`Classify`](crate::Classify). [`transact_once`] makes a transaction take effect
+//! once for an idempotency key, also when its answer is lost.
 //!
 //! ```no_run
 //! use optilock::{RetryPolicy, Version, postgres::{Error, PgRepository, transact}, sqlx, versioned_row};
@@ -76,7 +77,13 @@ pub(crate) use transaction::{
     Begin, BoxFuture, InProgress, Lease, Pending, READ_COMMITTED, READ_COMMITTED_LIMITED, Scope,
     Slot, WAIT_SHORTLY, Work, directly, in_transaction,
 };
-pub use transaction::{Isolation, TransactOptions, Tx, TxOperation, transact, transact_with};
+pub use transaction::{
+    Isolation, KeyTable, Once, OnceOptions, TransactOptions, Tx, TxOperation, create_key_table,
+    forget_keys, transact, transact_once, transact_once_with, transact_with,
+};
+#[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+pub use transaction::{OnceAnswer, transact_once_answer, transact_once_answer_with};
 
 /// Only for the expansion of [`versioned_row!`](crate::versioned_row).
 #[doc(hidden)]

@@ -10,12 +10,12 @@ use sqlx::postgres::PgSeverity;
 
 use crate::{Class, Classify};
 pub(crate) use code::{
-    advice, is_forbidden, is_out_of_range, is_read_only, is_stale_plan, is_unique_violation,
+    advice, is_created_elsewhere, is_forbidden, is_out_of_range, is_read_only, is_stale_plan,
+    is_unique_violation,
 };
 #[cfg(feature = "inventory")]
 pub(crate) use code::{
-    is_aborted, is_cancelled, is_created_elsewhere, is_ledger_key, is_lock_timeout,
-    is_of_statement, is_refused_row,
+    is_aborted, is_cancelled, is_ledger_key, is_lock_timeout, is_of_statement, is_refused_row,
 };
 use code::{is_refused_parameter, of_server};
 

@@ -14,7 +14,10 @@ use crate::{Class, Classify, Conflict, Outcome, RetryError, Version, Versioned};
 pub use kind::ErrorKind;
 pub(crate) use repr::Repr;
 
-/// Errors returned by operations on versioned rows.
+/// What an idempotency key is called in an error.
+const KEY: &str = "idempotency key";
+
+/// Errors returned by operations on versioned rows, and by transactions that take effect once.
 ///
 /// [`kind`](Self::kind) says what happened and [`outcome`](Self::outcome) whether the operation may have taken
 /// effect; the other methods return the facts.
@@ -136,6 +139,26 @@ impl Error {
         Repr::SchemaMismatch { table, problems }.into()
     }
 
+    pub(crate) fn invalid(what: &'static str, problem: impl Into<String>) -> Self {
+        let problem = problem.into();
+        Repr::Invalid { what, problem }.into()
+    }
+
+    pub(crate) fn idempotency_mismatch(key: &str) -> Self {
+        let key = key.to_owned();
+        Repr::IdempotencyMismatch { key }.into()
+    }
+
+    pub(crate) fn key_suppressed(key: &str) -> Self {
+        let (entity, id) = (KEY, key.to_owned());
+        Repr::Suppressed { entity, id }.into()
+    }
+
+    /// An effect that was stored before, and whose answer can't be read.
+    pub(crate) fn unreadable(error: sqlx::Error) -> Self {
+        Repr::Unknown(error.into()).into()
+    }
+
     pub(crate) fn several<T: PgVersioned>(id: impl Display) -> Self {
         Self::schema_mismatch::<T>(vec![format!(
             "id {id} names several rows, so none is written: look for tables that inherit from it, \
@@ -182,6 +205,8 @@ impl Error {
             Repr::Suppressed { .. } => ErrorKind::Suppressed,
             Repr::RepeatedId { .. } => ErrorKind::RepeatedId,
             Repr::TooManyRows { .. } => ErrorKind::TooManyRows,
+            Repr::IdempotencyMismatch { .. } => ErrorKind::IdempotencyMismatch,
+            Repr::Invalid { .. } => ErrorKind::Invalid,
             Repr::VersionExhausted { .. } => ErrorKind::VersionExhausted,
             Repr::SchemaMismatch { .. } => ErrorKind::SchemaMismatch,
             Repr::Busy { .. } => ErrorKind::Busy,
@@ -255,6 +280,7 @@ impl Error {
             | Repr::RepeatedId { entity, .. }
             | Repr::TooManyRows { entity, .. }
             | Repr::VersionExhausted { entity, .. } => Some(entity),
+            Repr::IdempotencyMismatch { .. } => Some(KEY),
             _ => None,
         }
     }
@@ -268,7 +294,8 @@ impl Error {
             | Repr::AlreadyExists { id, .. }
             | Repr::Suppressed { id, .. }
             | Repr::RepeatedId { id, .. }
-            | Repr::VersionExhausted { id, .. } => Some(id),
+            | Repr::VersionExhausted { id, .. }
+            | Repr::IdempotencyMismatch { key: id } => Some(id),
             _ => None,
         }
     }

@@ -147,7 +147,7 @@ pub(super) fn explain<T: PgVersioned>(
 }
 
 /// Marks the crate's own text around quoted names as safe.
-fn ours(sql: String) -> SqlStr {
+pub(super) fn ours(sql: String) -> SqlStr {
     AssertSqlSafe(Arc::<str>::from(sql)).into_sql_str()
 }
 

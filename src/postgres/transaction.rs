@@ -7,6 +7,7 @@ mod failed;
 #[cfg(feature = "inventory")]
 mod in_progress;
 mod lease;
+mod once;
 mod operation;
 mod options;
 #[cfg(feature = "inventory")]
@@ -24,6 +25,11 @@ pub(crate) use in_progress::InProgress;
 #[cfg(feature = "inventory")]
 pub(crate) use lease::BoxFuture;
 pub(crate) use lease::{Lease, OfSqlx, on_connection};
+pub use once::{
+    KeyTable, Once, OnceOptions, create_key_table, forget_keys, transact_once, transact_once_with,
+};
+#[cfg(feature = "serde")]
+pub use once::{OnceAnswer, transact_once_answer, transact_once_answer_with};
 pub use operation::TxOperation;
 pub use options::{Isolation, TransactOptions};
 #[cfg(feature = "inventory")]

@@ -84,6 +84,13 @@ impl<E> RetryError<E> {
         }
     }
 
+    /// The same, of an operation whose earlier attempt may have taken effect if `in_doubt`.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn doubted(mut self, in_doubt: bool) -> Self {
+        self.unsettled |= in_doubt;
+        self
+    }
+
     /// The same, with `change` made to the error.
     #[must_use]
     pub fn map<F>(self, change: impl FnOnce(E) -> F) -> RetryError<F> {

@@ -193,6 +193,12 @@ impl RetryPolicy {
         self.locking_after.is_some()
     }
 
+    /// Returns what [`with_label`](Self::with_label) set.
+    #[cfg(feature = "postgres")]
+    pub(crate) const fn label(&self) -> &'static str {
+        self.label
+    }
+
     /// Returns the policy with this label, unless it has one already.
     #[cfg(feature = "postgres")]
     pub(crate) fn labelled(&self, label: &'static str) -> Self {

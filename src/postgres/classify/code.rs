@@ -76,7 +76,6 @@ pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
 }
 
 /// Returns whether another session has created the same schema, table or index meanwhile.
-#[cfg(feature = "inventory")]
 pub(crate) fn is_created_elsewhere(error: &sqlx::Error) -> bool {
     let of_catalog = || {
         let error = error.as_database_error().and_then(of_server);

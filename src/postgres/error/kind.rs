@@ -20,6 +20,10 @@ pub enum ErrorKind {
     RepeatedId,
     /// A call for many rows has more rows than it takes. Nothing was sent.
     TooManyRows,
+    /// An idempotency key was used before, by a request with another fingerprint. Nothing happened.
+    IdempotencyMismatch,
+    /// An argument is out of its range: an idempotency key, the name of a table, an age. Nothing was sent.
+    Invalid,
     /// The row is at the largest number of the version's type, which no version follows.
     VersionExhausted,
     /// The table is not what `versioned_row!` says of it. A write whose id names several rows fails with this
@@ -44,6 +48,8 @@ impl ErrorKind {
         Self::Suppressed,
         Self::RepeatedId,
         Self::TooManyRows,
+        Self::IdempotencyMismatch,
+        Self::Invalid,
         Self::VersionExhausted,
         Self::SchemaMismatch,
         Self::Busy,
@@ -61,6 +67,8 @@ impl ErrorKind {
             Self::Suppressed => "suppressed",
             Self::RepeatedId => "repeated-id",
             Self::TooManyRows => "too-many-rows",
+            Self::IdempotencyMismatch => "idempotency-mismatch",
+            Self::Invalid => "invalid",
             Self::VersionExhausted => "version-exhausted",
             Self::SchemaMismatch => "schema-mismatch",
             Self::Busy => "busy",
@@ -73,9 +81,10 @@ impl ErrorKind {
     ///
     /// | Status | Kind |
     /// |---|---|
-    /// | 400 | `RepeatedId`, `TooManyRows` |
+    /// | 400 | `Invalid`, `RepeatedId`, `TooManyRows` |
     /// | 404 | `NotFound` |
     /// | 409 | `Conflict`, `Serialization`, `AlreadyExists` |
+    /// | 422 | `IdempotencyMismatch` |
     /// | 503 | `Busy`, `Unknown` |
     /// | 500 | all others |
     ///
@@ -84,9 +93,10 @@ impl ErrorKind {
     #[must_use]
     pub const fn http_status(self) -> u16 {
         match self {
-            Self::RepeatedId | Self::TooManyRows => 400,
+            Self::Invalid | Self::RepeatedId | Self::TooManyRows => 400,
             Self::NotFound => 404,
             Self::Conflict | Self::Serialization | Self::AlreadyExists => 409,
+            Self::IdempotencyMismatch => 422,
             Self::Busy | Self::Unknown => 503,
             Self::Suppressed | Self::VersionExhausted | Self::SchemaMismatch | Self::Database => {
                 500

@@ -30,6 +30,12 @@ pub(crate) enum Repr {
         given: usize,
         most: usize,
     },
+    #[error(
+        "idempotency key {key} was used before, by another request: send that request again, or use a new key"
+    )]
+    IdempotencyMismatch { key: String },
+    #[error("{what} {problem}")]
+    Invalid { what: &'static str, problem: String },
     #[error("{entity} {id} has used up its versions")]
     VersionExhausted { entity: &'static str, id: String },
     #[error("table {table} doesn't fit: {}", .problems.join("; "))]

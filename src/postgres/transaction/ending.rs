@@ -79,7 +79,9 @@ impl<'c> Tx<'c> {
         let (step, result) = self.judge(standing, result);
         match self.finish(step).await {
             Ok(examine) => Ended { result, examine },
-            Err((refusal, judgement)) => Failed::judged(refusal.into(), judgement).into(),
+            Err((refusal, judgement)) => {
+                Failed::judged(refusal.into(), judgement).of_commit().into()
+            }
         }
     }
 

@@ -18,6 +18,16 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("postgres/pool.rs", "connect", OPENS),
     ("postgres/pool.rs", "connect_with", OPENS),
     (
+        "postgres/transaction/once/table.rs",
+        "create_key_table",
+        "runs before there are keys; postgres::transaction::once::tables attacks it",
+    ),
+    (
+        "postgres/transaction/once/forget.rs",
+        "forget_keys",
+        "writes keys only, and no row; postgres::transaction::once::expiry attacks it",
+    ),
+    (
         "retry.rs",
         "with_retry_mut",
         "knows no database; `transact` and `modify` run its loop",

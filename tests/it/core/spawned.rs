@@ -11,7 +11,11 @@ use optilock::{
         ReturnRequest,
     },
     migrate,
-    postgres::{self, Bulk, TransactOptions, transact, transact_with},
+    postgres::{
+        self, Bulk, KeyTable, OnceOptions, TransactOptions, create_key_table, forget_keys,
+        transact, transact_once, transact_once_answer, transact_once_answer_with,
+        transact_once_with, transact_with,
+    },
     with_retry, with_retry_mut,
 };
 
@@ -249,6 +253,42 @@ async fn versioned_rows_run_in_a_spawned_task() {
         })
         .await?;
         accounts.delete(&1, version).await?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+    })
+    .await
+    .unwrap()
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_that_take_effect_once_run_in_a_spawned_task() {
+    let bank = Bank::open(PLACES[0]).await;
+    let (accounts, pool) = (bank.accounts.clone(), bank.pool.clone());
+    tokio::spawn(async move {
+        let (policy, options, key) = (RetryPolicy::new(), OnceOptions::new(), String::from("k"));
+        create_key_table(&pool, &KeyTable::default()).await?;
+        let first = Account::new(1, 0);
+        let done = transact_once(&pool, &policy, &key, b"", async |tx| {
+            Ok::<_, postgres::Error>(accounts.insert_in(tx, &first).await?.version)
+        })
+        .await?;
+        assert_eq!(done.done(), Some(Version::FIRST));
+        transact_once_with(&pool, &policy, &options, &key, b"", async |tx| {
+            accounts.get_in(tx, &1).await
+        })
+        .await?;
+        for (key, with_options) in [("one", false), ("other", true)] {
+            let read = async |tx: &mut postgres::Tx<'_>| {
+                Ok::<_, postgres::Error>(accounts.get_in(tx, &1).await?.cents)
+            };
+            let answer = match with_options {
+                false => transact_once_answer(&pool, &policy, key, b"", read).await?,
+                true => transact_once_answer_with(&pool, &policy, &options, key, b"", read).await?,
+            };
+            assert_eq!((answer.answer, answer.replayed), (0, false));
+        }
+        let day = Duration::from_secs(86_400);
+        assert_eq!(forget_keys(&pool, &KeyTable::default(), day, 5).await?, 0);
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
     })
     .await

@@ -176,6 +176,8 @@ impl From<postgres::ErrorKind> for ErrorKind {
             postgres::ErrorKind::Suppressed => Self::Suppressed,
             postgres::ErrorKind::RepeatedId => Self::RepeatedId,
             postgres::ErrorKind::TooManyRows => Self::TooManyRows,
+            postgres::ErrorKind::IdempotencyMismatch => Self::IdempotencyMismatch,
+            postgres::ErrorKind::Invalid => Self::Invalid,
             postgres::ErrorKind::VersionExhausted => Self::VersionExhausted,
             postgres::ErrorKind::SchemaMismatch => Self::SchemaMismatch,
             postgres::ErrorKind::Busy => Self::Busy,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use optilock::{
     Class, Classify, RetryError, RetryPolicy,
-    postgres::{self, PgRepository},
+    postgres::{self, KeyTable, PgRepository, create_key_table},
     sqlx::{self, PgPool},
 };
 use tokio::time::timeout;
@@ -109,6 +109,9 @@ pub struct Harness {
 impl Harness {
     pub async fn on(db: Db) -> Self {
         sqlx::raw_sql(TABLE).execute(&db.pool).await.unwrap();
+        create_key_table(&db.pool, &KeyTable::default())
+            .await
+            .unwrap();
         let pool = pool_options(4)
             .acquire_timeout(Duration::from_secs(3))
             .connect_with(db.database.options())

@@ -5,8 +5,9 @@ use std::pin::Pin;
 use optilock::{
     Conflict, Version,
     postgres::{
-        Bulk, Error, Isolation, PgRepository, TransactOptions, WriteOutcome, transact,
-        transact_with,
+        Bulk, Error, Isolation, OnceOptions, PgRepository, TransactOptions, Tx, WriteOutcome,
+        transact, transact_once, transact_once_answer, transact_once_answer_with,
+        transact_once_with, transact_with,
     },
     sqlx::{self, PgConnection},
 };
@@ -62,6 +63,8 @@ pub type RunIn =
 pub enum OnRepeat {
     /// It reads, or it writes the next version.
     Done,
+    /// It answers again, and changes nothing.
+    DoneBefore,
     /// It is refused with this code and changes nothing.
     Refused(&'static str),
 }
@@ -81,7 +84,12 @@ impl Operation {
         matches!(
             self.name,
             "transact" | "transact_with" | "savepoint" | "modify" | "modify_in"
-        )
+        ) || self.is_once()
+    }
+
+    /// Returns whether it takes effect once for a key.
+    pub fn is_once(&self) -> bool {
+        self.on_repeat == OnRepeat::DoneBefore
     }
 }
 
@@ -110,16 +118,17 @@ async fn in_transaction(harness: &Harness, id: i64, run_in: RunIn) -> Answer {
 }
 
 macro_rules! operations {
-    ($($name:ident: $effect:ident $(($code:literal))? $form:ident |$($argument:ident),+| $answer:expr;)*) => {
+    ($($name:ident: $effect:ident $(($($code:tt)+))? $form:ident |$($argument:ident),+| $answer:expr;)*) => {
         &[$(Operation {
             name: stringify!($name),
             effect: Effect::$effect,
-            on_repeat: operations!(@on_repeat $($code)?),
+            on_repeat: operations!(@on_repeat $($($code)+)?),
             run: operations!(@run $form |$($argument),+| $answer),
             run_in: operations!(@run_in $form |$($argument),+| $answer),
         },)*]
     };
     (@on_repeat) => { OnRepeat::Done };
+    (@on_repeat once) => { OnRepeat::DoneBefore };
     (@on_repeat $code:literal) => { OnRepeat::Refused($code) };
     (@run direct |$harness:ident, $id:ident, $row:ident| $answer:expr) => {
         |$harness, $id| Box::pin(async move {
@@ -253,7 +262,41 @@ pub const OPERATIONS: &[Operation] = operations! {
         });
         Answer::of_retry(done.await)
     };
+    transact_once: Written (once) direct |harness, id, row| {
+        let write = async |tx: &mut Tx<'_>| write(&harness.accounts, tx, id).await;
+        Answer::of_retry(transact_once(&harness.pool, &harness.policy, &key(id), b"", write).await)
+    };
+    transact_once_with: Written (once) direct |harness, id, row| {
+        let options = TransactOptions::new().with_isolation(Isolation::Serializable);
+        let options = OnceOptions::new().with_transaction(options);
+        let write = async |tx: &mut Tx<'_>| write(&harness.accounts, tx, id).await;
+        Answer::of_retry(transact_once_with(&harness.pool, &harness.policy, &options, &key(id), b"", write).await)
+    };
+    transact_once_answer: Written (once) direct |harness, id, row| {
+        let write = async |tx: &mut Tx<'_>| write(&harness.accounts, tx, id).await;
+        Answer::of_retry(transact_once_answer(&harness.pool, &harness.policy, &key(id), b"", write).await)
+    };
+    transact_once_answer_with: Written (once) direct |harness, id, row| {
+        let options = TransactOptions::new().with_isolation(Isolation::RepeatableRead);
+        let options = OnceOptions::new().with_transaction(options);
+        let write = async |tx: &mut Tx<'_>| write(&harness.accounts, tx, id).await;
+        let key = key(id);
+        let done = transact_once_answer_with(&harness.pool, &harness.policy, &options, &key, b"", write);
+        Answer::of_retry(done.await)
+    };
 };
+
+/// The key of a call that writes this row.
+fn key(id: i64) -> String {
+    format!("account/{id}")
+}
+
+/// Reads the row and writes it.
+async fn write(accounts: &PgRepository<Account>, tx: &mut Tx<'_>, id: i64) -> Result<i64, Error> {
+    let read = accounts.get_in(tx, &id).await?;
+    let changed = Account { cents: 700, ..read };
+    Ok(accounts.update_in(tx, &changed).await?.cents)
+}
 
 fn set_cents(account: &mut Account) -> Result<(), Error> {
     account.cents = 700;

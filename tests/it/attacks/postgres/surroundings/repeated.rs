@@ -26,6 +26,12 @@ async fn assert_repeated(
                 .judge(operation, id, Some(&Answer::Done), cell)
                 .await;
         }
+        OnRepeat::DoneBefore => {
+            assert_eq!(done, 2, "{cell}: {answers:?}");
+            harness
+                .judge(operation, id, Some(&Answer::Done), cell)
+                .await;
+        }
         OnRepeat::Done => {
             assert_eq!(done, 2, "{cell}: {answers:?}");
             assert_eq!(
@@ -84,6 +90,7 @@ pub async fn last_version(harness: &Harness, operation: &&Operation, cell: &str)
         "modify" | "modify_in" | "transact_with" | "upsert" | "upsert_in" | "upsert_all"
         | "upsert_all_in" => answer.has_code("version-exhausted"),
         "transact" => answer.is_refused(Class::Permanent),
+        _ if operation.is_once() => answer.has_code("version-exhausted"),
         // The others expect the first version.
         _ => answer.has_code("conflict"),
     };

@@ -4,7 +4,7 @@ use std::{pin::Pin, time::Duration};
 
 use optilock::{
     Version,
-    postgres::{Error, TransactOptions, transact, transact_with},
+    postgres::{Error, TransactOptions, transact, transact_once, transact_with},
 };
 
 use super::{Cell, Harness, Operation};
@@ -129,6 +129,10 @@ pub async fn closure_panics(harness: &Harness, operation: &&Operation, cell: &st
                 })
                 .await,
             ),
+            _ if operation.is_once() => {
+                let key = format!("panics/{id}");
+                drop(transact_once(pool, policy, &key, b"", async |tx| touch(tx).await).await);
+            }
             _ => {
                 let options = TransactOptions::new();
                 drop(transact_with(pool, policy, &options, async |tx| touch(tx).await).await);

@@ -99,6 +99,8 @@ pub async fn hiding(harness: &Harness, operation: &&Operation, cell: &str, event
         let arm = format!(
             "GRANT USAGE ON SCHEMA bank TO {role};
              GRANT SELECT, INSERT, UPDATE, DELETE ON bank.accounts TO {role};
+             GRANT USAGE ON SCHEMA optilock TO {role};
+             GRANT SELECT, INSERT, UPDATE ON optilock.once_keys TO {role};
              ALTER TABLE bank.accounts ENABLE ROW LEVEL SECURITY;
              CREATE POLICY reading ON bank.accounts FOR SELECT USING (true);
              CREATE POLICY writing ON bank.accounts {allowed};"

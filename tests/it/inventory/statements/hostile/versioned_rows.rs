@@ -2,7 +2,9 @@
 
 use optilock::{
     RetryPolicy, Version,
-    postgres::{self, Bulk, PgRepository},
+    postgres::{
+        self, Bulk, KeyTable, PgRepository, create_key_table, forget_keys, transact_once_answer,
+    },
     sqlx::PgPool,
 };
 
@@ -39,6 +41,16 @@ pub async fn run(pool: &PgPool, failures: &mut Failures) {
         Ok::<_, postgres::Error>(())
     });
     failures.note_row("modify", modified.await.map_err(|failed| failed.error));
+    let table = KeyTable::default();
+    failures.note_row("create keys", create_key_table(pool, &table).await);
+    for _ in 0..2 {
+        let once = transact_once_answer(pool, &policy, "k", b"", async |tx| {
+            Ok::<_, postgres::Error>(accounts.get_in(tx, &6).await?.cents)
+        });
+        failures.note_row("once", once.await.map_err(|failed| failed.error));
+    }
+    let day = std::time::Duration::from_secs(86_400);
+    failures.note_row("forget keys", forget_keys(pool, &table, day, 10).await);
     let mut transaction = pool.begin().await.unwrap();
     failures.note_row("lock", accounts.lock_in(&mut transaction, &6).await);
     let current = accounts.assert_current_in(&mut transaction, &5, Version::FIRST);
