@@ -3,6 +3,7 @@ mod faults;
 pub mod metrics;
 pub mod precondition;
 mod promises;
+mod release;
 pub mod retry;
 pub mod serde;
 pub mod spawned;
