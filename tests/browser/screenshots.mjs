@@ -1,4 +1,4 @@
-// Makes the pictures of the README, with a server that is built:
+// Makes the pictures of the storefront's README, with a server that is built:
 //
 //     npm ci && SCREENSHOTS=<directory> npm run screenshots
 //

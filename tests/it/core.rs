@@ -5,6 +5,7 @@ pub mod precondition;
 mod promises;
 mod public_api;
 mod responses;
+mod release;
 pub mod retry;
 pub mod serde;
 pub mod spawned;

