@@ -256,7 +256,7 @@ fuzz! {
     };
     version: numbers() => |number| {
         let version = |number| Version::new(number).ok_or_else(|| "".parse::<Currency>().unwrap_err());
-        is_number(number, version, |it| it.get(), 1..=i64::MAX)
+        is_number(number, version, |it| it.get(), 0..=i64::MAX)
     };
     amount: (numbers(), near("[A-Z]{3}")) => money;
     quantity_json: json::values() => |text| {
