@@ -118,7 +118,7 @@ async fn an_index_serves_the_clean_up() {
     run(
         &db.pool,
         "INSERT INTO optilock.once_keys (key, fingerprint, call, created_at)
-             SELECT n::text, '', 0, now() - make_interval(mins => 200_000 - n) FROM generate_series(1, 20000) n;
+             SELECT n::text, '', 0, now() - make_interval(mins => 200000 - n) FROM generate_series(1, 20000) n;
          ANALYZE optilock.once_keys",
     )
     .await;
