@@ -35,7 +35,9 @@ pub(crate) fn problem(error: &Error) -> Problem {
     let row = |entity: &str, id: &str| Object::default().text("entity", entity).text("id", id);
     match error.repr() {
         Repr::Conflict(conflict) => response::conflict(conflict),
-        Repr::Serialization(_) => refused(error),
+        Repr::Serialization(_) | Repr::IdempotencyMismatch { .. } | Repr::Invalid { .. } => {
+            refused(error)
+        }
         Repr::NotFound { entity, id } | Repr::RepeatedId { entity, id } => {
             refused(error).with(row(entity, id))
         }

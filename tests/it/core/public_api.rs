@@ -37,8 +37,12 @@ fn the_public_api_is_the_listed_one() {
         fs::write(&listing, &found).unwrap();
     }
     let listed = fs::read_to_string(&listing).unwrap();
-    let missing = listed.lines().filter(|line| !found.lines().any(|other| other == *line));
-    let added = found.lines().filter(|line| !listed.lines().any(|other| other == *line));
+    let missing = listed
+        .lines()
+        .filter(|line| !found.lines().any(|other| other == *line));
+    let added = found
+        .lines()
+        .filter(|line| !listed.lines().any(|other| other == *line));
     let missing: Vec<String> = missing.map(|line| format!("- {line}")).collect();
     let added: Vec<String> = added.map(|line| format!("+ {line}")).collect();
     assert!(
