@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     fn read(object: &Object) -> Value {
-        serde_json::from_str(&object.to_string()).unwrap()
+        serde_json::from_str(&object.to_string()).expect("JSON")
     }
 
     #[test]

@@ -20,17 +20,6 @@ versioned_row! { Account in "shop.Accounts" {
     columns: [owner = "Owner", cents = "Cents"],
 } }
 
-impl Account {
-    pub fn new(owner: &str) -> Self {
-        Self {
-            id: 0,
-            owner: owner.to_owned(),
-            cents: 0,
-            version: Version::FIRST,
-        }
-    }
-}
-
 /// `SaveChangesAsync`, and again after a `DbUpdateConcurrencyException`.
 pub async fn deposit(
     accounts: &PgRepository<Account>,

@@ -29,7 +29,7 @@ pub struct Deletion {
 }
 
 versioned_row! { Deletion in "crm.customers" {
-    entity: "customer", id: id: i64, version: version, columns: [],
+    entity: "customer", id: id: i64 as generated, version: version, columns: [],
     on_update: [deleted_at: "statement_timestamp()"],
     only: "deleted_at IS NULL",
 } }
@@ -44,7 +44,7 @@ pub struct Restoration {
 }
 
 versioned_row! { Restoration in "crm.customers" {
-    entity: "deleted customer", id: id: i64, version: version, columns: [],
+    entity: "deleted customer", id: id: i64 as generated, version: version, columns: [],
     on_update: [deleted_at: "NULL"],
     only: "deleted_at IS NOT NULL",
 } }

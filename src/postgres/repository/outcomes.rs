@@ -50,7 +50,8 @@ impl<'r, T: PgVersioned> Call<'r, T> {
     pub(super) fn failed(&self, error: sqlx::Error) -> Error {
         let at = |place: i64| {
             let place = usize::try_from(place).ok()?.checked_sub(1)?;
-            self.ids.get(place).map(|id| -> &dyn Display { *id })
+            let id: &dyn Display = *self.ids.get(place)?;
+            Some(id)
         };
         if let Some((broken, place)) = Broken::of(&error) {
             let id = at(place).unwrap_or(&"(new)");

@@ -8,7 +8,7 @@ const GUIDE: &str = include_str!("../../../src/guide.rs");
 fn pages() -> Vec<(&'static str, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/guide");
     let names = GUIDE.split("include_str!(\"guide/").skip(1);
-    let names = names.filter_map(|rest| rest.split(".md\")").next());
+    let names = names.filter_map(|rest| rest.split('"').next()?.strip_suffix(".md"));
     let text = |name| fs::read_to_string(folder.join(format!("{name}.md"))).unwrap();
     let pages: Vec<_> = names.map(|name| (name, text(name))).collect();
     assert!(pages.len() > 25, "{}", pages.len());

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, io, time::Duration};
 
 use optilock::{
     RetryPolicy, Version,
-    postgres::{Bulk, Error, ErrorKind, PgRepository, transact},
+    postgres::{
+        Bulk, Error, ErrorKind, KeyTable, PgRepository, Tx, create_key_table, transact,
+        transact_once,
+    },
     sqlx::{self, PgPool},
     versioned_row,
 };
@@ -76,6 +79,16 @@ pub async fn errors(bank: &Bank) -> Vec<Error> {
         lost().into(),
         raised(&bank.pool, "42601", "").await.into(),
     ];
+    errors.push(KeyTable::new("keys").unwrap_err());
+    create_key_table(&bank.pool, &KeyTable::default())
+        .await
+        .unwrap();
+    let once = async |fingerprint: &[u8]| {
+        let nothing = async |_: &mut Tx<'_>| Ok::<_, Error>(());
+        transact_once(&bank.pool, &RetryPolicy::new(), "k", fingerprint, nothing).await
+    };
+    once(b"first").await.unwrap();
+    errors.push(once(b"second").await.unwrap_err().into());
     bank.run(KEEPERS[0]).await;
     errors.push(accounts.update(&read).await.unwrap_err());
     errors

@@ -65,6 +65,7 @@ fn assert_succeeded(output: &Output) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "builds a crate with the macros of sqlx, which takes minutes"]
 async fn the_queries_are_built_and_run_with_a_database_and_built_from_prepared_files() {
     let db = database(SQL).await;
     let url = db.database.url();

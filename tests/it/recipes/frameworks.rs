@@ -1,14 +1,20 @@
 //! Frameworks of other languages as a second writer: the SQL that they send, beside this crate.
 
-use optilock::sqlx;
+use optilock::sqlx::{self, Postgres, postgres::PgTypeInfo};
 
 /// How often each writer of [`compete`] increments the row.
 const ROUNDS: i64 = 10;
 
 /// A value of type `timestamp`, as frameworks send it: microseconds since 2000.
-#[derive(Clone, Copy, sqlx::Type)]
-#[sqlx(transparent, type_name = "timestamp")]
+#[derive(Clone, Copy, sqlx::Encode)]
+#[sqlx(transparent)]
 pub struct Timestamp(pub i64);
+
+impl sqlx::Type<Postgres> for Timestamp {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("timestamp")
+    }
+}
 
 /// Runs two writers in Rust and two of the framework on one row, and returns the number of increments.
 ///

@@ -2,7 +2,10 @@
 
 use optilock::{
     postgres::PgRepository,
-    sqlx::{self, postgres::types::Oid},
+    sqlx::{
+        self, Postgres,
+        postgres::{PgTypeInfo, types::Oid},
+    },
 };
 
 use super::{database, frameworks::compete};
@@ -15,9 +18,15 @@ use recipe::{Account, deposit};
 const SQL: &str = include_str!("../../../src/guide/recipes/from_ef_core.sql");
 const PAGE: &str = include_str!("../../../src/guide/recipes/from_ef_core.md");
 
-#[derive(Clone, Copy, Debug, sqlx::Type)]
-#[sqlx(transparent, type_name = "xid")]
+#[derive(Clone, Copy, Debug, sqlx::Decode, sqlx::Encode)]
+#[sqlx(transparent)]
 struct Xid(Oid);
+
+impl sqlx::Type<Postgres> for Xid {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("xid")
+    }
+}
 
 async fn account(db: &Db) -> (PgRepository<Account>, i64) {
     let accounts = PgRepository::<Account>::new(db.pool.clone());

@@ -75,7 +75,7 @@ impl Roles {
 }
 
 fn assert_forbidden<T: std::fmt::Debug, E: Into<BoxError>>(result: Result<T, E>) {
-    let error: BoxError = result.err().expect("the role lacks the right").into();
+    let error: BoxError = result.expect_err("the role lacks the right").into();
     let mut source = Some(&*error as &(dyn std::error::Error + 'static));
     while let Some(error) = source {
         if let Some(sqlx::Error::Database(error)) = error.downcast_ref() {

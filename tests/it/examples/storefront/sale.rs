@@ -56,7 +56,7 @@ async fn only_the_current_version_of_a_cart_is_bought() {
     let shop = App::open(db.pool.clone(), Settings::default(), stopped);
     let shop = shop.await.unwrap();
     let cart = "INSERT INTO storefront.shop_carts (customer, items, version)
-        VALUES ('ana', '[{\"sku\": \"clay-pot\", \"quantity\": 1, \"price\": 45000}]', 2)";
+        VALUES ('ana', '[{\"sku\": \"clay-pot\", \"quantity\": 1, \"price\": {\"minor\": 45000, \"currency\": \"MXN\"}}]', 2)";
     sqlx::query(cart).execute(&db.pool).await.unwrap();
     let before = stock(&shop).await;
 

@@ -125,7 +125,7 @@ async fn an_index_serves_the_clean_up() {
     let scans = async |of: &'static str| -> i64 {
         sqlx::query_scalar(of).fetch_one(&db.pool).await.unwrap()
     };
-    let whole = "SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'once_keys'";
+    let whole = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'once_keys'";
     let by_index =
         "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'once_keys_created_at_idx'";
     let read = scans(whole).await;
