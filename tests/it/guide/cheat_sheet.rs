@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use optilock::{
     RetryPolicy,
     inventory::{Inventory, OrderId, PgInventory, Reserve, Strategy},
-    postgres::{Bulk, Error, PgRepository, transact},
+    postgres::{
+        Bulk, Error, KeyTable, PgRepository, Tx, create_key_table, transact, transact_once,
+    },
     sqlx,
 };
 
@@ -98,6 +100,36 @@ async fn operations_on_rows_make_the_round_trips_of_the_page() {
     check(&proxy, "`update_all`", 0, async || {
         let rows = [read(1).await.plus(1), read(2).await.plus(1)];
         accounts.update_all(&rows, Bulk::Each).await.unwrap();
+    })
+    .await;
+    check(&proxy, "`delete_all`", 0, async || {
+        let rows = [fresh().await, fresh().await].map(|row| (row.id, row.version));
+        accounts.delete_all(&rows, Bulk::Each).await.unwrap();
+    })
+    .await;
+    check(&proxy, "`insert_all`", 0, async || {
+        let rows = [0, 0].map(|cents| Account::new(next.fetch_add(1, SeqCst), cents));
+        accounts.insert_all(&rows).await.unwrap();
+    })
+    .await;
+    check(&proxy, "`upsert`, `upsert_all`", 0, async || {
+        let new = Account::new(next.fetch_add(1, SeqCst), 0);
+        accounts.upsert_all(&[new, read(1).await]).await.unwrap();
+    })
+    .await;
+    create_key_table(&bank.db.pool, &KeyTable::default())
+        .await
+        .unwrap();
+    check(&proxy, "`transact_once`", 1, async || {
+        let key = next.fetch_add(1, SeqCst).to_string();
+        let write = async |tx: &mut Tx<'_>| {
+            let update = sqlx::query("UPDATE bank.accounts SET cents = 0 WHERE id = 2");
+            update.execute(&mut **tx).await?;
+            Ok::<_, Error>(())
+        };
+        transact_once(&pool, &policy, &key, b"", write)
+            .await
+            .unwrap();
     })
     .await;
     check(&proxy, "`transact`", 1, async || {
