@@ -63,7 +63,8 @@ impl Problem {
         Self::new(503, code, detail)
     }
 
-    /// The client learns only the code.
+    /// Reports the error and returns a response with status 500. The client receives the code, and no text of the
+    /// error.
     #[cfg(feature = "postgres")]
     pub(crate) fn internal(code: &'static str, error: &(dyn Error + 'static)) -> Self {
         report(code, error);

@@ -46,10 +46,10 @@ pub(crate) const STATEMENTS: [&[Statement]; 2] = [stock::sql::ALL, payments::STA
 /// consists of the requests that arrived while the previous one was written, so no request waits for a batch
 /// to fill. An uncontended request bypasses the queue.
 ///
-/// Batched are checkouts, also from a reservation; `reserve`, `extend` and `release`; cancellations; and
-/// `return_items`, of all kinds in one batch. Payments (`mark_paid` and `mark_payment_failed`) have batches of their
-/// own. Every other call goes to the inventory behind. For the design and its limits see
-/// [`flash_sales`](crate::guide::flash_sales).
+/// These requests are batched: checkouts, also from a reservation; `reserve`, `extend` and `release`; cancellations;
+/// and `return_items`. One batch may have requests of all these kinds. Payments (`mark_paid` and
+/// `mark_payment_failed`) have batches of their own. Every other call goes to the inventory behind. For the design and
+/// its limits see [`flash_sales`](crate::guide::flash_sales).
 ///
 /// Cheap to clone; clones share the queue. Batched requests need a tokio runtime with its timer enabled.
 ///

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::model::{Error, Order, rates::Rates};
 use crate::Attempt;
 
-/// Counts checkouts per minute, so that a window contains only its own.
+/// Counts checkouts per minute. The counts of a window contain only the checkouts of that window.
 #[derive(Debug)]
 pub(crate) struct Traffic {
     since: Instant,

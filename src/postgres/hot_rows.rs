@@ -33,7 +33,7 @@ impl HotRows {
         }
     }
 
-    /// Marks a row that had to be locked.
+    /// Marks a row as hot after an attempt had to lock it.
     pub(super) fn mark(&self, id: &impl Hash) {
         self.mark_at(id, self.start.elapsed());
     }

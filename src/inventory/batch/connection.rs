@@ -30,7 +30,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// How long a batch waits for the connection of the one before. Then it takes one of the pool.
+    /// The longest time that a batch waits for the connection of the previous batch. Then the batch takes one of the
+    /// pool.
     const PATIENCE: Duration = Duration::from_millis(50);
 
     /// Uses the connection of a batch that has ended, if there is one.

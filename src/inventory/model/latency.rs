@@ -16,7 +16,8 @@ impl Default for Latency {
 }
 
 impl Latency {
-    /// The number of buckets: up to 2^28 µs, about four and a half minutes. Longer durations count as that.
+    /// The number of buckets: up to 2^28 µs, about four and a half minutes. Longer durations are counted in
+    /// the last bucket.
     const BUCKETS: usize = 8 * 26;
 
     pub(crate) fn record(&mut self, took: Duration) {

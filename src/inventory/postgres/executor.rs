@@ -276,8 +276,8 @@ impl Executor {
         Ok(self.ask(work).await?)
     }
 
-    /// Makes one attempt in a transaction at READ COMMITTED, for any default of the session, on a connection of
-    /// the caller's.
+    /// Makes one attempt on the caller's connection, in a transaction at READ COMMITTED. The session's default
+    /// isolation level has no effect.
     pub(crate) async fn locking_attempt_on<'a, T: Send + Sync>(
         &self,
         lease: &mut Lease,

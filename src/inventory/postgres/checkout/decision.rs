@@ -8,7 +8,7 @@ use crate::inventory::{
     },
 };
 
-/// A checkout whose preconditions hold, except that it needs units of expired holds.
+/// A checkout that meets every precondition but needs the units of expired holds.
 pub(super) struct Decision<'a> {
     pub(super) effects: &'a Effects,
     pub(super) request: &'a Checkout,

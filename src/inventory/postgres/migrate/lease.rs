@@ -42,7 +42,7 @@ const RENEWED_EVERY: Duration = Duration::from_secs(8);
 /// suppressed.
 const TRIES: u32 = 5;
 
-/// The lease of a process. If it is dropped, it is given back by a task.
+/// The migration lease that a process holds. If it is dropped, a task gives it back.
 #[derive(Debug)]
 pub(super) struct Lease {
     pool: PgPool,

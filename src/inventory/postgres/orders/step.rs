@@ -152,7 +152,8 @@ async fn revive(
     }
 }
 
-/// Returns the units of each line if expired holds cover the short ones, or why the order can't be revived.
+/// If expired holds cover every shortage, returns the ordered units of each line. Otherwise returns the error that
+/// prevents the revival.
 fn judge(rows: &[PgRow], id: OrderId) -> Result<Vec<(Sku, i64)>, Error> {
     let (mut lines, mut short, mut behind) = (Vec::new(), Vec::new(), false);
     for row in rows {

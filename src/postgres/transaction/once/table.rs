@@ -208,7 +208,8 @@ impl fmt::Debug for KeyTable {
 ///
 /// Those of the database, such as that of a role that may not create the table.
 pub async fn create_key_table(pool: &PgPool, table: &KeyTable) -> Result<(), Error> {
-    /// After another session has created the schema, and after it has created the table.
+    /// The maximum number of rounds: another session may create the schema during the first, and the table during the
+    /// second.
     const ROUNDS: u32 = 3;
     on_connection(pool, async |conn: &mut PgConnection| {
         for round in 1.. {
