@@ -110,7 +110,7 @@ impl Classify for PreconditionFailed {
     }
 }
 
-/// Reads the header's value: `*`, or entity tags that are separated by commas.
+/// Reads the header's value: `*`, or up to 100 entity tags that are separated by commas.
 impl FromStr for IfMatch {
     type Err = ParseIfMatchError;
 
@@ -128,6 +128,9 @@ impl FromStr for IfMatch {
             }
             let (tag, after) = split_tag(rest).ok_or(ParseIfMatchError(()))?;
             tags += 1;
+            if tags > MAX_TAGS {
+                return Err(ParseIfMatchError(()));
+            }
             if let Some(version) = Version::from_etag(tag)
                 && !versions.contains(&version)
             {
@@ -145,6 +148,9 @@ impl FromStr for IfMatch {
     }
 }
 
+/// A client names the versions that it has. A longer list costs more time than a request should.
+const MAX_TAGS: usize = 100;
+
 const fn is_space(it: char) -> bool {
     matches!(it, ' ' | '\t')
 }
@@ -159,7 +165,7 @@ fn split_tag(text: &str) -> Option<(&str, &str)> {
     valid.then_some((tag, rest))
 }
 
-/// The error of a header value that is neither `*` nor a list of entity tags: 400 Bad Request.
+/// The error of a header value that is neither `*` nor a list of up to 100 entity tags: 400 Bad Request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an If-Match header: expected * or quoted entity tags, such as \"5\"")]
+#[error("not an If-Match header: expected * or up to 100 quoted entity tags, such as \"5\"")]
 pub struct ParseIfMatchError(());

@@ -35,9 +35,11 @@ pub(crate) fn problem(error: &Error) -> Problem {
     let row = |entity: &str, id: &str| Object::default().text("entity", entity).text("id", id);
     match error.repr() {
         Repr::Conflict(conflict) => response::conflict(conflict),
-        Repr::Serialization(_) | Repr::IdempotencyMismatch { .. } | Repr::Invalid { .. } => {
-            refused(error)
-        }
+        Repr::Serialization(_) | Repr::Invalid { .. } => refused(error),
+        // The key may have a part that the host puts in front of the client's.
+        Repr::IdempotencyMismatch { .. } => refused(
+            &"the idempotency key was used before, by another request: send that request again, or use a new key",
+        ),
         Repr::NotFound { entity, id } | Repr::RepeatedId { entity, id } => {
             refused(error).with(row(entity, id))
         }

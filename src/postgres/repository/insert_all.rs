@@ -16,6 +16,9 @@ use super::{
 };
 use crate::postgres::{assertion::Broken, classify::is_stale_plan, error::Error, row::PgVersioned};
 
+/// How often a statement that commits directly is sent again after a conflict.
+const CONFLICTS: u32 = 10;
+
 impl<T: PgVersioned> PgRepository<T> {
     /// Inserts many rows in one statement, each at the version that it has, as [`insert`](Self::insert) does.
     /// Returns one [`WriteOutcome`] per row, in the order given: [`Written`](WriteOutcome::Written), or
@@ -26,6 +29,9 @@ impl<T: PgVersioned> PgRepository<T> {
     /// that returns an error if a row was not written.
     ///
     /// If the database generates the ids, every row is inserted or none.
+    ///
+    /// No index enforces an id `as unique`: an existing row is found as the statement's snapshot has it, and the host
+    /// makes sure that no other writer inserts the same id at that moment.
     ///
     /// ```no_run
     /// use optilock::postgres::{PgRepository, WriteOutcome};
@@ -55,10 +61,9 @@ impl<T: PgVersioned> PgRepository<T> {
     ///
     /// The unique index of the id must not be deferrable: PostgreSQL does not take it for `ON CONFLICT`.
     pub async fn insert_all(&self, rows: &[T]) -> Result<Vec<WriteOutcome<T>>, Error> {
+        // Not in a transaction: its second statement could insert a row before those that the first one holds.
         let insert = async |conn: &mut PgConnection| self.insert_rows(conn, rows, true).await;
-        let result = self.run(insert).await;
-        let insert = async |conn: &mut PgConnection, _| self.insert_rows(conn, rows, false).await;
-        counted::<T, _>(self.or_locked(result, insert).await, Vec::as_slice)
+        counted::<T, _>(self.run(insert).await, Vec::as_slice)
     }
 
     /// Runs [`insert_all`](Self::insert_all) in the caller's transaction.
@@ -99,7 +104,15 @@ impl<T: PgVersioned> PgRepository<T> {
             if missing.is_empty() {
                 break;
             }
-            let answers = self.send_inserts(conn, &rows, &missing).await;
+            let mut answers = self.send_inserts(conn, &rows, &missing).await;
+            // Above READ COMMITTED, a row that was inserted meanwhile is a conflict. This statement has stored nothing:
+            // with a new snapshot it finds the row.
+            for _ in 0..CONFLICTS {
+                if !(directly && answers.as_ref().is_err_and(Error::is_conflict)) {
+                    break;
+                }
+                answers = self.send_inserts(conn, &rows, &missing).await;
+            }
             let answers = answers.map_err(|error| error.after(wrote))?;
             wrote |= directly && answers.iter().any(is_written);
             let read = outcomes.read(&missing, &answers);
@@ -114,6 +127,12 @@ impl<T: PgVersioned> PgRepository<T> {
                 && error.as_sqlx().is_some_and(is_stale_plan)
                 && conn.clear_cached_statements().await.is_ok()
             {
+                found = self.mark_existing(conn, &call, &mut outcomes).await;
+            }
+            for _ in 0..CONFLICTS {
+                if !(directly && found.as_ref().is_err_and(Error::is_conflict)) {
+                    break;
+                }
                 found = self.mark_existing(conn, &call, &mut outcomes).await;
             }
             found.map_err(|error| error.after(wrote))?;

@@ -30,18 +30,21 @@ pub(super) fn insert_all<T: PgVersioned>(names: &Names) -> String {
     if T::GENERATED_ID {
         return insert_generated::<T>(names);
     }
-    // Without an index that enforces the id, there is none to name.
-    let target = match T::UNIQUE_ID {
-        true => String::new(),
-        false => format!(" ({})", names.ids.join(", ")),
+    // No index enforces an id `as unique`, so the statement looks for it. `ON CONFLICT` without an index would leave out
+    // rows whose other keys are taken.
+    let (only_new, on_conflict) = match T::UNIQUE_ID {
+        true => {
+            let same = names.by_id("e", |at| format!("r.\"optilock.id{at}\""));
+            let taken = format!("SELECT FROM {} AS e WHERE {same}", names.table);
+            (format!(" AND NOT EXISTS ({taken})"), String::new())
+        }
+        false => {
+            let ids = names.ids.join(", ");
+            (String::new(), format!("ON CONFLICT ({ids}) DO NOTHING"))
+        }
     };
-    statement::<T>(
-        names,
-        &cells::<T>(names.ids.len() + 2),
-        &format!("ON CONFLICT{target} DO NOTHING"),
-        "",
-        "true",
-    )
+    let cells = cells::<T>(names.ids.len() + 2);
+    statement::<T>(names, &cells, &only_new, &on_conflict, "", "true")
 }
 
 /// Returns the statement that inserts the rows whose ids are not taken, and writes the others.
@@ -85,6 +88,7 @@ pub(super) fn upsert_all<T: PgVersioned>(names: &Names) -> String {
     statement::<T>(
         names,
         &cells::<T>(names.ids.len() + 3),
+        "",
         &update,
         &format!(
             " LEFT JOIN {table} AS s ON {}",
@@ -99,6 +103,7 @@ pub(super) fn upsert_all<T: PgVersioned>(names: &Names) -> String {
 fn statement<T: PgVersioned>(
     names: &Names,
     cells: &Cells,
+    only_new: &str,
     on_conflict: &str,
     join: &str,
     is_written: &str,
@@ -124,7 +129,7 @@ fn statement<T: PgVersioned>(
                 ELSE true END AS \"optilock.write\" FROM requested AS r),
         written AS (
             INSERT INTO {table} AS t ({columns})
-            SELECT {values} FROM requested AS r, decision AS d WHERE d.\"optilock.write\" ORDER BY {ids}
+            SELECT {values} FROM requested AS r, decision AS d WHERE d.\"optilock.write\"{only_new} ORDER BY {ids}
             {on_conflict}
             RETURNING 1 AS \"optilock.one\"{of_t})
         SELECT {of_w}, r.\"optilock.ord\", 'w'::\"char\" AS \"optilock.outcome\"

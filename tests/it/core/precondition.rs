@@ -92,3 +92,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_list_has_100_tags_at_most() {
+    let list = |tags: i64| {
+        (0..tags)
+            .map(|tag| format!("\"{tag}\""))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
+    let IfMatch::Versions(versions) = list(100).parse().unwrap() else {
+        panic!("a list");
+    };
+    assert_eq!(versions.len(), 100);
+    list(101).parse::<IfMatch>().unwrap_err();
+}

@@ -115,8 +115,9 @@ where
             }
             Err(failed) => failed.map(Lost::settled),
         };
+        // Until an attempt finds the key or inserts it, no error may say that nothing happened.
+        state.in_doubt |= failed.class == Class::Unknown;
         if failed.at_commit && failed.class == Class::Unknown {
-            state.in_doubt = true;
             metrics::unknown_outcome(policy.label());
             // The next attempt finds out, with the delay of a busy system.
             failed.class = Class::Busy { retry_after: None };

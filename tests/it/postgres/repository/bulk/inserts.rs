@@ -333,3 +333,50 @@ async fn inserts_cut_off_after_their_write_are_unknown() {
         assert_eq!(bank.all().await.len(), 3);
     }
 }
+
+/// A row of a table that is partitioned by another column than its id.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+struct Reading {
+    id: i64,
+    email: String,
+    version: Version,
+}
+
+versioned_row! { Reading in "bank.readings" {
+    entity: "reading", id: id: i64 as unique, version: version, columns: [email],
+} }
+
+#[tokio::test]
+async fn an_id_that_no_index_enforces_is_inserted_once() {
+    let db = Db::empty().await;
+    run(
+        &db.pool,
+        "CREATE SCHEMA bank;
+         CREATE TABLE bank.readings (id bigint NOT NULL, email text NOT NULL, version bigint NOT NULL DEFAULT 1,
+             at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+         CREATE TABLE bank.readings_of_all PARTITION OF bank.readings DEFAULT;
+         CREATE UNIQUE INDEX ON bank.readings_of_all (email)",
+    )
+    .await;
+    let readings = PgRepository::<Reading>::new(db.pool.clone());
+    let reading = |id, email: &str| Reading {
+        id,
+        email: email.to_owned(),
+        version: Version::FIRST,
+    };
+    let rows = [reading(1, "a"), reading(2, "b")];
+    let first = readings.insert_all(&rows).await.unwrap();
+    assert!(first.iter().all(WriteOutcome::is_written));
+    let again = readings.insert_all(&rows).await.unwrap();
+    assert_eq!(
+        again,
+        [WriteOutcome::AlreadyExists, WriteOutcome::AlreadyExists]
+    );
+
+    // Another key that is taken: nothing is stored.
+    let taken = [reading(3, "a"), reading(4, "c")];
+    let refused = readings.insert_all(&taken).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+    assert_eq!(readings.find(&4).await.unwrap(), None);
+    assert_eq!(readings.update(&rows[0]).await.unwrap().version, version(2));
+}

@@ -11,7 +11,10 @@ use optilock::{
 };
 
 use super::effects::{QUICK, REQUEST, effects, keys, once, take_effect, with_effects};
-use crate::support::{db::assert_idle, triggers::run};
+use crate::support::{
+    db::{assert_idle, pool_options},
+    triggers::run,
+};
 
 #[derive(Debug, thiserror::Error)]
 enum AppError {
@@ -170,4 +173,20 @@ async fn a_commit_that_is_refused_is_no_unknown_outcome() {
             (0, 0)
         );
     }
+}
+
+/// The second attempt fails before it reaches the key: it can't say that nothing happened.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doubt_outlives_an_attempt_that_does_not_reach_the_key() {
+    let db = with_effects().await;
+    let pool = pool_options(1).connect_with(db.database.options()).await;
+    let pool = pool.unwrap();
+    let policy = QUICK.with_unknown_retried(true);
+    let charged = transact_once(&pool, &policy, "k", REQUEST, async |_| {
+        // It is closed from this call on; the connection of the attempt is still open.
+        drop(pool.close());
+        Err::<(), _>(AppError::Card)
+    });
+    let gave_up = charged.await.unwrap_err();
+    assert_eq!((gave_up.attempts, gave_up.class()), (2, Class::Unknown));
 }
