@@ -56,8 +56,9 @@ impl<T: PgVersioned> PgRepository<T> {
     /// - [`ErrorKind::AlreadyExists`] if a row would take another unique key than its id;
     /// - [`ErrorKind::Suppressed`] if a trigger changed the id of a row, or suppressed a row whose id the
     ///   database generates;
-    /// - [`ErrorKind::Unknown`] if the connection was lost during the write. With all other errors, nothing is
-    ///   written.
+    /// - [`ErrorKind::Serialization`] above READ COMMITTED, if a statement had a conflict ten times;
+    /// - [`ErrorKind::Unknown`] if the connection was lost during the write, or such a conflict came after rows had been
+    ///   stored. With all other errors, nothing is written.
     ///
     /// The unique index of the id must not be deferrable: PostgreSQL does not take it for `ON CONFLICT`.
     pub async fn insert_all(&self, rows: &[T]) -> Result<Vec<WriteOutcome<T>>, Error> {
