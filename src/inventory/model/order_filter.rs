@@ -30,7 +30,7 @@ impl OrderFilter {
         }
     }
 
-    /// Selects only orders of this customer.
+    /// Selects only orders of this customer; none, if it is a text that no order accepts.
     pub fn with_customer(mut self, customer: impl Into<String>) -> Self {
         self.customer = Some(customer.into());
         self

@@ -93,8 +93,12 @@ fn run(name: &str, cases: u32, requests: impl Strategy<Value = Sent>) {
             Ok(())
         })
     });
-    println!("{name}: {} served, {} refused", served.get(), refused.get());
-    assert!(served.get() > 0 && refused.get() > 0);
+    let (served, refused) = (served.get(), refused.get());
+    println!("{name}: {served} served, {refused} refused");
+    assert!(
+        served > 0 && refused > 0,
+        "{name}: {served} served, {refused} refused"
+    );
     runtime.block_on(assert_balanced_in(
         &shop.db.pool,
         storefront::database::SCHEMA,

@@ -81,7 +81,7 @@ fn encoded(text: impl Strategy<Value = String> + 'static) -> BoxedStrategy<Strin
 }
 
 fn skus() -> BoxedStrategy<String> {
-    prop_oneof![3 => Just(PRODUCT.to_owned()), 2 => near("[a-z]{1,200}"), 1 => texts()].boxed()
+    prop_oneof![6 => Just(PRODUCT.to_owned()), 2 => near("[a-z]{1,200}"), 1 => texts()].boxed()
 }
 
 fn text_of(text: impl Strategy<Value = String> + 'static) -> BoxedStrategy<String> {
@@ -132,7 +132,7 @@ fn content_types() -> BoxedStrategy<Option<&'static str>> {
 
 fn header_values(valid: BoxedStrategy<String>) -> BoxedStrategy<Vec<u8>> {
     prop_oneof![
-        4 => valid.prop_map(String::into_bytes),
+        12 => valid.prop_map(String::into_bytes),
         1 => texts().prop_map(String::into_bytes),
         1 => vec(any::<u8>(), 0..30),
         1 => "\"?[!-~]{0,210}\"?".prop_map(String::into_bytes),
@@ -281,11 +281,15 @@ pub fn product() -> BoxedStrategy<Sent> {
         ("currency", member(Just("\"MXN\"".to_owned()))),
     ]);
     let good = Just(r#"{"minor":500,"currency":"MXN"}"#.to_owned());
+    let name = prop_oneof![
+        Just("\"Clay pot\"".to_owned()),
+        text_of(near("[A-Za-zé ]{1,500}"))
+    ];
     let body = object(vec![
-        ("name", member(text_of(near("[A-Za-zé ]{1,500}")))),
+        ("name", member(name)),
         ("price", prop_oneof![good, price].boxed()),
     ]);
-    let tags = prop_oneof![4 => Just("*".to_owned()), 2 => "\"[1-9][0-9]?(-[0-9]{1,3})?\"", 1 => "(W/)?\"[!-~]{0,5}\"(, \"[0-9]\")?"];
+    let tags = prop_oneof![9 => Just("*".to_owned()), 2 => "\"[1-9][0-9]?(-[0-9]{1,3})?\"", 1 => "(W/)?\"[!-~]{0,5}\"(, \"[0-9]\")?"];
     let change = of_sku(Method::PUT, "products", "").header(header::IF_MATCH, tags);
     change.body(body).admin().requests()
 }
