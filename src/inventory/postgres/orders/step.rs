@@ -137,7 +137,8 @@ async fn revive(
             return Ok(!rows.is_empty());
         }
         let lines = judge(&rows, id)?;
-        expiry.check_progress(policy, since)?;
+        expiry.check_kept()?;
+        expiry.check_deadline(policy, since)?;
         let needed: Vec<Needed<'_>> = lines
             .iter()
             .map(|(sku, units)| Needed {

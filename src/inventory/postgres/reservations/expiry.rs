@@ -19,9 +19,10 @@ use crate::{
     postgres::{Failed, Lease},
 };
 
-/// After this many consecutive pieces that ended nothing although holds have expired, a trigger or a policy
-/// keeps the holds.
-const IDLE: u32 = 3;
+/// After this many consecutive pieces of one transaction that ended nothing although holds have expired, a trigger or
+/// a policy keeps the holds. The first piece may have waited for the locks of the products while holds expired that
+/// its snapshot does not have; the next one sees them, and the locks keep other requests from ending them.
+const IDLE: u32 = 2;
 
 /// An answer, or the need to continue: the holds that were ended so far are committed, and the request runs
 /// again.
@@ -51,17 +52,26 @@ pub(crate) trait Request: Sync {
     ) -> impl Future<Output = Result<Piece<Self::Answer>, Error>> + Send;
 }
 
-/// Ends a piece of the expired holds that the request needs, and decides, in a transaction.
+/// Ends a piece of the expired holds that the request needs, and decides, in a transaction. A piece that ends nothing is
+/// followed by another one in the same transaction.
 pub(crate) async fn end_and_decide<R: Request>(
     conn: &mut SchemaConnection<'_>,
     request: &R,
     expiry: &Expiry,
 ) -> Result<Piece<R::Answer>, Error> {
     let mut expiry = expiry.clone();
-    expiry
-        .end(conn, &request.needed(), request.except())
-        .await?;
-    request.decide(conn, expiry).await
+    loop {
+        expiry
+            .end(conn, &request.needed(), request.except())
+            .await?;
+        match request.decide(conn, expiry).await? {
+            Piece::Behind(idle) if idle.idle > 0 => {
+                idle.check_kept()?;
+                expiry = idle;
+            }
+            piece => return Ok(piece),
+        }
+    }
 }
 
 /// Decides in the caller's transaction, which commits all pieces.
@@ -88,7 +98,7 @@ pub(crate) async fn until_decided<R: Request>(
         match piece {
             Piece::Done(answer) => return Ok(answer),
             Piece::Behind(expiry) => {
-                expiry.check_progress(policy, since)?;
+                expiry.check_deadline(policy, since)?;
                 piece = end_and_decide(conn, request, &expiry).await?;
             }
         }
@@ -138,7 +148,7 @@ pub(crate) async fn in_pieces<R: Request>(
         };
         // The deadline has passed: no further attempt, for any class of the error.
         expiry
-            .check_progress(executor.policy(), since)
+            .check_deadline(executor.policy(), since)
             .map_err(|error| Failed::new(error, Class::Permanent))?;
         let next: Work<'_, '_, _> = &|conn, _| Box::pin(end_and_decide(conn, request, expiry));
         piece = executor.locking_attempt_on(lease, attempt, next).await?;
@@ -158,7 +168,7 @@ pub(crate) struct Needed<'a> {
 pub(crate) struct Expiry {
     began: Instant,
     pieces: u32,
-    /// Consecutive pieces that ended nothing.
+    /// Consecutive pieces of the transaction that ended nothing.
     idle: u32,
     /// Versions that these pieces added to products.
     raised: BTreeMap<Sku, i64>,
@@ -208,12 +218,16 @@ impl Expiry {
         Ok(ended)
     }
 
-    /// Refuses a further piece if the request, which began at `since`, has passed its deadline or makes no
-    /// progress.
-    pub(crate) fn check_progress(&self, policy: &RetryPolicy, since: Instant) -> Result<(), Error> {
+    /// Refuses a further piece of the transaction if something keeps the expired holds.
+    pub(crate) fn check_kept(&self) -> Result<(), Error> {
         if self.idle >= IDLE {
             return Err(Error::suppressed_in("holds", "hold", "that has expired"));
         }
+        Ok(())
+    }
+
+    /// Refuses a further piece if the request, which began at `since`, has passed its deadline.
+    pub(crate) fn check_deadline(&self, policy: &RetryPolicy, since: Instant) -> Result<(), Error> {
         match policy.deadline() {
             Some(deadline) if self.pieces > 0 && since.elapsed() >= deadline => {
                 let each = self.began.elapsed() / self.pieces;

@@ -3,6 +3,7 @@
 mod backlog;
 mod batches;
 mod concurrent_steps;
+mod expired_meanwhile;
 mod live_holds;
 mod paused;
 mod sold_once;
