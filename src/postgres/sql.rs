@@ -19,7 +19,7 @@ pub(super) use inserted::Pass;
 use inserted::{insert_all, inserted, upsert_all};
 use locked::{delete_all, update_all};
 pub(super) use parts::quoted_table;
-use parts::{Names, grown, on_update, only, sets, unnested_ids};
+use parts::{Names, given, grown, on_update, only, sets};
 
 /// The statements of a row type. Parameters: a value for each column of the id, the expected version, then
 /// the written columns.
@@ -68,7 +68,7 @@ impl Statements {
         let find = format!("SELECT {list} FROM {table} AS t WHERE {by_id}{only}");
         let guard = format!("{by_id} AND t.{version} = {expected}{only}");
         let sets = sets::<T>(|at| format!("${}", at + ids.len() + 2));
-        let given = unnested_ids(ids.len());
+        let given = given(ids.len(), "");
         let is_given = names.by_id("t", |at| format!("u.\"optilock.id{at}\""));
         Self {
             lock: ours(format!("{find} FOR NO KEY UPDATE")),
@@ -111,11 +111,11 @@ impl Statements {
             insert_all: ours(insert_all::<T>(&names)),
             upsert_all: ours(upsert_all::<T>(&names)),
             find_all: ours(format!(
-                "SELECT {list}, u.\"optilock.ord\" FROM (SELECT {given}) AS u JOIN {table} AS t ON {is_given}{only}"
+                "SELECT {list}, u.\"optilock.ord\" FROM ({given}) AS u JOIN {table} AS t ON {is_given}{only}"
             )),
             existing: ours(format!(
                 "SELECT u.\"optilock.ord\", ({condition}\n) IS TRUE AS \"optilock.found\"
-                FROM (SELECT {given}) AS u JOIN {table} AS t ON {is_given}",
+                FROM ({given}) AS u JOIN {table} AS t ON {is_given}",
                 condition = T::ONLY,
             )),
             sample: ours(format!(

@@ -6,9 +6,7 @@
 //! Parameters: an array for each column of the id, the versions; for an upsert, its [`Pass`]; then the written
 //! columns.
 
-use super::parts::{
-    Cells, Names, cells, on_update_of_target, only_of_target, unnested_ids, written,
-};
+use super::parts::{Cells, Names, cells, given, on_update_of_target, only_of_target, written};
 use crate::postgres::{
     assertion::Broken,
     row::{PgVersioned, Role},
@@ -123,7 +121,7 @@ fn statement<T: PgVersioned>(
             FROM {table} AS t WHERE false
             UNION ALL
             SELECT u.\"optilock.ord\", {of_u}, u.\"optilock.version\"{list}
-            FROM (SELECT {unnested_ids}, pg_catalog.unnest(${version}) AS \"optilock.version\"{unnested}) AS u{joins}),
+            FROM ({given}) AS u{joins}),
         decision AS MATERIALIZED (
             SELECT CASE WHEN pg_catalog.count(*) > pg_catalog.count(DISTINCT {one_id}) THEN {repeated}
                 ELSE true END AS \"optilock.write\" FROM requested AS r),
@@ -141,8 +139,10 @@ fn statement<T: PgVersioned>(
             .map(|at| format!(", NULL AS \"optilock.c{at}\""))
             .collect::<String>(),
         of_u = names.each_id(|at, _| format!("u.\"optilock.id{at}\"")),
-        unnested_ids = unnested_ids(names.ids.len()),
-        version = names.ids.len() + 1,
+        given = given(
+            names.ids.len(),
+            &format!(", pg_catalog.unnest(${}) AS \"optilock.version\"{unnested}", names.ids.len() + 1)
+        ),
         one_id = names.one_id(requested_id),
         repeated = Broken::Repeated.fail(&format!(
             "(SELECT pg_catalog.max(r.\"optilock.ord\") FROM requested AS r GROUP BY {ids} HAVING pg_catalog.count(*) > 1 LIMIT 1)"

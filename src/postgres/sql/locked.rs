@@ -5,7 +5,7 @@
 //!
 //! Parameters: an array for each column of the id, the expected versions, all or nothing; then the written columns.
 
-use super::parts::{Cells, Names, cells, grown, only, sets, unnested_ids};
+use super::parts::{Cells, Names, cells, given, grown, only, sets};
 use crate::postgres::{assertion::Broken, row::PgVersioned};
 
 /// Returns the statement that writes many rows.
@@ -73,7 +73,7 @@ fn statement<T: PgVersioned>(names: &Names, write: &Write) -> String {
     format!(
         "WITH locked AS MATERIALIZED (
             SELECT u.\"optilock.ord\", u.\"optilock.expected\"{list}{of_t}
-            FROM (SELECT {ids}, pg_catalog.unnest(${expected}) AS \"optilock.expected\"{unnested}) AS u{joins}
+            FROM ({given}) AS u{joins}
             JOIN {table} AS t ON {is_requested}{only} ORDER BY {order} {lock} OF t),
         decision AS MATERIALIZED (
             SELECT CASE
@@ -95,7 +95,10 @@ fn statement<T: PgVersioned>(names: &Names, write: &Write) -> String {
         FROM locked AS l, decision AS d
         WHERE NOT EXISTS (SELECT FROM written AS w WHERE w.\"optilock.ord\" = l.\"optilock.ord\")",
         table = names.table,
-        ids = unnested_ids(count),
+        given = given(
+            count,
+            &format!(", pg_catalog.unnest(${expected}) AS \"optilock.expected\"{unnested}")
+        ),
         is_requested = names.by_id("t", |at| format!("u.\"optilock.id{at}\"")),
         is_locked = names.by_id("t", |at| format!("l.{}", locked_id(at))),
         order = names.each_id(|_, id| format!("t.{id}")),

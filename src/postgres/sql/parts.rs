@@ -87,12 +87,17 @@ impl Names {
     }
 }
 
-/// Returns the list of the ids of a call, which are the parameters from `$1`, each with its place in the call.
-pub(super) fn unnested_ids(count: usize) -> String {
-    let ids =
-        (0..count).map(|at| format!(", pg_catalog.unnest(${}) AS \"optilock.id{at}\"", at + 1));
-    let ids: String = ids.collect();
-    format!("pg_catalog.generate_subscripts($1, 1)::bigint AS \"optilock.ord\"{ids}")
+/// Returns the query of the rows of a call: their place in the call, the ids, which are the parameters from `$1`, and the
+/// rest of the list.
+///
+/// The planner expects as many rows as the arrays have, or ten, if it does not know them. `generate_subscripts` would make
+/// it a thousand, and a call with two rows would read a small table as a whole.
+pub(super) fn given(count: usize, rest: &str) -> String {
+    let ids = (0..count).map(|at| format!("pg_catalog.unnest(${}) AS \"optilock.id{at}\"", at + 1));
+    let ids = ids.collect::<Vec<_>>().join(", ");
+    format!(
+        "SELECT pg_catalog.row_number() OVER () AS \"optilock.ord\", g.* FROM (SELECT {ids}{rest}) AS g"
+    )
 }
 
 /// The values of the written columns, from one array per column, or three for an array column.

@@ -1,6 +1,7 @@
 //! Many rows in one statement.
 
 mod deletes;
+mod few;
 mod inserts;
 mod outcomes;
 mod refused;
