@@ -187,7 +187,7 @@ pub struct RustType {
 /// | `id: field: Type { part, .. }` | a key of several columns: see [below](#an-id-of-several-columns) |
 /// | `version: field` | a field of type [`Version`](crate::Version). The column is a `bigint`, or `as int4` or `as int2`; versions begin at 1, or `from 0`: see [below](#versions-of-another-framework) |
 /// | `columns: [..]` | the columns that each write sets, all of them. A field of an array column (`Vec<T>`, `Option<Vec<T>>`) is marked `as array` |
-/// | `on_update: [field: "sql"]` | optional; each write sets them to an expression over the old row: `touched: "now()"`. `insert` uses the default of the column |
+/// | `on_update: [field: "sql"]` | optional; each write sets them to an expression over the old row: `touched: "now()"`. The expression has the type of the column, by a cast if need be: `seen: "now()::text"`. `insert` uses the default of the column |
 /// | `read_only: [..]` | optional; read and never written: generated columns, defaults, columns that triggers set |
 /// | `only: "sql"` | optional; a condition over the row's columns. Rows that do not meet it are treated as not found: `only: "deleted_at IS NULL"` |
 ///

@@ -3,12 +3,13 @@
 #[cfg(doc)]
 use crate::postgres::ErrorKind;
 use sqlx::{
-    Connection, PgConnection,
+    Arguments, Connection, PgConnection,
+    error::BoxDynError,
     postgres::{PgArguments, PgBindIterExt, PgRow},
 };
 
 use super::{
-    PgRepository, add,
+    PgRepository,
     guarded::counted,
     outcome::WriteOutcome,
     outcomes::{Call, Outcomes, is_written, place},
@@ -152,12 +153,7 @@ impl<T: PgVersioned> PgRepository<T> {
     ) -> Result<Vec<PgRow>, Error> {
         let rows: Vec<&T> = places.iter().map(|&place| rows[place]).collect();
         let call = Call::of_rows(&rows);
-        let mut arguments = PgArguments::default();
-        if !T::GENERATED_ID {
-            T::bind_ids(&call.ids, &mut arguments).map_err(unencodable)?;
-        }
-        add(&mut arguments, call.versions.iter().bind_iter())?;
-        T::bind_all(&rows, &mut arguments).map_err(unencodable)?;
+        let arguments = arguments(&rows).map_err(unencodable)?;
         sqlx::query_with(self.sql.insert_all.clone(), arguments)
             .fetch_all(conn)
             .await
@@ -183,4 +179,16 @@ impl<T: PgVersioned> PgRepository<T> {
         }
         Ok(())
     }
+}
+
+/// Returns the arguments of the statement that inserts.
+pub(super) fn arguments<T: PgVersioned>(rows: &[&T]) -> Result<PgArguments, BoxDynError> {
+    let call = Call::of_rows(rows);
+    let mut arguments = PgArguments::default();
+    if !T::GENERATED_ID {
+        T::bind_ids(&call.ids, &mut arguments)?;
+    }
+    arguments.add(call.versions.iter().bind_iter())?;
+    T::bind_all(rows, &mut arguments)?;
+    Ok(arguments)
 }

@@ -4,6 +4,7 @@
 use crate::{Version, postgres::ErrorKind};
 use sqlx::{
     Arguments, PgConnection, Row,
+    error::BoxDynError,
     postgres::{PgArguments, PgBindIterExt, PgRow},
 };
 
@@ -190,17 +191,25 @@ impl<T: PgVersioned> PgRepository<T> {
                  not `as generated`, not `as unique`"
             );
         }
-        let call = Call::of_rows(rows);
-        let mut arguments = PgArguments::default();
-        let bound = T::bind_ids(&call.ids, &mut arguments)
-            .and_then(|()| arguments.add(call.versions.iter().bind_iter()))
-            .and_then(|()| arguments.add(pass as i32))
-            .and_then(|()| T::bind_all(rows, &mut arguments));
-        bound.map_err(sqlx::Error::Encode)?;
+        let arguments = arguments(rows, pass).map_err(sqlx::Error::Encode)?;
         sqlx::query_with(self.sql.upsert_all.clone(), arguments)
             .fetch_all(conn)
             .await
     }
+}
+
+/// Returns the arguments of the statement that upserts.
+pub(super) fn arguments<T: PgVersioned>(
+    rows: &[&T],
+    pass: Pass,
+) -> Result<PgArguments, BoxDynError> {
+    let call = Call::of_rows(rows);
+    let mut arguments = PgArguments::default();
+    T::bind_ids(&call.ids, &mut arguments)?;
+    arguments.add(call.versions.iter().bind_iter())?;
+    arguments.add(pass as i32)?;
+    T::bind_all(rows, &mut arguments)?;
+    Ok(arguments)
 }
 
 /// Returns the row of a call for one row, or the error that says why it was not written.

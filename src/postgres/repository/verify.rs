@@ -1,6 +1,7 @@
 //! The check of the host's table against its row type.
 
 mod id;
+mod many;
 mod table;
 
 #[cfg(doc)]
@@ -28,7 +29,9 @@ impl<T: PgVersioned> PgRepository<T> {
     ///   the first version that is described (1);
     /// - the id is unique and found by its index, and no table inherits from this one other than as a
     ///   partition;
+    /// - the unique index of the id is not deferrable, as `ON CONFLICT` does not use such an index;
     /// - this role may read, insert, update and delete;
+    /// - the database accepts the statements, with the expressions of `on_update` and `only`;
     /// - one row, if there is any, can be read and is found by its id.
     ///
     /// It writes nothing and locks no row. It does not detect what triggers do to a write.
@@ -51,6 +54,9 @@ impl<T: PgVersioned> PgRepository<T> {
         let mut problems = check_table::<T>(conn).await?;
         if problems.is_empty() {
             problems = self.types(conn).await?;
+        }
+        if problems.is_empty() {
+            problems.extend(self.many(conn).await?);
         }
         if problems.is_empty() {
             problems.extend(self.sample(conn).await?);
@@ -130,7 +136,7 @@ fn of_version<T: PgVersioned>(column: &str, found: &str) -> Option<String> {
 }
 
 /// Returns the problem of a statement that the database refuses. As its columns exist, the cause is in
-/// `on_update` or `only`.
+/// `on_update`, in `only`, or in a rule.
 fn refused(what: &str, error: sqlx::Error) -> Result<String, Error> {
     match error {
         // The next call may succeed.

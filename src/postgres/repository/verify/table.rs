@@ -22,18 +22,18 @@ const COLUMNS: &str = "SELECT a.attname AS name, a.attnotnull AS not_null,
     WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
 
 /// Returns whether the relation is a table, which tables inherit from it other than as its partitions, and
-/// whether exactly the columns of the id have a unique index, or one of them at least begins an index (for a
-/// partitioned table: of a partition). `$1` is the table's name, quoted, `$2` the columns of the id.
+/// whether exactly the columns of the id have a unique index that is not deferrable (null: none at all), and whether one
+/// of them begins an index (for a partitioned table: of a partition). `$1` is the table's name, quoted, `$2` the columns of the id.
 const TABLE: &str = "SELECT c.relkind IN ('r', 'p') AS is_table,
         pg_catalog.has_table_privilege(c.oid, 'DELETE') AS deletes,
         ARRAY(SELECT i.inhrelid::pg_catalog.regclass::pg_catalog.text FROM pg_catalog.pg_inherits i
             WHERE i.inhparent = c.oid AND c.relkind = 'r' ORDER BY 1) AS children,
-        EXISTS (SELECT FROM pg_catalog.pg_index i
+        (SELECT pg_catalog.bool_or(i.indimmediate) FROM pg_catalog.pg_index i
             WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
                 AND i.indnkeyatts = pg_catalog.cardinality($2)
                 AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute a
                     WHERE a.attrelid = c.oid AND a.attname = ANY ($2::name[])
-                        AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])) = i.indnkeyatts) AS has_key,
+                        AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])) = i.indnkeyatts) AS immediate_key,
         EXISTS (SELECT FROM (SELECT c.oid AS relid
                 UNION ALL SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p
                 UNION ALL SELECT h.inhrelid FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid) parts
@@ -94,8 +94,17 @@ pub(super) async fn check_table<T: PgVersioned>(
             None => problems.push(format!("there is no column {}", column.name)),
         }
     }
-    if problems.is_empty() && !T::UNIQUE_ID && !table.try_get::<bool, _>("has_key")? {
-        problems.push("the id has no unique index of its own".to_owned());
+    if problems.is_empty() && !T::UNIQUE_ID {
+        match table.try_get("immediate_key")? {
+            Some(true) => {}
+            Some(false) if T::GENERATED_ID => {}
+            Some(false) => problems.push(
+                "the unique index of the id is deferrable, and `insert_all` and `upsert` can't use it: make \
+                 it NOT DEFERRABLE, or promise `as unique`"
+                    .to_owned(),
+            ),
+            None => problems.push("the id has no unique index of its own".to_owned()),
+        }
     }
     if problems.is_empty() && !table.try_get::<bool, _>("has_index")? {
         problems

@@ -204,7 +204,11 @@ async fn an_id_is_generated_by_the_table_if_and_only_if_the_row_type_says_so() {
 #[tokio::test]
 async fn a_rule_on_the_table_is_reported() {
     let db = Db::empty().await;
-    for (event, what) in [("UPDATE", "writes"), ("DELETE", "deletes")] {
+    for (event, what) in [
+        ("UPDATE", "writes"),
+        ("DELETE", "deletes"),
+        ("INSERT", "inserts many rows"),
+    ] {
         let table = format!(
             "{ACCOUNTS};
              CREATE RULE log AS ON {event} TO bank.accounts DO ALSO NOTIFY accounts"
@@ -213,4 +217,46 @@ async fn a_rule_on_the_table_is_reported() {
         let expected = format!("the statement that {what} is refused: ");
         assert!(refused[0].starts_with(&expected), "{refused:?}");
     }
+}
+
+/// An update casts the value to the column's type, and an upsert does not.
+#[tokio::test]
+async fn an_expression_of_another_type_than_its_column_is_reported() {
+    #[derive(Clone, Debug, sqlx::FromRow)]
+    struct Cast {
+        id: i64,
+        owner: String,
+        seen: String,
+        version: Version,
+    }
+    versioned_row! { Cast in "bank.accounts" {
+        entity: "account", id: id: i64, version: version, columns: [owner],
+        on_update: [seen: "now()::text"],
+    } }
+    #[derive(Clone, Debug, sqlx::FromRow)]
+    struct Uncast {
+        id: i64,
+        owner: String,
+        seen: String,
+        version: Version,
+    }
+    versioned_row! { Uncast in "bank.accounts" {
+        entity: "account", id: id: i64, version: version, columns: [owner],
+        on_update: [seen: "now()"],
+    } }
+    let db = Db::empty().await;
+    let table = format!("{ACCOUNTS}; ALTER TABLE bank.accounts ADD seen text NOT NULL DEFAULT ''");
+    assert_eq!(problems::<Cast>(&db, &table).await, NO_PROBLEM);
+    let refused = problems::<Uncast>(&db, &table).await;
+    let expected = "the statement that upserts is refused: CASE types ";
+    assert!(refused[0].starts_with(expected), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_deferrable_key_is_reported() {
+    let db = Db::empty().await;
+    let table = replaced("PRIMARY KEY", "PRIMARY KEY DEFERRABLE");
+    let expected = "the unique index of the id is deferrable, and `insert_all` and `upsert` can't use it: make it \
+        NOT DEFERRABLE, or promise `as unique`";
+    assert_eq!(problems::<Account>(&db, &table).await, [expected]);
 }
