@@ -21,7 +21,7 @@
 //! `PgRepository` modified or compared outside of a transaction. The names are constants of the program, so
 //! the number of series is limited. An id is never a label.
 //!
-//! `lane` names the queue: `checkout` or `cancel`.
+//! `lane` names the queue: `stock` for requests that change stock, such as checkouts and cancellations, or `payment`.
 //!
 //! A conflict of `PgRepository::update`, or of another operation that makes one attempt, counts as escaped.
 //! In a caller's transaction, the retry of that transaction counts.

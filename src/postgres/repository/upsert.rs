@@ -83,6 +83,9 @@ impl<T: PgVersioned> PgRepository<T> {
     /// transaction at READ COMMITTED, with a first statement that inserts the new rows and locks the others, and a
     /// second one that writes these.
     ///
+    /// A trigger before an insert runs for every row, also for one that exists, and again for one that the first
+    /// statement did not insert.
+    ///
     /// # Errors
     ///
     /// - [`ErrorKind::TooManyRows`]; [`ErrorKind::RepeatedId`];
@@ -167,10 +170,6 @@ impl<T: PgVersioned> PgRepository<T> {
                 };
             }
         };
-        // The statement's own assertion is not evaluated for an empty answer.
-        if answers.len() < rows.len() {
-            return Ok(None);
-        }
         let mut outcomes = Outcomes::new(rows.len());
         let places: Vec<usize> = (0..rows.len()).collect();
         let read = outcomes.read(&places, &answers);

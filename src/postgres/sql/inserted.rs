@@ -42,7 +42,12 @@ pub(super) fn insert_all<T: PgVersioned>(names: &Names) -> String {
         }
     };
     let cells = cells::<T>(names.ids.len() + 2);
-    statement::<T>(names, &cells, &only_new, &on_conflict, "", "true")
+    let found = Found {
+        join: String::new(),
+        is_written: "true".to_owned(),
+        nothing: "false".to_owned(),
+    };
+    statement::<T>(names, &cells, &only_new, &on_conflict, &found)
 }
 
 /// Returns the statement that inserts the rows whose ids are not taken, and writes the others.
@@ -83,17 +88,29 @@ pub(super) fn upsert_all<T: PgVersioned>(names: &Names) -> String {
         after = names.version_of("w"),
         suppressed = Broken::Suppressed.fail("r.\"optilock.ord\""),
     );
-    statement::<T>(
-        names,
-        &cells::<T>(names.ids.len() + 3),
-        "",
-        &update,
-        &format!(
+    let found = Found {
+        join: format!(
             " LEFT JOIN {table} AS s ON {}",
             names.by_id("s", |at| format!("w.\"optilock.r{at}\""))
         ),
-        &is_written,
-    )
+        is_written,
+        nothing: format!(
+            "CASE WHEN {strict} THEN {} ELSE false END",
+            Broken::Missed.fail("(SELECT pg_catalog.max(r.\"optilock.ord\") FROM requested AS r)")
+        ),
+    };
+    let cells = cells::<T>(names.ids.len() + 3);
+    statement::<T>(names, &cells, "", &update, &found)
+}
+
+/// What the statement does with the rows that it wrote.
+struct Found {
+    /// What they are joined with.
+    join: String,
+    /// An assertion over a row `w` that counts as written.
+    is_written: String,
+    /// An assertion, or false, for a statement that wrote no row.
+    nothing: String,
 }
 
 /// Returns the statement that inserts rows with given ids. The `requested` ids have the collations of their
@@ -103,9 +120,13 @@ fn statement<T: PgVersioned>(
     cells: &Cells,
     only_new: &str,
     on_conflict: &str,
-    join: &str,
-    is_written: &str,
+    found: &Found,
 ) -> String {
+    let Found {
+        join,
+        is_written,
+        nothing,
+    } = found;
     let Cells {
         count,
         unnested,
@@ -131,8 +152,9 @@ fn statement<T: PgVersioned>(
             {on_conflict}
             RETURNING 1 AS \"optilock.one\"{of_t})
         SELECT {of_w}, r.\"optilock.ord\", 'w'::\"char\" AS \"optilock.outcome\"
-        FROM written AS w LEFT JOIN requested AS r ON {is_written_id}{join}
-        WHERE CASE WHEN r.\"optilock.ord\" IS NULL THEN {renamed} ELSE {is_written} END",
+        FROM (VALUES (1)) AS o LEFT JOIN written AS w ON true LEFT JOIN requested AS r ON {is_written_id}{join}
+        WHERE CASE WHEN w.\"optilock.one\" IS NULL THEN {nothing}
+            WHEN r.\"optilock.ord\" IS NULL THEN {renamed} ELSE {is_written} END",
         table = names.table,
         of_columns = names.each_id(|at, id| format!("t.{id} AS \"optilock.id{at}\"")),
         nulls = (0..*count)

@@ -1,7 +1,7 @@
 //! Connections, bodies and requests that would use up the shop.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::TcpStream,
     sync::Arc,
     time::{Duration, Instant},
@@ -47,6 +47,38 @@ async fn half_open_connections_keep_nobody_out_and_do_not_delay_the_end() {
     assert!(ended < Duration::from_secs(2), "{ended:?}");
     println!("served in {served:?}, ended in {ended:?}");
     drop(connections);
+}
+
+/// Sends requests and reads no answer. Returns how long the server kept the connection.
+#[cfg(target_os = "linux")]
+fn read_nothing(host: &str) -> Duration {
+    let mut stream = TcpStream::connect(host).unwrap();
+    let wait = Duration::from_millis(500);
+    stream.set_write_timeout(Some(wait)).unwrap();
+    let request = b"GET /openapi.json HTTP/1.1\r\nHost: shop\r\n\r\n".repeat(100);
+    let begin = Instant::now();
+    // The buffers of both sides are full at some time: the server waits for the client, and reads no more requests.
+    while begin.elapsed() < Duration::from_secs(90) {
+        match stream.write(&request) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(closed) => {
+                let kinds = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+                assert!(kinds.contains(&closed.kind()), "{closed}");
+                return begin.elapsed();
+            }
+        }
+    }
+    panic!("the connection is open after {:?}", begin.elapsed());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_nothing_loses_its_connection() {
+    let open = OpenShop::new().await;
+    let host = open.client.host().to_owned();
+    let kept = tokio::task::spawn_blocking(move || read_nothing(&host));
+    println!("closed after {:?}", kept.await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,6 +34,7 @@ pub async fn not_driven(harness: &Harness, operation: &&Operation, cell: &str) -
         let cell = format!("{cell} after {polls} polls");
         harness.judge(operation, id, answer.as_ref(), &cell).await;
     }
+    harness.wait_for_ends(cell).await;
     Cell::Passed
 }
 
@@ -63,6 +64,7 @@ pub async fn unwinding(harness: &Harness, operation: &&Operation, cell: &str) ->
             harness.judge(operation, id, None, cell).await;
         }
     }
+    harness.wait_for_ends(cell).await;
     Cell::Passed
 }
 
@@ -96,6 +98,7 @@ pub async fn runtime_dropped(harness: &Harness, operation: &&Operation, cell: &s
             harness.judge(operation, id, None, cell).await;
         }
     }
+    harness.wait_for_ends(cell).await;
     Cell::Passed
 }
 

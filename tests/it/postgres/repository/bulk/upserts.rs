@@ -218,6 +218,29 @@ async fn a_swallowed_write_is_suppressed() {
     .await;
 }
 
+/// A statement that writes nothing stores nothing either, before the call begins again.
+#[tokio::test]
+async fn what_a_trigger_does_instead_of_the_write_is_done_once() {
+    everywhere(async |bank| {
+        bank.with_accounts(2).await;
+        bank.run(
+            "CREATE TABLE bank.instead (id bigint);
+             CREATE FUNCTION bank.instead() RETURNS trigger LANGUAGE plpgsql AS
+                 'BEGIN INSERT INTO bank.instead VALUES (NEW.id); RETURN NULL; END';
+             CREATE TRIGGER instead BEFORE UPDATE ON bank.accounts
+                 FOR EACH ROW EXECUTE FUNCTION bank.instead()",
+        )
+        .await;
+        let rows = [1, 2].map(|id| Account::new(id, 7));
+        let outcomes = bank.accounts.upsert_all(&rows).await.unwrap();
+        assert_eq!(outcomes, [const { WriteOutcome::Suppressed }; 2]);
+        let instead = sqlx::query_scalar("SELECT array_agg(id ORDER BY id) FROM bank.instead");
+        let instead: Vec<i64> = instead.fetch_one(&bank.pool).await.unwrap();
+        assert_eq!(instead, [1, 2]);
+    })
+    .await;
+}
+
 /// Columns of every kind, with an expression of `on_update`.
 #[tokio::test]
 async fn all_kinds_of_columns_are_inserted_and_written_over() {
