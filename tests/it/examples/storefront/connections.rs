@@ -189,9 +189,23 @@ async fn what_a_client_invents_is_no_label() {
     assert!(grown < 50, "{grown} lines more");
 }
 
+/// Sends requests at once and returns the statuses of their answers.
+async fn statuses(open: &OpenShop, path: &str, token: Option<&str>, count: usize) -> Vec<u16> {
+    let mut requests = JoinSet::new();
+    for _ in 0..count {
+        let request = open.client.get(path);
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        requests.spawn(async move { request.send().await.unwrap().status().as_u16() });
+    }
+    requests.join_all().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_is_limited_by_user_or_address() {
-    const REQUESTS: u32 = 2_000;
+    const REQUESTS: usize = 2_000;
     let open = OpenShop::new().await;
     for (path, token, per_second) in [
         ("/api/marketplace/cart/items", Some("guess"), 300.0),
@@ -200,28 +214,24 @@ async fn every_request_is_limited_by_user_or_address() {
         ("/api/nothing", None, 300.0),
         ("/readyz", None, 300.0),
     ] {
-        let begin = Instant::now();
-        let mut requests = JoinSet::new();
-        for _ in 0..REQUESTS {
-            let request = open.client.get(path);
-            let request = match token {
-                Some(token) => request.bearer_auth(token),
-                None => request,
-            };
-            requests.spawn(async move { request.send().await.unwrap().status().as_u16() });
+        // A busy machine may send so slowly that none is refused.
+        let mut refused = 0;
+        for _ in 0..5 {
+            let begin = Instant::now();
+            let statuses = statuses(&open, path, token, REQUESTS).await;
+            let served = statuses.iter().filter(|status| **status != 429).count();
+            // What is allowed at once, and what is allowed during the requests.
+            let allowed = per_second * (1.0 + begin.elapsed().as_secs_f64()) + 1.0;
+            assert!(
+                served as f64 <= allowed,
+                "{path}: {served} of {REQUESTS}, allowed {allowed}"
+            );
+            refused += statuses.len() - served;
+            if refused > 0 {
+                break;
+            }
         }
-        let statuses = requests.join_all().await;
-        let served = statuses.iter().filter(|status| **status != 429).count();
-        // What is allowed at once, and what is allowed during the requests.
-        let allowed = per_second * (1.0 + begin.elapsed().as_secs_f64()) + 1.0;
-        assert!(
-            served as f64 <= allowed,
-            "{path}: {served} of {REQUESTS}, allowed {allowed}"
-        );
-        assert!(
-            allowed < f64::from(REQUESTS),
-            "{path}: the requests took too long to show anything"
-        );
+        assert!(refused > 0, "{path}: all requests were served");
     }
     // A user is not limited by those of its address.
     body(open.client.cart(ANA), 200).await;
