@@ -1,10 +1,11 @@
 //! The OpenAPI document, the pages of problems, and the metrics that alerts and dashboards name.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, process::Command};
 
 use serde_json::{Value, json};
 
 use super::client::{ADMIN, ANA, OpenShop, body};
+use crate::guide::blocks::blocks;
 
 /// Returns the operations of the document as "GET /path", and the document.
 fn operations() -> (BTreeSet<String>, Value) {
@@ -119,4 +120,26 @@ async fn every_watched_metric_exists() {
             assert!(exists, "{name} is not in\n{metrics}");
         }
     }
+}
+
+/// The guide's commands as they stand, but for the address: two shoppers, one rug.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_the_guide_sell_the_rug_once() {
+    let open = OpenShop::new().await;
+    let guide = include_str!("../../../../src/guide/examples.md");
+    let commands = blocks(guide, "sh").into_iter();
+    let commands: String = commands.filter(|block| block.contains("curl")).collect();
+    let commands = commands.replace("127.0.0.1:3000", open.client.host());
+    let run = move || Command::new("bash").args(["-c", &commands]).output();
+    let output = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
+    let answers = String::from_utf8(output.stdout).unwrap();
+    let mut statuses: Vec<&str> = answers
+        .lines()
+        .filter_map(|line| line.get(line.len().checked_sub(3)?..))
+        .filter(|end| end.bytes().all(|it| it.is_ascii_digit()))
+        .collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, ["201", "400"], "this test needs curl: {answers}");
+    assert!(answers.contains("insufficient-stock"), "{answers}");
+    assert_eq!(open.client.stock("rug").await, 0);
 }
