@@ -65,9 +65,9 @@ pub(crate) async fn end_and_decide<R: Request>(
             .end(conn, &request.needed(), request.except())
             .await?;
         match request.decide(conn, expiry).await? {
-            Piece::Behind(idle) if idle.idle > 0 => {
-                idle.check_kept()?;
-                expiry = idle;
+            Piece::Behind(behind) if behind.idle > 0 => {
+                behind.check_kept()?;
+                expiry = behind;
             }
             piece => return Ok(piece),
         }
