@@ -62,6 +62,28 @@ scenario("while it loads, the page does not say that the cart is empty", async (
   assert.equal(await page.locator(".product.skeleton").count(), 0);
 });
 
+// The sum of all shifts; up to 0.1 is good: https://web.dev/articles/cls
+scenario("on a phone, nothing moves while the page loads", async () => {
+  const phone = { viewport: { width: 412, height: 823 }, isMobile: true, hasTouch: true };
+  const page = await open("about:blank", phone);
+  await page.addInitScript(() => {
+    window.moved = 0;
+    new PerformanceObserver((list) => {
+      for (const shift of list.getEntries()) window.moved += shift.value;
+    }).observe({ type: "layout-shift", buffered: true });
+  });
+  // The page is painted before its scripts and their answers arrive.
+  await page.route((url) => url.pathname.endsWith(".js") || url.pathname.startsWith("/api/"), async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await route.continue();
+  });
+  await page.goto("/");
+  await see(page.getByTestId("product-basket"));
+  await see(page.getByTestId("cart-loading"), "hidden");
+  const moved = await page.evaluate(() => window.moved);
+  assert.ok(moved < 0.1, `${moved}`);
+});
+
 scenario("a piece that is added before the cart is loaded is added to what is in it", async () => {
   await setAvailable("basket", 20);
   await api("Ana", "POST", "/cart/items", { body: { sku: "basket", quantity: 3 } });

@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { find, setText } from "./dom.js";
 import { followAddress, updatePage } from "./product_page.js";
-import { focusCard, showProducts, showSkeletons } from "./products.js";
+import { focusCard, showProducts } from "./products.js";
 import { words } from "./words.js";
 
 const PATH = "/api/marketplace/products?limit=100";
@@ -14,7 +14,6 @@ let onAdd;
 // `add(sku, quantity)` puts a product into the cart.
 export function startCatalogue(add) {
   onAdd = add;
-  showSkeletons();
   followAddress({ products: () => products, onAdd, onList: focusCard });
 }
 

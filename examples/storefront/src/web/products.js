@@ -10,12 +10,6 @@ import { words } from "./words.js";
 
 const cards = new Map(); // by sku
 
-// Shows where the products will be, until they are loaded.
-export function showSkeletons() {
-  const skeleton = () => el("li", { class: "product skeleton", "aria-hidden": "true" });
-  find("products").replaceChildren(...Array.from({ length: 6 }, skeleton));
-}
-
 // Cards are changed in place: a poll must not take the focus, nor the quantity
 // that the shopper is typing.
 export function showProducts(products, onAdd) {
