@@ -73,7 +73,13 @@ async fn only_the_current_version_of_a_cart_is_bought() {
         shop.inventory.checkout(purchase(2))
     );
     assert_changed(&old.unwrap_err());
-    current.unwrap();
+    let bought = current.unwrap();
+    assert_eq!(stored(&db).await, (3, 0, 1, 1));
+
+    // The version is the order's key: the same purchase gets the same order.
+    let again = shop.inventory.checkout(purchase(2)).await.unwrap();
+    assert!(again.replayed);
+    assert_eq!(again.id, bought.id);
     assert_eq!(stored(&db).await, (3, 0, 1, 1));
     assert_eq!(stock(&shop).await, before - 1);
     assert_balanced_in(&db.pool, "storefront").await;
