@@ -21,9 +21,10 @@ const COLUMNS: &str = "SELECT a.attname AS name, a.attnotnull AS not_null,
     LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
 
-/// Returns whether the relation is a table, which tables inherit from it other than as its partitions, and
-/// whether exactly the columns of the id have a unique index that is not deferrable (null: none at all), and whether one
-/// of them begins an index (for a partitioned table: of a partition). `$1` is the table's name, quoted, `$2` the columns of the id.
+/// Returns whether the relation is a table, which tables inherit from it other than as its partitions, whether exactly
+/// the columns of the id have a unique index that is not deferrable (null: no unique index), and whether one of them
+/// begins an index (for a partitioned table: of a partition). `$1` is the table's name, quoted, `$2` the columns of the
+/// id.
 const TABLE: &str = "SELECT c.relkind IN ('r', 'p') AS is_table,
         pg_catalog.has_table_privilege(c.oid, 'DELETE') AS deletes,
         ARRAY(SELECT i.inhrelid::pg_catalog.regclass::pg_catalog.text FROM pg_catalog.pg_inherits i
